@@ -1,0 +1,1 @@
+//! Kronosnet channel numbers: a checked type, sets, maps and an allocator.

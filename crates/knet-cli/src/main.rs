@@ -1,0 +1,3 @@
+//! The `knet` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Safe file descriptor plumbing: flags, duplicates, socket pairs, kinds, batched messages.

@@ -1,0 +1,1 @@
+//! The kronosnet handle: hosts, links and datafds over an engine, two data threads and no polling.

@@ -1,0 +1,1 @@
+//! An epoll with typed tokens, a waker, and no stale events.

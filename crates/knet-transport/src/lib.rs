@@ -1,0 +1,1 @@
+//! Packets without protocol: UDP sockets for kronosnet links, in batches, with the error queue as values.
