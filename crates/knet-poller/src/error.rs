@@ -1,0 +1,220 @@
+//! Why an operation of the poller failed, one type per operation that fails in its own way.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::errno::Errno;
+
+/// Why a poller could not be made, waited on or woken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PollerError {
+    /// The kernel gave no epoll instance or no eventfd for the waker: too many open files
+    /// (`EMFILE`, `ENFILE`) or no memory (`ENOMEM`).
+    #[error("cannot create a poller, raise the limit of open files if it is reached: {source}")]
+    Create {
+        /// What the kernel said.
+        source: io::Error,
+    },
+
+    /// The kernel refused to wait.
+    #[error("cannot wait for events: {source}")]
+    Wait {
+        /// What the kernel said.
+        source: io::Error,
+    },
+
+    /// The waker's eventfd could not be written.
+    #[error("cannot wake the poller: {source}")]
+    Wake {
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl PollerError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Create { source } | Self::Wait { source } | Self::Wake { source } => {
+                os_error(source)
+            }
+        }
+    }
+}
+
+/// Why a source could not be added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The descriptor is of a kind that is always ready and can't be waited for, such as a regular
+    /// file or a directory (`EPERM` in `epoll_ctl(2)`).
+    #[error("descriptor {fd} cannot be polled, a regular file or a directory is always ready")]
+    NotPollable {
+        /// The number of the descriptor.
+        fd: RawFd,
+    },
+
+    /// The descriptor is registered already (`EEXIST`); use
+    /// [`Poller::modify`](crate::Poller::modify).
+    #[error("descriptor {fd} is already added, modify or remove it instead")]
+    AlreadyAdded {
+        /// The number of the descriptor.
+        fd: RawFd,
+    },
+
+    /// The kernel refused for another reason: `ENOSPC` at the limit of
+    /// `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`, or `ELOOP` and `EINVAL` for epoll instances
+    /// that would watch one another.
+    #[error("cannot add descriptor {fd} to the poller: {source}")]
+    Os {
+        /// The number of the descriptor.
+        fd: RawFd,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl AddError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::NotPollable { .. } => Errno::EPERM as i32,
+            Self::AlreadyAdded { .. } => Errno::EEXIST as i32,
+            Self::Os { source, .. } => os_error(source),
+        }
+    }
+
+    pub(crate) fn new(fd: RawFd, errno: Errno) -> AddError {
+        match errno {
+            Errno::EPERM => Self::NotPollable { fd },
+            Errno::EEXIST => Self::AlreadyAdded { fd },
+            other => Self::Os { fd, source: other.into() },
+        }
+    }
+}
+
+/// Why a source could not be modified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModifyError {
+    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or its number was
+    /// closed and now means something else.
+    #[error("descriptor {fd} is not in the poller, add it first")]
+    NotAdded {
+        /// The number of the descriptor.
+        fd: RawFd,
+    },
+
+    /// The kernel refused for another reason, such as `ENOMEM`.
+    #[error("cannot modify descriptor {fd} in the poller: {source}")]
+    Os {
+        /// The number of the descriptor.
+        fd: RawFd,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl ModifyError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::NotAdded { .. } => Errno::ENOENT as i32,
+            Self::Os { source, .. } => os_error(source),
+        }
+    }
+
+    pub(crate) fn new(fd: RawFd, errno: Errno) -> ModifyError {
+        if means_not_added(errno) {
+            Self::NotAdded { fd }
+        } else {
+            Self::Os { fd, source: errno.into() }
+        }
+    }
+}
+
+/// Why a source could not be removed. Its events are not reported any more all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoveError {
+    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or its number was
+    /// closed and now means something else.
+    #[error("descriptor {fd} is not in the poller, so there is nothing to remove")]
+    NotAdded {
+        /// The number of the descriptor.
+        fd: RawFd,
+    },
+
+    /// The kernel refused for another reason.
+    #[error("cannot remove descriptor {fd} from the poller: {source}")]
+    Os {
+        /// The number of the descriptor.
+        fd: RawFd,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl RemoveError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::NotAdded { .. } => Errno::ENOENT as i32,
+            Self::Os { source, .. } => os_error(source),
+        }
+    }
+
+    pub(crate) fn new(fd: RawFd, errno: Errno) -> RemoveError {
+        if means_not_added(errno) {
+            Self::NotAdded { fd }
+        } else {
+            Self::Os { fd, source: errno.into() }
+        }
+    }
+}
+
+/// `EPERM` is what the kernel says of a regular file before it looks whether it is registered, and
+/// one can never be.
+pub(crate) fn means_not_added(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::EPERM)
+}
+
+/// Every `io::Error` in here is made from an errno, so there is always a number.
+fn os_error(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(Errno::EIO as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_finds_its_variant_and_back() {
+        assert!(matches!(AddError::new(4, Errno::EPERM), AddError::NotPollable { fd: 4 }));
+        assert!(matches!(AddError::new(4, Errno::EEXIST), AddError::AlreadyAdded { fd: 4 }));
+        assert!(matches!(ModifyError::new(4, Errno::EPERM), ModifyError::NotAdded { fd: 4 }));
+        assert!(matches!(RemoveError::new(4, Errno::ENOENT), RemoveError::NotAdded { fd: 4 }));
+        for errno in [Errno::EPERM, Errno::EEXIST, Errno::ENOSPC, Errno::ENOMEM, Errno::ELOOP] {
+            assert_eq!(AddError::new(4, errno).errno(), errno as i32);
+        }
+        for errno in [Errno::ENOENT, Errno::ENOMEM, Errno::EBADF] {
+            assert_eq!(ModifyError::new(4, errno).errno(), errno as i32);
+            assert_eq!(RemoveError::new(4, errno).errno(), errno as i32);
+        }
+        let failed = PollerError::Create { source: Errno::EMFILE.into() };
+        assert_eq!(failed.errno(), Errno::EMFILE as i32);
+    }
+
+    #[test]
+    fn messages_name_the_descriptor_and_what_to_do() {
+        let text = AddError::new(9, Errno::EEXIST).to_string();
+        assert_eq!(text, "descriptor 9 is already added, modify or remove it instead");
+        let text = RemoveError::new(9, Errno::EBADF).to_string();
+        assert!(text.starts_with("cannot remove descriptor 9 from the poller: "), "{text}");
+    }
+}
