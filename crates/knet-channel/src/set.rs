@@ -1,0 +1,243 @@
+//! A set of channels.
+
+use core::{
+    fmt,
+    iter::FusedIterator,
+    ops::{BitAnd, BitOr, Not, Sub},
+};
+
+use crate::Channel;
+
+/// A set of channels: one bit for each in a `u32`, copied freely.
+///
+/// `|` unites two sets, `&` intersects them, `-` takes the second out of the first and `!` gives
+/// the channels that are not in a set.
+///
+/// # Examples
+///
+/// ```
+/// use knet_channel::{Channel, ChannelSet};
+///
+/// # fn main() -> Result<(), knet_channel::InvalidChannel> {
+/// let mut set = ChannelSet::EMPTY;
+/// assert!(set.insert(Channel::new(0)?));
+/// assert!(set.insert(Channel::new(2)?));
+/// assert!(!set.insert(Channel::new(2)?), "it was there already");
+///
+/// assert_eq!(set.lowest_free(), Some(Channel::new(1)?));
+/// assert_eq!(set.iter().map(Channel::get).collect::<Vec<_>>(), [0, 2]);
+/// assert_eq!((!set).len(), 30);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct ChannelSet(
+    /// Bit n stands for channel n.
+    u32,
+);
+
+impl ChannelSet {
+    /// The set without any channel.
+    pub const EMPTY: ChannelSet = ChannelSet(0);
+
+    /// The set of all 32 channels.
+    pub const ALL: ChannelSet = ChannelSet(u32::MAX);
+
+    /// Makes a set from its bits: bit n stands for channel n.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> ChannelSet {
+        ChannelSet(bits)
+    }
+
+    /// Adds a channel; returns whether it is new.
+    pub const fn insert(&mut self, channel: Channel) -> bool {
+        let is_new = !self.contains(channel);
+        self.0 |= bit(channel);
+        is_new
+    }
+
+    /// Takes a channel out; returns whether it was there.
+    pub const fn remove(&mut self, channel: Channel) -> bool {
+        let was_there = self.contains(channel);
+        self.0 &= !bit(channel);
+        was_there
+    }
+
+    /// Returns the bits: bit n stands for channel n.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns whether the channel is in the set.
+    #[must_use]
+    pub const fn contains(self, channel: Channel) -> bool {
+        self.0 & bit(channel) != 0
+    }
+
+    /// Returns how many channels the set has, 0 to 32.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Returns whether the set has no channel.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Returns the lowest channel that is **not** in the set, or `None` if all 32 are.
+    #[must_use]
+    pub fn lowest_free(self) -> Option<Channel> {
+        lowest(!self.0)
+    }
+
+    /// Iterates over the channels, ascending.
+    #[must_use]
+    pub const fn iter(self) -> ChannelSetIter {
+        ChannelSetIter(self.0)
+    }
+}
+
+impl BitOr for ChannelSet {
+    type Output = ChannelSet;
+
+    fn bitor(self, other: ChannelSet) -> ChannelSet {
+        ChannelSet(self.0 | other.0)
+    }
+}
+
+impl BitAnd for ChannelSet {
+    type Output = ChannelSet;
+
+    fn bitand(self, other: ChannelSet) -> ChannelSet {
+        ChannelSet(self.0 & other.0)
+    }
+}
+
+impl Sub for ChannelSet {
+    type Output = ChannelSet;
+
+    fn sub(self, other: ChannelSet) -> ChannelSet {
+        ChannelSet(self.0 & !other.0)
+    }
+}
+
+impl Not for ChannelSet {
+    type Output = ChannelSet;
+
+    fn not(self) -> ChannelSet {
+        ChannelSet(!self.0)
+    }
+}
+
+impl From<Channel> for ChannelSet {
+    fn from(channel: Channel) -> ChannelSet {
+        ChannelSet(bit(channel))
+    }
+}
+
+impl FromIterator<Channel> for ChannelSet {
+    fn from_iter<I: IntoIterator<Item = Channel>>(channels: I) -> ChannelSet {
+        let mut set = ChannelSet::EMPTY;
+        set.extend(channels);
+        set
+    }
+}
+
+impl Extend<Channel> for ChannelSet {
+    fn extend<I: IntoIterator<Item = Channel>>(&mut self, channels: I) {
+        for channel in channels {
+            self.insert(channel);
+        }
+    }
+}
+
+impl IntoIterator for ChannelSet {
+    type Item = Channel;
+    type IntoIter = ChannelSetIter;
+
+    fn into_iter(self) -> ChannelSetIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for ChannelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Channel::get)).finish()
+    }
+}
+
+/// The channels of a [`ChannelSet`], ascending.
+///
+/// # Examples
+///
+/// ```
+/// use knet_channel::ChannelSet;
+///
+/// let mut channels = ChannelSet::from_bits(0b1010).iter();
+/// assert_eq!(channels.len(), 2);
+/// assert_eq!(channels.next().map(|channel| channel.get()), Some(1));
+/// assert_eq!(channels.len(), 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChannelSetIter(
+    /// The channels still to come, as in [`ChannelSet`].
+    u32,
+);
+
+impl Iterator for ChannelSetIter {
+    type Item = Channel;
+
+    fn next(&mut self) -> Option<Channel> {
+        let channel = lowest(self.0)?;
+        self.0 &= !bit(channel);
+        Some(channel)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0.count_ones() as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for ChannelSetIter {}
+impl FusedIterator for ChannelSetIter {}
+
+const fn bit(channel: Channel) -> u32 {
+    1 << channel.get()
+}
+
+/// The channel of the lowest bit that is set.
+fn lowest(bits: u32) -> Option<Channel> {
+    // Without a set bit this counts 32 zeros, which is no channel: exactly the wanted `None`.
+    u8::try_from(bits.trailing_zeros()).ok().and_then(|number| Channel::new(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{format, vec::Vec};
+
+    use super::*;
+
+    #[test]
+    fn the_full_set_has_no_free_channel() {
+        assert_eq!(ChannelSet::ALL.lowest_free(), None);
+        assert_eq!(ChannelSet::ALL.len(), 32);
+        assert_eq!(ChannelSet::ALL.iter().collect::<Vec<_>>(), Channel::ALL);
+        assert_eq!(!ChannelSet::ALL, ChannelSet::EMPTY);
+    }
+
+    #[test]
+    fn the_last_channel_is_found_when_it_is_the_only_free_one() {
+        let last = Channel::ALL[31];
+        assert_eq!((ChannelSet::ALL - last.into()).lowest_free(), Some(last));
+    }
+
+    #[test]
+    fn debug_shows_the_numbers() {
+        assert_eq!(format!("{:?}", ChannelSet::from_bits(0b101)), "{0, 2}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Long random sequences of operations, each compared with a plain model from `std`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use knet_channel::{
+    AllocateError, Channel, ChannelAllocator, ChannelMap, ChannelRequest, ChannelSet,
+};
+use proptest::{collection::vec, prelude::*};
+
+const STEPS: std::ops::Range<usize> = 0..1000;
+
+fn channel() -> impl Strategy<Value = Channel> {
+    (0..Channel::COUNT).prop_map(|index| Channel::ALL[index])
+}
+
+#[derive(Clone, Debug)]
+enum Allocation {
+    Allocate(ChannelRequest),
+    Release(Channel),
+}
+
+fn allocation() -> impl Strategy<Value = Allocation> {
+    // Any outweighs releases, so that the allocator is often full.
+    prop_oneof![
+        3 => Just(Allocation::Allocate(ChannelRequest::Any)),
+        1 => channel().prop_map(|channel| Allocation::Allocate(channel.into())),
+        2 => channel().prop_map(Allocation::Release),
+    ]
+}
+
+/// What the allocator must answer, by the rules of `spec/datafd.md` row 9.
+fn expected(taken: &BTreeSet<Channel>, request: ChannelRequest) -> Result<Channel, AllocateError> {
+    match request {
+        ChannelRequest::Any => Channel::ALL
+            .into_iter()
+            .find(|channel| !taken.contains(channel))
+            .ok_or(AllocateError::Exhausted),
+        ChannelRequest::Exact(channel) if taken.contains(&channel) => {
+            Err(AllocateError::InUse(channel))
+        }
+        ChannelRequest::Exact(channel) => Ok(channel),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum MapStep {
+    Insert(Channel, u32),
+    Remove(Channel),
+    Add(Channel, u32),
+    AddToAll(u32),
+}
+
+fn map_step() -> impl Strategy<Value = MapStep> {
+    prop_oneof![
+        (channel(), any::<u32>()).prop_map(|(channel, value)| MapStep::Insert(channel, value)),
+        channel().prop_map(MapStep::Remove),
+        (channel(), any::<u32>()).prop_map(|(channel, value)| MapStep::Add(channel, value)),
+        any::<u32>().prop_map(MapStep::AddToAll),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_allocator_behaves_like_its_model(steps in vec(allocation(), STEPS)) {
+        let mut real = ChannelAllocator::new();
+        let mut model = BTreeSet::new();
+        for step in steps {
+            match step {
+                Allocation::Allocate(request) => {
+                    let answer = real.allocate(request);
+                    prop_assert_eq!(answer, expected(&model, request));
+                    model.extend(answer);
+                }
+                Allocation::Release(channel) => {
+                    prop_assert_eq!(real.release(channel), model.remove(&channel));
+                }
+            }
+            prop_assert!(real.in_use().iter().eq(model.iter().copied()));
+        }
+    }
+
+    #[test]
+    fn the_set_behaves_like_its_model(steps in vec((any::<bool>(), channel()), STEPS)) {
+        let mut real = ChannelSet::EMPTY;
+        let mut model = BTreeSet::new();
+        for (insert, channel) in steps {
+            if insert {
+                prop_assert_eq!(real.insert(channel), model.insert(channel));
+            } else {
+                prop_assert_eq!(real.remove(channel), model.remove(&channel));
+            }
+            prop_assert!(real.iter().eq(model.iter().copied()), "ascending and complete");
+            prop_assert_eq!(real.iter().len(), model.len());
+            prop_assert_eq!(real.len(), model.len());
+            prop_assert_eq!(real.is_empty(), model.is_empty());
+            for channel in Channel::ALL {
+                prop_assert_eq!(real.contains(channel), model.contains(&channel));
+            }
+            let free = Channel::ALL.into_iter().find(|channel| !model.contains(channel));
+            prop_assert_eq!(real.lowest_free(), free);
+            prop_assert_eq!(model.iter().copied().collect::<ChannelSet>(), real);
+            prop_assert_eq!(ChannelSet::from_bits(real.bits()), real);
+        }
+    }
+
+    #[test]
+    fn set_operators_agree_with_membership(a in any::<u32>(), b in any::<u32>()) {
+        let (a, b) = (ChannelSet::from_bits(a), ChannelSet::from_bits(b));
+        for channel in Channel::ALL {
+            let (in_a, in_b) = (a.contains(channel), b.contains(channel));
+            prop_assert_eq!((a | b).contains(channel), in_a || in_b);
+            prop_assert_eq!((a & b).contains(channel), in_a && in_b);
+            prop_assert_eq!((a - b).contains(channel), in_a && !in_b);
+            prop_assert_eq!((!a).contains(channel), !in_a);
+        }
+    }
+
+    #[test]
+    fn the_map_behaves_like_its_model(steps in vec(map_step(), STEPS)) {
+        let mut real = ChannelMap::new();
+        let mut model = BTreeMap::new();
+        for step in steps {
+            match step {
+                MapStep::Insert(channel, value) => {
+                    prop_assert_eq!(real.insert(channel, value), model.insert(channel, value));
+                }
+                MapStep::Remove(channel) => {
+                    prop_assert_eq!(real.remove(channel), model.remove(&channel));
+                }
+                MapStep::Add(channel, value) => {
+                    let places = [real.get_mut(channel), model.get_mut(&channel)];
+                    for found in places.into_iter().flatten() {
+                        *found = found.wrapping_add(value);
+                    }
+                }
+                MapStep::AddToAll(value) => {
+                    real.iter_mut().for_each(|(_, found)| *found = found.wrapping_add(value));
+                    model.iter_mut().for_each(|(_, found)| *found = found.wrapping_add(value));
+                }
+            }
+            prop_assert!(real.iter().eq(model.iter().map(|(channel, value)| (*channel, value))));
+            prop_assert!(real.values().eq(model.values()));
+            prop_assert!(real.channels().iter().eq(model.keys().copied()));
+            prop_assert_eq!(real.len(), model.len());
+            prop_assert_eq!(real.is_empty(), model.is_empty());
+            for channel in Channel::ALL {
+                prop_assert_eq!(real.get(channel), model.get(&channel));
+                prop_assert_eq!(real.contains(channel), model.contains_key(&channel));
+            }
+            let copy: ChannelMap<_> = model.iter().map(|(channel, value)| (*channel, *value)).collect();
+            prop_assert_eq!(&copy, &real);
+        }
+    }
+}
