@@ -214,6 +214,9 @@ mod tests {
         assert_eq!(fetched, 1);
 
         poller.remove(&ready).unwrap();
+        poller.report(&mut events, fetched);
+        assert_eq!(events.iter().collect::<Vec<_>>(), []);
+
         dup2(EventFd::new().unwrap(), &mut ready).unwrap();
         poller.add(&ready, Token(9), Interest::READ).unwrap();
 

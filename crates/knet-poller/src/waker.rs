@@ -93,6 +93,7 @@ mod tests {
             signal.raise().unwrap();
             signal.raise().unwrap();
             assert!(signal.take());
+            assert_eq!(signal.eventfd.read(), Err(Errno::EAGAIN), "would end waits for nothing");
             assert!(!signal.take());
         }
     }
