@@ -84,6 +84,13 @@ impl TryFrom<i8> for Channel {
     }
 }
 
+impl From<Channel> for i8 {
+    fn from(channel: Channel) -> i8 {
+        // At most 31, so nothing is cut off.
+        channel.0 as i8
+    }
+}
+
 impl From<Channel> for u8 {
     fn from(channel: Channel) -> u8 {
         channel.get()
