@@ -1,1 +1,3 @@
 //! What the whole-system suites share.
+
+pub mod skip;
