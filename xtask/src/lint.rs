@@ -1,0 +1,14 @@
+//! `cargo xtask lint`: does clippy have anything to say?
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::workspace::Workspace;
+
+/// Runs clippy over libraries, programs, tests, examples and benches. Warnings are errors here and in
+/// CI only, so that they do not stop anyone half-way through a change.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let shell = workspace.shell();
+    cmd!(shell, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    Ok(())
+}
