@@ -123,3 +123,77 @@ impl IpVersion {
 pub const fn path_overhead(ip: IpVersion) -> usize {
     ip.overhead() + UDP_OVERHEAD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of reference values in wire.md section 9: sizes, lowest MTU, then the MTU for
+    /// each of [`PATHS`].
+    #[rustfmt::skip]
+    const TABLE: [(&str, CryptoSizes, usize, [usize; 5]); 8] = [
+        ("clear",       CryptoSizes::CLEAR, 482, [522, 1206, 1446, 1426, 65481]),
+        ("none/sha1",   signed(20),         462, [502, 1186, 1426, 1406, 65461]),
+        ("none/sha256", signed(32),         450, [490, 1174, 1414, 1394, 65449]),
+        ("aes/md5",     sealed(16),         437, [485, 1173, 1413, 1381, 65445]),
+        ("aes/sha1",    sealed(20),         437, [485, 1157, 1397, 1381, 65429]),
+        ("aes/sha256",  sealed(32),         421, [469, 1157, 1397, 1365, 65429]),
+        ("aes/sha384",  sealed(48),         405, [453, 1141, 1381, 1349, 65413]),
+        ("aes/sha512",  sealed(64),         389, [437, 1125, 1365, 1333, 65397]),
+    ];
+
+    /// Bytes of IP packet and IP version, by column of the table.
+    const PATHS: [(usize, IpVersion); 5] = [
+        (IpVersion::V4.min_onwire(), IpVersion::V4),
+        (IpVersion::V6.min_onwire(), IpVersion::V6),
+        (1500, IpVersion::V4),
+        (1500, IpVersion::V6),
+        (MAX_ONWIRE, IpVersion::V4),
+    ];
+
+    const fn signed(hash: usize) -> CryptoSizes {
+        CryptoSizes { block: 0, salt: 0, hash }
+    }
+
+    const fn sealed(hash: usize) -> CryptoSizes {
+        CryptoSizes { block: 16, salt: 16, hash }
+    }
+
+    #[test]
+    fn reference_values() {
+        for (name, sizes, min_mtu, mtus) in TABLE {
+            assert_eq!(sizes.min_mtu(), min_mtu, "{name}, lowest");
+            for ((onwire, ip), mtu) in PATHS.into_iter().zip(mtus) {
+                let found = sizes.app_mtu(onwire - path_overhead(ip));
+                assert_eq!(found, Some(mtu), "{name}, {onwire} bytes over {ip:?}");
+            }
+        }
+    }
+
+    /// The growth of small frames in wire.md section 8.2, and the probes of V15 and V16.
+    #[test]
+    fn lengths_of_sealed_frames() {
+        for (hash, ping) in [(16, 64), (20, 68), (32, 80), (48, 96), (64, 112)] {
+            assert_eq!(sealed(hash).wire_len(26), ping);
+        }
+        assert_eq!(sealed(20).wire_len(9), 52);
+        assert_eq!(sealed(32).wire_len(9), 64);
+        assert_eq!(sealed(32).wire_len(1423), 1472);
+        assert_eq!(sealed(20).wire_len(1423), 1460);
+        assert_eq!(sealed(0).wire_len(32), 64, "a full block is padded by another one");
+        assert_eq!(signed(20).wire_len(30), 50);
+        assert_eq!(CryptoSizes::default().wire_len(30), 30);
+    }
+
+    #[test]
+    fn nothing_fits_in_too_small_a_datagram() {
+        assert_eq!(CryptoSizes::CLEAR.app_mtu(26), None);
+        assert_eq!(CryptoSizes::CLEAR.app_mtu(27), Some(1));
+        // 32 bytes of ciphertext hold 31 bytes in clear, and 26 of these are the header.
+        assert_eq!(sealed(32).app_mtu(16 + 31 + 32), None);
+        assert_eq!(sealed(32).app_mtu(16 + 32 + 32), Some(5));
+        assert_eq!(sealed(usize::MAX).app_mtu(MAX_ONWIRE), None);
+        assert_eq!(sealed(usize::MAX).min_mtu(), 0);
+        assert_eq!(sealed(usize::MAX).wire_len(1), usize::MAX);
+    }
+}
