@@ -2,7 +2,10 @@
 
 use crate::{InvalidFragment, InvalidLinkId};
 
-/// Why a datagram was refused. Nothing libknet 1.x sends is ever refused.
+/// Why a datagram was refused.
+///
+/// libknet 1.x sends nothing that is refused, with one exception: before 1.35 it could be given an
+/// MTU so small that a message took 255 fragments, which 1.35 refuses too.
 ///
 /// It has no errno: libknet drops such a frame without telling anybody.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use crate::PING_LEN;
 
-/// Bytes of an UDP header.
+/// Bytes of a UDP header.
 pub const UDP_OVERHEAD: usize = 8;
 
 /// Bytes of the largest IP packet ever probed, IP header included.

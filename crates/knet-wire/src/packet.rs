@@ -31,8 +31,8 @@ pub enum Body<'a> {
 impl<'a> Packet<'a> {
     /// Reads a datagram, already decrypted.
     ///
-    /// Frames are held to the strict rules of wire.md sections 3.5 and 5.3, which every libknet 1.x
-    /// sender keeps. Ignored are the reserved bytes, whatever follows a ping, pong or reply of full
+    /// Frames are held to the strict rules of wire.md sections 3.5 and 5.3, those that a single frame
+    /// can break. Ignored are the reserved bytes, whatever follows a ping, pong or reply of full
     /// length, the filler of a probe, and the fragment index of a message that is whole. The
     /// broadcast and timed flags are set if they are not zero. It looks at a fixed number of bytes
     /// and copies no payload.
