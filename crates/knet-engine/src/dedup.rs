@@ -38,6 +38,12 @@ pub(crate) enum Verdict {
     Seen,
 }
 
+impl Verdict {
+    pub(crate) fn is_seen(self) -> bool {
+        self == Self::Seen
+    }
+}
+
 impl PeerWindow {
     /// Moves the window so that it covers `s`, and says whether `s` was delivered before.
     ///
