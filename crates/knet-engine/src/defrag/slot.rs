@@ -1,0 +1,220 @@
+//! One incomplete message.
+
+use std::mem;
+use std::time::Instant;
+
+use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE, SequenceNumber};
+
+use super::pool::{Buffer, BufferPool};
+use super::{Assembled, DropReason};
+
+/// The fragments of one message that came so far.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Of the first frame that came. The others agree in all but the fragment number.
+    header: DataHeader,
+    /// How many fragments the message has.
+    count: u8,
+    /// Bit `index` is set for each fragment in `body`.
+    got: [u64; 4],
+    /// Fragments that are not in `body`.
+    missing: u8,
+    body: Body,
+    /// When the latest new fragment came.
+    updated: Instant,
+}
+
+/// The bytes of the fragments, as far as it is known where they belong.
+#[derive(Debug, Default)]
+enum Body {
+    /// No fragment yet.
+    #[default]
+    Empty,
+    /// Only the last fragment, parked: where it belongs depends on the length of the others.
+    Last { parked: Buffer, len: usize },
+    /// At least one fragment that is not the last, each of `fragment_len` bytes.
+    ///
+    /// `last_len` is at most `fragment_len`, and the message ends within [`MAX_MESSAGE`]. `buffer`
+    /// has room for `count` fragments or for [`MAX_MESSAGE`], whichever is less; if the last one
+    /// was parked, at least for the whole message. So each write below has room.
+    Sized { buffer: Buffer, fragment_len: usize, last_len: Option<usize> },
+}
+
+impl Slot {
+    /// Makes room for the message that fragment `part` with this header belongs to, without the
+    /// fragment itself.
+    pub(super) fn new(now: Instant, header: &DataHeader, part: FragmentPart) -> Self {
+        let count = part.count();
+        Self {
+            header: *header,
+            count,
+            got: [0; 4],
+            missing: count,
+            body: Body::Empty,
+            updated: now,
+        }
+    }
+
+    /// Takes a fragment, and returns the message if that was all it still needed. The slot is then
+    /// spent.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the fragment was not taken; the slot is then as it was before.
+    pub(super) fn add(
+        &mut self,
+        now: Instant,
+        header: &DataHeader,
+        part: FragmentPart,
+        payload: &[u8],
+        pool: &mut BufferPool,
+    ) -> Result<Option<Assembled>, DropReason> {
+        if part.count() != self.count || !self.is_of_same_message(header) {
+            return Err(DropReason::Inconsistent);
+        }
+        if self.has(part.index()) {
+            return Err(DropReason::Duplicate);
+        }
+        if payload.is_empty() {
+            return Err(DropReason::Empty);
+        }
+        if payload.len() > MAX_MESSAGE {
+            return Err(DropReason::TooLong);
+        }
+        if part.is_last() {
+            self.add_last(payload, pool)?;
+        } else {
+            self.add_inner(part.index(), payload, pool)?;
+        }
+        self.got[usize::from(part.index() / 64)] |= 1 << (part.index() % 64);
+        self.missing -= 1;
+        self.updated = now;
+        Ok(if self.missing == 0 { self.finish(*header, pool) } else { None })
+    }
+
+    /// Gives the buffer back.
+    pub(super) fn free(self, pool: &mut BufferPool) {
+        match self.body {
+            Body::Empty => {}
+            Body::Last { parked: buffer, .. } | Body::Sized { buffer, .. } => {
+                pool.give_back(buffer);
+            }
+        }
+    }
+
+    pub(super) fn sequence(&self) -> SequenceNumber {
+        self.header.sequence
+    }
+
+    /// When the latest new fragment came.
+    pub(super) fn updated(&self) -> Instant {
+        self.updated
+    }
+
+    /// Whether no fragment was taken yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.missing == self.count
+    }
+
+    /// Bytes of buffer in use.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        match &self.body {
+            Body::Empty => 0,
+            Body::Last { parked: buffer, .. } | Body::Sized { buffer, .. } => buffer.size(),
+        }
+    }
+
+    fn is_of_same_message(&self, header: &DataHeader) -> bool {
+        self.header == DataHeader { fragment: self.header.fragment, ..*header }
+    }
+
+    fn has(&self, index: u8) -> bool {
+        self.got[usize::from(index / 64)] & (1 << (index % 64)) != 0
+    }
+
+    fn add_last(&mut self, payload: &[u8], pool: &mut BufferPool) -> Result<(), DropReason> {
+        match &mut self.body {
+            Body::Empty | Body::Last { .. } => {
+                // The others are at least as long as the last one.
+                if usize::from(self.count) * payload.len() > MAX_MESSAGE {
+                    return Err(DropReason::TooLong);
+                }
+                let mut parked = pool.take(payload.len()).ok_or(DropReason::OverBudget)?;
+                parked.write(0, payload);
+                self.body = Body::Last { parked, len: payload.len() };
+            }
+            Body::Sized { buffer, fragment_len, last_len } => {
+                if payload.len() > *fragment_len {
+                    return Err(DropReason::Inconsistent);
+                }
+                let start = usize::from(self.count - 1) * *fragment_len;
+                if start + payload.len() > MAX_MESSAGE {
+                    return Err(DropReason::TooLong);
+                }
+                buffer.write(start, payload);
+                *last_len = Some(payload.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a fragment that is not the last.
+    fn add_inner(
+        &mut self,
+        index: u8,
+        payload: &[u8],
+        pool: &mut BufferPool,
+    ) -> Result<(), DropReason> {
+        if !matches!(self.body, Body::Sized { .. }) {
+            self.learn_fragment_len(payload.len(), pool)?;
+        }
+        if let Body::Sized { buffer, fragment_len, .. } = &mut self.body {
+            if payload.len() != *fragment_len {
+                return Err(DropReason::Inconsistent);
+            }
+            buffer.write(usize::from(index - 1) * *fragment_len, payload);
+        }
+        Ok(())
+    }
+
+    /// Makes the body [`Body::Sized`], for fragments of `fragment_len` bytes.
+    fn learn_fragment_len(
+        &mut self,
+        fragment_len: usize,
+        pool: &mut BufferPool,
+    ) -> Result<(), DropReason> {
+        let last_at = usize::from(self.count - 1) * fragment_len;
+        let last_len = match self.body {
+            Body::Last { len, .. } => Some(len),
+            Body::Empty | Body::Sized { .. } => None,
+        };
+        if last_len.is_some_and(|len| len > fragment_len) {
+            return Err(DropReason::Inconsistent);
+        }
+        if last_at + last_len.unwrap_or(1) > MAX_MESSAGE {
+            return Err(DropReason::TooLong);
+        }
+        let longest = (last_at + last_len.unwrap_or(fragment_len)).min(MAX_MESSAGE);
+        let mut buffer = pool.take(longest).ok_or(DropReason::OverBudget)?;
+        if let Body::Last { parked, len } = mem::take(&mut self.body) {
+            buffer.write(last_at, parked.first(len));
+            pool.give_back(parked);
+        }
+        self.body = Body::Sized { buffer, fragment_len, last_len };
+        Ok(())
+    }
+
+    /// Hands the message out once all fragments are here. The first and the last one are among
+    /// them, so that the body is sized and its end known.
+    fn finish(&mut self, header: DataHeader, pool: &mut BufferPool) -> Option<Assembled> {
+        match mem::take(&mut self.body) {
+            Body::Sized { buffer, fragment_len, last_len: Some(last_len) } => {
+                pool.hand_out(&buffer);
+                let len = usize::from(self.count - 1) * fragment_len + last_len;
+                Some(Assembled { header, buffer, len })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Long random sequences of frames, good and bad, against a plain model.
+//!
+//! The model keeps each fragment by itself and looks at all of them again whenever one comes in.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug)]
+struct ModelMessage {
+    header: DataHeader,
+    count: u8,
+    parts: BTreeMap<u8, Vec<u8>>,
+    updated: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    window: PeerWindow,
+    generation: u32,
+    messages: Vec<ModelMessage>,
+}
+
+/// [`Outcome`] in a form that can be compared.
+#[derive(Debug, Eq, PartialEq)]
+enum Expected {
+    Incomplete,
+    Complete(Vec<u8>),
+    Dropped(DropReason),
+}
+
+impl Model {
+    fn add(&mut self, now: Instant, frame: &Frame) -> Expected {
+        let s = frame.header.sequence;
+        let started = self.window.check_started(s).is_seen();
+        self.forget();
+        let at = match self.messages.iter().position(|message| message.header.sequence == s) {
+            Some(at) => at,
+            None if started => return Expected::Dropped(AlreadyDone),
+            None if self.behind(s) > 32 => return Expected::Dropped(TooOld),
+            None => {
+                let (header, count) = (frame.header, frame.part.count());
+                let parts = BTreeMap::new();
+                self.messages.push(ModelMessage { header, count, parts, updated: now });
+                self.messages.len() - 1
+            }
+        };
+        let message = &mut self.messages[at];
+        let refused = refusal(message, frame);
+        if refused.is_none() {
+            message.parts.insert(frame.part.index(), frame.payload.clone());
+            message.updated = now;
+            self.window.mark_started(s);
+        }
+        if let Some(reason) = refused {
+            self.messages.retain(|message| !message.parts.is_empty());
+            return Expected::Dropped(reason);
+        }
+        if message.parts.len() == usize::from(message.count) {
+            let message = self.messages.remove(at);
+            return Expected::Complete(message.parts.into_values().flatten().collect());
+        }
+        if self.messages.len() > 32 {
+            // The new one is the last in the list.
+            let oldest = (0..32)
+                .min_by_key(|&at| {
+                    let message = &self.messages[at];
+                    (message.updated, u16::MAX - self.behind(message.header.sequence))
+                })
+                .unwrap();
+            self.messages.remove(oldest);
+        }
+        Expected::Incomplete
+    }
+
+    fn behind(&self, s: SequenceNumber) -> u16 {
+        self.window.newest().map_or(0, |newest| newest.ahead_of(s))
+    }
+
+    fn forget(&mut self) {
+        if self.generation != self.window.generation() {
+            self.generation = self.window.generation();
+            self.messages.clear();
+        }
+        let newest = self.window.newest();
+        self.messages.retain(|message| {
+            newest.is_some_and(|newest| newest.ahead_of(message.header.sequence) <= 32)
+        });
+    }
+
+    fn expire(&mut self, now: Instant) -> usize {
+        let before = self.messages.len();
+        self.messages.retain(|message| now < message.updated + REASSEMBLY_TIMEOUT);
+        before - self.messages.len()
+    }
+}
+
+/// The rules of `spec/wire.md` 5.3 for a message and one more frame.
+fn refusal(message: &ModelMessage, frame: &Frame) -> Option<DropReason> {
+    let (first, other) = (message.header, frame.header);
+    let same = (first.compression, first.broadcast, first.channel)
+        == (other.compression, other.broadcast, other.channel);
+    if !same || message.count != frame.part.count() {
+        return Some(Inconsistent);
+    }
+    if message.parts.contains_key(&frame.part.index()) {
+        return Some(Duplicate);
+    }
+    if frame.payload.is_empty() {
+        return Some(Empty);
+    }
+    if frame.payload.len() > 65_536 {
+        return Some(TooLong);
+    }
+    let mut lens: BTreeMap<u8, usize> =
+        message.parts.iter().map(|(&index, part)| (index, part.len())).collect();
+    lens.insert(frame.part.index(), frame.payload.len());
+    let last = lens.remove(&message.count);
+    let fragment_len = lens.values().next().copied();
+    if lens.values().any(|&len| Some(len) != fragment_len)
+        || last.is_some_and(|last| fragment_len.is_some_and(|len| last > len))
+    {
+        return Some(Inconsistent);
+    }
+    let inner = fragment_len.or(last)? * usize::from(message.count - 1);
+    (inner + last.unwrap_or(1) > 65_536).then_some(TooLong)
+}
+
+/// What happens to a receiver.
+#[derive(Clone, Debug)]
+enum Step {
+    Frame(Frame),
+    /// A whole message, so many numbers after the start.
+    See(u16),
+    Pass(Duration),
+    Reset,
+}
+
+/// The frames of up to 60 messages in a row: some lost, some doubled, all a little out of order.
+///
+/// Half of the time most frames are lost, so that hardly any message ever gets complete.
+fn traffic(start: u16) -> impl Strategy<Value = Vec<(u32, Step)>> {
+    let good = prop::collection::vec((1..3000usize, 20..900usize, any::<u8>()), 1..50);
+    let broken = prop::collection::vec((600..3000usize, 20..300usize, any::<u8>()), 30..60);
+    prop_oneof![(good, Just(1)), (broken, Just(12))].prop_flat_map(move |(messages, loss)| {
+        let frames: Vec<(u32, Frame)> = (0u16..)
+            .zip(messages)
+            .filter_map(|(n, (len, mtu, seed))| {
+                let bytes: Vec<u8> = message(len).iter().map(|byte| byte ^ seed).collect();
+                (len > mtu).then(|| (u32::from(n), cut(number(start, n), &bytes, mtu)))
+            })
+            .flat_map(|(n, frames)| frames.into_iter().map(move |frame| (n * 10, frame)))
+            .collect();
+        // How often each comes, and how much later than it could.
+        let fates = prop::collection::vec(
+            prop_oneof![loss => Just(vec![]), 9 => delay(1), 2 => delay(2)],
+            frames.len(),
+        );
+        fates.prop_map(move |fates| {
+            let each = frames.iter().zip(fates);
+            each.flat_map(|((at, frame), delays)| {
+                delays.into_iter().map(move |late| (at + late, Step::Frame(frame.clone())))
+            })
+            .collect()
+        })
+    })
+}
+
+fn delay(times: usize) -> impl Strategy<Value = Vec<u32>> {
+    let late = prop_oneof![8 => 0..30u32, 2 => 0..300u32, 1 => 0..450u32];
+    prop::collection::vec(late, times)
+}
+
+/// What an attacker or a fault might send to the same messages, and what else happens.
+fn disturbance(start: u16) -> impl Strategy<Value = (u32, Step)> {
+    let lens = prop_oneof![0..4usize, 250..262usize, 0..1000usize, 30_000..66_000usize];
+    let part = (1..=254u8, 2..=254u8).prop_map(|(a, b)| (a.min(b), a.max(b).max(2)));
+    let small = (1..=3u8, 2..=3u8).prop_map(|(a, b)| (a.min(b), b));
+    let frames = (0..50u16, prop_oneof![part, small], lens, any::<u8>(), 0..20u8, 0..20u8)
+        .prop_map(move |(n, (index, count), len, byte, compression, channel)| {
+            let mut frame = frame(number(start, n), index, count, &vec![byte; len]);
+            frame.header.compression = if compression < 8 { 0 } else { compression % 8 };
+            frame.header.channel = if channel < 16 { 3 } else { channel };
+            Step::Frame(frame)
+        });
+    let step = prop_oneof![
+        40 => frames,
+        4 => (0..60u16).prop_map(Step::See),
+        1 => (0..u16::MAX).prop_map(Step::See),
+        4 => (0..6000u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
+        1 => Just(Step::Reset),
+    ];
+    (0..500u32, step)
+}
+
+fn number(start: u16, n: u16) -> u16 {
+    start.wrapping_add(n).max(1)
+}
+
+fn run(start: u16, mut steps: Vec<(u32, Step)>) -> Result<(), TestCaseError> {
+    steps.sort_by_key(|(at, _)| *at);
+    let (mut receiver, mut model) = (Receiver::new(), Model::default());
+    for (_, step) in steps {
+        match step {
+            Step::Frame(frame) => {
+                let found = match receiver.add(&frame) {
+                    Outcome::Incomplete => Expected::Incomplete,
+                    Outcome::Dropped(reason) => Expected::Dropped(reason),
+                    Outcome::Complete(message) => {
+                        prop_assert_eq!(message.header(), &frame.header);
+                        prop_assert!(message.bytes().len() <= 65_536);
+                        let bytes = message.bytes().to_vec();
+                        receiver.pool.recycle(message);
+                        Expected::Complete(bytes)
+                    }
+                };
+                prop_assert_eq!(found, model.add(receiver.now, &frame), "{:?}", frame.part);
+            }
+            Step::See(n) => {
+                receiver.see(number(start, n));
+                model.window.follow(SequenceNumber::new(number(start, n)));
+                model.forget();
+            }
+            Step::Pass(time) => {
+                receiver.pass(time);
+                prop_assert_eq!(receiver.expire(), model.expire(receiver.now));
+            }
+            Step::Reset => {
+                receiver.window.reset();
+                model.window.reset();
+            }
+        }
+        let first_due = model.messages.iter().map(|message| message.updated).min();
+        let first_due = first_due.map(|updated| updated + REASSEMBLY_TIMEOUT);
+        prop_assert_eq!(receiver.reassembler.next_timeout(), first_due);
+        prop_assert_eq!(receiver.reassembler.memory(), receiver.pool.in_use());
+        prop_assert_eq!(receiver.reassembler.slots.len(), model.messages.len());
+        prop_assert!(receiver.reassembler.slots.len() <= 32);
+    }
+    Ok(())
+}
+
+fn start() -> impl Strategy<Value = u16> {
+    prop_oneof![1..=100u16, 65_480..=65_535u16, 1..=65_535u16]
+}
+
+proptest! {
+    #[test]
+    fn honest_traffic_gives_what_the_model_gives(
+        (start, steps) in start().prop_flat_map(|start| (Just(start), traffic(start))),
+    ) {
+        run(start, steps)?;
+    }
+
+    #[test]
+    fn disturbed_traffic_gives_what_the_model_gives(
+        (start, steps, more) in start().prop_flat_map(|start| {
+            (Just(start), traffic(start), prop::collection::vec(disturbance(start), 0..200))
+        }),
+    ) {
+        run(start, [steps, more].concat())?;
+    }
+}
