@@ -1,1 +1,95 @@
-//! Everything the kronosnet protocol decides, with no I/O, no threads and no clock.
+//! Everything the kronosnet protocol decides: hosts, links and their heartbeat, which links data
+//! takes, what a received packet means, which copies are dropped, how messages are cut into
+//! fragments and put together again.
+//!
+//! This crate does no I/O: it opens no socket, starts no thread, takes no lock and reads no clock.
+//! Time comes in as an argument, packets come in as bytes and go out as values, so a whole cluster
+//! runs in one test in virtual time. The wire format is that of libknet 1.x.
+//!
+//! # The driver's contract
+//!
+//! - Give every datagram that a link's socket receives to [`Engine::handle_datagram`].
+//! - When the time of [`Engine::poll_timeout`] has come, call [`Engine::handle_timeout`].
+//! - After each call that takes `&mut self`, drain the output: send what
+//!   [`Engine::poll_transmit`] gives, tell the application what [`Engine::poll_event`] gives, send
+//!   by the routes that [`Engine::poll_routes`] gives, and ask [`Engine::poll_timeout`] again.
+//! - Data is sent without the engine: number each message with the [`SequenceCounter`], look its
+//!   hosts up in the [`Routes`], cut it with a [`FragmentPlan`]. When [`forced_ping_due`] says so,
+//!   call [`Engine::force_pings`] first.
+//!
+//! Time must not go backwards between calls; if it does, nothing worse happens than that timers
+//! fire late.
+//!
+//! # Example
+//!
+//! Two engines, a link between them, and packets carried by hand:
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, SocketId};
+//! use knet_wire::{HostId, LinkId};
+//!
+//! let (one, two) = (HostId::new(1), HostId::new(2));
+//! let link = LinkId::new(0)?;
+//! let mut now = Instant::now();
+//! let mut engines = [one, two].map(|host| Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] }));
+//! let addresses = ["10.0.0.1:5405".parse()?, "10.0.0.2:5405".parse()?];
+//! for (at, peer) in [(0, two), (1, one)] {
+//!     let path = LinkPath { socket: SocketId(0), remote: addresses[1 - at] };
+//!     engines[at].add_host(peer)?;
+//!     engines[at].add_link(now, peer, link, path)?;
+//!     engines[at].set_link_enabled(now, peer, link, true)?;
+//! }
+//! while !engines.iter().all(|engine| engine.data_mtu() > 500) {
+//!     for at in [0, 1] {
+//!         engines[at].handle_timeout(now);
+//!         while let Some(transmit) = engines[at].poll_transmit() {
+//!             let arrival = Arrival { socket: SocketId(0), source: addresses[at] };
+//!             let _ = engines[1 - at].handle_datagram(now, arrival, transmit.packet());
+//!             transmit.sent(26);
+//!         }
+//!     }
+//!     now += Duration::from_millis(100);
+//! }
+//! let routes = engines[0].poll_routes().expect("host 2 became reachable");
+//! assert_eq!(routes.get(two).expect("reachable").data_mtu(), 522);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod config;
+pub use config::{
+    DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PingTimers, Policy, SocketId,
+};
+mod cookie;
+mod dedup;
+mod defrag;
+pub use defrag::Assembled;
+mod engine;
+pub use engine::Engine;
+mod error;
+pub use error::{HostError, LinkError, MtuError, PingTimersError};
+mod event;
+pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+mod fragment;
+pub use fragment::{FragmentPlan, TooManyFragments};
+mod heartbeat;
+mod host;
+pub use host::HostStatus;
+mod link;
+pub use link::LinkStatus;
+mod peer;
+mod receive;
+pub use receive::{Arrival, Delivery, Receipt, Received};
+mod routes;
+pub use routes::{HostRoute, LinkRoute, Routes};
+mod sequence;
+pub use sequence::{SequenceCounter, forced_ping_due};
+mod sequence_sync;
+mod stats;
+pub use stats::{DropStats, LinkCounters, LinkStats, PacketKind};
+mod timers;
+mod transmit;
+pub use transmit::Transmit;
+mod watch;

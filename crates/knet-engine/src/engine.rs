@@ -1,0 +1,408 @@
+//! The engine: its tables, and the calls that change them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use knet_wire::{
+    CryptoSizes, HostId, IpVersion, LinkId, MAX_FRAGMENTS, MAX_MESSAGE, path_overhead,
+};
+
+use crate::config::{EngineConfig, LinkPath, MAX_HOST_NAME, PingTimers, Policy};
+use crate::cookie::CookieJar;
+use crate::defrag::BufferPool;
+use crate::error::{HostError, LinkError, MtuError};
+use crate::event::{DownReason, Event};
+use crate::host::{Host, HostStatus};
+use crate::link::{Link, LinkStatus};
+use crate::routes::{RouteTable, Routes};
+use crate::sequence::SequenceCounter;
+use crate::stats::DropStats;
+use crate::timers::{TimerKey, TimerQueue};
+use crate::transmit::Transmit;
+
+/// Everything the protocol decides for one handle. See the crate's documentation for the contract
+/// with its driver.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) own: HostId,
+    pub(crate) hosts: BTreeMap<HostId, Host>,
+    pub(crate) timers: TimerQueue,
+    pub(crate) routes: RouteTable,
+    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) sequence: Arc<SequenceCounter>,
+    pub(crate) cookies: CookieJar,
+    pub(crate) pool: BufferPool,
+    pub(crate) drops: DropStats,
+    pub(crate) manual_mtu: Option<u16>,
+    pub(crate) crypto: CryptoSizes,
+}
+
+impl Engine {
+    /// Makes an engine without hosts.
+    #[must_use]
+    pub fn new(now: Instant, config: &EngineConfig) -> Self {
+        Self {
+            own: config.host,
+            hosts: BTreeMap::new(),
+            timers: TimerQueue::default(),
+            routes: RouteTable::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            sequence: Arc::default(),
+            cookies: CookieJar::new(config.cookie_key, now),
+            pool: BufferPool::default(),
+            drops: DropStats::default(),
+            manual_mtu: None,
+            crypto: CryptoSizes::CLEAR,
+        }
+    }
+
+    /// Adds a host. It has the passive policy, its id as its name and no links.
+    ///
+    /// # Errors
+    /// [`HostError::Exists`].
+    pub fn add_host(&mut self, host: HostId) -> Result<(), HostError> {
+        if self.hosts.contains_key(&host) {
+            return Err(HostError::Exists(host));
+        }
+        self.hosts.insert(host, Host::new());
+        Ok(())
+    }
+
+    /// Removes a host that has no links left.
+    ///
+    /// # Errors
+    /// [`HostError::Unknown`]; [`HostError::HasLinks`] while a link is configured.
+    pub fn remove_host(&mut self, host: HostId) -> Result<(), HostError> {
+        let entry = self.hosts.get_mut(&host).ok_or(HostError::Unknown(host))?;
+        let links = entry.links().count();
+        if links > 0 {
+            return Err(HostError::HasLinks { host, links });
+        }
+        self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, None);
+        entry.peer.reassembler.clear(&mut self.pool);
+        self.hosts.remove(&host);
+        Ok(())
+    }
+
+    /// Names a host. Giving a host the name it has is fine.
+    ///
+    /// # Errors
+    /// [`HostError::Unknown`]; [`HostError::NameTooLong`]; [`HostError::NameTaken`] by another
+    /// host, or by the host whose id the name spells.
+    pub fn set_host_name(&mut self, host: HostId, name: &str) -> Result<(), HostError> {
+        if !self.hosts.contains_key(&host) {
+            return Err(HostError::Unknown(host));
+        }
+        if name.len() > MAX_HOST_NAME {
+            return Err(HostError::NameTooLong { length: name.len() });
+        }
+        let spelled = name.parse::<HostId>().ok().filter(|id| id.to_string() == name);
+        if let Some(owner) = spelled.or_else(|| self.named(name)).filter(|&owner| owner != host) {
+            return Err(HostError::NameTaken { name: name.to_owned(), owner });
+        }
+        if let Some(entry) = self.hosts.get_mut(&host) {
+            entry.name = spelled.is_none().then(|| name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The host of that name; a host without a name of its own has its id in decimal as name.
+    ///
+    /// # Errors
+    /// [`HostError::NoSuchName`].
+    pub fn host_by_name(&self, name: &str) -> Result<HostId, HostError> {
+        self.named(name).ok_or_else(|| HostError::NoSuchName(name.to_owned()))
+    }
+
+    fn named(&self, name: &str) -> Option<HostId> {
+        let has = |id: &HostId, host: &Host| match &host.name {
+            Some(own) => own == name,
+            None => id.to_string() == name,
+        };
+        self.hosts.iter().find(|(id, host)| has(id, host)).map(|(&id, _)| id)
+    }
+
+    /// Chooses how a host's links are used. Takes effect at once.
+    ///
+    /// # Errors
+    /// [`HostError::Unknown`].
+    pub fn set_policy(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        policy: Policy,
+    ) -> Result<(), HostError> {
+        let entry = self.hosts.get_mut(&host).ok_or(HostError::Unknown(host))?;
+        entry.policy = policy;
+        self.refresh_routes(now, host);
+        Ok(())
+    }
+
+    /// The hosts, in ascending order.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> {
+        self.hosts.keys().copied()
+    }
+
+    /// A host's settings and state.
+    ///
+    /// # Errors
+    /// [`HostError::Unknown`].
+    pub fn host_status(&self, host: HostId) -> Result<HostStatus, HostError> {
+        let entry = self.hosts.get(&host).ok_or(HostError::Unknown(host))?;
+        let route = self.routes.get(host);
+        Ok(HostStatus {
+            host,
+            name: entry.name.clone().unwrap_or_else(|| host.to_string()),
+            policy: entry.policy,
+            reachable: entry.reachable,
+            data_mtu: route.map(crate::routes::HostRoute::data_mtu),
+            active_links: route
+                .map(|route| route.links().iter().map(|link| link.link).collect())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Configures a link: disabled, with default timers, pong count and priority.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::Configured`].
+    pub fn add_link(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        path: LinkPath,
+    ) -> Result<(), LinkError> {
+        let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
+        let slot = entry.slot(link);
+        if slot.is_some() {
+            return Err(LinkError::Configured { host, link });
+        }
+        *slot = Some(Box::new(Link::new(now, path)));
+        Ok(())
+    }
+
+    /// Forgets a disabled link with its settings and counters. Gives back its path, so that the
+    /// driver can close a socket that nobody needs any more.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::Enabled`].
+    pub fn clear_link(&mut self, host: HostId, link: LinkId) -> Result<LinkPath, LinkError> {
+        if self.link(host, link)?.is_enabled() {
+            return Err(LinkError::Enabled { host, link });
+        }
+        let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
+        let slot = entry.slot(link);
+        let mut cleared = slot.take().ok_or(LinkError::NotConfigured { host, link })?;
+        self.timers.set(TimerKey::Link(host, link), &mut cleared.deadline, None);
+        Ok(cleared.path)
+    }
+
+    /// Starts or stops watching and using a link. Enabling sends the first ping at once; disabling
+    /// takes an active link out of use at once. The same value again does nothing.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn set_link_enabled(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        enabled: bool,
+    ) -> Result<(), LinkError> {
+        let entry = self.link_mut(host, link)?;
+        if entry.is_enabled() == enabled {
+            return Ok(());
+        }
+        if enabled {
+            entry.enable(now);
+            self.watch_link(now, host, link);
+            return Ok(());
+        }
+        let was_up = entry.disable(now);
+        self.timers_off(host, link);
+        if was_up {
+            self.announce_down(now, host, link, DownReason::Disabled);
+        }
+        Ok(())
+    }
+
+    /// Sets how a link is watched. Takes effect at once.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::PingTimers`].
+    pub fn set_ping_timers(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        timers: PingTimers,
+    ) -> Result<(), LinkError> {
+        timers.validate()?;
+        self.link_mut(host, link)?.heartbeat.set_timers(timers);
+        self.watch_link(now, host, link);
+        Ok(())
+    }
+
+    /// Sets how many good pongs bring a link up, 1 to 255.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::NoPongs`] for 0.
+    pub fn set_pong_count(
+        &mut self,
+        host: HostId,
+        link: LinkId,
+        count: u8,
+    ) -> Result<(), LinkError> {
+        if count == 0 {
+            return Err(LinkError::NoPongs);
+        }
+        self.link_mut(host, link)?.heartbeat.set_pong_count(count);
+        Ok(())
+    }
+
+    /// Sets a link's priority for the passive policy: the highest wins. Takes effect at once.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn set_priority(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        priority: u8,
+    ) -> Result<(), LinkError> {
+        self.link_mut(host, link)?.priority = priority;
+        self.refresh_routes(now, host);
+        Ok(())
+    }
+
+    /// The configured links of a host, in ascending order.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`].
+    pub fn links(&self, host: HostId) -> Result<impl Iterator<Item = LinkId>, LinkError> {
+        let entry = self.hosts.get(&host).ok_or(LinkError::UnknownHost(host))?;
+        Ok(entry.links().map(|(id, _)| id))
+    }
+
+    /// A link's settings, state and counters.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn link_status(
+        &self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+    ) -> Result<LinkStatus, LinkError> {
+        let link = self.link(host, link)?;
+        Ok(link.status(now, link.data_mtu(self.manual_mtu, self.crypto)))
+    }
+
+    /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
+    /// what the address family promises. Takes effect with the next message.
+    ///
+    /// # Errors
+    /// [`MtuError::TooSmall`] if the largest message would need too many fragments.
+    pub fn set_manual_mtu(&mut self, now: Instant, onwire: Option<u16>) -> Result<(), MtuError> {
+        if let Some(onwire) = onwire {
+            let least = self.least_manual_mtu();
+            if onwire < least {
+                return Err(MtuError::TooSmall { onwire, least });
+            }
+        }
+        self.manual_mtu = onwire;
+        let hosts: Vec<_> = self.hosts().collect();
+        for host in hosts {
+            self.refresh_routes(now, host);
+        }
+        Ok(())
+    }
+
+    /// The smallest MTU with which the largest message fits into [`MAX_FRAGMENTS`] on an
+    /// IPv6 link, which has the longer headers.
+    fn least_manual_mtu(&self) -> u16 {
+        let enough = |onwire: u16| {
+            let room = usize::from(onwire).checked_sub(path_overhead(IpVersion::V6))?;
+            let data_mtu = self.crypto.app_mtu(room)?;
+            (data_mtu * usize::from(MAX_FRAGMENTS) >= MAX_MESSAGE).then_some(onwire)
+        };
+        (0..=u16::MAX).find_map(enough).unwrap_or(u16::MAX)
+    }
+
+    /// The MTU set by hand, in bytes of a whole IP packet.
+    #[must_use]
+    pub fn manual_mtu(&self) -> Option<u16> {
+        self.manual_mtu
+    }
+
+    /// The most payload bytes that a packet carries on every link in use; before any link is up,
+    /// the least that libknet works with (`min_mtu` of `spec/wire.md` 9).
+    #[must_use]
+    pub fn data_mtu(&self) -> usize {
+        self.routes.least_mtu().unwrap_or_else(|| self.crypto.min_mtu())
+    }
+
+    /// Our own host id.
+    #[must_use]
+    pub fn own_id(&self) -> HostId {
+        self.own
+    }
+
+    /// The counter that numbers our messages, shared with those who send.
+    #[must_use]
+    pub fn sequence(&self) -> Arc<SequenceCounter> {
+        self.sequence.clone()
+    }
+
+    /// What was thrown away so far, by reason.
+    #[must_use]
+    pub fn drops(&self) -> DropStats {
+        self.drops
+    }
+
+    /// Bytes held for messages that are not complete, of all hosts together; bounded.
+    #[must_use]
+    pub fn reassembly_memory(&self) -> usize {
+        self.pool.in_use()
+    }
+
+    /// The next control packet to send.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to tell the application.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The routes, if they changed since they were last handed out.
+    #[must_use]
+    pub fn poll_routes(&mut self) -> Option<Routes> {
+        self.routes.take_changed()
+    }
+
+    /// When [`Engine::handle_timeout`] has to be called next; `None` if there is nothing to wait
+    /// for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(crate) fn link(&self, host: HostId, link: LinkId) -> Result<&Link, LinkError> {
+        let entry = self.hosts.get(&host).ok_or(LinkError::UnknownHost(host))?;
+        entry.link(link).ok_or(LinkError::NotConfigured { host, link })
+    }
+
+    pub(crate) fn link_mut(&mut self, host: HostId, link: LinkId) -> Result<&mut Link, LinkError> {
+        let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
+        entry.link_mut(link).ok_or(LinkError::NotConfigured { host, link })
+    }
+}

@@ -1,0 +1,103 @@
+//! What the engine tells the application.
+
+use std::fmt;
+use std::time::Duration;
+
+use knet_wire::{HostId, LinkId};
+
+/// Something the application may want to know. Comes out of [`crate::Engine::poll_event`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A link came up or went down.
+    Link(LinkEvent),
+    /// A host became reachable or unreachable.
+    Host(HostEvent),
+}
+
+/// A link came up or went down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LinkEvent {
+    /// The host at the other end.
+    pub host: HostId,
+    /// Which of its links.
+    pub link: LinkId,
+    /// What the link is now, with the reason if it is down.
+    pub state: LinkState,
+}
+
+/// A host became reachable or unreachable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HostEvent {
+    /// The host.
+    pub host: HostId,
+    /// Whether at least one link to it is usable.
+    pub reachable: bool,
+}
+
+/// Whether a link carries data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a link is up or it is not")]
+pub enum LinkState {
+    /// Pongs come back in time.
+    Up,
+    /// It carries no data, for this reason.
+    Down(DownReason),
+}
+
+impl LinkState {
+    /// Whether the link is up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up)
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up => f.write_str("up"),
+            Self::Down(reason) => write!(f, "down: {reason}"),
+        }
+    }
+}
+
+/// Why a link is down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum DownReason {
+    /// It was never enabled, or was disabled.
+    Disabled,
+    /// It was enabled, and not enough pongs have come yet.
+    NoPongYet,
+    /// No pong came for so long.
+    PongTimeout {
+        /// The age of the last pong when the link was given up.
+        silence: Duration,
+    },
+    /// The kernel or a router on the way reported that the peer cannot be reached.
+    TransportError {
+        /// The error, an errno value such as `ECONNREFUSED`.
+        errno: i32,
+    },
+    /// Its configuration was cleared.
+    Cleared,
+}
+
+impl fmt::Display for DownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("disabled"),
+            Self::NoPongYet => f.write_str("not enough pongs yet"),
+            Self::PongTimeout { silence } => {
+                write!(f, "no pong for {:.1} s", silence.as_secs_f64())
+            }
+            Self::TransportError { errno } => {
+                write!(f, "{}", std::io::Error::from_raw_os_error(*errno))
+            }
+            Self::Cleared => f.write_str("cleared"),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Watches one link: when to ping, what a pong means, when silence means down.
+//!
+//! The rules are those of `spec/engine.md` 11 with deadlines in place of the 200 ms tick. The
+//! back-off of 11.4 (tenfold patience that shrinks by one a second) is a function of the time
+//! since it started, so that nothing has to wake up to count it down.
+
+use std::time::{Duration, Instant};
+
+use crate::config::PingTimers;
+
+/// The state of one link's heartbeat.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    timers: PingTimers,
+    pong_count: u8,
+    /// Good pongs since the link went down; stops at `pong_count`.
+    good_pongs: u8,
+    last_ping: Option<Instant>,
+    /// When the last authentic pong came in; `None` from going down to the next pong.
+    last_pong: Option<Instant>,
+    /// When the newest ping that was answered had left: older pongs are copies or stragglers.
+    newest_answered: Option<Instant>,
+    backoff_since: Instant,
+    latency: Latency,
+}
+
+/// What a pong did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pong {
+    /// A copy of one that was counted, or older than one that was.
+    Stale,
+    /// It took longer than the timeout: a sign of life, but not of a usable link.
+    Late,
+    /// Counted, and there are enough now to call the link up.
+    Enough,
+    /// Counted, and more are needed.
+    Counted,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            timers: PingTimers::default(),
+            pong_count: crate::config::DEFAULT_PONG_COUNT,
+            good_pongs: 0,
+            last_ping: None,
+            last_pong: None,
+            newest_answered: None,
+            backoff_since: now,
+            latency: Latency::default(),
+        }
+    }
+
+    /// The link was enabled, or is given another try after it went down.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.good_pongs = 0;
+        self.last_pong = None;
+        self.backoff_since = now;
+    }
+
+    pub(crate) fn set_timers(&mut self, timers: PingTimers) {
+        self.timers = timers;
+    }
+
+    pub(crate) fn set_pong_count(&mut self, count: u8) {
+        self.pong_count = count;
+        self.good_pongs = self.good_pongs.min(count);
+    }
+
+    /// A ping leaves now.
+    pub(crate) fn ping_sent(&mut self, now: Instant) {
+        self.last_ping = Some(now);
+    }
+
+    /// An authentic pong came in whose ping had left at `sent`.
+    pub(crate) fn pong_received(&mut self, now: Instant, sent: Instant) -> Pong {
+        if self.newest_answered.is_some_and(|newest| sent <= newest) {
+            return Pong::Stale;
+        }
+        self.newest_answered = Some(sent);
+        self.last_pong = Some(now);
+        let round_trip = now.saturating_duration_since(sent);
+        if round_trip > self.timers.timeout {
+            return Pong::Late;
+        }
+        self.latency.add(round_trip, self.timers.precision);
+        if self.latency.mean().is_some_and(|mean| mean >= self.patience(now)) {
+            return Pong::Late;
+        }
+        self.good_pongs = self.good_pongs.saturating_add(1).min(self.pong_count);
+        if self.good_pongs == self.pong_count { Pong::Enough } else { Pong::Counted }
+    }
+
+    /// How long the link has been silent, if that is too long.
+    pub(crate) fn expired(&self, now: Instant) -> Option<Duration> {
+        let silence = now.saturating_duration_since(self.last_pong?);
+        (silence >= self.patience(now)).then_some(silence)
+    }
+
+    /// When the next ping has to leave. `now` is returned if none has left yet.
+    pub(crate) fn next_ping(&self, now: Instant) -> Instant {
+        self.last_ping.map_or(now, |last| last + self.timers.interval)
+    }
+
+    /// The earliest time at which [`Heartbeat::expired`] says so if no pong comes.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        let last_pong = self.last_pong?;
+        // Patience falls in steps; find the first step inside which it runs out.
+        for backoff in (1..=BACKOFF_START).rev() {
+            let step = self.backoff_since + BACKOFF_STEP * (BACKOFF_START - backoff);
+            let runs_out = (last_pong + self.patience_at(backoff)).max(step);
+            if backoff == 1 || runs_out < step + BACKOFF_STEP {
+                return Some(runs_out);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn timers(&self) -> PingTimers {
+        self.timers
+    }
+
+    pub(crate) fn pong_count(&self) -> u8 {
+        self.pong_count
+    }
+
+    pub(crate) fn good_pongs(&self) -> u8 {
+        self.good_pongs
+    }
+
+    pub(crate) fn last_pong(&self) -> Option<Instant> {
+        self.last_pong
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// How old the last pong may be now (`pong_timeout_adj` of the spec).
+    fn patience(&self, now: Instant) -> Duration {
+        let steps = now.saturating_duration_since(self.backoff_since).as_secs();
+        // At most BACKOFF_START, so it fits.
+        let steps = u32::try_from(steps).unwrap_or(BACKOFF_START);
+        self.patience_at(BACKOFF_START.saturating_sub(steps).max(1))
+    }
+
+    fn patience_at(&self, backoff: u32) -> Duration {
+        let latency = self.latency.mean().unwrap_or_default();
+        self.timers.timeout.saturating_mul(backoff).saturating_add(latency.saturating_mul(2))
+    }
+}
+
+/// The running mean of a link's round trips, and what it has been between.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Latency {
+    samples: u32,
+    mean_nanos: u64,
+    min_nanos: u64,
+    max_nanos: u64,
+}
+
+impl Latency {
+    fn add(&mut self, sample: Duration, precision: u32) {
+        let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
+        self.samples = self.samples.saturating_add(1).min(precision);
+        let n = u128::from(self.samples);
+        // The result lies between the old mean and the sample, so it fits into 64 bits again.
+        let mean = (u128::from(self.mean_nanos) * (n - 1) + u128::from(sample)) / n;
+        self.mean_nanos = u64::try_from(mean).unwrap_or(u64::MAX);
+        let first = self.samples == 1 && self.max_nanos == 0;
+        self.min_nanos = if first { self.mean_nanos } else { self.min_nanos.min(self.mean_nanos) };
+        self.max_nanos = self.max_nanos.max(self.mean_nanos);
+    }
+
+    pub(crate) fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    pub(crate) fn mean(&self) -> Option<Duration> {
+        (self.samples > 0).then(|| Duration::from_nanos(self.mean_nanos))
+    }
+
+    pub(crate) fn min(&self) -> Option<Duration> {
+        (self.samples > 0).then(|| Duration::from_nanos(self.min_nanos))
+    }
+
+    pub(crate) fn max(&self) -> Option<Duration> {
+        (self.samples > 0).then(|| Duration::from_nanos(self.max_nanos))
+    }
+}
+
+/// `KNET_LINK_PONG_TIMEOUT_BACKOFF`.
+const BACKOFF_START: u32 = 10;
+/// How long each step of the back-off lasts (five ticks of the reference).
+const BACKOFF_STEP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn pong_count_pongs_are_enough() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        heartbeat.set_pong_count(3);
+        let verdicts: Vec<_> = (1..=4)
+            .map(|n| heartbeat.pong_received(start + ms(n * 1000 + 10), start + ms(n * 1000)))
+            .collect();
+        assert_eq!(verdicts, [Pong::Counted, Pong::Counted, Pong::Enough, Pong::Enough]);
+    }
+
+    #[test]
+    fn a_copy_of_a_pong_counts_once() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        assert_eq!(heartbeat.pong_received(start + ms(5), start), Pong::Counted);
+        assert_eq!(heartbeat.pong_received(start + ms(6), start), Pong::Stale);
+        assert_eq!(heartbeat.good_pongs(), 1);
+    }
+
+    #[test]
+    fn a_pong_slower_than_the_timeout_is_a_sign_of_life_only() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        assert_eq!(heartbeat.pong_received(start + ms(2001), start), Pong::Late);
+        assert_eq!(heartbeat.good_pongs(), 0);
+        assert_eq!(heartbeat.latency().samples(), 0);
+        assert_eq!(heartbeat.last_pong(), Some(start + ms(2001)));
+    }
+
+    #[test]
+    fn patience_shrinks_from_tenfold_to_one_timeout() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        heartbeat.pong_received(start, start);
+        // 10 x 2 s at the start, one step less each second: 20 - 2n <= n at n = 7.
+        assert_eq!(heartbeat.expired(start + ms(6999)), None);
+        assert_eq!(heartbeat.next_expiry(), Some(start + ms(7000)));
+        assert_eq!(heartbeat.expired(start + ms(7000)), Some(ms(7000)));
+        // Long after the start it is the timeout alone.
+        let late = start + ms(60_000);
+        heartbeat.pong_received(late, late);
+        assert_eq!(heartbeat.next_expiry(), Some(late + ms(2000)));
+    }
+
+    #[test]
+    fn the_mean_latency_follows_the_formula_of_the_spec() {
+        let mut latency = Latency::default();
+        assert_eq!(latency.mean(), None);
+        latency.add(Duration::from_micros(100), 2);
+        assert_eq!(latency.mean(), Some(Duration::from_micros(100)));
+        latency.add(Duration::from_micros(300), 2);
+        assert_eq!(latency.mean(), Some(Duration::from_micros(200)));
+        latency.add(Duration::from_micros(400), 2);
+        assert_eq!(latency.mean(), Some(Duration::from_micros(300)));
+        assert_eq!((latency.min(), latency.samples()), (Some(Duration::from_micros(100)), 2));
+    }
+
+    proptest! {
+        /// The deadline handed to the driver is exactly the first moment at which the link expires.
+        #[test]
+        fn next_expiry_is_the_first_moment_of_expiry(
+            timeout in 200u64..5000, pong_at in 0u64..30_000, latency in 0u64..200,
+        ) {
+            let start = Instant::now();
+            let mut heartbeat = Heartbeat::new(start);
+            heartbeat.set_timers(PingTimers { timeout: ms(timeout), ..PingTimers::default() });
+            let sent = start + ms(pong_at);
+            heartbeat.pong_received(sent + ms(latency), sent);
+            let expiry = heartbeat.next_expiry().unwrap();
+            prop_assert!(heartbeat.expired(expiry).is_some());
+            prop_assert!(heartbeat.expired(expiry - Duration::from_nanos(1)).is_none());
+        }
+    }
+}

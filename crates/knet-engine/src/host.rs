@@ -1,0 +1,175 @@
+//! One host: its links, and what is remembered of the messages it sent.
+
+use std::net::SocketAddr;
+
+use knet_wire::{CryptoSizes, HostId, LinkId};
+
+use crate::config::{Policy, SocketId};
+use crate::link::Link;
+use crate::peer::Peer;
+use crate::routes::LinkRoute;
+use crate::timers::Deadline;
+
+/// A host that was added.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) name: Option<String>,
+    pub(crate) policy: Policy,
+    pub(crate) reachable: bool,
+    pub(crate) peer: Peer,
+    /// When its oldest incomplete message expires.
+    pub(crate) reassembly: Deadline,
+    links: [Option<Box<Link>>; LinkId::COUNT as usize],
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self {
+            name: None,
+            policy: Policy::default(),
+            reachable: false,
+            peer: Peer::default(),
+            reassembly: Deadline::default(),
+            links: [const { None }; LinkId::COUNT as usize],
+        }
+    }
+
+    pub(crate) fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(id.index())?.as_deref()
+    }
+
+    pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id.index())?.as_deref_mut()
+    }
+
+    /// The slot of a link, configured or not.
+    pub(crate) fn slot(&mut self, id: LinkId) -> &mut Option<Box<Link>> {
+        // A link id is always below COUNT, which is the array's length.
+        &mut self.links[id.index()]
+    }
+
+    /// The configured links in order of their ids.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        LinkId::ALL.into_iter().filter_map(|id| Some((id, self.link(id)?)))
+    }
+
+    /// The link on which a data packet from this address came: the one with just this socket and
+    /// address, else one with this socket and IP address, else one with this IP address
+    /// (`spec/engine.md` 7.3; the reference looks at the IP address only, so that of two links to
+    /// one address it credits the lower).
+    pub(crate) fn link_of_data(&self, socket: SocketId, source: SocketAddr) -> Option<LinkId> {
+        let rank = |link: &Link| {
+            let remote = link.path.remote;
+            if remote.ip() != source.ip() {
+                return 0;
+            }
+            match (link.path.socket == socket, remote.port() == source.port()) {
+                (true, true) => 3,
+                (true, false) => 2,
+                (false, _) => 1,
+            }
+        };
+        let mut best = None;
+        for (id, link) in self.links() {
+            let rank = rank(link);
+            if rank > best.map_or(0, |(best, _)| best) {
+                best = Some((rank, id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// The links that data takes now, by the host's policy (`spec/engine.md` 13).
+    pub(crate) fn usable_links(&self, mtu: Option<u16>, crypto: CryptoSizes) -> Vec<LinkRoute> {
+        let usable = self.links().filter(|(_, link)| link.is_usable());
+        let route = |(id, link): (LinkId, &Link)| LinkRoute {
+            link: id,
+            path: link.path,
+            data_mtu: link.data_mtu(mtu, crypto),
+            counters: link.counters.clone(),
+        };
+        match self.policy {
+            // The first of the highest priority: `max_by_key` would give the last.
+            Policy::Passive => usable
+                .reduce(|best, next| if next.1.priority > best.1.priority { next } else { best })
+                .map(route)
+                .into_iter()
+                .collect(),
+            Policy::Active | Policy::RoundRobin => usable.map(route).collect(),
+        }
+    }
+}
+
+/// A host's settings and state at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostStatus {
+    /// Its id.
+    pub host: HostId,
+    /// Its name; by default its id in decimal.
+    pub name: String,
+    /// How its links are used.
+    pub policy: Policy,
+    /// Whether at least one link is usable.
+    pub reachable: bool,
+    /// The most payload bytes a packet to it carries; `None` while it is not reachable.
+    pub data_mtu: Option<usize>,
+    /// The links that data takes now.
+    pub active_links: Vec<LinkId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::LinkPath;
+
+    fn host(links: &[(u8, &str)]) -> Host {
+        let mut host = Host::new();
+        for (n, (socket, remote)) in links.iter().enumerate() {
+            let path =
+                LinkPath { socket: SocketId(u64::from(*socket)), remote: remote.parse().unwrap() };
+            *host.slot(LinkId::ALL[n]) = Some(Box::new(Link::new(Instant::now(), path)));
+        }
+        host
+    }
+
+    fn link_of(host: &Host, socket: u64, source: &str) -> Option<u8> {
+        host.link_of_data(SocketId(socket), source.parse().unwrap()).map(LinkId::get)
+    }
+
+    #[test]
+    fn data_is_credited_to_the_link_that_it_came_on() {
+        let host = host(&[(1, "10.0.0.1:5"), (2, "10.0.0.1:6"), (2, "10.0.0.2:6")]);
+        assert_eq!(link_of(&host, 1, "10.0.0.1:5"), Some(0));
+        assert_eq!(link_of(&host, 2, "10.0.0.1:6"), Some(1));
+        assert_eq!(link_of(&host, 2, "10.0.0.1:7"), Some(1), "the port may differ");
+        assert_eq!(link_of(&host, 9, "10.0.0.1:5"), Some(0), "so may the socket");
+        assert_eq!(link_of(&host, 9, "10.0.0.2:5"), Some(2));
+        assert_eq!(link_of(&host, 1, "10.0.0.3:5"), None);
+        assert_eq!(link_of(&host, 1, "[::1]:5"), None);
+    }
+
+    #[test]
+    fn passive_takes_the_lowest_link_of_the_highest_priority() {
+        let mut host = host(&[(1, "10.0.0.1:5"), (1, "10.0.0.2:5"), (1, "10.0.0.3:5")]);
+        for (n, priority) in [1, 5, 5].into_iter().enumerate() {
+            let link = host.link_mut(LinkId::ALL[n]).unwrap();
+            link.priority = priority;
+            link.enable(Instant::now());
+            link.bring_up();
+        }
+        let ids = |host: &Host| -> Vec<u8> {
+            let links = host.usable_links(None, CryptoSizes::CLEAR);
+            links.iter().map(|link| link.link.get()).collect()
+        };
+        assert_eq!(ids(&host), [1]);
+        host.policy = Policy::Active;
+        assert_eq!(ids(&host), [0, 1, 2]);
+        host.link_mut(LinkId::ALL[1]).unwrap().disable(Instant::now());
+        assert_eq!(ids(&host), [0, 2]);
+        host.policy = Policy::Passive;
+        assert_eq!(ids(&host), [2]);
+    }
+}

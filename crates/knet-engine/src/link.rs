@@ -1,0 +1,147 @@
+//! One link to a host: its path, its settings, its state.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use knet_wire::{CryptoSizes, SequenceNumber, path_overhead};
+
+use crate::config::{LinkPath, PingTimers};
+use crate::event::{DownReason, LinkState};
+use crate::heartbeat::Heartbeat;
+use crate::stats::{LinkCounters, LinkStats};
+use crate::timers::Deadline;
+
+/// A configured link.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) path: LinkPath,
+    pub(crate) priority: u8,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) counters: Arc<LinkCounters>,
+    pub(crate) deadline: Deadline,
+    /// The sequence number of the last timed ping on this very link (see `SequenceSync`).
+    pub(crate) last_timed: SequenceNumber,
+    enabled: bool,
+    state: LinkState,
+}
+
+impl Link {
+    pub(crate) fn new(now: Instant, path: LinkPath) -> Self {
+        Self {
+            path,
+            priority: 0,
+            heartbeat: Heartbeat::new(now),
+            counters: Arc::default(),
+            deadline: Deadline::default(),
+            last_timed: SequenceNumber::ZERO,
+            enabled: false,
+            state: LinkState::Down(DownReason::Disabled),
+        }
+    }
+
+    /// Starts watching the link. It comes up when enough pongs came.
+    pub(crate) fn enable(&mut self, now: Instant) {
+        self.enabled = true;
+        self.state = LinkState::Down(DownReason::NoPongYet);
+        self.heartbeat.restart(now);
+    }
+
+    /// Stops watching the link; whether it was up. What was known of the peer is forgotten, so that
+    /// a link enabled later does not come up on stale knowledge.
+    pub(crate) fn disable(&mut self, now: Instant) -> bool {
+        self.enabled = false;
+        self.take_down(now, DownReason::Disabled)
+    }
+
+    /// Calls the link up; whether it was down.
+    pub(crate) fn bring_up(&mut self) -> bool {
+        let was_down = !self.state.is_up();
+        if was_down {
+            self.state = LinkState::Up;
+            self.counters.went_up();
+        }
+        was_down
+    }
+
+    /// Calls the link down for this reason; whether it was up.
+    pub(crate) fn take_down(&mut self, now: Instant, reason: DownReason) -> bool {
+        let was_up = self.state.is_up();
+        if was_up {
+            self.counters.went_down();
+        }
+        self.state = LinkState::Down(reason);
+        self.heartbeat.restart(now);
+        was_up
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Whether data may be sent on it.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.enabled && self.state.is_up()
+    }
+
+    /// The most payload bytes a packet may carry: by the MTU set by hand, else by the smallest MTU
+    /// that the address family promises (`spec/wire.md` 9).
+    pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
+        let version = self.path.ip_version();
+        let onwire = manual.map_or(version.min_onwire(), usize::from);
+        crypto.app_mtu(onwire.saturating_sub(path_overhead(version))).unwrap_or(1)
+    }
+
+    pub(crate) fn status(&self, now: Instant, data_mtu: usize) -> LinkStatus {
+        let latency = self.heartbeat.latency();
+        LinkStatus {
+            enabled: self.enabled,
+            state: self.state,
+            path: self.path,
+            priority: self.priority,
+            ping_timers: self.heartbeat.timers(),
+            pong_count: self.heartbeat.pong_count(),
+            good_pongs: self.heartbeat.good_pongs(),
+            last_pong: self.heartbeat.last_pong().map(|at| now.saturating_duration_since(at)),
+            latency: latency.mean(),
+            latency_min: latency.min(),
+            latency_max: latency.max(),
+            latency_samples: latency.samples(),
+            data_mtu,
+            stats: self.counters.read(),
+        }
+    }
+}
+
+/// A link's settings and state at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LinkStatus {
+    /// Whether it is administratively enabled.
+    pub enabled: bool,
+    /// Whether it carries data, and if not why.
+    pub state: LinkState,
+    /// Its socket and the peer's address.
+    pub path: LinkPath,
+    /// The higher wins under the passive policy. 0 to 255, default 0.
+    pub priority: u8,
+    /// How it is watched.
+    pub ping_timers: PingTimers,
+    /// How many good pongs bring it up. 1 to 255.
+    pub pong_count: u8,
+    /// How many good pongs came since it went down, at most `pong_count`.
+    pub good_pongs: u8,
+    /// The age of the last pong; `None` if none came since the link went down.
+    pub last_pong: Option<Duration>,
+    /// The mean round trip; `None` before the first pong.
+    pub latency: Option<Duration>,
+    /// The least the mean has been.
+    pub latency_min: Option<Duration>,
+    /// The most the mean has been.
+    pub latency_max: Option<Duration>,
+    /// Over how many round trips the mean is taken, at most the timers' precision.
+    pub latency_samples: u32,
+    /// The most payload bytes that one packet on it carries.
+    pub data_mtu: usize,
+    /// Its counters.
+    pub stats: LinkStats,
+}

@@ -1,0 +1,274 @@
+//! What a received packet means.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Instant;
+
+use knet_channel::Channel;
+use knet_wire::{
+    Body, DATA_HEADER_LEN, Data, Fragment, HostId, LinkId, Packet, Ping, Pmtu, SequenceNumber,
+};
+
+use crate::config::SocketId;
+use crate::defrag::{Assembled, DropReason, Outcome};
+use crate::engine::Engine;
+use crate::heartbeat::Pong;
+use crate::stats::PacketKind;
+use crate::timers::TimerKey;
+use crate::transmit;
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by the driver for every packet")]
+pub struct Arrival {
+    /// The driver's socket that received it.
+    pub socket: SocketId,
+    /// The sender's address.
+    pub source: SocketAddr,
+}
+
+/// What became of a datagram.
+#[derive(Debug)]
+#[must_use = "it may be a message to deliver"]
+#[non_exhaustive]
+pub enum Received {
+    /// Nothing to deliver: a control packet, a fragment that was kept, or something that was
+    /// thrown away and counted.
+    Nothing,
+    /// A whole message: the bytes of the datagram in this range.
+    Whole(Delivery, Range<usize>),
+    /// The last missing fragment of a message. Give the buffer back with
+    /// [`Engine::recycle`] when it is delivered.
+    Assembled(Delivery, Assembled),
+}
+
+/// A message to deliver.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Who sent it.
+    pub source: HostId,
+    /// The channel in its packet.
+    pub channel: Channel,
+    /// Whether the sender sent it to everybody. For information: the receiver's filter decides.
+    pub broadcast: bool,
+    /// Names the message to [`Engine::delivery_failed`].
+    pub receipt: Receipt,
+}
+
+/// Names a message that was handed out for delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Receipt {
+    host: HostId,
+    sequence: SequenceNumber,
+    generation: u32,
+}
+
+impl Engine {
+    /// Takes a datagram in clear. Afterwards drain [`Engine::poll_transmit`],
+    /// [`Engine::poll_event`] and [`Engine::poll_routes`].
+    pub fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &[u8]) -> Received {
+        let Ok(packet) = Packet::decode(datagram) else {
+            self.drops.malformed += 1;
+            return Received::Nothing;
+        };
+        let host = packet.source;
+        if !self.hosts.contains_key(&host) {
+            self.drops.unknown_host += 1;
+            return Received::Nothing;
+        }
+        match packet.body {
+            Body::Data(data) => return self.data(now, arrival, host, &data, datagram.len()),
+            Body::Ping(ping) => {
+                if self.comes_from_link(arrival, host, ping.link) {
+                    self.ping(now, host, ping);
+                }
+            }
+            Body::Pong(pong) => {
+                if self.comes_from_link(arrival, host, pong.link) {
+                    self.pong(now, host, pong);
+                }
+            }
+            Body::PmtuProbe(probe) => {
+                if self.comes_from_link(arrival, host, probe.link) {
+                    self.pmtu_probe(host, probe, datagram.len());
+                }
+            }
+            Body::PmtuReply(_) => self.drops.unexpected += 1,
+        }
+        Received::Nothing
+    }
+
+    /// Says that a message could not be delivered: a copy of it over another link gets a second
+    /// chance (`spec/engine.md` 7.4).
+    pub fn delivery_failed(&mut self, receipt: Receipt) {
+        if let Some(host) = self.hosts.get_mut(&receipt.host) {
+            host.peer.window.unmark_delivered(receipt.sequence, receipt.generation);
+        }
+    }
+
+    /// Takes back the buffer of a delivered message.
+    pub fn recycle(&mut self, message: Assembled) {
+        self.pool.recycle(message);
+    }
+
+    /// Whether a control packet comes from the address of the link that it names. Spoofed and
+    /// unconfigured links are counted (CVE-2026-15812).
+    fn comes_from_link(&mut self, arrival: Arrival, host: HostId, link: LinkId) -> bool {
+        let Ok(link) = self.link(host, link) else {
+            self.drops.unknown_link += 1;
+            return false;
+        };
+        let genuine = link.path.remote.ip() == arrival.source.ip();
+        if !genuine {
+            self.drops.wrong_source += 1;
+        }
+        genuine
+    }
+
+    /// Answers a ping on its own link, to the address that is configured for it.
+    fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
+        let own = self.own;
+        let Some(entry) = self.hosts.get_mut(&host) else { return };
+        let mut on_link = entry.link(ping.link).map_or(SequenceNumber::ZERO, |l| l.last_timed);
+        entry.peer.ping(now, ping.sequence, ping.timed, &mut on_link, &mut self.pool);
+        let Some(link) = entry.link_mut(ping.link) else { return };
+        link.last_timed = on_link;
+        link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
+        let pong = transmit::Packet::Ping(ping.encode_pong(own));
+        self.answer(host, ping.link, PacketKind::Pong, pong);
+    }
+
+    /// Answers a path MTU probe: that it arrived is all the peer wants to know.
+    fn pmtu_probe(&mut self, host: HostId, probe: Pmtu, length: usize) {
+        let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
+        if let Ok(link) = self.link(host, probe.link) {
+            link.counters.received(PacketKind::Pmtu, length);
+        }
+        self.answer(host, probe.link, PacketKind::Pmtu, reply);
+    }
+
+    /// Queues the answer to a packet of a link.
+    fn answer(&mut self, host: HostId, id: LinkId, kind: PacketKind, packet: transmit::Packet) {
+        if self.transmits.len() >= MAX_QUEUED_TRANSMITS {
+            return;
+        }
+        let Ok(link) = self.link(host, id) else { return };
+        let (path, counters) = (link.path, link.counters.clone());
+        self.transmits.push_back(transmit::Transmit::new(host, id, path, kind, packet, counters));
+    }
+
+    fn pong(&mut self, now: Instant, host: HostId, pong: Ping) {
+        let Some(sent) = self.cookies.verify(pong.cookie, host, pong.link) else {
+            self.drops.forged_pong += 1;
+            return;
+        };
+        let Ok(link) = self.link_mut(host, pong.link) else { return };
+        link.counters.received(PacketKind::Pong, knet_wire::PING_LEN);
+        if !link.is_enabled() {
+            return;
+        }
+        if link.heartbeat.pong_received(now, sent) == Pong::Enough {
+            self.link_up(now, host, pong.link);
+        }
+        self.set_link_timer(now, host, pong.link);
+    }
+
+    /// The receive path of `spec/engine.md` 7.4 up to the filter.
+    fn data(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        host: HostId,
+        data: &Data<'_>,
+        length: usize,
+    ) -> Received {
+        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Nothing };
+        let Some(id) = entry.link_of_data(arrival.socket, arrival.source) else {
+            self.drops.wrong_source += 1;
+            return Received::Nothing;
+        };
+        let Some(link) = entry.link_mut(id) else { return Received::Nothing };
+        link.counters.received(PacketKind::Data, length);
+        if !entry.reachable {
+            // Data from a host that answered a ping already: it has found us before we have found
+            // it, so the link works (`spec/engine.md` 7.5).
+            let answered =
+                entry.link(id).is_some_and(|l| l.is_enabled() && l.heartbeat.good_pongs() > 0);
+            if !answered {
+                self.drops.not_reachable += 1;
+                return Received::Nothing;
+            }
+            self.link_up(now, host, id);
+        }
+        if data.header.compression != 0 {
+            self.drops.compressed += 1;
+            return Received::Nothing;
+        }
+        self.sequenced_data(now, host, data)
+    }
+
+    /// Sorts out duplicates and puts fragments together.
+    fn sequenced_data(&mut self, now: Instant, host: HostId, data: &Data<'_>) -> Received {
+        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Nothing };
+        let Ok(channel) = Channel::try_from(data.header.channel) else {
+            self.drops.malformed += 1;
+            return Received::Nothing;
+        };
+        let peer = &mut entry.peer;
+        peer.sync.on_data();
+        let sequence = data.header.sequence;
+        let generation = peer.window.generation();
+        if peer.window.check_delivered(sequence).is_seen() {
+            self.drops.duplicate += 1;
+            return Received::Nothing;
+        }
+        if peer.window.generation() != generation {
+            peer.reassembler.clear(&mut self.pool);
+        }
+        let assembled = match data.header.fragment {
+            Fragment::Whole => None,
+            Fragment::Part(part) => {
+                let outcome = peer.reassembler.add(
+                    now,
+                    &data.header,
+                    part,
+                    data.payload,
+                    &mut peer.window,
+                    &mut self.pool,
+                );
+                if !entry.reassembly.is_set() {
+                    let next = peer.reassembler.next_timeout();
+                    self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
+                }
+                match outcome {
+                    Outcome::Complete(message) => Some(message),
+                    Outcome::Incomplete => return Received::Nothing,
+                    Outcome::Dropped(DropReason::AlreadyDone | DropReason::Duplicate) => {
+                        self.drops.duplicate += 1;
+                        return Received::Nothing;
+                    }
+                    Outcome::Dropped(_) => {
+                        self.drops.bad_fragment += 1;
+                        return Received::Nothing;
+                    }
+                }
+            }
+        };
+        peer.window.mark_delivered(sequence);
+        let receipt = Receipt { host, sequence, generation: peer.window.generation() };
+        let broadcast = data.header.broadcast;
+        let delivery = Delivery { source: host, channel, broadcast, receipt };
+        match assembled {
+            None => {
+                let range = DATA_HEADER_LEN..DATA_HEADER_LEN + data.payload.len();
+                Received::Whole(delivery, range)
+            }
+            Some(message) => Received::Assembled(delivery, message),
+        }
+    }
+}
+
+/// Answers are dropped beyond so many packets that the driver has not sent yet, so that a flood of
+/// pings or probes costs no memory. Own pings are not: there is at most one a link.
+const MAX_QUEUED_TRANSMITS: usize = 4096;

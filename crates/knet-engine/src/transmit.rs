@@ -1,0 +1,78 @@
+//! Control packets on their way out.
+
+use std::sync::Arc;
+
+use knet_wire::{HostId, LinkId, PING_LEN, PMTU_HEADER_LEN};
+
+use crate::config::LinkPath;
+use crate::stats::{LinkCounters, PacketKind};
+
+/// A control packet to be sent now. Comes out of [`crate::Engine::poll_transmit`]; tell the outcome
+/// with [`Transmit::sent`] or [`Transmit::failed`].
+#[derive(Clone, Debug)]
+#[must_use = "a transmit that is not sent is a packet lost"]
+pub struct Transmit {
+    host: HostId,
+    link: LinkId,
+    path: LinkPath,
+    kind: PacketKind,
+    packet: Packet,
+    counters: Arc<LinkCounters>,
+}
+
+/// The control packets, by their lengths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Packet {
+    Ping([u8; PING_LEN]),
+    PmtuReply([u8; PMTU_HEADER_LEN]),
+}
+
+impl Transmit {
+    pub(crate) fn new(
+        host: HostId,
+        link: LinkId,
+        path: LinkPath,
+        kind: PacketKind,
+        packet: Packet,
+        counters: Arc<LinkCounters>,
+    ) -> Self {
+        Self { host, link, path, kind, packet, counters }
+    }
+
+    /// The host that it is for.
+    #[must_use]
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// The link that it belongs to.
+    #[must_use]
+    pub fn link(&self) -> LinkId {
+        self.link
+    }
+
+    /// Which socket has to send it, and where to.
+    #[must_use]
+    pub fn path(&self) -> LinkPath {
+        self.path
+    }
+
+    /// The packet in clear.
+    #[must_use]
+    pub fn packet(&self) -> &[u8] {
+        match &self.packet {
+            Packet::Ping(bytes) => bytes,
+            Packet::PmtuReply(bytes) => bytes,
+        }
+    }
+
+    /// Counts it as sent with so many bytes of UDP payload.
+    pub fn sent(self, bytes: usize) {
+        self.counters.sent(self.kind, 1, bytes as u64);
+    }
+
+    /// Counts it as refused by the kernel.
+    pub fn failed(self) {
+        self.counters.failed(self.kind);
+    }
+}

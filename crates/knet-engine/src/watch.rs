@@ -1,0 +1,164 @@
+//! Watching the links: pings, timeouts, up and down, and what follows for the routes.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use knet_wire::{HostId, LinkId, Ping};
+
+use crate::config::SocketId;
+use crate::engine::Engine;
+use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+use crate::stats::PacketKind;
+use crate::timers::TimerKey;
+use crate::transmit::{Packet, Transmit};
+
+impl Engine {
+    /// Does what is due: pings, links that were silent too long, messages that will never be
+    /// complete. Call it when the time of [`Engine::poll_timeout`] has come; earlier does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.due(now) {
+            match key {
+                TimerKey::Link(host, link) => self.watch_link(now, host, link),
+                TimerKey::Reassembly(host) => self.expire_fragments(now, host),
+            }
+        }
+    }
+
+    /// A packet that left through this socket could not be delivered, says the kernel or a router
+    /// (`spec/engine.md` 14.2). Links to that address go down now instead of at their timeout.
+    pub fn handle_transport_error(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        destination: SocketAddr,
+        errno: i32,
+    ) {
+        let reason = DownReason::TransportError { errno };
+        let mut lost = Vec::new();
+        for (&host, entry) in &mut self.hosts {
+            for id in LinkId::ALL {
+                let Some(link) = entry.link_mut(id) else { continue };
+                let hit = link.path.socket == socket && link.path.remote == destination;
+                if hit && link.is_enabled() && link.take_down(now, reason) {
+                    lost.push((host, id));
+                }
+            }
+        }
+        for (host, link) in lost {
+            self.announce_down(now, host, link, reason);
+            self.watch_link(now, host, link);
+        }
+    }
+
+    /// Sends a ping on every enabled link out of turn, with the number of the message that is about
+    /// to be sent (`spec/engine.md` 6 step 9): peers that get none of our data follow our numbers.
+    pub fn force_pings(&mut self, now: Instant) {
+        let links: Vec<_> = self
+            .hosts
+            .iter()
+            .flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
+            .filter(|(_, _, link)| link.is_enabled())
+            .map(|(host, id, _)| (host, id))
+            .collect();
+        for (host, link) in links {
+            self.queue_ping(now, host, link, false);
+            self.watch_link(now, host, link);
+        }
+    }
+
+    /// Sends a ping if it is time, gives the link up if it was silent too long, and sets the timer
+    /// for the next of both.
+    pub(crate) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
+        let Ok(link) = self.link_mut(host, id) else { return };
+        if !link.is_enabled() {
+            return self.timers_off(host, id);
+        }
+        let expired = link.heartbeat.expired(now);
+        let ping_due = link.heartbeat.next_ping(now) <= now;
+        if let Some(silence) = expired {
+            let reason = DownReason::PongTimeout { silence };
+            if link.take_down(now, reason) {
+                self.announce_down(now, host, id, reason);
+            }
+        }
+        if ping_due {
+            self.queue_ping(now, host, id, true);
+        }
+        self.set_link_timer(now, host, id);
+    }
+
+    /// Sets a link's timer to its next ping or the end of its patience.
+    pub(crate) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
+        let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
+            return;
+        };
+        let ping = link.heartbeat.next_ping(now);
+        let next = link.heartbeat.next_expiry().map_or(ping, |expiry| expiry.min(ping));
+        self.timers.set(TimerKey::Link(host, id), &mut link.deadline, Some(next));
+    }
+
+    pub(crate) fn timers_off(&mut self, host: HostId, id: LinkId) {
+        if let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) {
+            self.timers.set(TimerKey::Link(host, id), &mut link.deadline, None);
+        }
+    }
+
+    fn queue_ping(&mut self, now: Instant, host: HostId, id: LinkId, timed: bool) {
+        let (own, cookie) = (self.own, self.cookies.bake(now, host, id));
+        let sequence = self.sequence.current();
+        let Ok(link) = self.link_mut(host, id) else { return };
+        link.heartbeat.ping_sent(now);
+        let ping = Ping { link: id, cookie, sequence, timed };
+        let packet = Packet::Ping(ping.encode_ping(own));
+        let (path, counters) = (link.path, link.counters.clone());
+        self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Ping, packet, counters));
+    }
+
+    /// Brings a link up that has earned it.
+    pub(crate) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
+        let Ok(link) = self.link_mut(host, id) else { return };
+        if link.bring_up() {
+            let state = LinkState::Up;
+            self.events.push_back(Event::Link(LinkEvent { host, link: id, state }));
+            self.refresh_routes(now, host);
+        }
+    }
+
+    pub(crate) fn announce_down(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        reason: DownReason,
+    ) {
+        let state = LinkState::Down(reason);
+        self.events.push_back(Event::Link(LinkEvent { host, link, state }));
+        self.refresh_routes(now, host);
+    }
+
+    /// Chooses the links that data to a host takes, and tells if it became reachable or was lost
+    /// (`spec/engine.md` 13).
+    pub(crate) fn refresh_routes(&mut self, now: Instant, host: HostId) {
+        let Some(entry) = self.hosts.get_mut(&host) else { return };
+        let links = entry.usable_links(self.manual_mtu, self.crypto);
+        let reachable = !links.is_empty();
+        let changed = std::mem::replace(&mut entry.reachable, reachable) != reachable;
+        if changed && !reachable {
+            entry.peer.lost(now);
+        }
+        if reachable || changed {
+            self.routes.set(host, entry.policy, links);
+        }
+        if changed {
+            self.events.push_back(Event::Host(HostEvent { host, reachable }));
+        }
+    }
+
+    fn expire_fragments(&mut self, now: Instant, host: HostId) {
+        let Some(entry) = self.hosts.get_mut(&host) else { return };
+        let expired = entry.peer.reassembler.handle_timeout(now, &mut self.pool);
+        self.drops.incomplete += expired as u64;
+        let next = entry.peer.reassembler.next_timeout();
+        self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
+    }
+}
