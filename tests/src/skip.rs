@@ -73,9 +73,9 @@ mod tests {
             for thread in 0..8 {
                 let file = &file;
                 scope.spawn(move || {
-                    (0..50).for_each(|n| {
-                        append(file, &format!("test {thread}-{n}: no root")).unwrap()
-                    });
+                    for n in 0..50 {
+                        append(file, &format!("test {thread}-{n}: no root")).unwrap();
+                    }
                 });
             }
         });

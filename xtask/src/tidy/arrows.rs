@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "knet-handle",
         &["knet-channel", "knet-engine", "knet-fd", "knet-poller", "knet-transport", "knet-wire"],
     ),
-    ("kronosnet", &["knet-handle"]),
+    ("kronosnet", &["knet-fd", "knet-handle", "knet-poller"]),
     ("knet-cli", &["kronosnet"]),
     ("knet-tests", &["knet-fd", "kronosnet"]),
     ("xtask", &[]),

@@ -40,10 +40,15 @@ fn about_keyword(file: &TextFile, at: usize) -> Option<&'static str> {
     None
 }
 
-/// Whether the comment that ends right above the line has a line that opens with `// SAFETY:`.
+/// Whether the comment that ends right above the line has a line that opens with `// SAFETY:`. If the
+/// line only goes on with an assignment, because it got too long, right above that counts.
 fn has_proof(text: &str, line: usize) -> bool {
-    let above: Vec<&str> = text.lines().take(line - 1).map(str::trim_start).collect();
-    let comment = above.iter().rev().take_while(|text| text.starts_with("//"));
+    let above: Vec<&str> = text.lines().take(line - 1).map(str::trim).collect();
+    let comment = above
+        .iter()
+        .rev()
+        .skip_while(|text| text.ends_with('='))
+        .take_while(|text| text.starts_with("//"));
     comment.into_iter().any(|text| text.starts_with("// SAFETY: "))
 }
 
@@ -151,6 +156,13 @@ pub(crate) fn f() {
         assert_eq!(lines("// SAFETY:\nunsafe { g() }"), [2]);
         assert_eq!(lines("// It is safe.\nunsafe { g() }"), [2]);
         assert_eq!(lines("unsafe { g() }"), [1]);
+    }
+
+    #[test]
+    fn a_proof_above_a_broken_assignment_counts() {
+        assert_eq!(lines("// SAFETY: sound.\nlet a =\n    unsafe { g() };"), [0; 0]);
+        assert_eq!(lines("// SAFETY: sound.\nh();\nlet a =\n    unsafe { g() };"), [4]);
+        assert_eq!(lines("// SAFETY: sound.\nmatch a {\n    1 =>\n    unsafe { g() }"), [4]);
     }
 
     #[test]

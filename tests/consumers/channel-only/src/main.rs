@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         services.insert(free.allocate(ChannelRequest::Any)?, name);
     }
 
-    let listed: Vec<_> = services.iter().map(|(channel, name)| format!("{channel} {name}")).collect();
+    let listed: Vec<_> =
+        services.iter().map(|(channel, name)| format!("{channel} {name}")).collect();
     assert_eq!(listed, ["0 membership", "1 locks", "2 storage"]);
     assert_eq!(
         free.allocate(ChannelRequest::Exact(membership)),
