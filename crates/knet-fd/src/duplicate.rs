@@ -1,0 +1,57 @@
+//! A second descriptor of the same open file.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::OsError;
+
+/// Makes a second descriptor of the same open file, closed when the process executes another
+/// program (`F_DUPFD_CLOEXEC`).
+///
+/// Both share the open file: its position, its non-blocking flag, its messages. The file stays
+/// open until the last of them is closed. The new number is never one of standard input, output
+/// and error. See [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
+///
+/// # Errors
+///
+/// [`DuplicateError`], with `EMFILE` if the process has as many descriptors as it may have.
+///
+/// # Examples
+///
+/// ```
+/// use std::{fs::File, io::Write};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (reader, writer) = std::io::pipe()?;
+/// let second = knet_fd::duplicate(&writer)?;
+/// drop(writer);
+/// File::from(second).write_all(b"still open")?;
+/// assert_eq!(std::io::read_to_string(reader)?, "still open");
+/// # Ok(())
+/// # }
+/// ```
+pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd, DuplicateError> {
+    fd.as_fd().try_clone_to_owned().map_err(|error| {
+        // The standard library makes this error of a system call's errno, so there is one.
+        let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+        DuplicateError { source: OsError::new(errno) }
+    })
+}
+
+/// A descriptor could not be duplicated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cannot duplicate a descriptor, raise the limit of open files if it is reached: {source}")]
+#[non_exhaustive]
+pub struct DuplicateError {
+    /// What the kernel said.
+    pub source: OsError,
+}
+
+impl DuplicateError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub const fn errno(&self) -> i32 {
+        self.source.errno()
+    }
+}

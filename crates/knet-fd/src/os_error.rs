@@ -1,0 +1,63 @@
+//! What the kernel said when it refused.
+
+use std::{fmt, io};
+
+use nix::errno::Errno;
+
+/// An error number of the operating system, with its name and text when printed.
+///
+/// # Examples
+///
+/// ```
+/// use std::{fs::File, os::fd::AsRawFd};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = File::open("/dev/null")?;
+/// let Err(error) = knet_fd::send(&file, b"not a socket") else { unreachable!() };
+/// assert!(error.to_string().contains("ENOTSOCK"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OsError(Errno);
+
+impl OsError {
+    /// Returns the number, as in [errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html).
+    #[must_use]
+    pub const fn errno(&self) -> i32 {
+        self.0 as i32
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for OsError {}
+
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> io::Error {
+        io::Error::from_raw_os_error(error.errno())
+    }
+}
+
+impl OsError {
+    pub(crate) const fn new(errno: Errno) -> OsError {
+        OsError(errno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_name_and_kind_agree() {
+        let error = OsError::new(Errno::EPIPE);
+        assert_eq!(error.errno(), 32);
+        assert!(error.to_string().starts_with("EPIPE"), "{error}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,200 @@
+//! The datafds of a handle, by channel, and what is counted of each channel.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use knet_channel::{Channel, ChannelMap};
+use parking_lot::{Mutex, RwLock};
+
+/// How messages are read from and written to a datafd.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Traffic {
+    /// A socket that keeps the boundaries of messages.
+    Messages,
+    /// A stream socket: each read is a message, each message is written whole.
+    Stream,
+    /// A device: one read or write is one message.
+    Device,
+}
+
+/// One datafd, from being added to being removed.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) channel: Channel,
+    /// The number under which the application knows it.
+    pub(crate) number: RawFd,
+    pub(crate) traffic: Traffic,
+    /// Our end of a pair that we made, or our duplicate of the caller's descriptor.
+    fd: OwnedFd,
+    /// The application's end of a pair that we made.
+    pub(crate) application: Option<Arc<OwnedFd>>,
+    disabled: AtomicBool,
+    /// The rest of a message that a stream took only the beginning of. Only the rx thread uses it.
+    rest: Mutex<Vec<u8>>,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        channel: Channel,
+        number: RawFd,
+        traffic: Traffic,
+        fd: OwnedFd,
+        application: Option<Arc<OwnedFd>>,
+    ) -> Self {
+        let disabled = AtomicBool::new(false);
+        Self { channel, number, traffic, fd, application, disabled, rest: Mutex::default() }
+    }
+
+    /// Takes the rest of a message out, to write it without a lock held.
+    pub(crate) fn take_rest(&self) -> Vec<u8> {
+        std::mem::take(&mut self.rest.lock())
+    }
+
+    pub(crate) fn keep_rest(&self, rest: Vec<u8>) {
+        *self.rest.lock() = rest;
+    }
+
+    /// Whether it reached its end or failed, and waits for being removed.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.disabled.load(Relaxed)
+    }
+
+    pub(crate) fn disable(&self) {
+        self.disabled.store(true, Relaxed);
+    }
+}
+
+impl AsFd for Entry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// All datafds of a handle. Locked for look-ups only, never across a system call.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    entries: RwLock<ChannelMap<Arc<Entry>>>,
+    counters: [Counters; Channel::COUNT],
+}
+
+impl Channels {
+    /// The datafd of a channel. Do not keep it longer than one system call takes.
+    pub(crate) fn get(&self, channel: Channel) -> Option<Arc<Entry>> {
+        self.entries.read().get(channel).cloned()
+    }
+
+    /// The datafd with this number.
+    pub(crate) fn by_number(&self, number: RawFd) -> Option<Arc<Entry>> {
+        self.entries.read().values().find(|entry| entry.number == number).cloned()
+    }
+
+    /// The channels in use with their datafds' numbers.
+    pub(crate) fn list(&self) -> Vec<(Channel, RawFd)> {
+        self.entries.read().iter().map(|(channel, entry)| (channel, entry.number)).collect()
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        self.entries.write().insert(entry.channel, entry);
+    }
+
+    pub(crate) fn take(&self, number: RawFd) -> Option<Arc<Entry>> {
+        let mut entries = self.entries.write();
+        let channel = entries.iter().find(|(_, entry)| entry.number == number)?.0;
+        entries.remove(channel)
+    }
+
+    pub(crate) fn counters(&self, channel: Channel) -> &Counters {
+        // A channel is always below COUNT, which is the array's length.
+        &self.counters[channel.index()]
+    }
+}
+
+/// What is counted of one channel, whether it has a datafd or not.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) tx_messages: AtomicU64,
+    pub(crate) tx_bytes: AtomicU64,
+    pub(crate) tx_too_long: AtomicU64,
+    pub(crate) tx_forwarding_off: AtomicU64,
+    pub(crate) tx_filter_rejected: AtomicU64,
+    pub(crate) tx_filter_error: AtomicU64,
+    pub(crate) tx_no_destination: AtomicU64,
+    pub(crate) tx_not_sent: AtomicU64,
+    pub(crate) rx_messages: AtomicU64,
+    pub(crate) rx_bytes: AtomicU64,
+    pub(crate) rx_forwarding_off: AtomicU64,
+    pub(crate) rx_filter_rejected: AtomicU64,
+    pub(crate) rx_filter_error: AtomicU64,
+    pub(crate) rx_no_datafd: AtomicU64,
+    pub(crate) rx_dropped_full: AtomicU64,
+    pub(crate) rx_write_failed: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> ChannelStats {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        ChannelStats {
+            tx_messages: get(&self.tx_messages),
+            tx_bytes: get(&self.tx_bytes),
+            tx_too_long: get(&self.tx_too_long),
+            tx_forwarding_off: get(&self.tx_forwarding_off),
+            tx_filter_rejected: get(&self.tx_filter_rejected),
+            tx_filter_error: get(&self.tx_filter_error),
+            tx_no_destination: get(&self.tx_no_destination),
+            tx_not_sent: get(&self.tx_not_sent),
+            rx_messages: get(&self.rx_messages),
+            rx_bytes: get(&self.rx_bytes),
+            rx_forwarding_off: get(&self.rx_forwarding_off),
+            rx_filter_rejected: get(&self.rx_filter_rejected),
+            rx_filter_error: get(&self.rx_filter_error),
+            rx_no_datafd: get(&self.rx_no_datafd),
+            rx_dropped_full: get(&self.rx_dropped_full),
+            rx_write_failed: get(&self.rx_write_failed),
+        }
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Relaxed);
+}
+
+/// What happened to the messages of one channel since the handle was made. Numbers of messages,
+/// unless it says bytes. A message is in exactly one of the tx or one of the rx counters.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ChannelStats {
+    /// Handed to the links.
+    pub tx_messages: u64,
+    /// Bytes of those.
+    pub tx_bytes: u64,
+    /// Dropped for having more than 65536 bytes.
+    pub tx_too_long: u64,
+    /// Dropped because forwarding was off.
+    pub tx_forwarding_off: u64,
+    /// Dropped because the filter said so.
+    pub tx_filter_rejected: u64,
+    /// Dropped because the filter named no destination or a channel that does not exist.
+    pub tx_filter_error: u64,
+    /// Dropped because no destination was reachable.
+    pub tx_no_destination: u64,
+    /// Dropped because the kernel refused every packet of it.
+    pub tx_not_sent: u64,
+    /// Written to the datafd.
+    pub rx_messages: u64,
+    /// Bytes of those.
+    pub rx_bytes: u64,
+    /// Dropped because forwarding was off.
+    pub rx_forwarding_off: u64,
+    /// Dropped because the filter said so, or because it did not name us.
+    pub rx_filter_rejected: u64,
+    /// Dropped because the filter named a channel that does not exist.
+    pub rx_filter_error: u64,
+    /// Dropped because the channel has no datafd here.
+    pub rx_no_datafd: u64,
+    /// Dropped because the application does not read fast enough.
+    pub rx_dropped_full: u64,
+    /// Dropped because writing to the datafd failed.
+    pub rx_write_failed: u64,
+}

@@ -1,0 +1,39 @@
+//! A UDP socket that is open before its first link.
+
+use std::net::SocketAddr;
+
+use knet_engine::SocketId;
+
+use crate::error::Error;
+use crate::handle::Handle;
+
+/// A local address with an open socket: [`Handle::bind`]. Dropping it closes the socket unless
+/// links use it.
+#[derive(Debug)]
+pub struct Endpoint {
+    handle: Handle,
+    socket: SocketId,
+    addr: SocketAddr,
+}
+
+impl Endpoint {
+    pub(crate) fn new(handle: Handle, local: SocketAddr) -> Result<Self, Error> {
+        let shared = handle.shared();
+        shared.outside_filter()?;
+        let (socket, addr) = shared.sockets.acquire(local, &shared.rx.poller)?;
+        Ok(Self { handle, socket, addr })
+    }
+
+    /// The address, with the port that the kernel picked.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let shared = self.handle.shared();
+        shared.sockets.release(self.socket, &shared.rx.poller);
+    }
+}

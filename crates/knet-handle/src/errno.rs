@@ -1,0 +1,22 @@
+//! The errno values that our errors stand for, as Linux numbers them (`errno(3)`).
+
+pub(crate) const EPERM: i32 = 1;
+pub(crate) const EBADF: i32 = 9;
+pub(crate) const EAGAIN: i32 = 11;
+pub(crate) const EFAULT: i32 = 14;
+pub(crate) const EBUSY: i32 = 16;
+pub(crate) const EEXIST: i32 = 17;
+pub(crate) const EINVAL: i32 = 22;
+pub(crate) const EPIPE: i32 = 32;
+pub(crate) const EDEADLK: i32 = 35;
+pub(crate) const E2BIG: i32 = 7;
+pub(crate) const EMSGSIZE: i32 = 90;
+pub(crate) const ENETDOWN: i32 = 100;
+pub(crate) const ETIMEDOUT: i32 = 110;
+pub(crate) const EHOSTDOWN: i32 = 112;
+pub(crate) const ECANCELED: i32 = 125;
+pub(crate) const ENONET: i32 = 64;
+pub(crate) const ENETUNREACH: i32 = 101;
+pub(crate) const ECONNABORTED: i32 = 103;
+pub(crate) const ECONNREFUSED: i32 = 111;
+pub(crate) const EHOSTUNREACH: i32 = 113;

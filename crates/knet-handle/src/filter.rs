@@ -1,0 +1,136 @@
+//! The destination filter: who gets a message, and on which channel.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use knet_channel::Channel;
+use knet_wire::HostId;
+
+use crate::event::Direction;
+
+/// A message in front of the filter (`spec/api.md` 8.1).
+#[derive(Debug)]
+pub struct FilterMessage<'a> {
+    payload: &'a [u8],
+    direction: Direction,
+    own: HostId,
+    source: HostId,
+    channel: i8,
+    destinations: &'a mut Vec<HostId>,
+}
+
+/// What the filter decided.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the three answers of libknet's filter")]
+pub enum Verdict {
+    /// Tx: to every reachable host. Rx: deliver.
+    Broadcast,
+    /// Tx: to the hosts named with [`FilterMessage::send_to`]. Rx: deliver if we are among them.
+    Listed,
+    /// Throw the message away.
+    Reject,
+}
+
+impl FilterMessage<'_> {
+    /// The message's bytes: as the application wrote them, or as it will read them.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    /// Whether the message is being sent or was received.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Our own host id.
+    #[must_use]
+    pub fn own(&self) -> HostId {
+        self.own
+    }
+
+    /// Who sent it: we ourselves when sending.
+    #[must_use]
+    pub fn source(&self) -> HostId {
+        self.source
+    }
+
+    /// The channel that it came from: a local datafd's when sending, the packet's when received.
+    #[must_use]
+    pub fn channel(&self) -> i8 {
+        self.channel
+    }
+
+    /// Moves it to another channel: the one in the packet when sending, the local datafd's when
+    /// received. A [`Channel`] or a raw number; a number outside 0..=31 drops the message.
+    pub fn set_channel(&mut self, channel: impl Into<i8>) {
+        self.channel = channel.into();
+    }
+
+    /// Names a destination for [`Verdict::Listed`].
+    pub fn send_to(&mut self, host: HostId) {
+        self.destinations.push(host);
+    }
+}
+
+/// A filter as it is kept.
+pub(crate) type Filter = Arc<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>;
+
+/// What is done with a message after the filter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Filtered {
+    pub(crate) verdict: Verdict,
+    pub(crate) channel: i8,
+}
+
+/// Runs the filter; without one everything is for everybody. The destinations it names are left in
+/// `destinations`.
+pub(crate) fn run(
+    filter: Option<&Filter>,
+    payload: &[u8],
+    direction: Direction,
+    own: HostId,
+    source: HostId,
+    channel: Channel,
+    destinations: &mut Vec<HostId>,
+) -> Filtered {
+    destinations.clear();
+    let channel = i8::from(channel);
+    let Some(filter) = filter else {
+        return Filtered { verdict: Verdict::Broadcast, channel };
+    };
+    let mut message = FilterMessage { payload, direction, own, source, channel, destinations };
+    let _inside = Inside::enter();
+    let verdict = catch_unwind(AssertUnwindSafe(|| filter(&mut message))).unwrap_or_else(|_| {
+        tracing::error!(%source, channel, ?direction, "the filter panicked: message dropped");
+        Verdict::Reject
+    });
+    Filtered { verdict, channel: message.channel }
+}
+
+/// Whether this thread is running a filter.
+pub(crate) fn inside() -> bool {
+    INSIDE.get()
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread as running a filter until it is dropped.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        INSIDE.set(true);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+    }
+}

@@ -1,0 +1,468 @@
+//! The handle: what an application holds.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+
+use knet_channel::{Channel, ChannelRequest};
+use knet_engine::{DropStats, Engine, EngineConfig, HostEvent, LinkEvent};
+use knet_wire::HostId;
+
+use crate::adding;
+use crate::builder::HandleBuilder;
+use crate::channels::ChannelStats;
+use crate::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::event::DatafdEvent;
+use crate::filter::{FilterMessage, Verdict};
+use crate::host::Host;
+use crate::notify::EventStream;
+use crate::receive;
+use crate::shared::Shared;
+use crate::transmit::SendReport;
+use crate::{rx, tx};
+
+/// A host's place in the cluster: its datafds on one side, its links to the other hosts on the
+/// other. See the crate's documentation for an example.
+///
+/// Cloning is cheap, and every clone may be used from any thread. When the last clone goes away
+/// (a [`Host`], a [`Link`](crate::Link), a [`Datafd`] or an [`Endpoint`] counts as one), the threads
+/// stop and everything that the handle opened is closed. To use the handle from a callback take
+/// the one that is passed in: a callback that owns a clone keeps the handle alive for ever.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+/// What goes away with the last clone.
+struct Inner {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Makes a handle for the host with this id.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if the kernel refuses descriptors or threads.
+    pub fn new(host: HostId) -> Result<Self, Error> {
+        Self::builder(host).build()
+    }
+
+    /// A handle that can be adjusted before it is made.
+    #[must_use]
+    pub fn builder(host: HostId) -> HandleBuilder {
+        HandleBuilder::new(host)
+    }
+
+    pub(crate) fn start(config: &EngineConfig) -> Result<Self, Error> {
+        let engine = Engine::new(std::time::Instant::now(), config);
+        let shared = Arc::new(Shared::new(engine)?);
+        let mut threads = Threads { shared: shared.clone(), started: Vec::new() };
+        let data = shared.clone();
+        threads.start("knet-tx", move || tx::run(&data))?;
+        let data = shared.clone();
+        threads.start("knet-rx", move || rx::run(&data))?;
+        // The notify thread hands out the handle, so it has to wait until there is one.
+        let (send, receive) = crossbeam_channel::bounded::<(Arc<Shared>, Weak<Inner>)>(1);
+        threads.start("knet-notify", move || {
+            if let Ok((shared, inner)) = receive.recv() {
+                notify(&shared, &inner);
+            }
+        })?;
+        let inner = Arc::new(Inner { shared: shared.clone(), threads: threads.keep() });
+        // The thread waits for just this.
+        let _ = send.send((shared, Arc::downgrade(&inner)));
+        Ok(Self { inner })
+    }
+
+    /// Our own host id.
+    #[must_use]
+    pub fn host_id(&self) -> HostId {
+        self.shared().own
+    }
+
+    /// Adds a host. Our own id may be added too, for links to ourselves.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `Exists`; [`Error::InsideFilter`].
+    pub fn add_host(&self, host: HostId) -> Result<Host, Error> {
+        self.shared().configure(|engine, _| engine.add_host(host))??;
+        Ok(Host::new(self.clone(), host))
+    }
+
+    /// A host that was added.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `Unknown`.
+    pub fn host(&self, host: HostId) -> Result<Host, Error> {
+        self.shared().query(|engine, _| engine.host_status(host))?;
+        Ok(Host::new(self.clone(), host))
+    }
+
+    /// The host of that name, which is its id in decimal unless it was given another.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `NoSuchName`.
+    pub fn host_by_name(&self, name: &str) -> Result<Host, Error> {
+        let host = self.shared().query(|engine, _| engine.host_by_name(name))?;
+        Ok(Host::new(self.clone(), host))
+    }
+
+    /// The hosts that were added, in ascending order.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostId> {
+        self.shared().query(|engine, _| engine.hosts().collect())
+    }
+
+    /// Removes a host that has no links.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `Unknown` or `HasLinks`; [`Error::InsideFilter`].
+    pub fn remove_host(&self, host: HostId) -> Result<(), Error> {
+        Ok(self.shared().configure(|engine, _| engine.remove_host(host))??)
+    }
+
+    /// Opens a UDP socket for links, before the first link that uses it: with port 0 the kernel
+    /// picks one, which [`Endpoint::addr`] tells, so that the other host can be told where we are.
+    /// Links with that address share the socket.
+    ///
+    /// # Errors
+    /// [`Error::Bind`]; [`Error::InsideFilter`].
+    pub fn bind(&self, local: SocketAddr) -> Result<Endpoint, Error> {
+        Endpoint::new(self.clone(), local)
+    }
+
+    /// Lets messages through or stops them. Off at first.
+    ///
+    /// Switching off first sends what was written to the datafds before the call, and delivers what
+    /// has arrived at our sockets; messages that come later are dropped. Links go on being watched.
+    ///
+    /// # Errors
+    /// [`Error::InsideFilter`].
+    pub fn set_forwarding(&self, on: bool) -> Result<(), Error> {
+        let shared = self.shared();
+        shared.outside_filter()?;
+        if !on && shared.is_forwarding() {
+            shared.tx.flush();
+            shared.rx.flush();
+        }
+        shared.forwarding.store(on, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether messages are let through.
+    #[must_use]
+    pub fn forwarding(&self) -> bool {
+        self.shared().is_forwarding()
+    }
+
+    /// Installs the destination filter, in place of the one before. It is asked about every message
+    /// sent and received, on the thread that handles it, so it must be quick.
+    ///
+    /// Inside it every method that changes or sends something fails with [`Error::InsideFilter`].
+    /// If it panics, the message is rejected.
+    ///
+    /// # Errors
+    /// [`Error::InsideFilter`].
+    pub fn set_filter(
+        &self,
+        filter: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.shared().outside_filter()?;
+        self.shared().set_filter(Some(Arc::new(filter)));
+        Ok(())
+    }
+
+    /// Removes the filter: every message goes to everybody, and everything received is delivered.
+    ///
+    /// # Errors
+    /// [`Error::InsideFilter`].
+    pub fn remove_filter(&self) -> Result<(), Error> {
+        self.shared().outside_filter()?;
+        self.shared().set_filter(None);
+        Ok(())
+    }
+
+    /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
+    /// what every path of the address family carries (576 for IPv4, 1280 for IPv6).
+    ///
+    /// # Errors
+    /// [`Error::Mtu`] if it is too small; [`Error::InsideFilter`].
+    pub fn set_manual_mtu(&self, onwire: Option<u16>) -> Result<(), Error> {
+        Ok(self.shared().configure(|engine, now| engine.set_manual_mtu(now, onwire))??)
+    }
+
+    /// The MTU set by hand, in bytes of a whole IP packet.
+    #[must_use]
+    pub fn manual_mtu(&self) -> Option<u16> {
+        self.shared().query(|engine, _| engine.manual_mtu())
+    }
+
+    /// How many payload bytes a packet carries on every link in use (`spec/wire.md` 9).
+    #[must_use]
+    pub fn data_mtu(&self) -> usize {
+        self.shared().query(|engine, _| engine.data_mtu())
+    }
+
+    /// Adds a datafd: what the application writes to it comes out of the other hosts' datafds of
+    /// the same channel, and the other way round. See `docs/datafd.md` for the whole contract.
+    ///
+    /// # Errors
+    /// [`Error::SockNotifyRequired`] before [`Handle::datafd_events`] or
+    /// [`Handle::on_datafd_event`]; [`Error::ChannelInUse`]; [`Error::NoChannelFree`];
+    /// [`Error::DatafdExists`]; [`Error::NegativeDatafd`]; [`Error::DatafdNotOpen`];
+    /// [`Error::NotPollable`]; [`Error::OneWayDatafd`]; [`Error::UnsuitableDatafd`];
+    /// [`Error::InsideFilter`]; [`Error::Os`]. After any of them everything is as it was.
+    pub fn add_datafd(
+        &self,
+        source: DatafdSource<'_>,
+        request: ChannelRequest,
+    ) -> Result<Datafd, Error> {
+        adding::add(self, source, request)
+    }
+
+    /// Removes a datafd, named by its [`Datafd`], by the caller's descriptor or by its number. What
+    /// was written to it and not read yet is lost; a descriptor that the caller brought stays open
+    /// with its flags as they are. Works on a datafd that failed, and from any notification.
+    ///
+    /// # Errors
+    /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
+    pub fn remove_datafd(&self, datafd: impl AsRawFd) -> Result<(), Error> {
+        adding::remove(self.shared(), datafd.as_raw_fd())
+    }
+
+    /// The datafd of a channel.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotInUse`]; [`Error::Os`] if a descriptor that the caller brought cannot be
+    /// duplicated.
+    pub fn get_datafd(&self, channel: Channel) -> Result<Datafd, Error> {
+        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        adding::guard(self, &entry)
+    }
+
+    /// The channel of a datafd, named as in [`Handle::remove_datafd`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownDatafd`].
+    pub fn get_channel(&self, datafd: impl AsRawFd) -> Result<Channel, Error> {
+        let fd = datafd.as_raw_fd();
+        let entry = self.shared().channels.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
+        Ok(entry.channel)
+    }
+
+    /// What is known of the datafd of a channel.
+    ///
+    /// # Errors
+    /// [`Error::ChannelNotInUse`].
+    pub fn datafd_status(&self, channel: Channel) -> Result<DatafdStatus, Error> {
+        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        let state = if entry.is_disabled() { DatafdState::Disabled } else { DatafdState::Active };
+        Ok(DatafdStatus {
+            channel,
+            number: entry.number,
+            created: entry.application.is_some(),
+            state,
+        })
+    }
+
+    /// The channels that have a datafd, in ascending order.
+    #[must_use]
+    pub fn channels(&self) -> Vec<Channel> {
+        self.shared().channels.list().into_iter().map(|(channel, _)| channel).collect()
+    }
+
+    /// What happened to the messages of a channel, whether it has a datafd or not.
+    #[must_use]
+    pub fn channel_stats(&self, channel: Channel) -> ChannelStats {
+        self.shared().channels.counters(channel).read()
+    }
+
+    /// How many packets were thrown away, by reason.
+    #[must_use]
+    pub fn drop_stats(&self) -> DropStats {
+        self.shared().query(|engine, _| engine.drops())
+    }
+
+    /// Sends a message of 1 to 65536 bytes to the other hosts: through the filter and over the
+    /// links, as if it had been written to the channel's datafd, but in the caller's thread, and
+    /// with an answer. Returns when the kernel has taken the message's packets.
+    ///
+    /// # Errors
+    /// [`Error::MessageSize`]; [`Error::ChannelNotInUse`]; [`Error::ForwardingOff`];
+    /// [`Error::FilterRejected`]; [`Error::FilterNoDestination`]; [`Error::FilterChannel`];
+    /// [`Error::HostDown`] if no destination is reachable; [`Error::Send`] if the kernel refused
+    /// every packet; [`Error::InsideFilter`].
+    pub fn send(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
+        self.transmit(channel, message, false)
+    }
+
+    /// As [`Handle::send`], to exactly one host, which the filter names (`knet_send_sync`).
+    ///
+    /// # Errors
+    /// Those of [`Handle::send`]; [`Error::NoFilter`]; [`Error::NotUnicast`] if the filter named
+    /// everybody or more than one.
+    pub fn send_sync(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
+        self.transmit(channel, message, true)
+    }
+
+    fn transmit(
+        &self,
+        channel: Channel,
+        message: &[u8],
+        unicast: bool,
+    ) -> Result<SendReport, Error> {
+        let shared = self.shared();
+        shared.outside_filter()?;
+        if message.is_empty() || message.len() > knet_wire::MAX_MESSAGE {
+            return Err(Error::MessageSize { length: message.len() });
+        }
+        if unicast && shared.filter().is_none() {
+            return Err(Error::NoFilter);
+        }
+        if shared.channels.get(channel).is_none() {
+            return Err(Error::ChannelNotInUse(channel));
+        }
+        shared.with_transmitter(|out| out.send(shared, channel, message, unicast))
+    }
+
+    /// Receives a message that came for a channel whose datafd the handle made, without waiting.
+    /// Gives its length in bytes.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if none is there; [`Error::EmptyBuffer`]; [`Error::ChannelNotInUse`];
+    /// [`Error::NotOurDatafd`] if the caller brought the datafd; [`Error::BufferTooSmall`] if the
+    /// message did not fit, which loses it; [`Error::DatafdClosed`]; [`Error::Os`].
+    pub fn recv(&self, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
+        receive::recv(self.shared(), channel, buffer)
+    }
+
+    /// A stream of what happens to datafds. Turns datafd notifications on.
+    #[must_use]
+    pub fn datafd_events(&self) -> EventStream<DatafdEvent> {
+        self.shared().notifier.datafd.stream()
+    }
+
+    /// Calls `callback` for what happens to datafds, in place of the callback before. Turns datafd
+    /// notifications on.
+    ///
+    /// It runs on a thread of the handle's, with no lock held: every method may be called. Events
+    /// wait for it to return. A panic in it is caught and logged.
+    pub fn on_datafd_event(
+        &self,
+        callback: impl Fn(&Handle, &DatafdEvent) + Send + Sync + 'static,
+    ) {
+        self.shared().notifier.datafd.set_callback(Arc::new(callback));
+    }
+
+    /// A stream of hosts that become reachable or are lost.
+    #[must_use]
+    pub fn host_events(&self) -> EventStream<HostEvent> {
+        self.shared().notifier.host.stream()
+    }
+
+    /// Calls `callback` when a host becomes reachable or is lost, in place of the callback before,
+    /// as [`Handle::on_datafd_event`] does.
+    pub fn on_host_event(&self, callback: impl Fn(&Handle, &HostEvent) + Send + Sync + 'static) {
+        self.shared().notifier.host.set_callback(Arc::new(callback));
+    }
+
+    /// Removes the callback of [`Handle::on_host_event`].
+    pub fn remove_host_callback(&self) {
+        self.shared().notifier.host.remove_callback();
+    }
+
+    /// A stream of links that come up or go down.
+    #[must_use]
+    pub fn link_events(&self) -> EventStream<LinkEvent> {
+        self.shared().notifier.link.stream()
+    }
+
+    /// Calls `callback` when a link comes up or goes down, in place of the callback before, as
+    /// [`Handle::on_datafd_event`] does.
+    pub fn on_link_event(&self, callback: impl Fn(&Handle, &LinkEvent) + Send + Sync + 'static) {
+        self.shared().notifier.link.set_callback(Arc::new(callback));
+    }
+
+    /// Removes the callback of [`Handle::on_link_event`].
+    pub fn remove_link_callback(&self) {
+        self.shared().notifier.link.remove_callback();
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("host", &self.host_id()).finish_non_exhaustive()
+    }
+}
+
+/// Threads that are stopped again unless they are kept.
+struct Threads {
+    shared: Arc<Shared>,
+    started: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn start(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        let thread = thread.map_err(|error| Error::Os {
+            what: "starting a thread",
+            errno: error.raw_os_error().unwrap_or_default(),
+        })?;
+        self.started.push(thread);
+        Ok(())
+    }
+
+    fn keep(mut self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.started)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Kept threads are not ours to stop any more.
+        if !self.started.is_empty() {
+            stop(&self.shared, &mut self.started);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        stop(&self.shared, &mut self.threads);
+    }
+}
+
+/// Stops the threads and waits for them, but not for the one that this runs on: the last clone may
+/// go away in a callback.
+fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
+    shared.stopping.store(true, Ordering::Release);
+    shared.tx.wake();
+    shared.rx.wake();
+    shared.notifier.wake();
+    for thread in threads.drain(..) {
+        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            tracing::error!("a thread of the handle panicked");
+        }
+    }
+}
+
+/// The notify thread.
+fn notify(shared: &Shared, inner: &Weak<Inner>) {
+    while !shared.is_stopping() {
+        shared.notifier.wait();
+        while let Some(notice) = shared.notifier.next() {
+            let Some(inner) = inner.upgrade() else { return };
+            shared.notifier.deliver(&Handle { inner }, notice);
+        }
+    }
+}

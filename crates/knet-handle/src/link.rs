@@ -1,0 +1,205 @@
+//! One link, as the application sees it.
+
+use std::net::SocketAddr;
+
+use knet_engine::{LinkPath, LinkStatus, PingTimers};
+use knet_wire::{HostId, LinkId};
+
+use crate::error::Error;
+use crate::handle::Handle;
+
+/// Where a link leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LinkConfig {
+    /// Our end. Port 0 lets the kernel pick one. Links with the same local address share a socket.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub remote: SocketAddr,
+}
+
+impl LinkConfig {
+    /// A link over UDP to a peer whose address is known.
+    #[must_use]
+    pub fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { local, remote }
+    }
+}
+
+/// A link to a host. It counts as a clone of the [`Handle`].
+#[derive(Clone, Debug)]
+pub struct Link {
+    handle: Handle,
+    host: HostId,
+    id: LinkId,
+}
+
+impl Link {
+    pub(crate) fn new(handle: Handle, host: HostId, id: LinkId) -> Self {
+        Self { handle, host, id }
+    }
+
+    pub(crate) fn configure(
+        handle: &Handle,
+        host: HostId,
+        id: LinkId,
+        config: LinkConfig,
+    ) -> Result<Self, Error> {
+        let LinkConfig { local, remote } = config;
+        let shared = handle.shared();
+        shared.outside_filter()?;
+        if local.is_ipv4() != remote.is_ipv4() {
+            return Err(Error::MixedFamilies { local, remote });
+        }
+        // Before a socket is opened for nothing.
+        shared.query(|engine, _| engine.links(host).map(|_| ()))?;
+        let (socket, _) = shared.sockets.acquire(local, &shared.rx.poller)?;
+        let path = LinkPath { socket, remote };
+        let added = shared.configure(|engine, now| engine.add_link(now, host, id, path));
+        if let Err(error) = added.and_then(|added| added.map_err(Error::from)) {
+            shared.sockets.release(socket, &shared.rx.poller);
+            return Err(error);
+        }
+        Ok(Self::new(handle.clone(), host, id))
+    }
+
+    /// The host at its other end.
+    #[must_use]
+    pub fn host_id(&self) -> HostId {
+        self.host
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> LinkId {
+        self.id
+    }
+
+    /// Starts watching and using it. It comes up when enough pongs came.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn enable(&self) -> Result<(), Error> {
+        self.set_enabled(true)
+    }
+
+    /// Stops watching and using it. We go on answering the peer's pings, and the peer goes on using
+    /// its side until it disables it too.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn disable(&self) -> Result<(), Error> {
+        self.set_enabled(false)
+    }
+
+    fn set_enabled(&self, enabled: bool) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        let shared = self.handle.shared();
+        Ok(shared.configure(|engine, now| engine.set_link_enabled(now, host, id, enabled))??)
+    }
+
+    /// Whether it is administratively enabled.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn is_enabled(&self) -> Result<bool, Error> {
+        Ok(self.status()?.enabled)
+    }
+
+    /// Sets how it is watched, at once.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `PingTimers`, `UnknownHost` or `NotConfigured`;
+    /// [`Error::InsideFilter`].
+    pub fn set_ping_timers(&self, timers: PingTimers) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        let shared = self.handle.shared();
+        Ok(shared.configure(|engine, now| engine.set_ping_timers(now, host, id, timers))??)
+    }
+
+    /// How it is watched.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn ping_timers(&self) -> Result<PingTimers, Error> {
+        Ok(self.status()?.ping_timers)
+    }
+
+    /// Sets how many good pongs bring it up, 1 to 255. Default 5.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `NoPongs`, `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn set_pong_count(&self, count: u8) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        Ok(self.handle.shared().configure(|engine, _| engine.set_pong_count(host, id, count))??)
+    }
+
+    /// How many good pongs bring it up.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn pong_count(&self) -> Result<u8, Error> {
+        Ok(self.status()?.pong_count)
+    }
+
+    /// Sets its priority for the passive policy, 0 to 255: the highest wins. Default 0.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn set_priority(&self, priority: u8) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        let shared = self.handle.shared();
+        Ok(shared.configure(|engine, now| engine.set_priority(now, host, id, priority))??)
+    }
+
+    /// Its priority.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn priority(&self) -> Result<u8, Error> {
+        Ok(self.status()?.priority)
+    }
+
+    /// Its settings, state and counters.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn status(&self) -> Result<LinkStatus, Error> {
+        let (host, id) = (self.host, self.id);
+        Ok(self.handle.shared().query(|engine, now| engine.link_status(now, host, id))?)
+    }
+
+    /// The address that our end is bound to, with the port that the kernel picked if it was asked
+    /// to.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        let socket = self.status()?.path.socket;
+        self.handle.shared().sockets.local_addr(socket).ok_or_else(|| {
+            // Cleared by somebody else since the line above.
+            knet_engine::LinkError::NotConfigured { host: self.host, link: self.id }.into()
+        })
+    }
+
+    /// The address of the peer's end.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn remote_addr(&self) -> Result<SocketAddr, Error> {
+        Ok(self.status()?.path.remote)
+    }
+
+    /// Forgets its configuration and counters, and closes its socket if no other link uses it. It
+    /// must be disabled.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `Enabled`, `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn clear(self) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        let shared = self.handle.shared();
+        let path = shared.configure(|engine, _| engine.clear_link(host, id))??;
+        shared.sockets.release(path.socket, &shared.rx.poller);
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! The knet-rx thread: receives batches of datagrams, delivers their messages, serves the timers.
+
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use knet_channel::Channel;
+use knet_engine::{Arrival, Received, SocketId};
+use knet_poller::{Event, Events};
+use knet_transport::{ErrorOrigin, ErrorQueue, ReceiveBatch};
+
+use crate::deliver::{Body, Deliverer, Incoming};
+use crate::shared::Shared;
+use crate::stream;
+use crate::transmit::{BATCH, Transmitter};
+
+/// Works until the handle stops.
+pub(crate) fn run(shared: &Shared) {
+    let mut thread = RxThread {
+        shared,
+        events: Events::with_capacity(MAX_EVENTS),
+        datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
+        errors: ErrorQueue::new(),
+        incoming: Vec::with_capacity(BATCH),
+        deliverer: Deliverer::new(),
+        transmitter: Transmitter::default(),
+    };
+    let _running = shared.rx.running();
+    while !shared.is_stopping() {
+        let flush = shared.rx.flush_orders();
+        if !flush.is_empty() {
+            thread.receive_what_is_there();
+        }
+        drop(flush);
+        let next = thread.serve_timers();
+        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
+        thread.turn(timeout);
+    }
+}
+
+struct RxThread<'a> {
+    shared: &'a Shared,
+    events: Events,
+    datagrams: ReceiveBatch,
+    errors: ErrorQueue,
+    incoming: Vec<Incoming>,
+    deliverer: Deliverer,
+    transmitter: Transmitter,
+}
+
+impl RxThread<'_> {
+    /// Does what is due, and says when something will be due again.
+    fn serve_timers(&mut self) -> Option<Instant> {
+        let engine = self.shared.engine(|engine, now| {
+            engine.handle_timeout(now);
+            engine.poll_timeout()
+        });
+        self.transmitter.send_control(self.shared);
+        self.deliverer.handle_timeout(self.shared, Instant::now());
+        [engine, self.deliverer.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// Waits for sockets and handles one batch of each, with the timers served in between; whether
+    /// there was any.
+    fn turn(&mut self, timeout: Option<Duration>) -> bool {
+        if let Err(error) = self.shared.rx.poller.wait(&mut self.events, timeout) {
+            tracing::error!(%error, "waiting for sockets failed");
+            return false;
+        }
+        let ready: ArrayVec<Event, MAX_EVENTS> = self.events.iter().take(MAX_EVENTS).collect();
+        for (index, event) in ready.iter().enumerate() {
+            if index > 0 {
+                self.serve_timers();
+            }
+            match event.token.0.checked_sub(stream::WRITING) {
+                Some(channel) => self.write_rest(channel),
+                None => self.receive(SocketId(event.token.0), event.error),
+            }
+        }
+        !ready.is_empty()
+    }
+
+    /// Handles everything that arrived before now, within reason (`spec/engine.md` 18).
+    fn receive_what_is_there(&mut self) {
+        for _ in 0..MAX_FLUSH_TURNS {
+            if !self.turn(Some(Duration::ZERO)) {
+                return;
+            }
+            self.serve_timers();
+        }
+    }
+
+    fn receive(&mut self, id: SocketId, has_errors: bool) {
+        let Some(socket) = self.shared.sockets.get(id) else { return };
+        if has_errors {
+            self.receive_errors(id);
+        }
+        let received = socket.receive(&mut self.datagrams);
+        // Let go of before the filter runs, so that clearing a link never waits for a filter.
+        drop(socket);
+        match received {
+            Ok(0) => {}
+            Ok(_) => self.handle_datagrams(id),
+            // What made it fail is in the error queue, which raises the event again.
+            Err(error) => tracing::debug!(socket = id.0, %error, "receiving failed"),
+        }
+    }
+
+    /// Reads the socket's error queue: which peers cannot be reached, and why.
+    fn receive_errors(&mut self, id: SocketId) {
+        for _ in 0..MAX_ERRORS {
+            let Some(socket) = self.shared.sockets.get(id) else { return };
+            match socket.receive_error(&mut self.errors) {
+                Ok(Some(error)) => {
+                    drop(socket);
+                    tracing::debug!(socket = id.0, ?error, "a packet could not be delivered");
+                    let (ErrorOrigin::Icmp, Some(destination)) = (error.origin, error.destination)
+                    else {
+                        continue;
+                    };
+                    if unreachable(error.errno) {
+                        self.shared.engine(|engine, now| {
+                            engine.handle_transport_error(now, id, destination, error.errno);
+                        });
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!(socket = id.0, %error, "reading the error queue failed");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_datagrams(&mut self, socket: SocketId) {
+        let (datagrams, incoming) = (&self.datagrams, &mut self.incoming);
+        self.shared.engine(|engine, now| {
+            for (index, datagram) in datagrams.iter().enumerate() {
+                if datagram.truncated {
+                    continue;
+                }
+                let arrival = Arrival { socket, source: datagram.source };
+                match engine.handle_datagram(now, arrival, datagram.bytes) {
+                    Received::Whole(delivery, range) => {
+                        incoming.push(Incoming::new(delivery, Body::Datagram(index, range)));
+                    }
+                    Received::Assembled(delivery, message) => {
+                        incoming.push(Incoming::new(delivery, Body::Assembled(message)));
+                    }
+                    _ => {}
+                }
+            }
+        });
+        // Pongs first: the peer measures how long they take.
+        self.transmitter.send_control(self.shared);
+        self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
+    }
+
+    /// The datafd of a stream takes more.
+    fn write_rest(&mut self, channel: u64) {
+        let channel = u8::try_from(channel).ok().and_then(|n| Channel::try_from(n).ok());
+        let Some(entry) = channel.and_then(|channel| self.shared.channels.get(channel)) else {
+            return;
+        };
+        if let Err(errno) = stream::write_rest(self.shared, &entry) {
+            tracing::debug!(channel = %entry.channel, errno, "the rest of a message waits");
+        }
+    }
+}
+
+/// Whether an ICMP error means that the peer cannot be reached (`spec/engine.md` 14.2).
+fn unreachable(errno: i32) -> bool {
+    use crate::errno::*;
+    [ECONNREFUSED, ECONNABORTED, ENONET, ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN]
+        .contains(&errno)
+}
+
+/// The largest UDP payload over IPv4, and room to spare for IPv6 without extension headers.
+const MAX_DATAGRAM: usize = 65_536;
+/// How many sockets are looked at in one turn.
+const MAX_EVENTS: usize = 64;
+/// How many batches of each socket a flush handles at most.
+const MAX_FLUSH_TURNS: usize = 100;
+/// How many errors of a socket are read before its datagrams are.
+const MAX_ERRORS: usize = 64;

@@ -1,0 +1,99 @@
+//! The UDP sockets of a handle: made when the first link needs one, shared by links with the same
+//! local address, closed with the last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use knet_engine::SocketId;
+use knet_poller::{Interest, Poller, Token};
+use knet_transport::{SocketOptions, UdpSocket};
+use parking_lot::{Mutex, RwLock};
+
+use crate::error::Error;
+use crate::unused::wait_until_unused;
+
+/// All sockets of a handle.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    /// Read by the data threads, for the time of a look-up.
+    open: RwLock<Vec<(SocketId, Arc<UdpSocket>)>>,
+    /// Who uses what; held by configuration calls only.
+    registry: Mutex<Registry>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    entries: Vec<Entry>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: SocketId,
+    /// The address that was asked for: its port may be 0.
+    asked: SocketAddr,
+    bound: SocketAddr,
+    users: usize,
+}
+
+impl Sockets {
+    /// The socket with this local address, made if there is none. Each call is undone by one of
+    /// [`Sockets::release`].
+    pub(crate) fn acquire(
+        &self,
+        local: SocketAddr,
+        poller: &Poller,
+    ) -> Result<(SocketId, SocketAddr), Error> {
+        let mut registry = self.registry.lock();
+        let shared = registry.entries.iter_mut().find(|e| e.asked == local || e.bound == local);
+        if let Some(entry) = shared {
+            entry.users += 1;
+            return Ok((entry.id, entry.bound));
+        }
+        let socket = UdpSocket::bind(local, &SocketOptions::default())?;
+        let id = SocketId(registry.last_id + 1);
+        poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
+            what: "watching a link's socket",
+            errno: error.errno(),
+        })?;
+        registry.last_id = id.0;
+        let bound = socket.local_addr();
+        registry.entries.push(Entry { id, asked: local, bound, users: 1 });
+        self.open.write().push((id, Arc::new(socket)));
+        Ok((id, bound))
+    }
+
+    /// Gives up one use of a socket. The last closes it, at once: when this returns its address can
+    /// be bound again.
+    pub(crate) fn release(&self, id: SocketId, poller: &Poller) {
+        let mut registry = self.registry.lock();
+        let Some(at) = registry.entries.iter().position(|entry| entry.id == id) else { return };
+        let Some(entry) = registry.entries.get_mut(at) else { return };
+        entry.users -= 1;
+        if entry.users > 0 {
+            return;
+        }
+        registry.entries.remove(at);
+        let mut open = self.open.write();
+        let found = open.iter().position(|&(open, _)| open == id);
+        let socket = found.map(|at| open.remove(at).1);
+        drop(open);
+        if let Some(socket) = socket {
+            // It may fail only if the kernel has dropped the socket from the poller by itself.
+            let _ = poller.remove(&*socket);
+            wait_until_unused(socket);
+        }
+    }
+
+    /// A socket to send or receive with. Do not keep it longer than one system call takes.
+    pub(crate) fn get(&self, id: SocketId) -> Option<Arc<UdpSocket>> {
+        let open = self.open.read();
+        open.iter().find(|&&(open, _)| open == id).map(|(_, socket)| socket.clone())
+    }
+
+    /// The address that a socket is bound to.
+    pub(crate) fn local_addr(&self, id: SocketId) -> Option<SocketAddr> {
+        let registry = self.registry.lock();
+        registry.entries.iter().find(|entry| entry.id == id).map(|entry| entry.bound)
+    }
+}

@@ -1,0 +1,181 @@
+//! The knet-tx thread: reads batches of messages from the datafds and sends them.
+
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use knet_channel::Channel;
+use knet_fd::{ReceiveBatch, Received};
+use knet_poller::{Event, Events};
+use knet_wire::MAX_MESSAGE;
+
+use crate::channels::{Entry, Traffic, count};
+use crate::event::{DatafdEvent, DatafdProblem, Direction};
+use crate::shared::Shared;
+use crate::transmit::{BATCH, Transmitter};
+
+/// Works until the handle stops.
+pub(crate) fn run(shared: &Shared) {
+    let mut thread = TxThread {
+        shared,
+        events: Events::with_capacity(Channel::COUNT),
+        messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
+        // One byte more than a message may have, to see that it has more.
+        single: vec![0; MAX_MESSAGE + 1],
+        transmitter: Transmitter::default(),
+    };
+    let _running = shared.tx.running();
+    while !shared.is_stopping() {
+        let flush = shared.tx.flush_orders();
+        if !flush.is_empty() {
+            thread.read_what_is_there();
+        }
+        drop(flush);
+        thread.turn(None);
+    }
+}
+
+struct TxThread<'a> {
+    shared: &'a Shared,
+    events: Events,
+    messages: ReceiveBatch,
+    single: Vec<u8>,
+    transmitter: Transmitter,
+}
+
+/// How a read ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    /// There may be more.
+    More,
+    /// There is no more for now.
+    Empty,
+    /// The other end is closed.
+    Closed,
+    /// It failed with this errno.
+    Failed(i32),
+}
+
+impl TxThread<'_> {
+    /// Waits for datafds and handles one batch of each; whether there was any.
+    fn turn(&mut self, timeout: Option<Duration>) -> bool {
+        if let Err(error) = self.shared.tx.poller.wait(&mut self.events, timeout) {
+            tracing::error!(%error, "waiting for datafds failed");
+            return false;
+        }
+        let ready: ArrayVec<Event, { Channel::COUNT }> =
+            self.events.iter().take(Channel::COUNT).collect();
+        for event in &ready {
+            let channel = u8::try_from(event.token.0).ok().and_then(|n| Channel::try_from(n).ok());
+            if let Some(channel) = channel {
+                self.read(channel, event);
+            }
+        }
+        !ready.is_empty()
+    }
+
+    /// Handles everything that was written before now. A writer that never stops does not keep it
+    /// up for ever (`spec/engine.md` 18).
+    fn read_what_is_there(&mut self) {
+        for _ in 0..MAX_FLUSH_TURNS {
+            if !self.turn(Some(Duration::ZERO)) {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self, channel: Channel, event: &Event) {
+        let Some(entry) = self.shared.channels.get(channel) else { return };
+        let traffic = entry.traffic;
+        let (end, number) = match traffic {
+            Traffic::Messages => self.read_batch(&entry),
+            Traffic::Stream | Traffic::Device => self.read_single(&entry),
+        };
+        let end = match end {
+            End::Empty if event.hangup || event.error => End::Closed,
+            end => end,
+        };
+        match end {
+            End::More | End::Empty => {}
+            End::Closed => self.disable(&entry, DatafdProblem::EndOfFile),
+            End::Failed(errno) => self.disable(&entry, DatafdProblem::ReadFailed { errno }),
+        }
+        // Let go of before the filter runs, so that removing a datafd never waits for a filter.
+        drop(entry);
+        self.send(channel, number, traffic);
+    }
+
+    fn read_batch(&mut self, entry: &Entry) -> (End, usize) {
+        match self.messages.receive(entry) {
+            Ok(outcome) => {
+                let end = match (outcome.messages, outcome.end_of_file) {
+                    (_, true) => End::Closed,
+                    (0, false) => End::Empty,
+                    (_, false) => End::More,
+                };
+                (end, outcome.messages)
+            }
+            Err(error) => (End::Failed(error.errno()), 0),
+        }
+    }
+
+    /// Reads one message; its length takes the place of the number of messages.
+    fn read_single(&mut self, entry: &Entry) -> (End, usize) {
+        // A stream has no messages: what is beyond a read is the next message.
+        let room = if entry.traffic == Traffic::Stream { MAX_MESSAGE } else { MAX_MESSAGE + 1 };
+        match knet_fd::read(entry, &mut self.single[..room]) {
+            Ok(Received::Message { len, .. }) => (End::More, len),
+            Ok(Received::WouldBlock) => (End::Empty, 0),
+            Ok(Received::EndOfFile) => (End::Closed, 0),
+            Err(error) => (End::Failed(error.errno()), 0),
+        }
+    }
+
+    /// Sends what was just read.
+    fn send(&mut self, channel: Channel, number: usize, traffic: Traffic) {
+        let mut messages: ArrayVec<&[u8], BATCH> = ArrayVec::new();
+        let mut too_long = 0;
+        if traffic == Traffic::Messages {
+            for index in 0..number {
+                let message = self.messages.message(index);
+                if message.truncated {
+                    too_long += 1;
+                } else if !message.bytes.is_empty() {
+                    messages.push(message.bytes);
+                }
+            }
+        } else if number > MAX_MESSAGE {
+            too_long += 1;
+        } else if number > 0 {
+            messages.push(&self.single[..number]);
+        }
+        if !messages.is_empty() {
+            self.transmitter.send_batch(self.shared, channel, &messages);
+        }
+        if too_long > 0 {
+            count(&self.shared.channels.counters(channel).tx_too_long, too_long);
+            if let Some(entry) = self.shared.channels.get(channel) {
+                self.tell(&entry, DatafdProblem::MessageTooLong);
+            }
+        }
+    }
+
+    /// Stops reading a datafd that will give nothing more. Its channel stays taken.
+    fn disable(&self, entry: &Entry, problem: DatafdProblem) {
+        entry.disable();
+        // Gone already if it is being removed just now.
+        let _ = self.shared.tx.poller.remove(entry);
+        self.tell(entry, problem);
+    }
+
+    fn tell(&self, entry: &Entry, problem: DatafdProblem) {
+        self.shared.notifier.tell_datafd(DatafdEvent {
+            datafd: entry.number,
+            channel: entry.channel,
+            direction: Direction::Tx,
+            problem,
+        });
+    }
+}
+
+/// How many batches of each datafd a flush handles at most.
+const MAX_FLUSH_TURNS: usize = 100;

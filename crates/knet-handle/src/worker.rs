@@ -1,0 +1,65 @@
+//! How the handle reaches its data threads.
+
+use crossbeam_channel::Sender;
+use knet_poller::{Poller, Waker};
+use parking_lot::Mutex;
+
+use crate::error::Error;
+
+/// A data thread, seen from outside: its poller, and orders to flush.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) poller: Poller,
+    waker: Waker,
+    /// Whoever waits for the thread to have handled everything that is there. `None` when the
+    /// thread has ended.
+    flush: Mutex<Option<Vec<Sender<()>>>>,
+}
+
+impl Worker {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let poller = Poller::new()
+            .map_err(|error| Error::Os { what: "making a poller", errno: error.errno() })?;
+        let waker = poller.waker();
+        Ok(Self { poller, waker, flush: Mutex::new(Some(Vec::new())) })
+    }
+
+    /// Makes the thread look around.
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a data thread could not be woken");
+        }
+    }
+
+    /// Waits until the thread has handled everything that was there when this was called.
+    pub(crate) fn flush(&self) {
+        let (done, finished) = crossbeam_channel::bounded(1);
+        match self.flush.lock().as_mut() {
+            Some(orders) => orders.push(done),
+            None => return,
+        }
+        self.wake();
+        // Nothing is ever sent: the thread drops its end when it is done.
+        let _ = finished.recv();
+    }
+
+    /// The orders to flush that came in; to be dropped when it is done.
+    pub(crate) fn flush_orders(&self) -> Vec<Sender<()>> {
+        self.flush.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Held by the thread for as long as it works, so that nobody waits for it afterwards.
+    pub(crate) fn running(&self) -> Running<'_> {
+        Running(self)
+    }
+}
+
+/// See [`Worker::running`].
+#[derive(Debug)]
+pub(crate) struct Running<'a>(&'a Worker);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *self.0.flush.lock() = None;
+    }
+}

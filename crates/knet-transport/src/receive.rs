@@ -1,0 +1,195 @@
+//! Receiving many datagrams per system call.
+
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use nix::errno::Errno;
+
+use crate::ReceiveError;
+use crate::address::RawAddress;
+
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Received<'a> {
+    /// Its bytes. A datagram may be empty.
+    pub bytes: &'a [u8],
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Whether it was longer than the batch has room for. `bytes` is its beginning then.
+    pub truncated: bool,
+}
+
+/// The room for several datagrams to be received, made once and used again.
+///
+/// Its memory is taken from the system only as datagrams fill it: a batch of big ones that only ever
+/// sees small ones stays small.
+#[derive(Debug)]
+pub struct ReceiveBatch {
+    /// One piece of `size` bytes per datagram.
+    arena: Vec<u8>,
+    size: usize,
+    capacity: usize,
+    /// What the last receive has found, in the order of the pieces.
+    found: Vec<Found>,
+}
+
+/// What is in one piece of the arena. `len` is at most the size of a piece.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    len: usize,
+    source: SocketAddr,
+    truncated: bool,
+}
+
+impl ReceiveBatch {
+    /// Most datagrams that one system call brings.
+    pub const MAX_CAPACITY: usize = 64;
+
+    /// Most bytes that a UDP datagram can have, its header included (RFC 768).
+    pub const MAX_SIZE: usize = 65_535;
+
+    /// Creates room for up to `datagrams` datagrams of up to `size` bytes each.
+    ///
+    /// `datagrams` is taken as 1 if it is 0 and as [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above;
+    /// `size` as 1 if it is 0 and as [`MAX_SIZE`](Self::MAX_SIZE) if it is above.
+    #[must_use]
+    pub fn new(datagrams: usize, size: usize) -> ReceiveBatch {
+        let capacity = datagrams.clamp(1, Self::MAX_CAPACITY);
+        let size = size.clamp(1, Self::MAX_SIZE);
+        ReceiveBatch {
+            arena: vec![0; capacity * size],
+            size,
+            capacity,
+            found: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Returns how many datagrams one receive can bring.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Returns how many datagrams the last receive brought.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Returns whether the last receive brought nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Returns a datagram of the last receive, in the order of their arrival, or none if `index` is
+    /// [`len`](Self::len) or above.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Received<'_>> {
+        self.found.get(index).zip(self.arena.chunks_exact(self.size).nth(index)).map(received)
+    }
+
+    /// Iterates over the datagrams of the last receive, in the order of their arrival.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Received<'_>> {
+        self.found.iter().zip(self.arena.chunks_exact(self.size)).map(received)
+    }
+}
+
+fn received<'a>((found, piece): (&Found, &'a [u8])) -> Received<'a> {
+    Received { bytes: &piece[..found.len], source: found.source, truncated: found.truncated }
+}
+
+/// Fills `batch` with what is waiting, and returns how many datagrams that is.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    batch: &mut ReceiveBatch,
+) -> Result<usize, ReceiveError> {
+    loop {
+        match receive_some(socket, batch) {
+            Ok(()) | Err(Errno::EAGAIN) => return Ok(batch.len()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(ReceiveError::new(errno)),
+        }
+    }
+}
+
+/// One `recvmmsg(2)`. The batch is empty if it fails.
+#[allow(unsafe_code)]
+fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), Errno> {
+    const MAX: usize = ReceiveBatch::MAX_CAPACITY;
+    let mut addresses = [const { MaybeUninit::<RawAddress>::uninit() }; MAX];
+    let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX];
+
+    batch.found.clear();
+    let mut count = 0;
+    let slots = addresses.iter_mut().zip(&mut parts).zip(&mut headers);
+    for (piece, ((address, part), header)) in batch.arena.chunks_exact_mut(batch.size).zip(slots) {
+        let address = address.write(RawAddress::EMPTY);
+        let part =
+            part.write(libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() });
+        // SAFETY: `mmsghdr` is a plain C struct of integers and pointers, for all of which zero is a
+        // valid value. It has private fields on some targets, so it cannot be written out.
+        let header = header.write(unsafe { mem::zeroed() });
+        header.msg_hdr.msg_name = address.bytes.as_mut_ptr().cast();
+        header.msg_hdr.msg_namelen = RawAddress::CAPACITY as libc::socklen_t;
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+
+    // SAFETY: the first `count` headers have been written in the loop above. Their pointers are to
+    // `addresses` and, through `parts`, to pieces of the arena that do not overlap; all of them
+    // outlive the call, none is moved or touched during it, and each comes with its own length. A
+    // null timeout is allowed. `socket` is borrowed, so it is open.
+    let received = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            count,
+            libc::MSG_DONTWAIT as _,
+            ptr::null_mut(),
+        )
+    };
+    let received = Errno::result(received)? as usize;
+
+    for (header, address) in headers.iter().zip(&mut addresses).take(received) {
+        // SAFETY: the kernel fills no more headers than the `count` it was given, and both were
+        // written for those in the loop above.
+        let (header, address) = unsafe { (header.assume_init_ref(), address.assume_init_mut()) };
+        address.len = header.msg_hdr.msg_namelen as usize;
+        batch.found.push(Found {
+            len: batch.size.min(header.msg_len as usize),
+            // UDP always names the source, and one of the socket's family. An address that nobody can
+            // have is one that nobody is waiting for.
+            source: address.decode().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into()),
+            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_kept_within_bounds() {
+        let least = ReceiveBatch::new(0, 0);
+        assert_eq!((least.capacity(), least.size), (1, 1));
+        let most = ReceiveBatch::new(usize::MAX, usize::MAX);
+        assert_eq!(most.capacity(), ReceiveBatch::MAX_CAPACITY);
+        assert_eq!(most.size, ReceiveBatch::MAX_SIZE);
+        assert_eq!(most.arena.len(), most.capacity * most.size);
+    }
+
+    #[test]
+    fn a_new_batch_is_empty() {
+        let batch = ReceiveBatch::new(4, 16);
+        assert!(batch.is_empty() && batch.iter().next().is_none());
+        assert_eq!(batch.get(0), None);
+    }
+}

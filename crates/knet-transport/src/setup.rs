@@ -1,0 +1,96 @@
+//! The options of a link's socket, as a table, and how they are set.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use knet_fd::BufferReport;
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{BindError, SocketOptions};
+
+/// An option with an integer value.
+#[derive(Clone, Copy)]
+struct IntOption {
+    name: &'static str,
+    level: libc::c_int,
+    number: libc::c_int,
+    value: libc::c_int,
+}
+
+macro_rules! option {
+    ($level:ident, $name:ident, $value:expr) => {
+        IntOption {
+            name: stringify!($name),
+            level: libc::$level,
+            number: libc::$name,
+            value: $value,
+        }
+    };
+}
+
+/// What every IPv4 link needs (`spec/engine.md` 4.2 and 4.3): the address may come later, nothing is
+/// fragmented and the kernel's idea of the path MTU is ignored, and errors are queued.
+const IPV4: &[IntOption] = &[
+    option!(IPPROTO_IP, IP_FREEBIND, 1),
+    option!(IPPROTO_IP, IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+    option!(IPPROTO_IP, IP_RECVERR, 1),
+];
+
+/// The same for IPv6, and IPv4 kept out.
+const IPV6: &[IntOption] = &[
+    option!(IPPROTO_IP, IP_FREEBIND, 1),
+    option!(IPPROTO_IPV6, IPV6_V6ONLY, 1),
+    option!(IPPROTO_IPV6, IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+    option!(IPPROTO_IPV6, IPV6_DONTFRAG, 1),
+    option!(IPPROTO_IPV6, IPV6_RECVERR, 1),
+];
+
+/// The highest priority that needs no privilege, `TC_PRIO_INTERACTIVE`.
+const PRIORITY: libc::c_int = 6;
+
+/// Makes a socket that is bound to `address` and set up as `options` say.
+pub(crate) fn bound_socket(
+    address: SocketAddr,
+    options: &SocketOptions,
+) -> Result<(Socket, BufferReport), BindError> {
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(Domain::for_address(address), kind, Some(Protocol::UDP))
+        .map_err(|source| BindError::Create { address, source })?;
+    let refused = |option, source| BindError::Option { address, option, source };
+
+    let buffers = knet_fd::set_buffer_sizes(&socket, options.buffer_size)
+        .map_err(|error| refused("SO_RCVBUF", io::Error::from_raw_os_error(error.errno())))?;
+    let required = if address.is_ipv4() { IPV4 } else { IPV6 };
+    for option in required.iter().copied().chain(chosen(address, options)) {
+        set_option(socket.as_fd(), option).map_err(|errno| refused(option.name, errno.into()))?;
+    }
+    socket.bind(&address.into()).map_err(|source| BindError::from_bind(address, source))?;
+    Ok((socket, buffers))
+}
+
+/// What the caller asked for beyond what is required.
+fn chosen(address: SocketAddr, options: &SocketOptions) -> impl Iterator<Item = IntOption> {
+    let class = options.traffic_class().map(libc::c_int::from).map(|class| match address {
+        SocketAddr::V4(_) => option!(IPPROTO_IP, IP_TOS, class),
+        SocketAddr::V6(_) => option!(IPPROTO_IPV6, IPV6_TCLASS, class),
+    });
+    // Comes second, because IP_TOS sets the priority too.
+    let priority = options.priority.then_some(option!(SOL_SOCKET, SO_PRIORITY, PRIORITY));
+    class.into_iter().chain(priority)
+}
+
+/// Sets one option. The options for the path MTU have no safe form in nix or socket2, and the others
+/// go the same way so that there is one table.
+#[allow(unsafe_code)]
+fn set_option(socket: BorrowedFd<'_>, option: IntOption) -> Result<(), Errno> {
+    let value = &raw const option.value;
+    let len = size_of_val(&option.value) as libc::socklen_t;
+    // SAFETY: `value` is to a live local integer of `len` bytes, which the kernel reads and does not
+    // keep. `socket` is borrowed, so it is open.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), option.level, option.number, value.cast(), len)
+    };
+    Errno::result(result).map(drop)
+}

@@ -1,0 +1,187 @@
+//! How a socket is set up, read back from the kernel.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
+
+use knet_transport::{BindError, Dscp, SocketOptions, UdpSocket};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber, span};
+
+use crate::loopback::{bind, both_families};
+
+/// Reads an option that has an integer value.
+#[allow(unsafe_code)]
+fn option(socket: &UdpSocket, level: libc::c_int, number: libc::c_int) -> libc::c_int {
+    let mut value: libc::c_int = -1;
+    let mut len = size_of_val(&value) as libc::socklen_t;
+    let (out, out_len) = ((&raw mut value).cast(), &raw mut len);
+    // SAFETY: both out-pointers are to live locals, and `len` is the size of `value`.
+    let result =
+        unsafe { libc::getsockopt(socket.as_fd().as_raw_fd(), level, number, out, out_len) };
+    Errno::result(result).unwrap();
+    value
+}
+
+#[test]
+fn descriptors_are_closed_on_exec_and_never_block() {
+    for local in both_families() {
+        let socket = bind(local);
+        let flags = FdFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFD).unwrap());
+        assert!(flags.contains(FdFlag::FD_CLOEXEC));
+        let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL).unwrap());
+        assert!(flags.contains(OFlag::O_NONBLOCK));
+    }
+}
+
+#[test]
+fn options_that_links_need_are_set() {
+    let [v4, v6] = both_families().map(bind);
+    assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_FREEBIND), 1);
+    assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_PROBE);
+    assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_RECVERR), 1);
+
+    assert_eq!(option(&v6, libc::IPPROTO_IP, libc::IP_FREEBIND), 1);
+    assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY), 1);
+    let discover = option(&v6, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
+    assert_eq!(discover, libc::IPV6_PMTUDISC_PROBE);
+    assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG), 1);
+    assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_RECVERR), 1);
+
+    for socket in [&v4, &v6] {
+        assert_eq!(option(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR), 0);
+        assert_eq!(option(socket, libc::SOL_SOCKET, libc::SO_PRIORITY), 0);
+    }
+    assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_TOS), 0);
+    assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_TCLASS), 0);
+}
+
+#[test]
+fn priority_and_dscp_are_set_when_asked_for() {
+    let expedited = Some(Dscp::try_from(46).unwrap());
+    let cases = [(true, None, 0x10), (true, expedited, 46 << 2), (false, expedited, 46 << 2)];
+    for (priority, dscp, class) in cases {
+        let options = SocketOptions { priority, dscp, ..SocketOptions::default() };
+        let [v4, v6] = both_families().map(|local| UdpSocket::bind(local, &options).unwrap());
+        assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_TOS), class);
+        assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_TCLASS), class);
+        if priority {
+            assert_eq!(option(&v4, libc::SOL_SOCKET, libc::SO_PRIORITY), 6);
+            assert_eq!(option(&v6, libc::SOL_SOCKET, libc::SO_PRIORITY), 6);
+        }
+    }
+}
+
+#[test]
+fn the_kernel_picks_a_port_that_is_reported() {
+    for local in both_families() {
+        let [one, two] = [bind(local), bind(local)];
+        assert_eq!(one.local_addr().ip(), local.ip());
+        assert_ne!(one.local_addr().port(), 0);
+        assert_ne!(one.local_addr(), two.local_addr());
+    }
+}
+
+#[test]
+fn addresses_that_are_not_there_yet_can_be_bound() {
+    for local in ["192.0.2.77:0", "[2001:db8::77]:0"] {
+        let local: SocketAddr = local.parse().unwrap();
+        assert_eq!(bind(local).local_addr().ip(), local.ip());
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused_by_name() {
+    for local in both_families() {
+        let socket = bind(local);
+        let taken = socket.local_addr();
+        let error = UdpSocket::bind(taken, &SocketOptions::default()).unwrap_err();
+        assert!(matches!(error, BindError::AddressInUse { address } if address == taken));
+        assert_eq!(error.errno(), libc::EADDRINUSE);
+        assert!(error.to_string().starts_with(&format!("{taken} is in use")));
+
+        drop(socket);
+        assert_eq!(bind(taken).local_addr(), taken);
+    }
+}
+
+#[test]
+fn the_families_do_not_take_each_others_ports() {
+    let v6 = bind("[::]:0".parse().unwrap());
+    let same_port = SocketAddr::from(([0, 0, 0, 0], v6.local_addr().port()));
+    // Another program may have the port by chance; that the IPv6 socket has it is no reason.
+    match UdpSocket::bind(same_port, &SocketOptions::default()) {
+        Ok(v4) => assert_eq!(v4.local_addr(), same_port),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_bound_is_refused_by_name() {
+    let without_scope: SocketAddr = "[fe80::1]:0".parse().unwrap();
+    let error = UdpSocket::bind(without_scope, &SocketOptions::default()).unwrap_err();
+    assert!(matches!(error, BindError::Bind { address, .. } if address == without_scope));
+    assert_eq!(error.errno(), libc::EINVAL);
+}
+
+#[test]
+fn buffers_are_as_big_as_reported() {
+    let options = SocketOptions { buffer_size: 100_000, ..SocketOptions::default() };
+    for local in both_families() {
+        let socket = UdpSocket::bind(local, &options).unwrap();
+        let report = socket.buffers();
+        assert!(report.is_full());
+        assert_eq!(report.wanted, 100_000);
+        let receive = option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF);
+        assert_eq!(usize::try_from(receive).unwrap(), report.receive);
+        let send = option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUF);
+        assert_eq!(usize::try_from(send).unwrap(), report.send);
+    }
+}
+
+/// Collects the level and the fields of what is logged.
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Visit for Log {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.get_mut().unwrap().push(format!("{field}={value:?}"));
+    }
+}
+
+impl Subscriber for &'static Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("knet_transport")
+    }
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Log::default();
+        event.record(&mut fields);
+        let mut lines = self.0.lock().unwrap();
+        lines.push(format!("{}", event.metadata().level()));
+        lines.append(&mut fields.0.into_inner().unwrap());
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn buffers_that_nobody_can_have_are_warned_about_and_do_no_harm() {
+    let log: &'static Log = Box::leak(Box::default());
+    let socket = tracing::subscriber::with_default(log, || {
+        let options = SocketOptions { buffer_size: usize::MAX, ..SocketOptions::default() };
+        UdpSocket::bind(both_families()[0], &options).unwrap()
+    });
+    assert!(!socket.buffers().is_full());
+    let lines = log.0.lock().unwrap();
+    assert_eq!(lines[0], Level::WARN.as_str());
+    assert!(lines.contains(&format!("address={}", socket.local_addr())), "{lines:?}");
+    assert!(lines.contains(&format!("receive={}", socket.buffers().receive)), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("net.core.rmem_max")), "{lines:?}");
+}

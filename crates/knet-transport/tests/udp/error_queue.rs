@@ -1,0 +1,112 @@
+//! What the kernel learns after a datagram was sent.
+
+use std::net::SocketAddr;
+
+use knet_transport::{
+    Datagram, ErrorOrigin, ErrorQueue, ReceiveBatch, ReceiveError, SocketError, SocketOptions,
+    UdpSocket,
+};
+use nix::poll::PollFlags;
+
+use crate::loopback::{bind, both_families, polls_as, send, send_one, wait_for};
+
+/// An address that nobody listens on.
+fn deserted(local: SocketAddr) -> SocketAddr {
+    bind(local).local_addr()
+}
+
+/// Sends to where nobody listens, and waits until that is known.
+fn provoke(socket: &UdpSocket, destination: SocketAddr) {
+    send_one(socket, b"anybody?", destination);
+    wait_for(socket, PollFlags::empty());
+}
+
+fn drain(socket: &UdpSocket) -> Vec<SocketError> {
+    let mut scratch = ErrorQueue::new();
+    std::iter::from_fn(|| socket.receive_error(&mut scratch).unwrap()).collect()
+}
+
+#[test]
+fn an_unreachable_port_is_reported_with_its_address() {
+    for local in both_families() {
+        let socket = bind(local);
+        assert_eq!(drain(&socket), []);
+        let gone = [deserted(local), deserted(local)];
+        for destination in gone {
+            provoke(&socket, destination);
+        }
+        let errors = drain(&socket);
+        assert_eq!(errors.len(), 2);
+        for (error, destination) in errors.iter().zip(gone) {
+            assert_eq!(error.origin, ErrorOrigin::Icmp);
+            assert_eq!(error.errno, libc::ECONNREFUSED);
+            assert_eq!(error.destination, Some(destination));
+            assert_eq!(error.mtu, None);
+        }
+    }
+}
+
+#[test]
+fn an_error_is_polled_until_the_queue_is_empty() {
+    for local in both_families() {
+        let socket = bind(local);
+        provoke(&socket, deserted(local));
+        provoke(&socket, deserted(local));
+        let mut scratch = ErrorQueue::default();
+        assert!(socket.receive_error(&mut scratch).unwrap().is_some());
+        assert!(polls_as(&socket).contains(PollFlags::POLLERR));
+        assert!(socket.receive_error(&mut scratch).unwrap().is_some());
+        assert_eq!(socket.receive_error(&mut scratch).unwrap(), None);
+        assert_eq!(polls_as(&socket), PollFlags::empty());
+    }
+}
+
+#[test]
+fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
+    for local in both_families() {
+        let [near, far] = [bind(local), bind(local)];
+        let destination = far.local_addr();
+        let datagrams = [b"1", b"2"].map(|header| Datagram { header, payload: b"", destination });
+        provoke(&near, deserted(local));
+        let progress = send(&near, &datagrams);
+        assert_eq!((progress.sent, progress.error), (2, None));
+        assert_eq!(far.receive(&mut ReceiveBatch::new(4, 4)).unwrap(), 2);
+        assert_eq!(drain(&near).len(), 1, "the reason is still told");
+    }
+}
+
+#[test]
+fn an_error_left_behind_costs_no_datagram_that_is_received_after_it() {
+    for local in both_families() {
+        let [near, far] = [bind(local), bind(local)];
+        provoke(&near, deserted(local));
+        send_one(&far, b"hello", near.local_addr());
+        let mut batch = ReceiveBatch::new(4, 16);
+        let error = near.receive(&mut batch).unwrap_err();
+        assert!(matches!(error, ReceiveError::Pending { .. }));
+        assert_eq!(error.errno(), libc::ECONNREFUSED);
+        assert!(batch.is_empty());
+        assert_eq!(near.receive(&mut batch).unwrap(), 1);
+        assert_eq!(batch.get(0).unwrap().bytes, b"hello");
+        assert_eq!(drain(&near).len(), 1, "the reason is still told");
+    }
+}
+
+/// The kernel drops the entry when the receive buffer is full, but not the error. Unless that is
+/// taken too, a poller would spin.
+#[test]
+fn an_error_that_found_no_room_in_the_queue_is_taken_too() {
+    for local in both_families() {
+        let far = bind(local);
+        let options = SocketOptions { buffer_size: 1, ..Default::default() };
+        let tiny = UdpSocket::bind(local, &options).unwrap();
+        let fill = vec![0; 1_000];
+        for _ in 0..50 {
+            send_one(&far, &fill, tiny.local_addr());
+        }
+        provoke(&tiny, deserted(local));
+        while polls_as(&tiny).contains(PollFlags::POLLERR) {
+            assert_ne!(drain(&tiny), []);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! UDP sockets on loopback, over IPv4 and IPv6, on ports that the kernel picks.
+
+// Clippy knows tests, but not the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod binding;
+mod datagrams;
+mod error_queue;
+mod loopback;
+mod refusals;

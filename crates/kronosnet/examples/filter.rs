@@ -1,0 +1,94 @@
+//! Three hosts and a filter: messages for one host only, and a channel that has another number on
+//! the other side.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use kronosnet::{
+    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Handle, HostId, LinkConfig, LinkId,
+    PingTimers, Verdict,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let handles = cluster(3)?;
+    let (news, inbox) = (Channel::new(0)?, Channel::new(7)?);
+    let mut datafds = Vec::new();
+    for handle in &handles {
+        handle.on_datafd_event(|_, event| eprintln!("{event:?}"));
+        let channel = if datafds.is_empty() { news } else { inbox };
+        datafds.push(handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(channel))?);
+    }
+
+    // Host 1: a message that begins with "@" and a digit is for that host; the rest is for all.
+    handles[0].set_filter(move |message| {
+        if message.direction() == Direction::Rx {
+            return Verdict::Broadcast;
+        }
+        match message.payload() {
+            [b'@', digit @ b'0'..=b'9', ..] => {
+                let host = HostId::new(u16::from(digit - b'0'));
+                message.send_to(host);
+                Verdict::Listed
+            }
+            _ => Verdict::Broadcast,
+        }
+    })?;
+    // The others keep what comes as news in their inbox.
+    for handle in &handles[1..] {
+        handle.set_filter(move |message| {
+            if message.direction() == Direction::Rx && message.channel() == i8::from(news) {
+                message.set_channel(inbox);
+            }
+            Verdict::Broadcast
+        })?;
+    }
+
+    let report = datafds[0].send(b"@3 for host 3")?;
+    println!("sent to {} host", report.hosts);
+    let report = datafds[0].send(b"for everybody")?;
+    println!("sent to {} hosts", report.hosts);
+    for (host, messages) in [(1, 1), (2, 2)] {
+        for _ in 0..messages {
+            println!("host {}: {}", host + 1, receive(&datafds[host])?);
+        }
+    }
+    Ok(())
+}
+
+fn receive(datafd: &Datafd) -> Result<String, Box<dyn Error>> {
+    let mut buffer = [0; 64];
+    loop {
+        match datafd.recv(&mut buffer) {
+            Err(kronosnet::Error::WouldBlock(_)) => std::thread::yield_now(),
+            received => return Ok(String::from_utf8_lossy(&buffer[..received?]).into_owned()),
+        }
+    }
+}
+
+/// Hosts that all reach each other.
+fn cluster(size: u16) -> Result<Vec<Handle>, Box<dyn Error>> {
+    let handles: Vec<_> =
+        (1..=size).map(|id| Handle::new(HostId::new(id))).collect::<Result<_, _>>()?;
+    let any_port = (Ipv4Addr::LOCALHOST, 0).into();
+    let ends: Vec<_> = handles.iter().map(|h| h.bind(any_port)).collect::<Result<_, _>>()?;
+    for (own, handle) in handles.iter().enumerate() {
+        for (peer, end) in ends.iter().enumerate().filter(|&(peer, _)| peer != own) {
+            let host = handle.add_host(handles[peer].host_id())?;
+            let link =
+                host.add_link(LinkId::new(0)?, LinkConfig::udp(ends[own].addr(), end.addr()))?;
+            let interval = Duration::from_millis(50);
+            link.set_ping_timers(PingTimers { interval, ..PingTimers::default() })?;
+            link.enable()?;
+        }
+        handle.set_forwarding(true)?;
+    }
+    for handle in &handles {
+        for host in handle.hosts() {
+            handle.host(host)?.wait_reachable(Duration::from_secs(5))?;
+        }
+    }
+    Ok(handles)
+}
