@@ -101,21 +101,18 @@ fn a_port_in_use_is_refused_by_name() {
         assert!(matches!(error, BindError::AddressInUse { address } if address == taken));
         assert_eq!(error.errno(), libc::EADDRINUSE);
         assert!(error.to_string().starts_with(&format!("{taken} is in use")));
-
-        drop(socket);
-        assert_eq!(bind(taken).local_addr(), taken);
     }
 }
 
 #[test]
 fn the_families_do_not_take_each_others_ports() {
-    let v6 = bind("[::]:0".parse().unwrap());
-    let same_port = SocketAddr::from(([0, 0, 0, 0], v6.local_addr().port()));
-    // Another program may have the port by chance; that the IPv6 socket has it is no reason.
-    match UdpSocket::bind(same_port, &SocketOptions::default()) {
-        Ok(v4) => assert_eq!(v4.local_addr(), same_port),
-        Err(error) => panic!("{error}"),
-    }
+    // Somebody else may have a port by chance, but not all of them.
+    let taken = (0..10).all(|_| {
+        let v6 = bind("[::]:0".parse().unwrap());
+        let same_port = SocketAddr::from(([0, 0, 0, 0], v6.local_addr().port()));
+        UdpSocket::bind(same_port, &SocketOptions::default()).is_err()
+    });
+    assert!(!taken);
 }
 
 #[test]

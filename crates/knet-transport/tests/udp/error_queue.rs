@@ -10,14 +10,25 @@ use nix::poll::PollFlags;
 
 use crate::loopback::{bind, both_families, polls_as, send, send_one, wait_for};
 
-/// An address that nobody listens on.
-fn deserted(local: SocketAddr) -> SocketAddr {
-    bind(local).local_addr()
+/// An address where nobody takes datagrams. The port is held by a socket that is connected to itself,
+/// so that no other test gets it.
+struct Deserted(std::net::UdpSocket);
+
+impl Deserted {
+    fn new(local: SocketAddr) -> Deserted {
+        let socket = std::net::UdpSocket::bind(local).unwrap();
+        socket.connect(socket.local_addr().unwrap()).unwrap();
+        Deserted(socket)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
 }
 
 /// Sends to where nobody listens, and waits until that is known.
-fn provoke(socket: &UdpSocket, destination: SocketAddr) {
-    send_one(socket, b"anybody?", destination);
+fn provoke(socket: &UdpSocket, destination: &Deserted) {
+    send_one(socket, b"anybody?", destination.address());
     wait_for(socket, PollFlags::empty());
 }
 
@@ -31,16 +42,16 @@ fn an_unreachable_port_is_reported_with_its_address() {
     for local in both_families() {
         let socket = bind(local);
         assert_eq!(drain(&socket), []);
-        let gone = [deserted(local), deserted(local)];
-        for destination in gone {
+        let gone = [Deserted::new(local), Deserted::new(local)];
+        for destination in &gone {
             provoke(&socket, destination);
         }
         let errors = drain(&socket);
         assert_eq!(errors.len(), 2);
-        for (error, destination) in errors.iter().zip(gone) {
+        for (error, destination) in errors.iter().zip(&gone) {
             assert_eq!(error.origin, ErrorOrigin::Icmp);
             assert_eq!(error.errno, libc::ECONNREFUSED);
-            assert_eq!(error.destination, Some(destination));
+            assert_eq!(error.destination, Some(destination.address()));
             assert_eq!(error.mtu, None);
         }
     }
@@ -50,8 +61,8 @@ fn an_unreachable_port_is_reported_with_its_address() {
 fn an_error_is_polled_until_the_queue_is_empty() {
     for local in both_families() {
         let socket = bind(local);
-        provoke(&socket, deserted(local));
-        provoke(&socket, deserted(local));
+        provoke(&socket, &Deserted::new(local));
+        provoke(&socket, &Deserted::new(local));
         let mut scratch = ErrorQueue::default();
         assert!(socket.receive_error(&mut scratch).unwrap().is_some());
         assert!(polls_as(&socket).contains(PollFlags::POLLERR));
@@ -67,7 +78,7 @@ fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
         let datagrams = [b"1", b"2"].map(|header| Datagram { header, payload: b"", destination });
-        provoke(&near, deserted(local));
+        provoke(&near, &Deserted::new(local));
         let progress = send(&near, &datagrams);
         assert_eq!((progress.sent, progress.error), (2, None));
         assert_eq!(far.receive(&mut ReceiveBatch::new(4, 4)).unwrap(), 2);
@@ -79,7 +90,7 @@ fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
 fn an_error_left_behind_costs_no_datagram_that_is_received_after_it() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
-        provoke(&near, deserted(local));
+        provoke(&near, &Deserted::new(local));
         send_one(&far, b"hello", near.local_addr());
         let mut batch = ReceiveBatch::new(4, 16);
         let error = near.receive(&mut batch).unwrap_err();
@@ -104,7 +115,7 @@ fn an_error_that_found_no_room_in_the_queue_is_taken_too() {
         for _ in 0..50 {
             send_one(&far, &fill, tiny.local_addr());
         }
-        provoke(&tiny, deserted(local));
+        provoke(&tiny, &Deserted::new(local));
         while polls_as(&tiny).contains(PollFlags::POLLERR) {
             assert_ne!(drain(&tiny), []);
         }
