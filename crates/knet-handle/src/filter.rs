@@ -134,3 +134,46 @@ impl Drop for Inside {
         INSIDE.set(false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filtered(filter: Option<Filter>) -> (Filtered, Vec<HostId>) {
+        let mut destinations = vec![HostId::new(9)];
+        let (own, channel) = (HostId::new(1), Channel::ALL[3]);
+        let result =
+            run(filter.as_ref(), b"x", Direction::Tx, own, own, channel, &mut destinations);
+        (result, destinations)
+    }
+
+    #[test]
+    fn without_a_filter_everything_is_for_everybody() {
+        let (result, destinations) = filtered(None);
+        assert_eq!(result, Filtered { verdict: Verdict::Broadcast, channel: 3 });
+        assert!(destinations.is_empty(), "nothing is left of the message before");
+    }
+
+    #[test]
+    fn a_filter_names_destinations_and_moves_channels() {
+        let (result, destinations) = filtered(Some(Arc::new(|message| {
+            assert_eq!((message.payload(), message.channel()), (&b"x"[..], 3));
+            assert_eq!((message.own(), message.source()), (HostId::new(1), HostId::new(1)));
+            message.send_to(HostId::new(2));
+            message.set_channel(-4);
+            Verdict::Listed
+        })));
+        assert_eq!(result, Filtered { verdict: Verdict::Listed, channel: -4 });
+        assert_eq!(destinations, [HostId::new(2)]);
+    }
+
+    #[test]
+    fn a_panic_rejects_the_message_and_leaves_the_filter() {
+        let (result, _) = filtered(Some(Arc::new(|_| {
+            assert!(inside());
+            panic!("of the filter");
+        })));
+        assert_eq!(result.verdict, Verdict::Reject);
+        assert!(!inside());
+    }
+}

@@ -170,7 +170,8 @@ impl<T: Clone> Audience<T> {
 /// A stream of events: a crossbeam [`Receiver`], which it dereferences to, for [`Receiver::recv`],
 /// [`Receiver::iter`] or [`crossbeam_channel::select!`].
 ///
-/// Each stream gets every event of its kind from the moment on at which it was made. It holds
+/// Each stream gets every event of its kind from the moment on at which it was made; one that was
+/// on its way just then may come too. It holds
 /// [`STREAM_CAPACITY`] events; a slow reader loses the oldest and is told how many.
 #[derive(Debug)]
 pub struct EventStream<T> {

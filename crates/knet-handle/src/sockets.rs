@@ -97,3 +97,38 @@ impl Sockets {
         registry.entries.iter().find(|entry| entry.id == id).map(|entry| entry.bound)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket as StdSocket};
+
+    use super::*;
+
+    #[test]
+    fn links_with_one_local_address_share_a_socket_that_the_last_closes() {
+        let (sockets, poller) = (Sockets::default(), Poller::new().unwrap());
+        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+        let (first, bound) = sockets.acquire(any, &poller).unwrap();
+        assert_ne!(bound.port(), 0);
+        assert_eq!(sockets.acquire(bound, &poller).unwrap(), (first, bound));
+        assert_eq!(sockets.acquire(any, &poller).unwrap(), (first, bound));
+        assert_eq!(sockets.local_addr(first), Some(bound));
+
+        sockets.release(first, &poller);
+        sockets.release(first, &poller);
+        assert!(StdSocket::bind(bound).is_err(), "one user is left");
+        sockets.release(first, &poller);
+        assert!(sockets.get(first).is_none());
+        StdSocket::bind(bound).expect("the address is free at once");
+    }
+
+    #[test]
+    fn an_address_in_use_is_an_error_that_leaves_nothing() {
+        let (sockets, poller) = (Sockets::default(), Poller::new().unwrap());
+        let taken = StdSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let error = sockets.acquire(taken.local_addr().unwrap(), &poller).unwrap_err();
+        assert_eq!(error.errno(), 98, "EADDRINUSE");
+        assert!(sockets.open.read().is_empty());
+        assert!(sockets.registry.lock().entries.is_empty());
+    }
+}

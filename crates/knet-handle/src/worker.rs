@@ -63,3 +63,43 @@ impl Drop for Running<'_> {
         *self.0.flush.lock() = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_flush_waits_until_the_thread_drops_the_order() {
+        let worker = Worker::new().unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| worker.flush());
+            let orders = loop {
+                let orders = worker.flush_orders();
+                if !orders.is_empty() {
+                    break orders;
+                }
+                thread::yield_now();
+            };
+            assert!(!waiting.is_finished());
+            drop(orders);
+            waiting.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_ended() {
+        let worker = Worker::new().unwrap();
+        thread::scope(|scope| {
+            let running = worker.running();
+            let waiting = scope.spawn(|| worker.flush());
+            while worker.flush.lock().as_ref().is_some_and(Vec::is_empty) {
+                thread::yield_now();
+            }
+            drop(running);
+            waiting.join().unwrap();
+        });
+        worker.flush();
+    }
+}

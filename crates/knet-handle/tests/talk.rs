@@ -1,0 +1,138 @@
+//! Two handles talk over loopback, through the crate's own API.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+use knet_handle::{
+    Channel, ChannelRequest, Datafd, DatafdSource, DownReason, Endpoint, Error, EventStream,
+    Handle, HostId, LinkConfig, LinkId, LinkState, PingTimers, Verdict,
+};
+
+/// Two handles with a link, reachable and forwarding, each with a datafd of channel 0.
+struct Pair {
+    handles: [Handle; 2],
+    datafds: [Datafd; 2],
+    _ends: [Endpoint; 2],
+}
+
+fn pair(address: IpAddr) -> Pair {
+    let handles = [1, 2].map(|id| Handle::new(HostId::new(id)).unwrap());
+    let ends = [0, 1].map(|own: usize| handles[own].bind((address, 0).into()).unwrap());
+    for (own, peer) in [(0, 1), (1, 0)] {
+        let host = handles[own].add_host(handles[peer].host_id()).unwrap();
+        let config = LinkConfig::udp(ends[own].addr(), ends[peer].addr());
+        let link = host.add_link(LinkId::ALL[0], config).unwrap();
+        let interval = Duration::from_millis(20);
+        link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+        link.set_pong_count(1).unwrap();
+        link.enable().unwrap();
+        handles[own].set_forwarding(true).unwrap();
+    }
+    let datafds = [0, 1].map(|own: usize| {
+        let _ = handles[own].datafd_events();
+        let first = ChannelRequest::Exact(Channel::ALL[0]);
+        handles[own].add_datafd(DatafdSource::Create, first).unwrap()
+    });
+    for (own, peer) in [(0, 1), (1, 0)] {
+        let host = handles[own].host(handles[peer].host_id()).unwrap();
+        host.wait_reachable(DEADLINE).unwrap();
+    }
+    Pair { handles, datafds, _ends: ends }
+}
+
+/// Receives a message before the deadline.
+fn receive(datafd: &Datafd) -> Vec<u8> {
+    let mut buffer = vec![0; 65_536];
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match datafd.recv(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return buffer;
+            }
+            Err(Error::WouldBlock(_)) if Instant::now() < deadline => std::thread::yield_now(),
+            Err(error) => panic!("nothing received: {error}"),
+        }
+    }
+}
+
+fn next<T: Clone>(events: &EventStream<T>) -> T {
+    events.recv_timeout(DEADLINE).expect("an event in time").event
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+#[test]
+fn messages_of_every_size_arrive_whole_over_ipv4_and_ipv6() {
+    for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let pair = pair(address);
+        let mtu = pair.handles[0].data_mtu();
+        assert_eq!(mtu, if address.is_ipv4() { 522 } else { 1206 });
+        for size in [1, mtu - 1, mtu, mtu + 1, 2 * mtu, 8192, 65_535, 65_536] {
+            let message: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+            assert_eq!(pair.datafds[0].send(&message).unwrap().hosts, 1);
+            assert_eq!(receive(&pair.datafds[1]), message, "{size} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_write_to_the_datafd_takes_the_same_way_as_send() {
+    let pair = pair(Ipv4Addr::LOCALHOST.into());
+    let sent = knet_fd::send(&pair.datafds[1], b"written").unwrap();
+    assert_eq!(sent, knet_fd::Sent::Sent { len: 7 });
+    assert_eq!(receive(&pair.datafds[0]), b"written");
+    let stats = pair.handles[1].channel_stats(Channel::ALL[0]);
+    assert_eq!((stats.tx_messages, stats.tx_bytes), (1, 7));
+}
+
+#[test]
+fn forwarding_off_delivers_what_was_sent_before_and_nothing_after() {
+    let pair = pair(Ipv4Addr::LOCALHOST.into());
+    let _ = knet_fd::send(&pair.datafds[0], b"before").unwrap();
+    pair.handles[0].set_forwarding(false).unwrap();
+    pair.handles[1].set_forwarding(false).unwrap();
+    let mut buffer = [0; 10];
+    assert_eq!(pair.datafds[1].recv(&mut buffer).unwrap(), 6);
+    let refused = pair.datafds[0].send(b"after").unwrap_err();
+    assert!(matches!(refused, Error::ForwardingOff), "{refused}");
+}
+
+#[test]
+fn a_link_that_is_disabled_says_so_and_comes_back() {
+    let pair = pair(Ipv4Addr::LOCALHOST.into());
+    let (links, hosts) = (pair.handles[0].link_events(), pair.handles[0].host_events());
+    let host = pair.handles[0].host(HostId::new(2)).unwrap();
+    let link = host.link(LinkId::ALL[0]).unwrap();
+    link.disable().unwrap();
+    // The news of coming up may still have been on its way when the streams were made.
+    let down = std::iter::repeat_with(|| next(&links).state).find(|state| !state.is_up());
+    assert_eq!(down, Some(LinkState::Down(DownReason::Disabled)));
+    while next(&hosts).reachable {}
+    assert!(matches!(pair.datafds[0].send(b"x").unwrap_err(), Error::HostDown));
+    link.enable().unwrap();
+    assert_eq!(next(&links).state, LinkState::Up);
+    assert!(next(&hosts).reachable);
+    pair.datafds[0].send(b"again").unwrap();
+    assert_eq!(receive(&pair.datafds[1]), b"again");
+}
+
+#[test]
+fn a_call_that_would_wait_for_the_filter_is_refused_inside_it() {
+    let pair = pair(Ipv4Addr::LOCALHOST.into());
+    let (tell, told) = crossbeam_channel::bounded(1);
+    let weak = std::sync::Mutex::new(Some(pair.handles[0].clone()));
+    pair.handles[0]
+        .set_filter(move |_| {
+            if let Some(handle) = weak.lock().ok().and_then(|mut handle| handle.take()) {
+                let _ = tell.send(handle.set_forwarding(false).map_err(|error| error.errno()));
+            }
+            Verdict::Broadcast
+        })
+        .unwrap();
+    pair.datafds[0].send(b"x").unwrap();
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Err(35), "EDEADLK");
+    assert_eq!(receive(&pair.datafds[1]), b"x");
+}
