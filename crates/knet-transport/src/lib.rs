@@ -9,8 +9,9 @@
 //!   and [`UdpSocket::receive_error`] turns the kernel's error queue (ICMP messages, path MTU) into
 //!   [`SocketError`] values.
 //!
-//! What it refuses to do: it knows neither hosts nor links nor frames, it does not wait (bring a
-//! poller), it does not retry later or queue, and it never sleeps.
+//! What it refuses to do: it knows neither hosts nor links nor frames, it does not retry later or
+//! queue, and nothing waits but [`UdpSocket::wait_writable`], for as long as it is told (bring a poller
+//! for the rest).
 //!
 //! Where the rules come from: sections 4, 6.3, 7.1 and 14.2 of `spec/engine.md`, and the manual pages
 //! [`ip(7)`](https://man7.org/linux/man-pages/man7/ip.7.html),

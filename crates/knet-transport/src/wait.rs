@@ -10,7 +10,8 @@ use crate::{SendError, UdpSocket};
 
 impl UdpSocket {
     /// Waits until the socket takes more datagrams, for at most `timeout`, rounded up to
-    /// milliseconds; returns whether it does.
+    /// milliseconds; returns whether it does. An entry in the error queue ends the wait as well, and
+    /// counts as if it did: the next send tells.
     ///
     /// For the moment after [`send`](UdpSocket::send) said
     /// [`WouldBlock`](crate::SendErrorKind::WouldBlock). `ENOBUFS` comes from below the socket: then

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
 use knet_transport::{Datagram, ReceiveBatch, SendBatch, UdpSocket};
 use nix::poll::PollFlags;
@@ -161,6 +162,14 @@ fn a_socket_is_readable_only_while_something_waits() {
     send_one(&near, b"x", far.local_addr());
     assert_eq!(receive(&far, &mut ReceiveBatch::new(1, 1)), 1);
     assert_eq!(polls_as(&far), PollFlags::empty());
+}
+
+#[test]
+fn an_idle_socket_takes_datagrams_without_a_wait() {
+    for local in both_families() {
+        assert_eq!(bind(local).wait_writable(Duration::ZERO), Ok(true));
+        assert_eq!(bind(local).wait_writable(Duration::MAX), Ok(true));
+    }
 }
 
 /// What a batch is made of must be able to move to the thread that uses it.
