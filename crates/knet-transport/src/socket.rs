@@ -20,9 +20,10 @@ use crate::{
 ///
 /// It is bound but not connected, so that several links can share it. All methods take `&self` and may
 /// be called from any thread at any time; the batches they are given are what each thread has of its
-/// own. None of them waits but [`wait_writable`](Self::wait_writable): register the socket with a poller, for reading, and for writing while a
-/// send ends in [`WouldBlock`](crate::SendErrorKind::WouldBlock). When the poller reports an error,
-/// call [`receive_error`](Self::receive_error) until it returns none.
+/// own. None of them waits but [`wait_writable`](Self::wait_writable): register the socket with a
+/// poller, for reading, and for writing while a send ends in
+/// [`WouldBlock`](crate::SendErrorKind::WouldBlock). When the poller reports an error, call
+/// [`receive_error`](Self::receive_error) until it returns none.
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: Socket,
