@@ -15,8 +15,16 @@ pub(crate) struct Peer {
     pub(crate) window: PeerWindow,
     pub(crate) sync: SequenceSync,
     pub(crate) reassembler: Reassembler,
-    /// When the host was lost, until a ping tells whether it is the same process that is back.
-    lost_at: Option<Instant>,
+    /// Set when the host is lost, until a ping tells whether it is the same process that is back.
+    lost: Option<Lost>,
+}
+
+/// The moment at which the last usable link went down.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    at: Instant,
+    /// The furthest number that had come by then.
+    newest: SequenceNumber,
 }
 
 impl Peer {
@@ -26,7 +34,7 @@ impl Peer {
     /// when the host is back a moment later. We keep the window until a ping shows whether the
     /// numbers go on (the same process: duplicates stay duplicates) or start over (a restart).
     pub(crate) fn lost(&mut self, now: Instant) {
-        self.lost_at = Some(now);
+        self.lost = self.window.newest().map(|newest| Lost { at: now, newest });
     }
 
     /// A ping came; `on_link` is the number in the last timed ping of the same link.
@@ -57,18 +65,16 @@ impl Peer {
 
     /// After a loss: does the first ping go on where the window is, or start over?
     fn judge_return(&mut self, now: Instant, sequence: SequenceNumber) {
-        let (Some(lost_at), Some(newest)) = (self.lost_at, self.window.newest()) else {
-            return;
-        };
-        let goes_on = sequence.ahead_of(newest) < HALF_OF_THE_NUMBERS;
+        let Some(lost) = self.lost else { return };
+        let goes_on = sequence.ahead_of(lost.newest) < HALF_OF_THE_NUMBERS;
         // A ping with an older number may have been on its way since before the loss; only one
         // that is too late for that speaks of a restart.
-        let straggler = now.saturating_duration_since(lost_at) < STRAGGLER_TIME;
-        if goes_on && sequence != SequenceNumber::ZERO {
-            self.lost_at = None;
-        } else if sequence == SequenceNumber::ZERO || !straggler {
-            self.lost_at = None;
+        let straggler = now.saturating_duration_since(lost.at) < STRAGGLER_TIME;
+        if sequence == SequenceNumber::ZERO || (!goes_on && !straggler) {
+            self.lost = None;
             self.window.reset();
+        } else if goes_on {
+            self.lost = None;
         }
     }
 }
@@ -78,3 +84,82 @@ const HALF_OF_THE_NUMBERS: u16 = 1 << 15;
 
 /// How long a packet may have been on its way when its link was given up.
 const STRAGGLER_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(n: u16) -> SequenceNumber {
+        SequenceNumber::new(n)
+    }
+
+    /// A peer that delivered number 100 and was lost then.
+    fn lost_peer(now: Instant) -> Peer {
+        let mut peer = Peer::default();
+        assert!(!peer.window.check_delivered(number(100)).is_seen());
+        peer.window.mark_delivered(number(100));
+        peer.lost(now);
+        peer
+    }
+
+    fn ping(peer: &mut Peer, now: Instant, sequence: u16) {
+        let mut on_link = number(100);
+        let mut pool = BufferPool::default();
+        peer.ping(now, number(sequence), true, &mut on_link, &mut pool);
+    }
+
+    #[test]
+    fn a_copy_is_still_a_copy_when_the_same_process_is_back() {
+        let now = Instant::now();
+        for sequence in [100, 101, 5000] {
+            let mut peer = lost_peer(now);
+            ping(&mut peer, now + STRAGGLER_TIME, sequence);
+            assert!(peer.window.check_delivered(number(100)).is_seen(), "ping with {sequence}");
+        }
+    }
+
+    #[test]
+    fn a_restarted_process_may_use_its_numbers_again() {
+        let now = Instant::now();
+        for sequence in [0, 1, 40] {
+            let mut peer = lost_peer(now);
+            ping(&mut peer, now + STRAGGLER_TIME, sequence);
+            assert!(!peer.window.check_delivered(number(100)).is_seen(), "ping with {sequence}");
+        }
+    }
+
+    #[test]
+    fn a_ping_from_before_the_loss_decides_nothing() {
+        let now = Instant::now();
+        let mut peer = lost_peer(now);
+        ping(&mut peer, now + STRAGGLER_TIME / 2, 99);
+        assert!(peer.window.check_delivered(number(100)).is_seen());
+        ping(&mut peer, now + STRAGGLER_TIME, 40);
+        assert!(!peer.window.check_delivered(number(100)).is_seen());
+    }
+
+    #[test]
+    fn newer_data_does_not_make_a_ping_look_old() {
+        let now = Instant::now();
+        let mut peer = lost_peer(now);
+        assert!(!peer.window.check_delivered(number(300)).is_seen());
+        peer.window.mark_delivered(number(300));
+        ping(&mut peer, now + STRAGGLER_TIME, 250);
+        assert!(peer.window.check_delivered(number(300)).is_seen());
+    }
+
+    #[test]
+    fn an_old_start_on_a_slow_link_is_no_restart() {
+        let now = Instant::now();
+        let mut peer = Peer::default();
+        let mut pool = BufferPool::default();
+        let (mut fast, mut slow) = (SequenceNumber::ZERO, SequenceNumber::ZERO);
+        assert!(!peer.window.check_delivered(number(1)).is_seen());
+        peer.window.mark_delivered(number(1));
+        peer.ping(now, number(1), true, &mut fast, &mut pool);
+        peer.ping(now, SequenceNumber::ZERO, true, &mut slow, &mut pool);
+        assert!(peer.window.check_delivered(number(1)).is_seen());
+        peer.ping(now, SequenceNumber::ZERO, true, &mut fast, &mut pool);
+        assert!(!peer.window.check_delivered(number(1)).is_seen(), "the fast link had heard of 1");
+    }
+}

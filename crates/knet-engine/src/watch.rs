@@ -38,7 +38,11 @@ impl Engine {
         for (&host, entry) in &mut self.hosts {
             for id in LinkId::ALL {
                 let Some(link) = entry.link_mut(id) else { continue };
-                let hit = link.path.socket == socket && link.path.remote == destination;
+                let remote = link.path.remote;
+                // Not the whole address: the kernel may leave out an IPv6 scope.
+                let hit = link.path.socket == socket
+                    && remote.ip() == destination.ip()
+                    && remote.port() == destination.port();
                 if hit && link.is_enabled() && link.take_down(now, reason) {
                     lost.push((host, id));
                 }
