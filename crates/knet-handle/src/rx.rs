@@ -175,8 +175,8 @@ fn unreachable(errno: i32) -> bool {
         .contains(&errno)
 }
 
-/// The largest UDP payload over IPv4, and room to spare for IPv6 without extension headers.
-const MAX_DATAGRAM: usize = 65_536;
+/// No UDP datagram is larger.
+const MAX_DATAGRAM: usize = 65_535;
 /// How many sockets are looked at in one turn.
 const MAX_EVENTS: usize = 64;
 /// How many batches of each socket a flush handles at most.
