@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Engine, FragmentPlan, PacketKind, Routes, SocketId, Transmit, forced_ping_due};
 use knet_transport::{Datagram, SendBatch, SendErrorKind, UdpSocket};
-use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId};
+use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
 use crate::error::{Destinations, Error};
@@ -43,6 +43,8 @@ struct Frame {
     /// Keeps packets of one socket in the order in which they were planned.
     order: usize,
     remote: SocketAddr,
+    /// What the packet says, but for the number, which is given last.
+    says: DataHeader,
     header: [u8; DATA_HEADER_LEN],
     message: usize,
     part: Range<usize>,
@@ -192,13 +194,8 @@ impl Transmitter {
         }
         self.find_targets(routes, broadcast)?;
 
-        let sequence = shared.sequence.next();
-        if forced_ping_due(sequence) {
-            shared.engine(Engine::force_pings);
-            self.send_control(shared);
-        }
-        let header = |fragment| DataHeader {
-            sequence,
+        let says = |fragment| DataHeader {
+            sequence: SequenceNumber::ZERO,
             compression: 0,
             broadcast,
             fragment,
@@ -219,7 +216,8 @@ impl Transmitter {
                         socket: link.path.socket,
                         order: self.frames.len(),
                         remote: link.path.remote,
-                        header: header(fragment).encode(own),
+                        says: says(fragment),
+                        header: [0; DATA_HEADER_LEN],
                         message: index,
                         part,
                         link: (target, place),
@@ -243,9 +241,29 @@ impl Transmitter {
         if self.targets.is_empty() { Err(Error::HostDown) } else { Ok(()) }
     }
 
+    /// Numbers the planned messages in their order, and announces what is due by their numbers.
+    fn number(&mut self, shared: &Shared) {
+        let mut frames = std::mem::take(&mut self.frames);
+        for message in frames.chunk_by_mut(|one, two| one.message == two.message) {
+            let sequence = shared.sequence.next();
+            if forced_ping_due(sequence) {
+                shared.engine(Engine::force_pings);
+                self.send_control(shared);
+            }
+            for frame in message {
+                frame.header = DataHeader { sequence, ..frame.says }.encode(shared.own);
+            }
+        }
+        self.frames = frames;
+    }
+
     /// Gives the planned packets to the kernel, socket by socket. A packet that is refused costs
     /// the others nothing.
     fn flush(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
+        // Numbers leave in their order, whoever sends. A message that is overtaken by 32 others
+        // half-way is given up by its receiver.
+        let _in_order = shared.sending.lock();
+        self.number(shared);
         if !self.frames.is_sorted_by_key(|frame| frame.socket) {
             self.frames.sort_unstable_by_key(|frame| (frame.socket, frame.order));
         }
