@@ -17,9 +17,10 @@ use crate::OsError;
 /// use knet_fd::AccessMode;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (reader, writer) = std::io::pipe()?;
+/// let reader = std::fs::File::open("/dev/null")?;
 /// assert_eq!(AccessMode::of(&reader)?, AccessMode::ReadOnly);
-/// assert_eq!(AccessMode::of(&writer)?, AccessMode::WriteOnly);
+/// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// assert_eq!(AccessMode::of(&socket)?, AccessMode::ReadWrite);
 /// # Ok(())
 /// # }
 /// ```

@@ -20,13 +20,13 @@ use crate::OsError;
 /// # Examples
 ///
 /// ```
-/// use std::{fs::File, io::Write};
+/// use std::{io::Write, os::unix::net::UnixStream};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (reader, writer) = std::io::pipe()?;
+/// let (reader, writer) = UnixStream::pair()?;
 /// let second = knet_fd::duplicate(&writer)?;
 /// drop(writer);
-/// File::from(second).write_all(b"still open")?;
+/// UnixStream::from(second).write_all(b"still open")?;
 /// assert_eq!(std::io::read_to_string(reader)?, "still open");
 /// # Ok(())
 /// # }

@@ -8,7 +8,7 @@
 //! - local socket pairs with big buffers: [`SocketPair`], [`set_buffer_sizes`];
 //! - messages that are never cut without being told, end of file that is never taken for an empty
 //!   message: [`receive`], [`send`] and, many for one system call, [`ReceiveBatch`], [`SendBatch`];
-//! - bytes of devices and pipes: [`read`], [`write`].
+//! - bytes of devices and pipes: [`read()`], [`write()`].
 //!
 //! Descriptors come in as `impl AsFd` and go out as `OwnedFd`: what is borrowed is not closed, what
 //! is made is closed once, and a call that fails leaves everything as it was. The one place that

@@ -79,21 +79,21 @@ pub(crate) fn send(socket: BorrowedFd<'_>, messages: &[&[u8]]) -> Result<Taken, 
     // SAFETY: both are plain C structs of integers and pointers, for which all zeros are valid.
     let (mut parts, mut headers): ([libc::iovec; AT_ONCE], [libc::mmsghdr; AT_ONCE]) =
         unsafe { mem::zeroed() };
-    let mut count_of_messages = 0;
+    let mut offered = 0;
     for ((message, part), header) in messages.iter().zip(&mut parts).zip(&mut headers) {
         part.iov_base = message.as_ptr().cast_mut().cast();
         part.iov_len = message.len();
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
-        count_of_messages += 1;
+        offered += 1;
     }
-    // SAFETY: the descriptor is borrowed for the whole call. The first `count_of_messages` headers
+    // SAFETY: the descriptor is borrowed for the whole call. The first `offered` headers
     // each point to one live iovec and to nothing else; each iovec covers a slice that outlives the
     // call, and sendmmsg only reads through it.
     let taken = unsafe {
         // glibc and musl differ in the type of the flags.
         let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _;
-        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count_of_messages, flags)
+        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), offered, flags)
     };
     let taken = count(taken)?;
     let mut lengths = headers.iter().map(|header| header.msg_len as usize).take(taken);

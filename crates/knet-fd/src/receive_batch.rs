@@ -131,7 +131,7 @@ impl ReceiveBatch {
 
     /// Returns how many messages there is room for.
     #[must_use]
-    pub const fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.arena.len() / self.place()
     }
 
@@ -139,16 +139,19 @@ impl ReceiveBatch {
     /// [`len`](Self::len).
     #[must_use]
     pub fn message(&self, index: usize) -> BatchMessage<'_> {
-        self.iter().nth(index).unwrap_or(BatchMessage { bytes: &[], truncated: false })
+        match self.filled[..self.len].get(index) {
+            Some(filled) => {
+                let start = index * self.place() + self.headroom;
+                let bytes = &self.arena[start..start + filled.len];
+                BatchMessage { bytes, truncated: filled.truncated }
+            }
+            None => BatchMessage { bytes: &[], truncated: false },
+        }
     }
 
     /// Iterates over the messages of the last call, in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
-        let places = self.arena.chunks_exact(self.place());
-        places.zip(&self.filled[..self.len]).map(|(place, filled)| BatchMessage {
-            bytes: &place[self.headroom..self.headroom + filled.len],
-            truncated: filled.truncated,
-        })
+        (0..self.len).map(|index| self.message(index))
     }
 
     /// The bytes from one place to the next; at least 1.
