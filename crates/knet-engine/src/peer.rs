@@ -37,17 +37,19 @@ impl Peer {
         self.lost = self.window.newest().map(|newest| Lost { at: now, newest });
     }
 
-    /// A ping came; `on_link` is the number in the last timed ping of the same link.
+    /// A ping came; `on_link` is the number in the last timed ping of the same link, `reachable`
+    /// whether the host is not, or no longer, lost.
     pub(crate) fn ping(
         &mut self,
         now: Instant,
         sequence: SequenceNumber,
         timed: bool,
         on_link: &mut SequenceNumber,
+        reachable: bool,
         pool: &mut BufferPool,
     ) {
         let generation = self.window.generation();
-        self.judge_return(now, sequence);
+        self.judge_return(now, sequence, reachable);
         // A ping that says "nothing sent yet" means a restart only if this very link has heard
         // otherwise: over links of different speed an old ping may come after newer data.
         let nothing_sent = sequence == SequenceNumber::ZERO;
@@ -64,7 +66,10 @@ impl Peer {
     }
 
     /// After a loss: does the first ping go on where the window is, or start over?
-    fn judge_return(&mut self, now: Instant, sequence: SequenceNumber) {
+    ///
+    /// Pings that go on while the host is still lost settle nothing: our packets do not reach it, and
+    /// it may restart before they do.
+    fn judge_return(&mut self, now: Instant, sequence: SequenceNumber, reachable: bool) {
         let Some(lost) = self.lost else { return };
         let goes_on = sequence.ahead_of(lost.newest) < HALF_OF_THE_NUMBERS;
         // A ping with an older number may have been on its way since before the loss; only one
@@ -73,7 +78,7 @@ impl Peer {
         if sequence == SequenceNumber::ZERO || (!goes_on && !straggler) {
             self.lost = None;
             self.window.reset();
-        } else if goes_on {
+        } else if goes_on && reachable {
             self.lost = None;
         }
     }
@@ -105,7 +110,7 @@ mod tests {
     fn ping(peer: &mut Peer, now: Instant, sequence: u16) {
         let mut on_link = number(100);
         let mut pool = BufferPool::default();
-        peer.ping(now, number(sequence), true, &mut on_link, &mut pool);
+        peer.ping(now, number(sequence), true, &mut on_link, true, &mut pool);
     }
 
     #[test]
@@ -156,10 +161,10 @@ mod tests {
         let (mut fast, mut slow) = (SequenceNumber::ZERO, SequenceNumber::ZERO);
         assert!(!peer.window.check_delivered(number(1)).is_seen());
         peer.window.mark_delivered(number(1));
-        peer.ping(now, number(1), true, &mut fast, &mut pool);
-        peer.ping(now, SequenceNumber::ZERO, true, &mut slow, &mut pool);
+        peer.ping(now, number(1), true, &mut fast, true, &mut pool);
+        peer.ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
         assert!(peer.window.check_delivered(number(1)).is_seen());
-        peer.ping(now, SequenceNumber::ZERO, true, &mut fast, &mut pool);
+        peer.ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
         assert!(!peer.window.check_delivered(number(1)).is_seen(), "the fast link had heard of 1");
     }
 }

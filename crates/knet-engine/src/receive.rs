@@ -131,7 +131,8 @@ impl Engine {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut on_link = entry.link(ping.link).map_or(SequenceNumber::ZERO, |l| l.last_timed);
-        entry.peer.ping(now, ping.sequence, ping.timed, &mut on_link, &mut self.pool);
+        let (sequence, reachable) = (ping.sequence, entry.reachable);
+        entry.peer.ping(now, sequence, ping.timed, &mut on_link, reachable, &mut self.pool);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.last_timed = on_link;
         link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);

@@ -1,0 +1,148 @@
+//! What a host keeps of a peer that is gone for a while, and what it forgets of one that restarted.
+
+// Clippy knows tests, but not the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::Policy;
+use knet_wire::{LinkId, Ping};
+use pair::{A, B, HOSTS, LINK, Pair, number};
+
+/// A ping as host `A` would send it on this link.
+fn ping(link: LinkId, sequence: u16) -> Vec<u8> {
+    let ping = Ping { link, cookie: [0; 16], sequence: number(sequence), timed: true };
+    ping.encode_ping(HOSTS[A]).to_vec()
+}
+
+/// Host `B` loses host `A` and gets it back.
+fn lose_and_regain(pair: &mut Pair) {
+    pair.set_cut(A, true);
+    pair.run(Duration::from_secs(20));
+    assert!(!pair.reachable(B));
+    pair.set_cut(A, false);
+    pair.run(Duration::from_secs(10));
+    assert!(pair.reachable(A) && pair.reachable(B));
+}
+
+#[test]
+fn a_copy_of_a_message_from_before_a_loss_is_still_a_copy() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let packets = pair.packets(A, b"once");
+    pair.arrive(B, LINK, &packets[0].1);
+    pair.run(Duration::from_secs(2));
+    lose_and_regain(&mut pair);
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B), [b"once"]);
+    assert_eq!(pair.engines[B].drops().duplicate, 1);
+}
+
+#[test]
+fn a_restarted_peer_is_heard_although_its_numbers_were_used_before() {
+    let mut pair = Pair::up(2, Policy::Active);
+    for message in [b"1", b"2", b"3"] {
+        pair.send(A, message);
+    }
+    // The pings of both links tell that there were messages.
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B).len(), 3);
+
+    pair.restart(A);
+    pair.run(Duration::from_secs(6));
+    assert!(pair.reachable(B), "a restart within the pong timeout goes unnoticed by the links");
+    for message in [b"4", b"5", b"6"] {
+        pair.send(A, message);
+    }
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B), [b"4", b"5", b"6"]);
+    // Each was delivered once, although the pings of two links spoke of the restart.
+    assert_eq!(pair.engines[B].drops().duplicate, 6);
+}
+
+#[test]
+fn a_restart_during_an_outage_is_noticed_even_if_its_first_pings_are_lost() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    for _ in 0..100 {
+        pair.send(A, b"old");
+    }
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B).len(), 100);
+    pair.set_cut(A, true);
+    pair.run(Duration::from_secs(20));
+    pair.restart(A);
+    // It has told others forty messages by the time its pings arrive again.
+    for _ in 0..40 {
+        pair.engines[A].sequence().next();
+    }
+    pair.set_cut(A, false);
+    pair.run(Duration::from_secs(6));
+    pair.send(A, b"new");
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.take_delivered(B), [b"new"]);
+}
+
+#[test]
+fn pings_heard_while_the_peer_is_lost_do_not_hide_a_later_restart() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    for _ in 0..100 {
+        pair.send(A, b"old");
+    }
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B).len(), 100);
+    // No pong comes back, so B loses A, but A's pings go on where they were.
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(20));
+    assert!(!pair.reachable(B));
+    pair.set_cut(A, true);
+    pair.restart(A);
+    for _ in 0..40 {
+        pair.engines[A].sequence().next();
+    }
+    pair.run(Duration::from_secs(5));
+    pair.set_cut(A, false);
+    pair.set_cut(B, false);
+    pair.run(Duration::from_secs(10));
+    pair.send(A, b"new");
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.take_delivered(B), [b"new"]);
+}
+
+#[test]
+fn a_late_first_ping_of_a_slow_link_does_not_make_a_copy_new() {
+    let mut pair = Pair::up(2, Policy::Active);
+    let packets = pair.packets(A, b"once");
+    let [fast, slow] = [0, 1].map(|link| (packets[link].0, packets[link].1.clone()));
+    pair.arrive(B, fast.0, &fast.1);
+    // It left before the message did.
+    pair.arrive(B, slow.0, &ping(slow.0, 0));
+    pair.arrive(B, slow.0, &slow.1);
+    assert_eq!(pair.take_delivered(B), [b"once"]);
+}
+
+#[test]
+fn a_late_ping_after_a_loss_does_not_make_a_copy_new() {
+    // Lost and found again before the first message: there is nothing to forget.
+    let mut pair = Pair::up(2, Policy::Active);
+    lose_and_regain(&mut pair);
+    let packets = pair.packets(A, b"first");
+    pair.arrive(B, packets[0].0, &packets[0].1);
+    pair.arrive(B, packets[1].0, &ping(packets[1].0, 0));
+    pair.arrive(B, packets[1].0, &packets[1].1);
+    assert_eq!(pair.take_delivered(B), [b"first"]);
+
+    // Lost and found again later on, and no ping came yet since.
+    pair.run(Duration::from_secs(2));
+    pair.set_cut(A, true);
+    pair.run(Duration::from_secs(20));
+    pair.set_cut(A, false);
+    while !(pair.reachable(A) && pair.reachable(B)) {
+        pair.run(Duration::from_millis(1));
+    }
+    let packets = pair.packets(A, b"second");
+    pair.arrive(B, packets[0].0, &packets[0].1);
+    pair.arrive(B, packets[1].0, &ping(packets[1].0, 1));
+    pair.arrive(B, packets[1].0, &packets[1].1);
+    assert_eq!(pair.take_delivered(B), [b"second"]);
+}
