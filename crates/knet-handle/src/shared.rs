@@ -22,8 +22,6 @@ pub(crate) struct Shared {
     /// Locked for computation only: never across a system call, a callback or cryptography.
     engine: Mutex<Engine>,
     pub(crate) sequence: Arc<SequenceCounter>,
-    /// Held from numbering messages until they have left, by whoever sends.
-    pub(crate) sending: Mutex<()>,
     routes: RwLock<Arc<Routes>>,
     pub(crate) sockets: Sockets,
     pub(crate) channels: Channels,
@@ -47,7 +45,6 @@ impl Shared {
         Ok(Self {
             own: engine.own_id(),
             sequence: engine.sequence(),
-            sending: Mutex::default(),
             engine: Mutex::new(engine),
             routes: RwLock::default(),
             sockets: Sockets::default(),

@@ -242,6 +242,9 @@ impl Transmitter {
     }
 
     /// Numbers the planned messages in their order, and announces what is due by their numbers.
+    ///
+    /// Numbers are given last, after the filter, so that messages of threads that send at the same
+    /// time leave nearly in the order of their numbers: receivers look back only so far.
     fn number(&mut self, shared: &Shared) {
         let mut frames = std::mem::take(&mut self.frames);
         for message in frames.chunk_by_mut(|one, two| one.message == two.message) {
@@ -260,9 +263,6 @@ impl Transmitter {
     /// Gives the planned packets to the kernel, socket by socket. A packet that is refused costs
     /// the others nothing.
     fn flush(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
-        // Numbers leave in their order, whoever sends. A message that is overtaken by 32 others
-        // half-way is given up by its receiver.
-        let _in_order = shared.sending.lock();
         self.number(shared);
         if !self.frames.is_sorted_by_key(|frame| frame.socket) {
             self.frames.sort_unstable_by_key(|frame| (frame.socket, frame.order));

@@ -39,7 +39,6 @@ impl Model {
         let at = match self.messages.iter().position(|message| message.header.sequence == s) {
             Some(at) => at,
             None if started => return Expected::Dropped(AlreadyDone),
-            None if self.behind(s) > 32 => return Expected::Dropped(TooOld),
             None => {
                 let (header, count) = (frame.header, frame.part.count());
                 let parts = BTreeMap::new();
@@ -86,7 +85,7 @@ impl Model {
         }
         let newest = self.window.newest();
         self.messages.retain(|message| {
-            newest.is_some_and(|newest| newest.ahead_of(message.header.sequence) <= 32)
+            newest.is_some_and(|newest| newest.ahead_of(message.header.sequence) <= REACH)
         });
     }
 
@@ -189,6 +188,7 @@ fn disturbance(start: u16) -> impl Strategy<Value = (u32, Step)> {
         40 => frames,
         4 => (0..60u16).prop_map(Step::See),
         1 => (0..u16::MAX).prop_map(Step::See),
+        2 => (4000..4200u16).prop_map(Step::See),
         4 => (0..6000u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
         1 => Just(Step::Reset),
     ];
