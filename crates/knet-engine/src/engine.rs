@@ -242,7 +242,7 @@ impl Engine {
         timers: PingTimers,
     ) -> Result<(), LinkError> {
         timers.validate()?;
-        self.link_mut(host, link)?.heartbeat.set_timers(timers);
+        self.link_mut(host, link)?.heartbeat.set_timers(now, timers);
         self.watch_link(now, host, link);
         Ok(())
     }

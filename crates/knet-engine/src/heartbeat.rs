@@ -21,6 +21,8 @@ pub(crate) struct Heartbeat {
     /// When the newest ping that was answered had left: older pongs are copies or stragglers.
     newest_answered: Option<Instant>,
     backoff_since: Instant,
+    /// When the timers were set: silence from before is not held against the new ones.
+    timers_since: Instant,
     latency: Latency,
 }
 
@@ -47,19 +49,27 @@ impl Heartbeat {
             last_pong: None,
             newest_answered: None,
             backoff_since: now,
+            timers_since: now,
             latency: Latency::default(),
         }
     }
 
-    /// The link was enabled, or is given another try after it went down.
+    /// The link was enabled: the first ping is due now.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.restart(now);
+        self.last_ping = None;
+    }
+
+    /// The link went down. Pings go on as before, at their interval.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.good_pongs = 0;
         self.last_pong = None;
         self.backoff_since = now;
     }
 
-    pub(crate) fn set_timers(&mut self, timers: PingTimers) {
+    pub(crate) fn set_timers(&mut self, now: Instant, timers: PingTimers) {
         self.timers = timers;
+        self.timers_since = now;
     }
 
     pub(crate) fn set_pong_count(&mut self, count: u8) {
@@ -94,21 +104,24 @@ impl Heartbeat {
     /// How long the link has been silent, if that is too long.
     pub(crate) fn expired(&self, now: Instant) -> Option<Duration> {
         let silence = now.saturating_duration_since(self.last_pong?);
-        (silence >= self.patience(now)).then_some(silence)
+        let waited = now.saturating_duration_since(self.waiting_since()?);
+        (waited >= self.patience(now)).then_some(silence)
     }
 
-    /// When the next ping has to leave. `now` is returned if none has left yet.
-    pub(crate) fn next_ping(&self, now: Instant) -> Instant {
-        self.last_ping.map_or(now, |last| last + self.timers.interval)
+    /// When the next ping has to leave: `now` if none has left yet, `None` if the interval is longer
+    /// than the clock can count.
+    pub(crate) fn next_ping(&self, now: Instant) -> Option<Instant> {
+        self.last_ping.map_or(Some(now), |last| last.checked_add(self.timers.interval))
     }
 
     /// The earliest time at which [`Heartbeat::expired`] says so if no pong comes.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        let last_pong = self.last_pong?;
+        let since = self.waiting_since()?;
         // Patience falls in steps; find the first step inside which it runs out.
         for backoff in (1..=BACKOFF_START).rev() {
             let step = self.backoff_since + BACKOFF_STEP * (BACKOFF_START - backoff);
-            let runs_out = (last_pong + self.patience_at(backoff)).max(step);
+            let Some(runs_out) = since.checked_add(self.patience_at(backoff)) else { continue };
+            let runs_out = runs_out.max(step);
             if backoff == 1 || runs_out < step + BACKOFF_STEP {
                 return Some(runs_out);
             }
@@ -136,7 +149,12 @@ impl Heartbeat {
         &self.latency
     }
 
-    /// How old the last pong may be now (`pong_timeout_adj` of the spec).
+    /// From when on patience is measured, if a pong is being waited for.
+    fn waiting_since(&self) -> Option<Instant> {
+        Some(self.last_pong?.max(self.timers_since))
+    }
+
+    /// How long a pong may be waited for now (`pong_timeout_adj` of the spec).
     fn patience(&self, now: Instant) -> Duration {
         let steps = now.saturating_duration_since(self.backoff_since).as_secs();
         // At most BACKOFF_START, so it fits.
@@ -250,6 +268,29 @@ mod tests {
     }
 
     #[test]
+    fn shorter_timers_begin_to_count_when_they_are_set() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        let set = start + ms(60_000);
+        heartbeat.pong_received(set - ms(900), set - ms(900));
+        heartbeat.set_timers(set, PingTimers { timeout: ms(200), ..PingTimers::default() });
+        assert_eq!(heartbeat.expired(set), None);
+        assert_eq!(heartbeat.next_expiry(), Some(set + ms(200)));
+        assert_eq!(heartbeat.expired(set + ms(200)), Some(ms(1100)), "the age of the pong");
+    }
+
+    #[test]
+    fn timers_longer_than_the_clock_never_run_out() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        let forever = PingTimers { interval: Duration::MAX, timeout: Duration::MAX, precision: 1 };
+        heartbeat.set_timers(start, forever);
+        heartbeat.ping_sent(start);
+        heartbeat.pong_received(start, start);
+        assert_eq!((heartbeat.next_ping(start), heartbeat.next_expiry()), (None, None));
+    }
+
+    #[test]
     fn the_mean_latency_follows_the_formula_of_the_spec() {
         let mut latency = Latency::default();
         assert_eq!(latency.mean(), None);
@@ -266,11 +307,15 @@ mod tests {
         /// The deadline handed to the driver is exactly the first moment at which the link expires.
         #[test]
         fn next_expiry_is_the_first_moment_of_expiry(
-            timeout in 200u64..5000, pong_at in 0u64..30_000, latency in 0u64..200,
+            timeout in 200u64..5000,
+            set_at in 0u64..30_000,
+            pong_at in 0u64..30_000,
+            latency in 0u64..200,
         ) {
             let start = Instant::now();
             let mut heartbeat = Heartbeat::new(start);
-            heartbeat.set_timers(PingTimers { timeout: ms(timeout), ..PingTimers::default() });
+            let timers = PingTimers { timeout: ms(timeout), ..PingTimers::default() };
+            heartbeat.set_timers(start + ms(set_at), timers);
             let sent = start + ms(pong_at);
             heartbeat.pong_received(sent + ms(latency), sent);
             let expiry = heartbeat.next_expiry().unwrap();

@@ -43,7 +43,7 @@ impl Link {
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
         self.state = LinkState::Down(DownReason::NoPongYet);
-        self.heartbeat.restart(now);
+        self.heartbeat.start(now);
     }
 
     /// Stops watching the link; whether it was up. What was known of the peer is forgotten, so that

@@ -78,7 +78,7 @@ impl Engine {
             return self.timers_off(host, id);
         }
         let expired = link.heartbeat.expired(now);
-        let ping_due = link.heartbeat.next_ping(now) <= now;
+        let ping_due = link.heartbeat.next_ping(now).is_some_and(|ping| ping <= now);
         if let Some(silence) = expired {
             let reason = DownReason::PongTimeout { silence };
             if link.take_down(now, reason) {
@@ -96,9 +96,9 @@ impl Engine {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
-        let ping = link.heartbeat.next_ping(now);
-        let next = link.heartbeat.next_expiry().map_or(ping, |expiry| expiry.min(ping));
-        self.timers.set(TimerKey::Link(host, id), &mut link.deadline, Some(next));
+        let (ping, expiry) = (link.heartbeat.next_ping(now), link.heartbeat.next_expiry());
+        let next = ping.into_iter().chain(expiry).min();
+        self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
     pub(crate) fn timers_off(&mut self, host: HostId, id: LinkId) {

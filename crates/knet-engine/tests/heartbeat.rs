@@ -1,0 +1,226 @@
+//! When links are pinged, come up, go down, and what is said about it.
+
+// Clippy knows tests, but not the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::{DownReason, Event, LinkEvent, LinkState, PingTimers, Policy};
+use knet_wire::{Body, HostId, LinkId, Packet};
+use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+const ECONNREFUSED: i32 = 111;
+
+fn link_states(events: &[Event]) -> Vec<(HostId, LinkId, LinkState)> {
+    let state = |event: &Event| match event {
+        Event::Link(LinkEvent { host, link, state, .. }) => Some((*host, *link, *state)),
+        _ => None,
+    };
+    events.iter().filter_map(state).collect()
+}
+
+fn down(reason: DownReason) -> Vec<(HostId, LinkId, LinkState)> {
+    vec![(HOSTS[B], LINK, LinkState::Down(reason))]
+}
+
+/// The pings and pongs on their way to a host.
+fn pings_to(pair: &Pair, to: usize) -> usize {
+    let is_ping = |datagram: &[u8]| matches!(Packet::decode(datagram).unwrap().body, Body::Ping(_));
+    pair.flying.iter().filter(|flight| flight.to == to && is_ping(&flight.datagram)).count()
+}
+
+#[test]
+fn a_link_is_silent_until_it_is_enabled_and_pinged_at_once_then() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    assert_eq!(pair.engines[A].poll_timeout(), None);
+    assert_eq!(pair.status(A, LINK).state, LinkState::Down(DownReason::Disabled));
+    pair.enable(A);
+    assert_eq!(pings_to(&pair, B), 1);
+    assert_eq!(pair.status(A, LINK).state, LinkState::Down(DownReason::NoPongYet));
+    assert_eq!(pair.engines[A].poll_timeout(), Some(pair.now + INTERVAL));
+}
+
+#[test]
+fn enabling_again_pings_at_once_too() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(Duration::from_millis(300));
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], LINK, false).unwrap();
+    pair.drain(A);
+    assert_eq!(pings_to(&pair, B), 0);
+    pair.enable(A);
+    assert_eq!(pings_to(&pair, B), 1);
+}
+
+#[test]
+fn a_link_comes_up_with_the_pong_that_was_asked_for() {
+    for count in [1, 3, 5] {
+        let mut pair = Pair::new(1, Policy::Passive);
+        pair.engines[A].set_pong_count(HOSTS[B], LINK, count).unwrap();
+        pair.enable(A);
+        // A link need not be enabled to answer.
+        let last_pong = INTERVAL * u32::from(count - 1) + LATENCY * 2;
+        pair.run(last_pong - Duration::from_nanos(1));
+        assert_eq!(pair.status(A, LINK).good_pongs, count - 1);
+        assert_eq!(pair.events[A], []);
+        pair.run(Duration::from_nanos(1));
+        assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
+        assert!(matches!(&pair.events[A][1], Event::Host(host) if host.reachable));
+        assert!(pair.reachable(A) && !pair.reachable(B));
+        assert_eq!(pair.status(A, LINK).latency, Some(LATENCY * 2));
+    }
+}
+
+#[test]
+fn a_silent_link_goes_down_and_says_how_long_it_was_silent() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    // Past the time in which a new link is given more patience.
+    pair.run(Duration::from_secs(20));
+    assert_eq!(pair.events[A], []);
+    let last_pong = pair.now - pair.status(A, LINK).last_pong.unwrap();
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(30));
+    // The timeout is stretched by twice the latency of 2 ms.
+    let silence = Duration::from_secs(2) + LATENCY * 4;
+    assert_eq!(link_states(&pair.events[A]), down(DownReason::PongTimeout { silence }));
+    let host_lost = matches!(&pair.events[A][1], Event::Host(host) if !host.reachable);
+    assert!(host_lost && pair.routes[A].is_empty());
+    assert!(pair.now > last_pong + silence);
+    let status = pair.status(A, LINK);
+    assert_eq!(status.state, LinkState::Down(DownReason::PongTimeout { silence }));
+    assert_eq!(status.state.to_string(), "down: no pong for 2.0 s");
+    assert_eq!((status.stats.up_count, status.stats.down_count), (1, 1));
+}
+
+#[test]
+fn a_young_link_is_given_more_time() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.engines[A].set_pong_count(HOSTS[B], LINK, 1).unwrap();
+    pair.enable(A);
+    pair.run(LATENCY * 2);
+    pair.set_cut(B, true);
+    // Ten timeouts at first, one less each second: at 7 s patience falls from 8 s to 6 s.
+    pair.run(Duration::from_secs(7) - LATENCY * 2 - Duration::from_nanos(1));
+    assert!(pair.status(A, LINK).state.is_up());
+    pair.run(Duration::from_nanos(1));
+    assert!(!pair.status(A, LINK).state.is_up());
+}
+
+#[test]
+fn a_link_that_went_down_comes_up_again() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(60));
+    pair.set_cut(B, false);
+    pair.take_events(A);
+    pair.run(Duration::from_secs(6));
+    assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
+    assert_eq!(pair.status(A, LINK).stats.up_count, 2);
+}
+
+#[test]
+fn a_transport_error_takes_a_link_down_at_once_and_it_recovers() {
+    let mut pair = Pair::up(2, Policy::Active);
+    let (other, now) = (LinkId::ALL[1], pair.now);
+    let fail = |pair: &mut Pair, link, destination| {
+        pair.engines[A].handle_transport_error(now, socket(link), destination, ECONNREFUSED);
+        pair.drain(A);
+    };
+    // Not a socket or an address of a link.
+    fail(&mut pair, LinkId::ALL[5], address(B, LINK));
+    fail(&mut pair, LINK, address(A, LINK));
+    assert_eq!(pair.events[A], []);
+
+    fail(&mut pair, LINK, address(B, LINK));
+    let reason = DownReason::TransportError { errno: ECONNREFUSED };
+    assert_eq!(link_states(&pair.take_events(A)), down(reason));
+    assert_eq!(pair.status(A, LINK).state, LinkState::Down(reason));
+    assert!(pair.status(A, other).state.is_up() && pair.reachable(A));
+    assert_eq!(pair.send(A, b"message"), [other]);
+
+    // A second report says nothing new, and above all does not make the engine ping faster.
+    let due = pair.engines[A].poll_timeout();
+    fail(&mut pair, LINK, address(B, LINK));
+    assert_eq!((pair.take_events(A), pair.engines[A].poll_timeout()), (vec![], due));
+    pair.run(Duration::from_secs(6));
+    assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
+}
+
+#[test]
+fn a_disabled_link_is_down_at_once_and_forgets_its_pongs() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], LINK, false).unwrap();
+    pair.drain(A);
+    assert_eq!(link_states(&pair.take_events(A)), down(DownReason::Disabled));
+    assert!(pair.routes[A].is_empty());
+    assert_eq!(pair.engines[A].poll_timeout(), None);
+    // The other end goes on pinging and is answered, but its pings bring nothing up here.
+    pair.run(Duration::from_secs(30));
+    assert!(pair.reachable(B));
+    assert_eq!(pair.events[A], []);
+
+    pair.enable(A);
+    assert!(!pair.status(A, LINK).state.is_up());
+    pair.run(Duration::from_millis(3500));
+    assert!(!pair.status(A, LINK).state.is_up(), "four pongs are not five");
+    pair.run(Duration::from_secs(1));
+    assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
+}
+
+#[test]
+fn new_timers_take_effect_at_once() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(Duration::from_secs(20));
+    let timers = PingTimers {
+        interval: Duration::from_millis(50),
+        timeout: Duration::from_millis(200),
+        precision: 1,
+    };
+    let before = pair.status(A, LINK).stats.tx_ping_packets;
+    pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
+    pair.drain(A);
+    pair.run(Duration::from_secs(1));
+    let pings = pair.status(A, LINK).stats.tx_ping_packets - before;
+    assert!((20..=21).contains(&pings), "{pings} pings");
+    pair.set_cut(B, true);
+    pair.run(Duration::from_millis(300));
+    let silence = Duration::from_millis(200) + LATENCY * 4;
+    assert_eq!(link_states(&pair.events[A]), down(DownReason::PongTimeout { silence }));
+}
+
+#[test]
+fn timers_beyond_all_time_never_fire() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let timers =
+        PingTimers { interval: Duration::MAX, timeout: Duration::MAX, precision: u32::MAX };
+    pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
+    pair.drain(A);
+    let before = pair.status(A, LINK).stats.tx_ping_packets;
+    pair.run(Duration::from_secs(3600));
+    assert_eq!(pair.status(A, LINK).stats.tx_ping_packets, before);
+    assert!(pair.status(A, LINK).state.is_up());
+    pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, PingTimers::default()).unwrap();
+    pair.drain(A);
+    assert_eq!(pings_to(&pair, B), 1, "overdue by the new interval");
+}
+
+#[test]
+fn a_cleared_link_leaves_nothing_behind() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let (now, peer) = (pair.now, HOSTS[B]);
+    let engine = &mut pair.engines[A];
+    assert_eq!(engine.clear_link(peer, LINK).unwrap_err().errno(), 16, "still enabled");
+    assert_eq!(engine.remove_host(peer).unwrap_err().errno(), 16, "still has a link");
+    engine.set_link_enabled(now, peer, LINK, false).unwrap();
+    assert_eq!(engine.clear_link(peer, LINK), Ok(pair::path(B, LINK)));
+    engine.remove_host(peer).unwrap();
+    assert_eq!(engine.hosts().count(), 0);
+    assert_eq!(engine.poll_timeout(), None);
+    pair.drain(A);
+    assert!(pair.routes[A].is_empty());
+    // What is still on its way is for a host that is not known any more.
+    pair.run(Duration::from_secs(10));
+    assert!(pair.engines[A].drops().unknown_host > 0);
+}
