@@ -1,0 +1,119 @@
+//! Copies of messages, from several links or from the network, and what tells them from new ones.
+
+// Clippy knows tests, but not the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::{Policy, forced_ping_due};
+use knet_wire::{Body, Packet, SequenceNumber};
+use pair::{A, B, LINK, Pair, number};
+
+/// What a host's forced pings say, of those on their way to the other.
+fn forced_pings(pair: &Pair, to: usize) -> Vec<(u8, SequenceNumber)> {
+    let forced = |datagram: &[u8]| match Packet::decode(datagram).unwrap().body {
+        Body::Ping(ping) if !ping.timed => Some((ping.link.get(), ping.sequence)),
+        _ => None,
+    };
+    let to_host = pair.flying.iter().filter(|flight| flight.to == to);
+    to_host.filter_map(|flight| forced(&flight.datagram)).collect()
+}
+
+#[test]
+fn of_the_copies_on_three_links_one_is_delivered() {
+    let mut pair = Pair::up(3, Policy::Active);
+    for n in 0..100u8 {
+        pair.send(A, &[n; 700]);
+    }
+    pair.run(Duration::from_secs(1));
+    let expected: Vec<_> = (0..100).map(|n| vec![n; 700]).collect();
+    assert_eq!(pair.take_delivered(B), expected);
+    // Two packets a message, and two copies too many of each.
+    assert_eq!(pair.engines[B].drops().duplicate, 100 * 2 * 2);
+    let received: Vec<_> =
+        pair.links().map(|link| pair.status(B, link).stats.rx_data_packets).collect();
+    assert_eq!(received, [200; 3], "counted on the link that each came on, copies too");
+}
+
+#[test]
+fn a_message_that_could_not_be_delivered_gets_another_chance() {
+    let mut pair = Pair::up(2, Policy::Active);
+    let copies = pair.packets(A, b"twice is well");
+    pair.arrive(B, copies[0].0, &copies[0].1);
+    let (delivery, _) = pair.delivered[B].pop().unwrap();
+    pair.engines[B].delivery_failed(delivery.receipt);
+    pair.arrive(B, copies[1].0, &copies[1].1);
+    assert_eq!(pair.take_delivered(B), [b"twice is well"]);
+    pair.arrive(B, copies[1].0, &copies[1].1);
+    assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn an_old_receipt_says_nothing_about_a_message_of_the_next_process() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.send(A, b"old");
+    pair.run(Duration::from_secs(2));
+    let (old, _) = pair.delivered[B].pop().unwrap();
+    pair.restart(A);
+    pair.run(Duration::from_secs(6));
+    let packets = pair.packets(A, b"new");
+    pair.arrive(B, LINK, &packets[0].1);
+    pair.engines[B].delivery_failed(old.receipt);
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B), [b"new"]);
+}
+
+#[test]
+fn copies_are_known_for_4096_numbers() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let first = pair.packets(A, b"first");
+    pair.arrive(B, LINK, &first[0].1);
+    for _ in 0..4095 {
+        let packets = pair.packets(A, b"later");
+        pair.arrive(B, LINK, &packets[0].1);
+    }
+    assert_eq!(pair.take_delivered(B).len(), 4096);
+    pair.arrive(B, LINK, &first[0].1);
+    assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
+    let mut pair = Pair::up(3, Policy::Passive);
+    let disabled = pair.links().last().unwrap();
+    pair.engines[A].set_link_enabled(pair.now, pair::HOSTS[B], disabled, false).unwrap();
+    let sequence = pair.engines[A].sequence();
+    while !forced_ping_due(sequence.next()) {}
+    let now = pair.now;
+    pair.engines[A].force_pings(now);
+    pair.drain(A);
+    assert_eq!(forced_pings(&pair, B), [(0, number(8191)), (1, number(8191))]);
+    // A forced ping stands for the next periodic one.
+    assert_eq!(pair.engines[A].poll_timeout(), Some(now + Duration::from_secs(1)));
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.status(A, LINK).latency, Some(pair::LATENCY * 2), "its pong counts as any");
+}
+
+#[test]
+fn a_host_without_our_messages_follows_the_numbers_by_forced_pings() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.send(A, b"before");
+    pair.run(Duration::from_secs(2));
+    let sequence = pair.engines[A].sequence();
+    // 65534 messages to other hosts: the next one has the number of the first.
+    for _ in 0..65_534 {
+        if forced_ping_due(sequence.next()) {
+            pair.engines[A].force_pings(pair.now);
+            pair.drain(A);
+            pair.run(Duration::from_millis(10));
+        }
+    }
+    let packets = pair.packets(A, b"after");
+    let Body::Data(data) = Packet::decode(&packets[0].1).unwrap().body else { panic!("no data") };
+    assert_eq!(data.header.sequence, number(1));
+    pair.arrive(B, LINK, &packets[0].1);
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B), [&b"before"[..], b"after"]);
+}
