@@ -1,0 +1,46 @@
+//! The door for numbers.
+
+use std::{fs::File, os::fd::AsRawFd};
+
+use knet_fd::{AccessMode, RawFdError, is_cloexec, set_cloexec, with_raw_fd};
+
+#[test]
+fn an_open_number_is_lent_and_stays_open() {
+    let file = File::open("/dev/null").unwrap();
+    let number = file.as_raw_fd();
+    let lent = with_raw_fd(number, |fd| {
+        set_cloexec(fd, false).unwrap();
+        fd.as_raw_fd()
+    });
+    assert_eq!(lent, Ok(number));
+    assert_eq!(is_cloexec(&file), Ok(false), "it was the caller's own descriptor");
+    assert_eq!(AccessMode::of(&file), Ok(AccessMode::ReadOnly), "and it is still open");
+}
+
+#[test]
+fn a_closure_that_panics_closes_nothing() {
+    let file = File::open("/dev/null").unwrap();
+    let number = file.as_raw_fd();
+    let panicked = std::panic::catch_unwind(|| with_raw_fd(number, |_| panic!("on purpose")));
+    assert!(panicked.is_err());
+    assert!(with_raw_fd(number, |_| ()).is_ok());
+}
+
+#[test]
+fn negative_numbers_are_refused() {
+    for number in [-1, -2, libc::AT_FDCWD, i32::MIN] {
+        let error = with_raw_fd(number, |_| panic!("must not run")).unwrap_err();
+        assert_eq!(error, RawFdError::Negative(number));
+        assert_eq!(error.errno(), libc::EINVAL);
+    }
+}
+
+#[test]
+fn numbers_that_are_not_open_are_refused() {
+    // The kernel hands out no number as high.
+    for number in [i32::MAX, i32::MAX - 1] {
+        let error = with_raw_fd(number, |_| panic!("must not run")).unwrap_err();
+        assert_eq!(error, RawFdError::NotOpen(number));
+        assert_eq!(error.errno(), libc::EBADF);
+    }
+}
