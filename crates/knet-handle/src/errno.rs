@@ -12,6 +12,7 @@ pub(crate) const EDEADLK: i32 = 35;
 pub(crate) const E2BIG: i32 = 7;
 pub(crate) const EMSGSIZE: i32 = 90;
 pub(crate) const ENETDOWN: i32 = 100;
+pub(crate) const ENOBUFS: i32 = 105;
 pub(crate) const ETIMEDOUT: i32 = 110;
 pub(crate) const EHOSTDOWN: i32 = 112;
 pub(crate) const ECANCELED: i32 = 125;

@@ -72,6 +72,7 @@ mod link;
 pub use link::{Link, LinkConfig};
 mod notify;
 pub use notify::{EventStream, STREAM_CAPACITY};
+mod patience;
 mod receive;
 mod rx;
 mod shared;

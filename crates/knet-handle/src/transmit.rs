@@ -2,19 +2,18 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Engine, FragmentPlan, PacketKind, Routes, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, SendBatch, SendErrorKind, UdpSocket};
+use knet_transport::{Datagram, SendBatch, UdpSocket};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
+use crate::patience::{Patience, StuckSockets};
 use crate::shared::Shared;
 
 /// How many messages or datagrams share a system call.
@@ -34,6 +33,7 @@ pub(crate) struct Transmitter {
     /// Why the last packet was refused.
     refused: Option<i32>,
     control: Vec<Transmit>,
+    stuck: StuckSockets,
 }
 
 /// A packet that is ready to leave.
@@ -70,6 +70,7 @@ impl Default for Transmitter {
             left: 0,
             refused: None,
             control: Vec::new(),
+            stuck: StuckSockets::default(),
         }
     }
 }
@@ -128,6 +129,7 @@ impl Transmitter {
         for transmit in control.drain(..) {
             let path = transmit.path();
             let Some(socket) = shared.sockets.get(path.socket) else {
+                self.stuck.forget(path.socket);
                 transmit.failed();
                 continue;
             };
@@ -135,7 +137,10 @@ impl Transmitter {
             let datagram = Datagram { header: packet, payload: &[], destination: path.remote };
             let length = packet.len();
             let mut sent = false;
-            let refused = send_all(&socket, &mut self.batch, &[datagram], |_| sent = true);
+            let mut patience = self.stuck.patience(path.socket);
+            let refused =
+                send_all(&socket, &mut self.batch, &[datagram], &mut patience, |_| sent = true);
+            self.stuck.note(path.socket, sent, &patience);
             if let Some(errno) = refused {
                 tracing::debug!(remote = %path.remote, errno, "control packet not sent");
             }
@@ -282,8 +287,13 @@ impl Transmitter {
                         destination: frame.remote,
                     })
                     .collect();
-                let refused = send_all(&socket, &mut self.batch, &datagrams, |at| sent |= 1 << at);
+                let mut patience = self.stuck.patience(first.socket);
+                let took = |at: usize| sent |= 1u64 << at;
+                let refused = send_all(&socket, &mut self.batch, &datagrams, &mut patience, took);
+                self.stuck.note(first.socket, sent != 0, &patience);
                 self.refused = refused.or(self.refused);
+            } else {
+                self.stuck.forget(first.socket);
             }
             for (at, frame) in run.iter().enumerate() {
                 let (host, link) = frame.link;
@@ -326,35 +336,20 @@ fn payload<'a>(messages: &[&'a [u8]], frame: &Frame) -> &'a [u8] {
 /// gives back the errno of the last that it refused. A full socket is waited for, but not for long:
 /// nobody else's packets may wait for this one's.
 fn send_all(
-    socket: &Arc<UdpSocket>,
+    socket: &UdpSocket,
     batch: &mut SendBatch,
     datagrams: &[Datagram<'_>],
+    patience: &mut Patience,
     mut sent: impl FnMut(usize),
 ) -> Option<i32> {
     let mut refused = None;
     let mut next = 0;
-    let mut retries = MAX_RETRIES;
-    let mut give_up = None;
     while let Some(rest) = datagrams.get(next..).filter(|rest| !rest.is_empty()) {
         let progress = socket.send(batch, rest);
         (next..next + progress.sent).for_each(&mut sent);
         next += progress.sent;
         let Some(error) = progress.error else { continue };
-        let again = match error.kind() {
-            // An old ICMP message about another packet came up; this one was not even tried.
-            SendErrorKind::Pending => {
-                retries -= 1;
-                retries > 0
-            }
-            SendErrorKind::WouldBlock => {
-                let until = *give_up.get_or_insert_with(|| Instant::now() + FULL_SOCKET_PATIENCE);
-                let left = until.saturating_duration_since(Instant::now());
-                retries -= 1;
-                retries > 0 && !left.is_zero() && socket.wait_writable(left).unwrap_or(false)
-            }
-            _ => false,
-        };
-        if !again {
+        if !patience.try_again(socket, &error) {
             refused = Some(error.errno());
             next += 1;
         }
@@ -375,8 +370,3 @@ fn count_refusal(counters: &Counters, error: &Error) {
     };
     count(counter, 1);
 }
-
-/// How long a full socket is waited for.
-const FULL_SOCKET_PATIENCE: Duration = Duration::from_millis(50);
-/// How often one call is repeated for reasons that should pass.
-const MAX_RETRIES: u32 = 64;
