@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use knet_wire::{HostId, LinkId, Ping};
+use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 
 use crate::config::SocketId;
 use crate::engine::Engine;
@@ -64,8 +64,11 @@ impl Engine {
             .filter(|(_, _, link)| link.is_enabled())
             .map(|(host, id, _)| (host, id))
             .collect();
+        // One number for all of them, whatever other threads send meanwhile: a peer takes a second
+        // number without data in between as a sign that it missed everything (`spec/engine.md` 10).
+        let sequence = self.sequence.current();
         for (host, link) in links {
-            self.queue_ping(now, host, link, false);
+            self.queue_ping(now, host, link, sequence, false);
             self.watch_link(now, host, link);
         }
     }
@@ -86,7 +89,8 @@ impl Engine {
             }
         }
         if ping_due {
-            self.queue_ping(now, host, id, true);
+            let sequence = self.sequence.current();
+            self.queue_ping(now, host, id, sequence, true);
         }
         self.set_link_timer(now, host, id);
     }
@@ -107,9 +111,15 @@ impl Engine {
         }
     }
 
-    fn queue_ping(&mut self, now: Instant, host: HostId, id: LinkId, timed: bool) {
+    fn queue_ping(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        id: LinkId,
+        sequence: SequenceNumber,
+        timed: bool,
+    ) {
         let (own, cookie) = (self.own, self.cookies.bake(now, host, id));
-        let sequence = self.sequence.current();
         let Ok(link) = self.link_mut(host, id) else { return };
         link.heartbeat.ping_sent(now);
         let ping = Ping { link: id, cookie, sequence, timed };
@@ -164,5 +174,58 @@ impl Engine {
         self.drops.incomplete += expired as u64;
         let next = entry.peer.reassembler.next_timeout();
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use knet_wire::Body;
+
+    use super::*;
+    use crate::{EngineConfig, LinkPath};
+
+    #[test]
+    fn the_forced_pings_of_a_burst_carry_one_number_while_others_send() {
+        let (now, host) = (Instant::now(), HostId::new(2));
+        let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+        let mut engine = Engine::new(now, &config);
+        engine.add_host(host).unwrap();
+        for link in LinkId::ALL {
+            let path = LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() };
+            engine.add_link(now, host, link, path).unwrap();
+            engine.set_link_enabled(now, host, link, true).unwrap();
+        }
+        while engine.poll_transmit().is_some() {}
+
+        let (sent, done) = (engine.sequence(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    sent.next();
+                }
+            });
+            for _ in 0..2000 {
+                engine.force_pings(now);
+                let number = |transmit: Transmit| match knet_wire::Packet::decode(transmit.packet())
+                    .unwrap()
+                    .body
+                {
+                    Body::Ping(ping) => ping.sequence,
+                    body => panic!("{body:?}"),
+                };
+                let burst: Vec<_> =
+                    std::iter::from_fn(|| engine.poll_transmit()).map(number).collect();
+                let same = burst.iter().all(|number| *number == burst[0]);
+                // Before asserting, or the other thread would go on for ever.
+                if !same || burst.len() != LinkId::ALL.len() {
+                    done.store(true, Ordering::Relaxed);
+                    panic!("{burst:?}");
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 }
