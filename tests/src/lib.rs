@@ -1,3 +1,10 @@
 //! What the whole-system suites share.
 
+#![forbid(unsafe_code)]
+
+pub mod cluster;
+pub mod descriptors;
+pub mod process;
+pub mod relay;
 pub mod skip;
+pub mod waiting;

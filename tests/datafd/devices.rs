@@ -1,0 +1,144 @@
+//! TUN and TAP devices as datafds, where the machine allows them: what the kernel routes to the
+//! device comes out of the other host, and what the other host sends goes to the kernel.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use knet_tests::cluster::Cluster;
+use knet_tests::skip::skip;
+use knet_tests::waiting::next_message;
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Tun = 0x0001,
+    Tap = 0x0002,
+}
+
+/// Runs a test with a device that has the address 10.0.0.1/30, on a thread that has a network of its
+/// own: no address and no name can be taken there.
+fn with_device(kind: Kind, test: impl FnOnce(OwnedFd) + Send + 'static) {
+    let ran = thread::spawn(move || device(kind).map(test)).join().unwrap();
+    if let Err(reason) = ran {
+        skip(&reason);
+    }
+}
+
+fn device(kind: Kind) -> Result<OwnedFd, String> {
+    let needs = |what: &str, errno| format!("needs {what}: {errno}");
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| needs("a network of its own", errno))?;
+    let fd = open("/dev/net/tun", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|errno| needs("/dev/net/tun", errno))?;
+    name(&fd, kind)?;
+    ip("link set lo up")?;
+    ip("address add 10.0.0.1/30 dev device")?;
+    ip("link set device up")?;
+    Ok(fd)
+}
+
+/// `TUNSETIFF` has no safe form. Another process can do it just as well, because it works on the
+/// open file, which the two share.
+fn name(fd: &OwnedFd, kind: Kind) -> Result<(), String> {
+    const TUNSETIFF: &str = "0x400454ca";
+    const IFF_NO_PI: u16 = 0x1000;
+    let flags = (kind as u16 | IFF_NO_PI).to_string();
+    let program =
+        "my $r = pack('a16 S x22', 'device', $ARGV[1]); ioctl(STDIN, hex $ARGV[0], $r) or die $!";
+    let shared = fd.try_clone().map_err(|error| error.to_string())?;
+    run(Command::new("perl").args(["-e", program, TUNSETIFF, &flags]).stdin(Stdio::from(shared)))
+}
+
+fn ip(arguments: &str) -> Result<(), String> {
+    run(Command::new("ip").args(arguments.split(' ')))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.output().map_err(|error| format!("needs the program {program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(format!("needs the right to set up network devices: {program}: {reason}"))
+}
+
+/// The sum of `RFC 1071` over words in network order.
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let words = bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let mut sum: u32 = words.map(u32::from).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// An ICMP echo request (`RFC 792`) in an IPv4 packet.
+fn echo_request(from: [u8; 4], to: [u8; 4], identifier: u8) -> Vec<u8> {
+    let mut icmp = vec![8, 0, 0, 0, 0, identifier, 0, 1];
+    icmp.extend(b"are you there?");
+    let sum = checksum(&icmp);
+    icmp[2..4].copy_from_slice(&sum);
+    let length = u16::try_from(20 + icmp.len()).unwrap().to_be_bytes();
+    let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, 1, 0, 0];
+    packet.extend(from);
+    packet.extend(to);
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum);
+    packet.extend(icmp);
+    packet
+}
+
+#[test]
+fn row_08_tun_devices_are_accepted() {
+    with_device(Kind::Tun, answers_pings);
+}
+
+fn answers_pings(tun: OwnedFd) {
+    let cluster = Cluster::pair();
+    let there = cluster.create(2, 0);
+    cluster.bring(1, tun.as_fd(), 0);
+    for identifier in 0..20 {
+        let request = echo_request([10, 0, 0, 2], [10, 0, 0, 1], identifier);
+        there.send(&request).unwrap();
+        // The kernel routes its answer to the device. It may have something of its own to say too.
+        let answer = next_message(&there, |packet| {
+            packet.len() == request.len() && packet[9] == 1 && packet[12..16] == [10, 0, 0, 1]
+        });
+        assert_eq!(answer[20], 0, "an echo reply");
+        assert_eq!(answer[24..], request[24..], "to this request");
+    }
+    assert!(cluster.problems(1).is_empty());
+}
+
+#[test]
+fn row_08_tap_devices_are_accepted() {
+    with_device(Kind::Tap, answers_arp);
+}
+
+fn answers_arp(tap: OwnedFd) {
+    let cluster = Cluster::pair();
+    let there = cluster.create(2, 0);
+    cluster.bring(1, tap.as_fd(), 0);
+    let sender = [0x02, 0, 0, 0, 0, 0x42];
+    for round in 0..20 {
+        // Who has 10.0.0.1? (RFC 826)
+        let mut request = vec![0xff; 6];
+        request.extend(sender);
+        request.extend([0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1]);
+        request.extend(sender);
+        request.extend([10, 0, 0, 2]);
+        request.extend([0; 6]);
+        request.extend([10, 0, 0, 1]);
+        there.send(&request).unwrap();
+        let answer = next_message(&there, |frame| {
+            frame.len() >= 42 && frame[12..14] == [0x08, 0x06] && frame[20..22] == [0, 2]
+        });
+        assert_eq!(answer[..6], sender, "round {round}");
+        assert_eq!(answer[28..32], [10, 0, 0, 1]);
+    }
+    assert!(cluster.problems(1).is_empty());
+}

@@ -1,0 +1,18 @@
+//! The contract of a datafd, `spec/datafd.md`: a test for each row of its table and for each line
+//! below it, named after it, through the facade. What has to count descriptors or processor time is
+//! in the suite `resources`, under the same names.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod boundaries;
+mod channels;
+mod delivery;
+mod devices;
+mod notifications;
+mod ownership;
+mod refusals;
+mod sending;
+mod sizes;
+mod slow_readers;
+mod sources;
+mod streams;

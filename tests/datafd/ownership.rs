@@ -1,0 +1,169 @@
+//! Row 7 and what follows from it: who closes what, and what may be done in which order.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use knet_tests::cluster::{Cluster, channel, exactly};
+use knet_tests::descriptors::{flags, seqpacket_pair};
+use knet_tests::waiting::{DEADLINE, next, read, readable, receive};
+use kronosnet::{ChannelRequest, DatafdProblem, DatafdSource, Error, Handle, HostId};
+use nix::fcntl::{FdFlag, OFlag};
+
+#[test]
+fn row_07_the_callers_fd_stays_open_with_its_flags() {
+    let cluster = Cluster::pair();
+    let (given, far) = seqpacket_pair();
+    let datafd = cluster.bring(1, &given, 0);
+    let while_used = flags(&given);
+    datafd.remove().unwrap();
+    assert_eq!(flags(&given), while_used);
+
+    // Nobody else reads from it any more.
+    far.send(b"for its owner").unwrap();
+    assert_eq!(read(&given), b"for its owner");
+
+    cluster.bring(1, &given, 0);
+    drop(cluster);
+    let (status, descriptor) = flags(&given);
+    assert!(status.contains(OFlag::O_NONBLOCK), "{status:?}");
+    assert!(descriptor.contains(FdFlag::FD_CLOEXEC), "{descriptor:?}");
+    given.send(b"still open").unwrap();
+    assert_eq!(read(&far), b"still open");
+}
+
+#[test]
+fn row_07_a_created_datafd_stays_valid_for_whoever_holds_it() {
+    let cluster = Cluster::pair();
+    let datafd = cluster.create(1, 0);
+    let also = datafd.clone();
+    datafd.remove().unwrap();
+    // Ours, not a number that may belong to somebody else by now: its other end is closed.
+    readable(&also);
+    assert_eq!(nix::unistd::read(&also, &mut [0; 10]), Ok(0));
+    let error = also.recv(&mut [0; 10]).unwrap_err();
+    assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
+    let error = also.send(b"gone").unwrap_err();
+    assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
+    let error = also.remove().unwrap_err();
+    assert!(matches!(error, Error::UnknownDatafd { .. }), "{error}");
+}
+
+#[test]
+fn row_07_a_datafd_keeps_its_handle_alive() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    drop(cluster);
+    from.send(b"still there").unwrap();
+    assert_eq!(receive(&to), b"still there");
+}
+
+#[test]
+fn closing_the_callers_fd_early_does_no_harm() {
+    let cluster = Cluster::pair();
+    let (given, far) = seqpacket_pair();
+    let number = given.as_raw_fd();
+    let datafd = cluster.bring(1, &given, 0);
+    let there = cluster.create(2, 0);
+    drop(given);
+
+    // The handle works on its own duplicate.
+    far.send(b"out").unwrap();
+    assert_eq!(receive(&there), b"out");
+    there.send(b"in").unwrap();
+    assert_eq!(read(&far), b"in");
+    assert!(cluster.problems(1).is_empty());
+    assert_eq!(cluster.handle(1).get_channel(number).unwrap(), channel(0));
+    cluster.handle(1).remove_datafd(number).unwrap();
+    drop(datafd);
+    assert!(cluster.handle(1).channels().is_empty());
+    // With the last duplicate its other end has seen the end.
+    readable(&far);
+    assert_eq!(far.recv(&mut [0; 10]).unwrap(), 0);
+}
+
+#[test]
+fn closing_the_callers_fd_early_does_not_keep_a_number_taken() {
+    let cluster = Cluster::pair();
+    let (given, _far) = UnixDatagram::pair().unwrap();
+    let number = given.as_raw_fd();
+    cluster.bring(1, &given, 0);
+    drop(given);
+    cluster.handle(1).remove_datafd(number).unwrap();
+    let error = cluster.handle(1).remove_datafd(number).unwrap_err();
+    assert!(matches!(error, Error::UnknownDatafd { fd } if fd == number), "{error}");
+}
+
+#[test]
+fn removing_from_inside_a_callback_works() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (tell, told) = crossbeam_channel::unbounded();
+    handle.on_datafd_event(move |handle, event| {
+        assert_eq!(event.problem, DatafdProblem::EndOfFile);
+        handle.remove_datafd(event.datafd).unwrap();
+        tell.send((event.channel, handle.channels())).unwrap();
+    });
+    for round in 0..50_u8 {
+        let (given, far) = UnixStream::pair().unwrap();
+        let number = round % 32;
+        handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(number)).unwrap();
+        drop(far);
+        let (at, left) = told.recv_timeout(DEADLINE).unwrap();
+        assert_eq!(at, channel(number));
+        assert!(left.is_empty());
+    }
+}
+
+#[test]
+fn removing_another_datafd_from_inside_a_callback_works() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
+    let (tell, told) = crossbeam_channel::unbounded();
+    let other = to.number();
+    cluster.handle(2).on_datafd_event(move |handle, event| {
+        handle.remove_datafd(other).unwrap();
+        handle.remove_datafd(event.datafd).unwrap();
+        tell.send(()).unwrap();
+    });
+    let (given, far) = UnixStream::pair().unwrap();
+    cluster.bring(2, &given, 0);
+    from.send(b"first").unwrap();
+    assert_eq!(receive(&to), b"first");
+    drop(far);
+    told.recv_timeout(DEADLINE).unwrap();
+    assert!(cluster.handle(2).channels().is_empty());
+}
+
+#[test]
+fn replacing_a_datafd_from_inside_a_callback_keeps_the_channel_going() {
+    let cluster = Cluster::pair();
+    let from = cluster.create(1, 0);
+    let (tell, told) = crossbeam_channel::unbounded();
+    cluster.handle(2).on_datafd_event(move |handle, event| {
+        handle.remove_datafd(event.datafd).unwrap();
+        let request = ChannelRequest::Exact(event.channel);
+        tell.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();
+    });
+    let (given, far) = UnixStream::pair().unwrap();
+    cluster.bring(2, &given, 0);
+    drop(far);
+    let replacement = told.recv_timeout(DEADLINE).unwrap();
+    from.send(b"to the new one").unwrap();
+    assert_eq!(receive(&replacement), b"to the new one");
+}
+
+#[test]
+fn one_fd_may_belong_to_two_handles_in_turn() {
+    let cluster = Cluster::pair();
+    let (given, far) = seqpacket_pair();
+    for at in [1, 2] {
+        let datafd = cluster.bring(at, &given, 0);
+        let there = cluster.create(3 - at, 0);
+        far.send(b"out").unwrap();
+        assert_eq!(receive(&there), b"out");
+        datafd.remove().unwrap();
+        there.remove().unwrap();
+    }
+    drop(far);
+    let datafd = cluster.bring(1, &given, 0);
+    assert_eq!(next(cluster.problems(1)).datafd, datafd.number());
+}

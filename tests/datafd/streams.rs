@@ -1,0 +1,171 @@
+//! Streams have no messages: each read is a packet, and a packet is written whole.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+use knet_tests::cluster::{Cluster, channel, message};
+use knet_tests::waiting::{read, receive, until};
+use kronosnet::{DatafdProblem, MAX_MESSAGE};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBuf;
+
+#[test]
+fn stream_reads_become_packets_of_at_most_65536_bytes() {
+    let cluster = Cluster::pair();
+    let (given, mut far) = UnixStream::pair().unwrap();
+    cluster.bring(1, &given, 0);
+    let to = cluster.create(2, 0);
+    let sent = message(300_000, 1);
+    let writer = {
+        let sent = sent.clone();
+        thread::spawn(move || far.write_all(&sent).map(|()| far))
+    };
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let packet = receive(&to);
+        assert!((1..=MAX_MESSAGE).contains(&packet.len()), "{} bytes", packet.len());
+        received.extend(packet);
+    }
+    assert!(received == sent);
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn stream_to_stream_carries_the_same_bytes() {
+    let cluster = Cluster::pair();
+    let (one, mut far_one) = UnixStream::pair().unwrap();
+    let (two, far_two) = UnixStream::pair().unwrap();
+    cluster.bring(1, &one, 0);
+    cluster.bring(2, &two, 0);
+    for round in 0..50 {
+        let sent = message(1 + round * 400, round);
+        far_one.write_all(&sent).unwrap();
+        let mut received = Vec::new();
+        while received.len() < sent.len() {
+            received.extend(read(&far_two));
+        }
+        assert!(received == sent);
+    }
+}
+
+/// A message that says how long it is and which it is, so that a stream of them can be taken apart.
+fn framed(index: u32, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + length);
+    bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
+    bytes.extend(index.to_be_bytes());
+    bytes.extend(message(length, index as usize));
+    bytes
+}
+
+/// Takes a stream of framed messages apart; their numbers.
+fn unframe(mut bytes: &[u8]) -> Vec<u32> {
+    let mut indices = Vec::new();
+    while !bytes.is_empty() {
+        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        let (length, index) = (word(0) as usize, word(4));
+        let whole = framed(index, length);
+        assert!(bytes.starts_with(&whole), "message {index} is not whole");
+        indices.push(index);
+        bytes = &bytes[whole.len()..];
+    }
+    indices
+}
+
+/// A host 2 with a stream on channel 0 that nobody reads and that holds little, and host 1 that has
+/// sent it more messages than it holds.
+fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
+    let cluster = Cluster::pair();
+    let (given, far) = UnixStream::pair().unwrap();
+    setsockopt(&given, SndBuf, &4096).unwrap();
+    cluster.bring(2, &given, 0);
+    let from = cluster.create(1, 0);
+    for index in 0..MESSAGES {
+        from.send(&framed(index, LENGTH)).unwrap();
+    }
+    until("all are written or dropped", || {
+        let stats = cluster.handle(2).channel_stats(channel(0));
+        stats.rx_messages + stats.rx_dropped_full == u64::from(MESSAGES)
+    });
+    (cluster, far, from)
+}
+
+const MESSAGES: u32 = 200;
+/// Not a divisor of the socket's buffer, so that a message gets stuck in the middle.
+const LENGTH: usize = 2999;
+
+#[test]
+fn stream_packets_are_written_whole() {
+    let (cluster, mut far, from) = stuck();
+    let stats = cluster.handle(2).channel_stats(channel(0));
+    assert!(stats.rx_dropped_full > 0 && stats.rx_messages > 0, "{stats:?}");
+
+    // The packet that was begun is finished as soon as there is room.
+    let mut received = vec![0; usize::try_from(stats.rx_bytes).unwrap()];
+    far.read_exact(&mut received).unwrap();
+    let expected: Vec<_> = (0..u32::try_from(stats.rx_messages).unwrap()).collect();
+    assert_eq!(unframe(&received), expected, "the first, whole, and nothing of the others");
+
+    // And the next one follows it.
+    for index in 1000..1020 {
+        from.send(&framed(index, LENGTH)).unwrap();
+        let mut next = vec![0; 8 + LENGTH];
+        far.read_exact(&mut next).unwrap();
+        assert_eq!(unframe(&next), [index]);
+    }
+}
+
+#[test]
+fn stream_packets_longer_than_the_buffer_are_written_whole() {
+    let cluster = Cluster::pair();
+    let (given, mut far) = UnixStream::pair().unwrap();
+    setsockopt(&given, SndBuf, &4096).unwrap();
+    cluster.bring(2, &given, 0);
+    let from = cluster.create(1, 0);
+    for index in 0..20 {
+        from.send(&framed(index, MAX_MESSAGE - 8)).unwrap();
+        let mut received = vec![0; MAX_MESSAGE];
+        far.read_exact(&mut received).unwrap();
+        assert_eq!(unframe(&received), [index]);
+    }
+    assert_eq!(cluster.stats(2, 0).rx_messages, 20);
+}
+
+#[test]
+fn stream_losses_are_counted_and_told() {
+    let (cluster, _far, _from) = stuck();
+    let dropped = cluster.handle(2).channel_stats(channel(0)).rx_dropped_full;
+    let mut told = 0;
+    while told < dropped {
+        match knet_tests::waiting::next(cluster.problems(2)).problem {
+            DatafdProblem::Full { messages } => told += messages,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, dropped);
+}
+
+#[test]
+fn stream_that_is_stuck_does_not_hold_up_the_other_channels() {
+    let (cluster, far, from) = stuck();
+    let (other, there) = (cluster.create(1, 1), cluster.create(2, 1));
+    for number in 0..200 {
+        from.send(&framed(2000, LENGTH)).unwrap();
+        other.send(&message(100, number)).unwrap();
+        assert_eq!(receive(&there), message(100, number));
+        there.send(&message(100, number)).unwrap();
+        assert_eq!(receive(&other), message(100, number));
+    }
+    drop(far);
+}
+
+#[test]
+fn stream_that_is_removed_in_the_middle_of_a_packet_leaves_nothing_behind() {
+    let (cluster, far, from) = stuck();
+    let given = cluster.handle(2).datafd_status(channel(0)).unwrap().number;
+    cluster.handle(2).remove_datafd(given).unwrap();
+    let there = cluster.create(2, 0);
+    from.send(b"to the next").unwrap();
+    assert_eq!(receive(&there), b"to the next");
+    drop(far);
+}

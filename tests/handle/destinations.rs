@@ -1,0 +1,142 @@
+//! Three hosts and more: who gets a message (`spec/engine.md` 6).
+
+use std::collections::HashSet;
+
+use knet_tests::cluster::{Cluster, channel, message, wait_up};
+use knet_tests::waiting::{is_readable, next_like, receive};
+use kronosnet::{Datafd, Direction, Error, FilterMessage, HostId, Verdict};
+
+/// Hosts with a datafd each, of which each sends a message to the hosts whose ids are its bytes; to
+/// everybody if it begins with 0.
+fn addressed(hosts: u16) -> (Cluster, Vec<Datafd>) {
+    let cluster = Cluster::new(hosts, 1);
+    let datafds = (1..=hosts).map(|at| cluster.create(at, 0)).collect();
+    for at in 1..=hosts {
+        cluster.handle(at).set_filter(by_first_bytes).unwrap();
+    }
+    (cluster, datafds)
+}
+
+fn by_first_bytes(message: &mut FilterMessage<'_>) -> Verdict {
+    if message.direction() == Direction::Rx || message.payload()[0] == 0 {
+        return Verdict::Broadcast;
+    }
+    for byte in message.payload().to_vec() {
+        message.send_to(HostId::new(byte.into()));
+    }
+    Verdict::Listed
+}
+
+/// That exactly these hosts have got the message: to the others one is sent that would come later.
+fn got_by(datafds: &[Datafd], from: usize, sent: &[u8], hosts: &[usize]) {
+    for &host in hosts {
+        assert_eq!(receive(&datafds[host - 1]), sent);
+    }
+    datafds[from - 1].send(&[0, 99]).unwrap();
+    for (index, datafd) in datafds.iter().enumerate() {
+        if index + 1 != from {
+            assert_eq!(receive(datafd), [0, 99], "host {} got something else", index + 1);
+        }
+    }
+}
+
+#[test]
+fn without_a_filter_everybody_gets_everything() {
+    let cluster = Cluster::new(4, 1);
+    let datafds: Vec<_> = (1..=4).map(|at| cluster.create(at, 0)).collect();
+    for round in 0..10 {
+        for (index, from) in datafds.iter().enumerate() {
+            let bytes = message(2000, round * 10 + index);
+            assert_eq!(from.send(&bytes).unwrap().hosts, 3);
+            for to in datafds.iter().filter(|to| to.number() != from.number()) {
+                assert_eq!(receive(to), bytes);
+            }
+            assert!(!is_readable(from), "not the sender itself");
+        }
+    }
+}
+
+#[test]
+fn a_filter_names_one_host_or_several() {
+    let (_cluster, datafds) = addressed(4);
+    for (sent, hosts) in [
+        (&[2][..], &[2][..]),
+        (&[3], &[3]),
+        (&[4, 2], &[2, 4]),
+        (&[2, 3, 4], &[2, 3, 4]),
+        (&[0, 0], &[2, 3, 4]),
+    ] {
+        assert_eq!(datafds[0].send(sent).unwrap().hosts, hosts.len());
+        got_by(&datafds, 1, sent, hosts);
+        // The same when it is written.
+        nix::unistd::write(&datafds[0], sent).unwrap();
+        for &host in hosts {
+            assert_eq!(receive(&datafds[host - 1]), sent);
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_named_twice_gets_one_copy() {
+    let (_cluster, datafds) = addressed(3);
+    assert_eq!(datafds[0].send(&[2, 2, 2]).unwrap().hosts, 1);
+    got_by(&datafds, 1, &[2, 2, 2], &[2]);
+}
+
+#[test]
+fn unknown_and_unreachable_hosts_are_skipped() {
+    let (cluster, datafds) = addressed(3);
+    let events = cluster.handle(1).host_events();
+    cluster.link(1, 3, 0).disable().unwrap();
+    next_like(&events, |event| event.host == HostId::new(3) && !event.reachable);
+    // 3 is not reachable, 77 was never added, 1 is ourselves.
+    assert_eq!(datafds[0].send(&[3, 77, 1, 2]).unwrap().hosts, 1);
+    assert_eq!(receive(&datafds[1]), [3, 77, 1, 2]);
+    for nobody in [&[3][..], &[77], &[1], &[3, 77, 1]] {
+        let error = datafds[0].send(nobody).unwrap_err();
+        assert!(matches!(error, Error::HostDown), "{nobody:?}: {error}");
+        assert_eq!(error.errno(), nix::libc::EHOSTDOWN);
+    }
+    assert_eq!(cluster.handle(1).channel_stats(channel(0)).tx_no_destination, 4);
+
+    cluster.link(1, 3, 0).enable().unwrap();
+    wait_up(&cluster.link(1, 3, 0));
+    assert_eq!(datafds[0].send(&[3]).unwrap().hosts, 1);
+    assert_eq!(receive(&datafds[2]), [3]);
+}
+
+#[test]
+fn one_host_that_is_gone_costs_the_others_nothing() {
+    let cluster = Cluster::new(3, 1);
+    let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
+    let mut seen = HashSet::new();
+    for number in 0..300 {
+        if number == 100 {
+            // Its socket goes; the kernel refuses packets to it from now on.
+            cluster.link(2, 1, 0).disable().unwrap();
+            cluster.link(2, 1, 0).clear().unwrap();
+        }
+        let bytes = message(900, number);
+        datafds[0].send(&bytes).unwrap();
+        assert_eq!(receive(&datafds[2]), bytes);
+        seen.insert(bytes);
+    }
+    assert_eq!(seen.len(), 300);
+}
+
+#[test]
+fn a_host_that_was_removed_gets_nothing() {
+    let cluster = Cluster::new(3, 1);
+    let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
+    let link = cluster.link(1, 3, 0);
+    link.disable().unwrap();
+    link.clear().unwrap();
+    cluster.handle(1).remove_host(HostId::new(3)).unwrap();
+    assert_eq!(datafds[0].send(b"to one").unwrap().hosts, 1);
+    assert_eq!(receive(&datafds[1]), b"to one");
+    // And what it sends is not taken any more.
+    datafds[2].send(b"from a stranger").unwrap();
+    assert_eq!(receive(&datafds[1]), b"from a stranger");
+    datafds[1].send(b"from a friend").unwrap();
+    assert_eq!(receive(&datafds[0]), b"from a friend");
+}

@@ -1,0 +1,195 @@
+//! Callbacks and event streams.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::select;
+use knet_tests::cluster::{Cluster, exactly, link_id, set_enabled};
+use knet_tests::waiting::{DEADLINE, next, next_like};
+use kronosnet::{DatafdSource, Handle, HostId, LinkState, STREAM_CAPACITY};
+
+/// Makes an event: a datafd that reaches its end, which is removed again.
+fn one_event(handle: &Handle) {
+    let (given, far) = UnixStream::pair().unwrap();
+    let datafd = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
+    drop(far);
+    knet_tests::waiting::until("the end is seen", || {
+        let status = handle.datafd_status(datafd.channel()).unwrap();
+        status.state == kronosnet::DatafdState::Disabled
+    });
+    datafd.remove().unwrap();
+}
+
+#[test]
+fn every_stream_gets_every_event_from_when_it_was_made() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let first = handle.datafd_events();
+    one_event(&handle);
+    next(&first);
+    let second = handle.datafd_events();
+    one_event(&handle);
+    assert_eq!(next(&first), next(&second));
+    assert!(first.is_empty() && second.is_empty());
+}
+
+#[test]
+fn a_stream_is_bounded_and_tells_what_it_lost() {
+    const MORE: usize = 44;
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (slow, quick) = (handle.datafd_events(), handle.datafd_events());
+    let mut lost = 0;
+    for _ in 0..STREAM_CAPACITY + MORE {
+        one_event(&handle);
+        let notification = quick.recv_timeout(DEADLINE).unwrap();
+        lost = lost.max(notification.lost);
+    }
+    assert_eq!(lost, 0, "who keeps up loses nothing");
+    assert_eq!(slow.len(), STREAM_CAPACITY);
+    let last = slow.try_iter().last().unwrap();
+    assert_eq!(last.lost, MORE as u64);
+    one_event(&handle);
+    assert_eq!(slow.recv_timeout(DEADLINE).unwrap().lost, MORE as u64);
+}
+
+#[test]
+fn a_stream_that_was_dropped_is_forgotten() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    drop(handle.datafd_events());
+    let stream = handle.datafd_events();
+    one_event(&handle);
+    next(&stream);
+}
+
+#[test]
+fn a_program_may_wait_for_several_streams_at_once() {
+    let cluster = Cluster::pair();
+    let (hosts, links) = (cluster.handle(1).host_events(), cluster.handle(1).link_events());
+    let link = cluster.link(1, 2, 0);
+    for up in [false, true] {
+        set_enabled(&link, up);
+        let (mut host_told, mut link_told) = (false, false);
+        while !(host_told && link_told) {
+            select! {
+                recv(&*hosts) -> event => {
+                    let event = event.unwrap().event;
+                    assert_eq!((event.host, event.reachable), (HostId::new(2), up));
+                    host_told = true;
+                }
+                recv(&*links) -> event => {
+                    let event = event.unwrap().event;
+                    assert_eq!((event.host, event.link), (HostId::new(2), link_id(0)));
+                    assert_eq!(event.state.is_up(), up);
+                    link_told = true;
+                }
+                default(DEADLINE) => panic!("no event came"),
+            }
+        }
+    }
+}
+
+#[test]
+fn events_come_in_the_order_in_which_things_happened() {
+    let cluster = Cluster::pair();
+    let events = cluster.handle(1).link_events();
+    let link = cluster.link(1, 2, 0);
+    for _ in 0..20 {
+        link.disable().unwrap();
+        link.enable().unwrap();
+        knet_tests::cluster::wait_up(&link);
+    }
+    for _ in 0..20 {
+        assert!(matches!(next(&events).state, LinkState::Down(_)));
+        assert!(next(&events).state.is_up());
+    }
+}
+
+#[test]
+fn host_and_link_callbacks_get_a_handle_that_they_may_use() {
+    let cluster = Cluster::pair();
+    let (tell, told) = crossbeam_channel::unbounded();
+    let tell_host = tell.clone();
+    cluster.handle(1).on_host_event(move |handle, event| {
+        let host = handle.host(event.host).unwrap();
+        host.set_name(if event.reachable { "there" } else { "gone" }).unwrap();
+        tell_host.send(("host", host.name().unwrap())).unwrap();
+    });
+    cluster.handle(1).on_link_event(move |handle, event| {
+        let link = handle.host(event.host).unwrap().link(event.link).unwrap();
+        link.set_priority(link.priority().unwrap() + 1).unwrap();
+        let enabled = if link.is_enabled().unwrap() { "enabled" } else { "disabled" };
+        tell.send(("link", enabled.to_owned())).unwrap();
+    });
+    let link = cluster.link(1, 2, 0);
+    let both = || {
+        let mut both = [0; 2].map(|_| told.recv_timeout(DEADLINE).unwrap());
+        both.sort();
+        both.map(|(what, text)| format!("{what} {text}"))
+    };
+    link.disable().unwrap();
+    assert_eq!(both(), ["host gone", "link disabled"]);
+    link.enable().unwrap();
+    assert_eq!(both(), ["host there", "link enabled"]);
+    assert_eq!(link.priority().unwrap(), 2);
+}
+
+#[test]
+fn a_callback_may_bring_back_what_went_away() {
+    let cluster = Cluster::pair();
+    let hosts = cluster.handle(1).host_events();
+    cluster.handle(1).on_link_event(|handle, event| {
+        if !event.state.is_up() {
+            handle.host(event.host).unwrap().link(event.link).unwrap().enable().unwrap();
+        }
+    });
+    for _ in 0..5 {
+        cluster.link(1, 2, 0).disable().unwrap();
+        next_like(&hosts, |event| !event.reachable);
+        next_like(&hosts, |event| event.reachable);
+    }
+}
+
+#[test]
+fn a_callback_that_panics_costs_nothing_else() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let stream = handle.datafd_events();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    handle.on_datafd_event(move |_, _| {
+        assert!(counter.fetch_add(1, Ordering::SeqCst) > 1, "asked to");
+    });
+    for _ in 0..4 {
+        one_event(&handle);
+        next(&stream);
+    }
+    // The streams are told before the callback is called.
+    knet_tests::waiting::until("four calls", || calls.load(Ordering::SeqCst) == 4);
+}
+
+#[test]
+fn a_callback_takes_the_place_of_the_one_before_and_can_be_removed() {
+    let cluster = Cluster::pair();
+    let handle = cluster.handle(1);
+    let (tell, told) = crossbeam_channel::unbounded();
+    let links = handle.link_events();
+    let toggle = || {
+        let link = cluster.link(1, 2, 0);
+        link.disable().unwrap();
+        link.enable().unwrap();
+        next_like(&links, |event| event.state.is_up());
+    };
+    for name in ["first", "second"] {
+        let (hosts, links) = (tell.clone(), tell.clone());
+        handle.on_host_event(move |_, event| hosts.send((name, event.reachable)).unwrap());
+        handle.on_link_event(move |_, event| links.send((name, event.state.is_up())).unwrap());
+        toggle();
+        let calls: Vec<_> = (0..4).map(|_| told.recv_timeout(DEADLINE).unwrap()).collect();
+        assert!(calls.iter().all(|&(called, _)| called == name), "{calls:?}");
+    }
+    handle.remove_host_callback();
+    handle.remove_link_callback();
+    toggle();
+    toggle();
+    assert!(told.is_empty());
+}

@@ -1,0 +1,241 @@
+//! The destination filter: what it is told, what it may decide, and what it must not do
+//! (`spec/api.md` 8.1).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use knet_tests::cluster::{Cluster, channel, link_id, message};
+use knet_tests::waiting::{DEADLINE, receive};
+use kronosnet::{
+    ChannelRequest, DatafdSource, Direction, Error, HostId, LinkConfig, PingTimers, Policy, Verdict,
+};
+use nix::libc::{EDEADLK, EFAULT, EINVAL};
+
+#[test]
+fn the_filter_is_told_everything_about_a_message() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 4), cluster.create(2, 4));
+    let (tell, told) = crossbeam_channel::unbounded();
+    for at in [1, 2] {
+        let tell = tell.clone();
+        cluster
+            .handle(at)
+            .set_filter(move |message| {
+                let hosts = (message.own().get(), message.source().get());
+                let what = (message.payload().to_vec(), message.direction(), message.channel());
+                tell.send((what, hosts)).unwrap();
+                Verdict::Broadcast
+            })
+            .unwrap();
+    }
+    // Whole messages, not packets.
+    for bytes in [message(3, 1), message(5000, 2)] {
+        from.send(&bytes).unwrap();
+        assert_eq!(receive(&to), bytes);
+        let sent = ((bytes.clone(), Direction::Tx, 4), (1, 1));
+        let received = ((bytes, Direction::Rx, 4), (2, 1));
+        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), sent);
+        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), received);
+    }
+}
+
+#[test]
+fn a_sender_may_reject_or_name_nobody() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let handle = cluster.handle(1);
+    handle.set_filter(|_| Verdict::Reject).unwrap();
+    let error = from.send(b"no").unwrap_err();
+    assert!(matches!(error, Error::FilterRejected), "{error}");
+    assert_eq!(error.errno(), EFAULT);
+    handle.set_filter(|_| Verdict::Listed).unwrap();
+    let error = from.send(b"no").unwrap_err();
+    assert!(matches!(error, Error::FilterNoDestination), "{error}");
+    assert_eq!(error.errno(), EINVAL);
+    let stats = handle.channel_stats(channel(0));
+    assert_eq!((stats.tx_filter_rejected, stats.tx_filter_error), (1, 1));
+
+    handle.remove_filter().unwrap();
+    from.send(b"yes").unwrap();
+    assert_eq!(receive(&to), b"yes");
+}
+
+#[test]
+fn a_receiver_may_reject_or_not_be_named() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    cluster
+        .handle(2)
+        .set_filter(|message| match message.payload() {
+            b"reject" => Verdict::Reject,
+            b"nobody" => Verdict::Listed,
+            b"others" => {
+                message.send_to(HostId::new(3));
+                Verdict::Listed
+            }
+            b"us too" => {
+                message.send_to(HostId::new(3));
+                message.send_to(message.own());
+                Verdict::Listed
+            }
+            _ => Verdict::Broadcast,
+        })
+        .unwrap();
+    for text in ["reject", "nobody", "others", "us too", "delivered"] {
+        from.send(text.as_bytes()).unwrap();
+    }
+    assert_eq!(receive(&to), b"us too");
+    assert_eq!(receive(&to), b"delivered");
+    let stats = cluster.stats(2, 0);
+    assert_eq!((stats.rx_filter_rejected, stats.rx_messages), (3, 2));
+}
+
+#[test]
+fn a_filter_that_panics_rejects_the_message_and_nothing_else() {
+    let cluster = Cluster::pair();
+    let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
+    for at in [1, 2] {
+        cluster
+            .handle(at)
+            .set_filter(move |message| {
+                let panics = match message.direction() {
+                    Direction::Tx => message.payload() == b"panic when sent",
+                    Direction::Rx => message.payload() == b"panic when received",
+                };
+                assert!(!panics, "asked to");
+                Verdict::Broadcast
+            })
+            .unwrap();
+    }
+    for (from, to) in [(&one, &two), (&two, &one)] {
+        assert!(matches!(from.send(b"panic when sent"), Err(Error::FilterRejected)));
+        nix::unistd::write(from, b"panic when sent").unwrap();
+        from.send(b"panic when received").unwrap();
+        from.send(b"by a call").unwrap();
+        assert_eq!(receive(to), b"by a call");
+        nix::unistd::write(from, b"by a write").unwrap();
+        assert_eq!(receive(to), b"by a write");
+    }
+    for at in [1, 2] {
+        let stats = cluster.stats(at, 0);
+        assert_eq!((stats.tx_filter_rejected, stats.rx_filter_rejected), (2, 1));
+    }
+}
+
+/// Waiting for a data thread from inside the filter would never end, so nothing that may wait is
+/// let through, on whichever thread the filter runs.
+#[test]
+fn nothing_is_changed_or_sent_from_inside_a_filter() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let (tell, told) = crossbeam_channel::unbounded();
+    for at in [1, 2] {
+        let (handle, host, tell) = (cluster.handle(at).clone(), 3 - at, tell.clone());
+        let filter = move |_: &mut kronosnet::FilterMessage<'_>| {
+            let host = handle.host(HostId::new(host)).unwrap();
+            let link = host.link(link_id(0)).unwrap();
+            let any = ([127, 0, 0, 1], 0).into();
+            let results = [
+                handle.add_host(HostId::new(9)).err(),
+                handle.remove_host(HostId::new(9)).err(),
+                handle.bind(any).err(),
+                handle.set_forwarding(false).err(),
+                handle.set_filter(|_| Verdict::Reject).err(),
+                handle.remove_filter().err(),
+                handle.set_manual_mtu(Some(1500)).err(),
+                handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).err(),
+                handle.remove_datafd(9).err(),
+                handle.send(channel(0), b"more").err(),
+                handle.send_sync(channel(0), b"more").err(),
+                host.set_name("name").err(),
+                host.set_policy(Policy::Active).err(),
+                host.wait_reachable(Duration::ZERO).err(),
+                host.add_link(link_id(1), LinkConfig::udp(any, any)).err(),
+                link.enable().err(),
+                link.disable().err(),
+                link.set_ping_timers(PingTimers::default()).err(),
+                link.set_pong_count(9).err(),
+                link.set_priority(9).err(),
+                link.clear().err(),
+            ];
+            // Looking is fine.
+            assert!(handle.forwarding() && host.is_reachable().unwrap());
+            tell.send(results).unwrap();
+            Verdict::Broadcast
+        };
+        cluster.handle(at).set_filter(filter).unwrap();
+    }
+    from.send(b"by a call").unwrap();
+    assert_eq!(receive(&to), b"by a call");
+    nix::unistd::write(&from, b"by a write").unwrap();
+    assert_eq!(receive(&to), b"by a write");
+    // In the caller's thread, in knet-rx, in knet-tx and in knet-rx.
+    for _ in 0..4 {
+        for (index, result) in told.recv_timeout(DEADLINE).unwrap().into_iter().enumerate() {
+            let error = result.expect("refused");
+            assert!(matches!(error, Error::InsideFilter), "call {index}: {error}");
+            assert_eq!(error.errno(), EDEADLK);
+        }
+    }
+    // The filters own clones of their handles: these would keep themselves alive.
+    for at in [1, 2] {
+        cluster.handle(at).remove_filter().unwrap();
+        cluster.handle(at).add_host(HostId::new(9)).unwrap();
+    }
+}
+
+#[test]
+fn a_filter_may_be_replaced_under_traffic() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let asked = Arc::new(AtomicUsize::new(0));
+    for number in 0..200 {
+        let (counter, at) = (asked.clone(), 1 + number % 2);
+        cluster
+            .handle(at)
+            .set_filter(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst);
+                Verdict::Broadcast
+            })
+            .unwrap();
+        let bytes = message(100, usize::from(number));
+        from.send(&bytes).unwrap();
+        assert_eq!(receive(&to), bytes);
+    }
+    // All are asked of at both ends, but for the first, which was before host 2 had a filter.
+    assert_eq!(asked.load(Ordering::SeqCst), 399);
+}
+
+#[test]
+fn a_slow_filter_of_one_channel_does_not_stop_the_heartbeat() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let (enter, entered) = crossbeam_channel::bounded(1);
+    let (leave, left) = crossbeam_channel::bounded::<()>(0);
+    // The way out only: the way in shares its thread with the heartbeat.
+    cluster
+        .handle(1)
+        .set_filter(move |message| {
+            if message.direction() == Direction::Tx {
+                enter.send(()).unwrap();
+                let _ = left.recv_timeout(DEADLINE);
+            }
+            Verdict::Broadcast
+        })
+        .unwrap();
+    nix::unistd::write(&from, b"slow").unwrap();
+    entered.recv_timeout(DEADLINE).unwrap();
+    let link = cluster.link(1, 2, 0);
+    let pongs = link.status().unwrap().stats.rx_pong_packets;
+    knet_tests::waiting::until("pongs go on", || {
+        link.status().unwrap().stats.rx_pong_packets > pongs + 5
+    });
+    // Nor what comes in, nor a change of another thing.
+    to.send(b"the other way").unwrap();
+    assert_eq!(receive(&from), b"the other way");
+    let other = cluster.create(1, 1);
+    other.remove().unwrap();
+    drop(leave);
+    assert_eq!(receive(&to), b"slow");
+}

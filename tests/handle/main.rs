@@ -1,0 +1,19 @@
+//! Everything of a handle but its datafds: errors, life cycles, callbacks and events, forwarding,
+//! links and policies, reachability, on real sockets (`spec/api.md` 5 to 10, `spec/engine.md`).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clones;
+mod destinations;
+mod events;
+mod filters;
+mod forwarding;
+mod hosts;
+mod links;
+mod losing_links;
+mod mtu;
+mod policies;
+mod restarts;
+mod send_sync;
+mod sockets;
+mod versions;

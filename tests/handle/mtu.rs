@@ -1,0 +1,64 @@
+//! The MTU set by hand, and what it does to fragments (`spec/wire.md` 5 and 9).
+
+use knet_tests::cluster::{Cluster, message};
+use knet_tests::waiting::receive;
+use kronosnet::{Error, MAX_MESSAGE, MtuError};
+
+/// Bytes of IPv4 and UDP header, and the header that MTU arithmetic charges to a packet.
+const OVERHEAD: usize = 28 + 26;
+
+#[test]
+fn without_one_it_is_what_every_path_carries() {
+    let cluster = Cluster::pair();
+    assert_eq!(cluster.handle(1).manual_mtu(), None);
+    assert_eq!(cluster.handle(1).data_mtu(), 576 - OVERHEAD);
+    assert_eq!(cluster.link(1, 2, 0).status().unwrap().data_mtu, 576 - OVERHEAD);
+}
+
+#[test]
+fn a_manual_mtu_decides_how_messages_are_cut() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let sent = || cluster.link(1, 2, 0).status().unwrap().stats.tx_data_packets;
+    for onwire in [333, 400, 576, 1500, 9000, 65_535] {
+        cluster.handle(1).set_manual_mtu(Some(onwire)).unwrap();
+        assert_eq!(cluster.handle(1).manual_mtu(), Some(onwire));
+        let data_mtu = usize::from(onwire) - OVERHEAD;
+        assert_eq!(cluster.handle(1).data_mtu(), data_mtu);
+        assert_eq!(cluster.peer(1, 2).status().unwrap().data_mtu, Some(data_mtu));
+        for length in [1, data_mtu, data_mtu + 1, MAX_MESSAGE] {
+            let before = sent();
+            from.send(&message(length, 5)).unwrap();
+            assert!(receive(&to) == message(length, 5), "{length} bytes at {onwire}");
+            let packets = usize::try_from(sent() - before).unwrap();
+            assert_eq!(packets, length.div_ceil(data_mtu), "{length} bytes at {onwire}");
+        }
+    }
+    cluster.handle(1).set_manual_mtu(None).unwrap();
+    assert_eq!(cluster.handle(1).data_mtu(), 576 - OVERHEAD);
+}
+
+#[test]
+fn an_mtu_with_which_a_message_would_not_fit_is_refused() {
+    let cluster = Cluster::pair();
+    for onwire in [0, 1, 54, 100, 332] {
+        let error = cluster.handle(1).set_manual_mtu(Some(onwire)).unwrap_err();
+        let named = matches!(error, Error::Mtu(MtuError::TooSmall { onwire: told, least: 333 })
+            if told == onwire);
+        assert!(named, "{error}");
+        assert_eq!(error.errno(), nix::libc::EINVAL);
+    }
+    assert_eq!(cluster.handle(1).manual_mtu(), None);
+}
+
+#[test]
+fn the_mtu_may_change_under_traffic() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    for number in 0..200 {
+        let onwire = 333 + 37 * u16::try_from(number % 50).unwrap();
+        cluster.handle(1).set_manual_mtu(Some(onwire)).unwrap();
+        assert_eq!(nix::unistd::write(&from, &message(5000, number)), Ok(5000));
+        assert!(receive(&to) == message(5000, number));
+    }
+}

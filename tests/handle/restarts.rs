@@ -1,0 +1,104 @@
+//! A host that goes away and comes back with the same addresses.
+
+use std::net::SocketAddr;
+
+use knet_tests::cluster::{QUICK, exactly, message, stats, wait_reachable, watch};
+use knet_tests::waiting::{next_like, receive, until};
+use kronosnet::{Datafd, DatafdSource, Endpoint, Handle, HostId, Policy};
+
+const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+struct Node {
+    handle: Handle,
+    datafd: Datafd,
+}
+
+fn node(id: u16) -> Node {
+    let handle = Handle::new(HostId::new(id)).unwrap();
+    // Kept on by being asked for once.
+    let _ = handle.datafd_events();
+    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
+    handle.set_forwarding(true).unwrap();
+    Node { handle, datafd }
+}
+
+/// Host 2 with links from these addresses.
+fn second(local: &[SocketAddr], remote: &[SocketAddr]) -> Node {
+    let two = node(2);
+    for (link, (&local, &remote)) in (0..).zip(local.iter().zip(remote)) {
+        watch(&two.handle, 1, link, local, remote, QUICK);
+    }
+    two
+}
+
+/// Two hosts, of which the second restarts a few times under a policy.
+fn survives_restarts(links: u8, policy: Policy) {
+    let one = node(1);
+    let elsewhere = node(9);
+    let bind = |node: &Node| -> Vec<Endpoint> {
+        (0..links).map(|_| node.handle.bind(ANY.into()).unwrap()).collect()
+    };
+    let addresses = |ends: &[Endpoint]| ends.iter().map(Endpoint::addr).collect::<Vec<_>>();
+    let (here, there) = (bind(&one), bind(&elsewhere));
+    let (local, remote) = (addresses(&here), addresses(&there));
+    // Now the ports are known, and free.
+    drop((there, elsewhere));
+    for (link, (&local, &remote)) in (0..).zip(local.iter().zip(&remote)) {
+        watch(&one.handle, 2, link, local, remote, QUICK);
+    }
+    one.handle.host(HostId::new(2)).unwrap().set_policy(policy).unwrap();
+
+    for life in 0..4 {
+        let two = second(&remote, &local);
+        two.handle.host(HostId::new(1)).unwrap().set_policy(policy).unwrap();
+        wait_reachable(&two.handle, &one.handle);
+        let hosts = one.handle.host_events();
+        // Each life numbers its messages from 1 on; they are as new as those of the life before.
+        for number in 0..20 {
+            let bytes = message(600, life * 1000 + number);
+            two.datafd.send(&bytes).unwrap();
+            assert_eq!(receive(&one.datafd), bytes, "life {life}");
+            one.datafd.send(&bytes).unwrap();
+            assert_eq!(receive(&two.datafd), bytes, "life {life}");
+        }
+        assert_eq!(stats(&two.handle, 0).rx_messages, 20);
+        drop(two);
+        next_like(&hosts, |event| !event.reachable);
+    }
+    assert_eq!(stats(&one.handle, 0).rx_messages, 4 * 20, "none came twice");
+}
+
+#[test]
+fn messages_flow_again_after_a_restart() {
+    survives_restarts(1, Policy::Passive);
+}
+
+#[test]
+fn messages_flow_again_after_a_restart_with_every_link_in_use() {
+    survives_restarts(2, Policy::Active);
+}
+
+/// The new process is there before a ping to the old one is refused. The numbers in its own pings
+/// tell: they were higher before. (One ping of the old life must have told them.)
+#[test]
+fn a_restart_that_nobody_noticed_is_noticed_by_its_pings() {
+    let one = node(1);
+    let here = one.handle.bind(ANY.into()).unwrap();
+    let two = node(2);
+    let there = two.handle.bind(ANY.into()).unwrap();
+    let (local, remote) = (here.addr(), there.addr());
+    drop((two, there));
+    let link = watch(&one.handle, 2, 0, local, remote, QUICK);
+    let pings = || link.status().unwrap().stats.rx_ping_packets;
+    for life in 0..10 {
+        let two = second(&[remote], &[local]);
+        wait_reachable(&two.handle, &one.handle);
+        for number in 0..10 {
+            let bytes = message(600, life * 1000 + number);
+            two.datafd.send(&bytes).unwrap();
+            assert_eq!(receive(&one.datafd), bytes, "life {life}");
+        }
+        let before = pings();
+        until("a ping that tells the number of the last message", || pings() > before);
+    }
+}

@@ -1,0 +1,161 @@
+//! From creating a handle to the last clone of it: threads, descriptors and how long it takes.
+
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
+use knet_tests::process::{knet_threads, open_fds};
+use knet_tests::waiting::{DEADLINE, receive, until};
+use kronosnet::{DatafdSource, Handle, HostId};
+
+use crate::alone;
+
+/// Waits until a thread of a handle runs. It takes its name when it starts.
+fn some_threads() {
+    until("threads run", || !knet_threads().is_empty());
+}
+
+/// Waits until the threads of handles that went away have left `/proc`, which they do just after
+/// they were waited for.
+fn no_threads() {
+    until("all threads have ended", || knet_threads().is_empty());
+}
+
+#[test]
+fn handles_come_and_go_without_a_trace() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    let start = Instant::now();
+    for round in 0..100 {
+        let handle = Handle::new(HostId::new(round)).unwrap();
+        if round == 0 {
+            some_threads();
+        }
+        drop(handle);
+    }
+    // With the 200 ms ticks of libknet it would take 40 seconds.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    no_threads();
+    assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn a_cluster_in_the_middle_of_its_work_goes_without_a_trace() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    for round in 0..20 {
+        let cluster = Cluster::new(3, 2);
+        let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
+        for _ in 0..round {
+            nix::unistd::write(&datafds[0], &[7; 60_000]).unwrap();
+        }
+        if round % 2 == 0 {
+            drop(cluster);
+            drop(datafds);
+        } else {
+            drop(datafds);
+            drop(cluster);
+        }
+    }
+    no_threads();
+    assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn everything_made_from_a_handle_keeps_it_alive() {
+    let _alone = alone();
+    no_threads();
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let endpoint = handle.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    drop(handle);
+    some_threads();
+    assert!(UdpSocket::bind(endpoint.addr()).is_err());
+    drop(endpoint);
+    no_threads();
+
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let any = ([127, 0, 0, 1], 0).into();
+    let link = watch(&handle, 2, 0, any, ([127, 0, 0, 1], 9).into(), QUICK);
+    let host = handle.host(HostId::new(2)).unwrap();
+    drop(handle);
+    host.set_name("still here").unwrap();
+    drop(host);
+    assert!(link.is_enabled().unwrap());
+    drop(link);
+    no_threads();
+}
+
+/// A callback may hold the last clone, and let go of it: the thread that it runs on cannot wait for
+/// itself.
+#[test]
+fn the_last_clone_may_go_away_inside_a_callback() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    for _ in 0..20 {
+        let handle = Handle::new(HostId::new(1)).unwrap();
+        let (given, far) = UnixStream::pair().unwrap();
+        let last = Mutex::new(Some(handle.clone()));
+        let (release, released) = crossbeam_channel::bounded::<()>(0);
+        let (tell, told) = crossbeam_channel::bounded(1);
+        handle.on_datafd_event(move |_, _| {
+            let _ = released.recv_timeout(DEADLINE);
+            drop(last.lock().unwrap().take());
+            tell.send(()).unwrap();
+        });
+        let _ = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
+        drop(far);
+        // From now on only the callback holds one.
+        drop(handle);
+        drop(release);
+        told.recv_timeout(DEADLINE).unwrap();
+    }
+    no_threads();
+    until("all is closed", || open_fds() == before);
+}
+
+#[test]
+fn a_callback_that_waits_does_not_keep_the_handle_from_going_away() {
+    let _alone = alone();
+    no_threads();
+    let cluster = Cluster::pair();
+    let (enter, entered) = crossbeam_channel::bounded(1);
+    cluster.handle(1).on_host_event(move |handle, event| {
+        enter.send(()).unwrap();
+        // Waits for what will not happen, as long as it may.
+        let host = handle.host(event.host).unwrap();
+        let _ = host.wait_reachable(Duration::from_millis(300));
+    });
+    cluster.link(1, 2, 0).disable().unwrap();
+    entered.recv_timeout(DEADLINE).unwrap();
+    drop(cluster);
+    no_threads();
+}
+
+#[test]
+fn handles_may_be_dropped_by_many_threads_at_once() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    for _ in 0..20 {
+        let cluster = Cluster::pair();
+        let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+        from.send(b"hello").unwrap();
+        assert_eq!(receive(&to), b"hello");
+        let clones: Vec<_> = (0..4).map(|_| cluster.handle(1).clone()).collect();
+        std::thread::scope(|scope| {
+            for clone in clones {
+                scope.spawn(move || drop(clone));
+            }
+            scope.spawn(move || drop((from, cluster)));
+        });
+        drop(to);
+    }
+    no_threads();
+    assert_eq!(open_fds(), before);
+}

@@ -1,0 +1,18 @@
+//! What a handle takes from the machine: descriptors, threads, wake-ups and processor time. The
+//! tests count them for the whole process, so only one runs at a time, and nothing else does.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod descriptors;
+mod life;
+mod removal;
+mod work;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Waits until no other test runs; none does until the guard is dropped.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // One that failed has said so itself.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,87 @@
+//! Adding and removing datafds a thousand times while other channels carry traffic.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use knet_tests::cluster::{Cluster, exactly, message};
+use knet_tests::process::open_fds;
+use knet_tests::waiting::receive;
+use kronosnet::{ChannelRequest, Datafd, DatafdSource};
+
+use crate::alone;
+
+/// Sends a message and waits for it, again and again, both ways, until told to stop. Each is waited
+/// for before the next, so one that is lost is noticed.
+fn flow(one: &Datafd, two: &Datafd, stop: &AtomicBool) -> usize {
+    let mut number = 0;
+    while !stop.load(Ordering::SeqCst) {
+        for (from, to) in [(one, two), (two, one)] {
+            let bytes = message(1200, number);
+            assert_eq!(nix::unistd::write(from, &bytes), Ok(1200));
+            assert_eq!(receive(to), bytes);
+            number += 1;
+        }
+    }
+    number
+}
+
+#[test]
+fn adding_and_removing_a_thousand_times_under_traffic_loses_and_leaks_nothing() {
+    let _alone = alone();
+    let cluster = Cluster::pair();
+    let flowing: Vec<_> =
+        (0..2).map(|number| (cluster.create(1, number), cluster.create(2, number))).collect();
+    let before = open_fds();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let flows: Vec<_> =
+            flowing.iter().map(|(one, two)| scope.spawn(|| flow(one, two, &stop))).collect();
+        for round in 0..1000 {
+            add_and_remove(&cluster, round);
+        }
+        stop.store(true, Ordering::SeqCst);
+        for flow in flows {
+            assert!(flow.join().unwrap() > 10, "there was traffic all the time");
+        }
+    });
+    assert!(cluster.problems(1).is_empty() && cluster.problems(2).is_empty());
+    assert_eq!(open_fds(), before);
+}
+
+/// One datafd at each host, in one of four ways, with a message on its way as it goes.
+fn add_and_remove(cluster: &Cluster, round: usize) {
+    let at = 1 + u16::try_from(round % 2).unwrap();
+    let number = 2 + u8::try_from(round % 30).unwrap();
+    let there = cluster.handle(3 - at).add_datafd(DatafdSource::Create, exactly(number)).unwrap();
+    match round % 4 {
+        0 => {
+            let (given, far) = UnixDatagram::pair().unwrap();
+            let datafd = cluster.bring(at, &given, number);
+            far.send(b"on its way").unwrap();
+            datafd.remove().unwrap();
+        }
+        1 => {
+            let (given, far) = UnixStream::pair().unwrap();
+            cluster.bring(at, &given, number);
+            there.send(b"on its way").unwrap();
+            cluster.handle(at).remove_datafd(given.as_raw_fd()).unwrap();
+            drop(far);
+        }
+        2 => {
+            let datafd = cluster.create(at, number);
+            nix::unistd::write(&datafd, b"on its way").unwrap();
+            assert_eq!(receive(&there), b"on its way");
+            datafd.remove().unwrap();
+        }
+        _ => {
+            let (given, _far) = UnixDatagram::pair().unwrap();
+            let source = DatafdSource::Fd(given.as_fd());
+            let datafd = cluster.handle(at).add_datafd(source, ChannelRequest::Any).unwrap();
+            datafd.send(b"on its way").unwrap();
+            datafd.remove().unwrap();
+        }
+    }
+    there.remove().unwrap();
+}

@@ -1,0 +1,95 @@
+//! Descriptors to give to a handle, and what can be seen of them from outside.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::sockopt::{RcvBuf, SndBuf};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+
+/// Two connected `AF_UNIX` sockets of type `SOCK_SEQPACKET`. The standard library has no type of
+/// its own for them; that for datagrams reads and writes them just as well.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn seqpacket_pair() -> (UnixDatagram, UnixDatagram) {
+    let (family, flags) = (AddressFamily::Unix, SockFlag::SOCK_CLOEXEC);
+    let (one, two) = socketpair(family, SockType::SeqPacket, None, flags).expect("a socket pair");
+    (one.into(), two.into())
+}
+
+/// The two ends of a TCP connection, the accepted one second.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let client =
+        TcpStream::connect(listener.local_addr().expect("it is bound")).expect("somebody listens");
+    let (accepted, _) = listener.accept().expect("somebody connected");
+    (client, accepted)
+}
+
+/// Two UDP sockets that are connected to each other.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn udp_pair() -> (UdpSocket, UdpSocket) {
+    let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let (one, two) = (bind(), bind());
+    one.connect(two.local_addr().expect("it is bound")).expect("a local address");
+    two.connect(one.local_addr().expect("it is bound")).expect("a local address");
+    (one, two)
+}
+
+/// A pseudo-terminal that carries bytes as they are, and its other end: a character device that can
+/// be polled, on any machine.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn raw_pty() -> (OwnedFd, OwnedFd) {
+    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+    let pty = nix::pty::openpty(None, None).expect("a pseudo-terminal");
+    let mut settings = tcgetattr(&pty.slave).expect("it is a terminal");
+    cfmakeraw(&mut settings);
+    tcsetattr(&pty.slave, SetArg::TCSANOW, &settings).expect("it is a terminal");
+    (pty.slave, pty.master)
+}
+
+/// The status flags and the descriptor flags, as `fcntl(2)` tells them.
+///
+/// # Panics
+/// If it is not open.
+#[must_use]
+pub fn flags(fd: impl AsFd) -> (OFlag, FdFlag) {
+    let status = fcntl(&fd, FcntlArg::F_GETFL).expect("it is open");
+    let descriptor = fcntl(&fd, FcntlArg::F_GETFD).expect("it is open");
+    (OFlag::from_bits_retain(status), FdFlag::from_bits_retain(descriptor))
+}
+
+/// Makes it blocking and open across `exec`, the opposite of what a handle wants.
+///
+/// # Panics
+/// If it is not open.
+pub fn clear_flags(fd: impl AsFd) {
+    let (mut status, _) = flags(&fd);
+    status.remove(OFlag::O_NONBLOCK);
+    fcntl(&fd, FcntlArg::F_SETFL(status)).expect("it is open");
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is open");
+}
+
+/// Gives a socket room for several of the longest messages.
+///
+/// # Panics
+/// If it is not a socket.
+pub fn grow_buffers(fd: impl AsFd) {
+    setsockopt(&fd, SndBuf, &ROOMY).expect("a socket");
+    setsockopt(&fd, RcvBuf, &ROOMY).expect("a socket");
+}
+
+const ROOMY: usize = 2 * 1024 * 1024;

@@ -1,0 +1,72 @@
+//! What can be seen of this process from outside: its descriptors, its threads and the processor
+//! time it takes. Whoever counts one of them must be alone: see the suite `resources`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// The numbers of all open descriptors.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn open_fds() -> BTreeSet<RawFd> {
+    let mut fds: BTreeSet<RawFd> = numbers(Path::new("/proc/self/fd"));
+    // The one with which the folder was read is among them, and closed by now.
+    fds.retain(|fd| fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_ok());
+    fds
+}
+
+/// The threads that handles have started and not ended yet.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn knet_threads() -> BTreeSet<i32> {
+    let mut threads = numbers(Path::new("/proc/self/task"));
+    threads.retain(|thread| {
+        // A thread that has ended meanwhile has no name.
+        let name = fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
+        name.is_ok_and(|name| name.starts_with("knet-"))
+    });
+    threads
+}
+
+/// How often a thread has gone to sleep so far: each wake-up ends in that.
+///
+/// # Panics
+/// If there is no such thread.
+#[must_use]
+pub fn times_slept(thread: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/self/task/{thread}/status"));
+    let status = status.expect("the thread runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).expect("Linux counts them")
+}
+
+/// The processor time that the whole process has used so far.
+///
+/// # Panics
+/// Never on Linux.
+#[must_use]
+pub fn cpu_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("Linux has it");
+    [usage.user_time(), usage.system_time()]
+        .into_iter()
+        .map(|time| {
+            let micros = time.tv_sec() * 1_000_000 + time.tv_usec();
+            Duration::from_micros(u64::try_from(micros).expect("time used is positive"))
+        })
+        .sum()
+}
+
+fn numbers(folder: &Path) -> BTreeSet<i32> {
+    fs::read_dir(folder)
+        .expect("/proc is there")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}

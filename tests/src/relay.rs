@@ -1,0 +1,94 @@
+//! A stretch of network between two hosts that can be cut, which nothing else about a link shows:
+//! no socket is closed and no error is reported.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+/// Passes packets between two addresses until it is dropped.
+#[derive(Debug)]
+pub struct Relay {
+    sockets: [Arc<UdpSocket>; 2],
+    state: Arc<State>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cut: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Relay {
+    /// Connects the hosts that are bound to these addresses of 127.0.0.1.
+    ///
+    /// # Panics
+    /// If the kernel refuses sockets.
+    #[must_use]
+    pub fn between(one: SocketAddr, two: SocketAddr) -> Self {
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let sockets = [Arc::new(bind()), Arc::new(bind())];
+        let state = Arc::new(State::default());
+        let mut threads = Vec::new();
+        for (from, to, destination) in [(0, 1, two), (1, 0, one)] {
+            let (from, to) = (sockets[from].clone(), sockets[to].clone());
+            let state = state.clone();
+            threads.push(thread::spawn(move || pass(&from, &to, destination, &state)));
+        }
+        Self { sockets, state, threads }
+    }
+
+    /// Where the first host sends what is for the second.
+    ///
+    /// # Panics
+    /// Never: the socket is bound.
+    #[must_use]
+    pub fn for_one(&self) -> SocketAddr {
+        self.sockets[0].local_addr().expect("it is bound")
+    }
+
+    /// Where the second host sends what is for the first.
+    ///
+    /// # Panics
+    /// Never: the socket is bound.
+    #[must_use]
+    pub fn for_two(&self) -> SocketAddr {
+        self.sockets[1].local_addr().expect("it is bound")
+    }
+
+    /// Swallows packets from now on.
+    pub fn cut(&self) {
+        self.state.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Passes them again.
+    pub fn mend(&self) {
+        self.state.cut.store(false, Ordering::SeqCst);
+    }
+}
+
+fn pass(from: &UdpSocket, to: &UdpSocket, destination: SocketAddr, state: &State) {
+    let mut packet = vec![0; 65_536];
+    while !state.stop.load(Ordering::SeqCst) {
+        // A host that is not there yet, or no more, is an error of the packet before.
+        let Ok(length) = from.recv(&mut packet) else { continue };
+        if !state.cut.load(Ordering::SeqCst) {
+            let _ = to.send_to(&packet[..length], destination);
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::SeqCst);
+        // Each wakes the thread that reads from the other.
+        let addresses = [self.for_one(), self.for_two()];
+        for (socket, address) in self.sockets.iter().rev().zip(addresses) {
+            let _ = socket.send_to(&[], address);
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

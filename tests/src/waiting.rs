@@ -1,0 +1,124 @@
+//! Waiting for something to happen: always for the thing itself, always with a deadline.
+
+use std::fmt::Debug;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use kronosnet::{Datafd, EventStream, MAX_MESSAGE};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How long anything may take before a test gives up. Long enough for a busy machine: what works
+/// takes milliseconds.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until there is something to read, an end of file included.
+///
+/// # Panics
+/// At the deadline.
+pub fn readable(fd: impl AsFd) {
+    assert!(readable_within(&fd, DEADLINE), "nothing to read from {:?}", fd.as_fd());
+}
+
+/// Whether there is something to read at this moment.
+pub fn is_readable(fd: impl AsFd) -> bool {
+    readable_within(&fd, Duration::ZERO)
+}
+
+fn readable_within(fd: &impl AsFd, timeout: Duration) -> bool {
+    let timeout = PollTimeout::try_from(timeout).expect("a timeout of seconds fits");
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, timeout) {
+            Ok(ready) => return ready > 0,
+            Err(Errno::EINTR) => {}
+            Err(errno) => panic!("failed to poll {:?}: {errno}", fd.as_fd()),
+        }
+    }
+}
+
+/// The next message of a datafd that the handle made.
+///
+/// # Panics
+/// At the deadline, and if receiving fails.
+pub fn receive(datafd: &Datafd) -> Vec<u8> {
+    let mut buffer = vec![0; MAX_MESSAGE];
+    readable(datafd);
+    let length = datafd.recv(&mut buffer).expect("it is readable");
+    buffer.truncate(length);
+    buffer
+}
+
+/// The next message of a datafd that is like this; those before it are thrown away.
+///
+/// # Panics
+/// At the deadline, and if receiving fails.
+pub fn next_message(datafd: &Datafd, mut like: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
+    let give_up = Instant::now() + DEADLINE;
+    while Instant::now() < give_up {
+        let message = receive(datafd);
+        if like(&message) {
+            return message;
+        }
+    }
+    panic!("no such message came");
+}
+
+/// One read from a descriptor of the application's: a message, or what a stream has.
+///
+/// # Panics
+/// At the deadline, and if reading fails.
+pub fn read(fd: impl AsFd) -> Vec<u8> {
+    let mut buffer = vec![0; 2 * MAX_MESSAGE];
+    readable(&fd);
+    let length = nix::unistd::read(fd, &mut buffer).expect("it is readable");
+    buffer.truncate(length);
+    buffer
+}
+
+/// The next event of a stream.
+///
+/// # Panics
+/// At the deadline.
+pub fn next<T: Debug>(events: &EventStream<T>) -> T {
+    events.recv_timeout(DEADLINE).expect("no event came").event
+}
+
+/// The next event of a stream that is like this; those before it are thrown away.
+///
+/// # Panics
+/// At the deadline.
+pub fn next_like<T: Debug>(events: &EventStream<T>, mut like: impl FnMut(&T) -> bool) -> T {
+    let give_up = Instant::now() + DEADLINE;
+    while let Ok(notification) = events.recv_deadline(give_up) {
+        if like(&notification.event) {
+            return notification.event;
+        }
+    }
+    panic!("no such event came");
+}
+
+/// Lets time pass for what must not happen: `interval` without an event.
+///
+/// # Panics
+/// If an event comes.
+pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
+    match events.recv_timeout(interval) {
+        Err(RecvTimeoutError::Timeout) => {}
+        other => panic!("{other:?} instead of silence"),
+    }
+}
+
+/// Waits for what nobody tells of, such as a counter.
+///
+/// # Panics
+/// At the deadline.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < give_up, "waited in vain: {what}");
+        thread::yield_now();
+    }
+}
