@@ -7,7 +7,7 @@ use knet_channel::{
 };
 use proptest::{collection::vec, prelude::*};
 
-const STEPS: std::ops::Range<usize> = 0..1000;
+const STEPS: std::ops::Range<usize> = 0..500;
 
 fn channel() -> impl Strategy<Value = Channel> {
     (0..Channel::COUNT).prop_map(|index| Channel::ALL[index])

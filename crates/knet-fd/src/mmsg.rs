@@ -87,19 +87,18 @@ pub(crate) fn send(socket: BorrowedFd<'_>, messages: &[&[u8]]) -> Result<Taken, 
         header.msg_hdr.msg_iovlen = 1;
         offered += 1;
     }
-    // SAFETY: the descriptor is borrowed for the whole call. The first `offered` headers
-    // each point to one live iovec and to nothing else; each iovec covers a slice that outlives the
-    // call, and sendmmsg only reads through it.
+    // SAFETY: the descriptor is borrowed for the whole call. The first `offered` headers each
+    // point to one live iovec and to nothing else; each iovec covers a slice that outlives the call,
+    // and sendmmsg only reads through it.
     let taken = unsafe {
         // glibc and musl differ in the type of the flags.
         let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _;
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), offered, flags)
     };
     let taken = count(taken)?;
-    let mut lengths = headers.iter().map(|header| header.msg_len as usize).take(taken);
-    let whole = lengths.by_ref().zip(messages).take_while(|(len, message)| *len == message.len());
-    let whole = whole.count();
-    let begun = (whole < taken).then(|| headers[whole].msg_len as usize);
+    let lengths = || headers.iter().map(|header| header.msg_len as usize).take(taken);
+    let whole = lengths().zip(messages).take_while(|(len, message)| *len == message.len()).count();
+    let begun = lengths().nth(whole);
     Ok(Taken { whole, begun })
 }
 

@@ -12,6 +12,8 @@ use crate::{
 
 /// Sends messages to a connected message socket, many with one system call.
 ///
+/// Holds no memory: what the kernel needs to know of the messages is on the stack of each call.
+///
 /// # Examples
 ///
 /// ```
@@ -52,7 +54,7 @@ impl SendBatch {
     ///
     /// [`SendBatchError`] says how many were taken and why the next one was not.
     pub fn send<'a>(
-        &mut self,
+        &self,
         socket: impl AsFd,
         messages: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<usize, SendBatchError> {

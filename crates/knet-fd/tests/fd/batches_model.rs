@@ -49,7 +49,7 @@ fn send_all(
     case: &Case,
     batch: &mut ReceiveBatch,
 ) -> Result<Vec<(Vec<u8>, bool)>, TestCaseError> {
-    let mut sender = SendBatch::new(case.at_once);
+    let sender = SendBatch::new(case.at_once);
     let (mut sent, mut out) = (0, Vec::new());
     while sent < case.messages.len() {
         let rest = case.messages[sent..].iter().map(Vec::as_slice);

@@ -32,7 +32,7 @@ fn a_full_socket_takes_the_first_ones() {
     for kind in [PairType::SeqPacket, PairType::Datagram] {
         let SocketPair { left, right, .. } = SocketPair::new(kind, 65536).unwrap();
         let messages: Vec<Vec<u8>> = (0..200).map(|i| vec![i as u8; 4096]).collect();
-        let mut batch = SendBatch::new(64);
+        let batch = SendBatch::new(64);
         let sent = batch.send(&left, messages.iter().map(Vec::as_slice)).unwrap();
         assert!((1..200).contains(&sent), "{sent}");
         assert_eq!(receive_all(&right), &messages[..sent]);
@@ -49,7 +49,7 @@ fn a_message_that_is_refused_is_named_and_the_rest_can_go() {
     let mut messages: Vec<&[u8]> = vec![b"small"; 100];
     for refused in [0, 1, 63, 64, 99] {
         messages[refused] = &monster;
-        let mut batch = SendBatch::new(64);
+        let batch = SendBatch::new(64);
         let error = batch.send(&peer, messages.iter().copied()).unwrap_err();
         assert_eq!((error.sent, error.errno()), (refused, libc::EMSGSIZE));
         assert!(error.to_string().contains(&format!("message {refused} ")), "{error}");
