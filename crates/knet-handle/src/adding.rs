@@ -48,12 +48,8 @@ pub(crate) fn add(
 /// Removes a datafd: when this returns, the handle has closed what it held of it.
 pub(crate) fn remove(shared: &Shared, number: RawFd) -> Result<(), Error> {
     shared.outside_filter()?;
-    let unknown = Error::UnknownDatafd { fd: number };
-    if number <= 0 {
-        return Err(unknown);
-    }
     let _adding = shared.adding.lock();
-    let entry = shared.channels.take(number).ok_or(unknown)?;
+    let entry = shared.channels.take(number).ok_or(Error::UnknownDatafd { fd: number })?;
     if !entry.is_disabled() {
         // A datafd that comes to its end just now is gone from the poller already.
         let _ = shared.tx.poller.remove(&*entry);
@@ -90,12 +86,24 @@ fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
              and net.core.wmem_max"
         );
     }
-    let application = Arc::new(pair.left);
+    let application = Arc::new(numbered(handle.shared(), pair.left)?);
     let number = application.as_raw_fd();
     let entry =
         Entry::new(channel, number, Traffic::Messages, pair.right, Some(application.clone()));
     install(handle.shared(), entry, number)?;
     Ok(Datafd { handle: handle.clone(), channel, number, fd: application })
+}
+
+/// The same descriptor under a number that names it alone. A caller who closes a descriptor before
+/// removing it gives its number free for us to be given, while the number still names that datafd.
+/// And 0 is no name, for it asks for a pair where datafds are plain numbers.
+fn numbered(shared: &Shared, fd: OwnedFd) -> Result<OwnedFd, Error> {
+    let number = fd.as_raw_fd();
+    if number != 0 && shared.channels.by_number(number).is_none() {
+        return Ok(fd);
+    }
+    // The duplicate gets another number, for `fd` is open until this returns.
+    numbered(shared, duplicate(fd.as_fd())?)
 }
 
 fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result<Datafd, Error> {
