@@ -8,8 +8,8 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::{Policy, forced_ping_due};
-use knet_wire::{Body, Packet, SequenceNumber};
-use pair::{A, B, LINK, Pair, number};
+use knet_wire::{Body, Packet, Ping, SequenceNumber};
+use pair::{A, B, HOSTS, LINK, Pair, number};
 
 /// What a host's forced pings say, of those on their way to the other.
 fn forced_pings(pair: &Pair, to: usize) -> Vec<(u8, SequenceNumber)> {
@@ -83,7 +83,7 @@ fn copies_are_known_for_4096_numbers() {
 fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
     let mut pair = Pair::up(3, Policy::Passive);
     let disabled = pair.links().last().unwrap();
-    pair.engines[A].set_link_enabled(pair.now, pair::HOSTS[B], disabled, false).unwrap();
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], disabled, false).unwrap();
     let sequence = pair.engines[A].sequence();
     while !forced_ping_due(sequence.next()) {}
     let now = pair.now;
@@ -94,6 +94,26 @@ fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
     assert_eq!(pair.engines[A].poll_timeout(), Some(now + Duration::from_secs(1)));
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.status(A, LINK).latency, Some(pair::LATENCY * 2), "its pong counts as any");
+}
+
+#[test]
+fn two_forced_pings_without_data_in_between_make_old_numbers_new() {
+    // As it was measured with libknet (`spec/engine.md` 10).
+    let forced = |sequence| {
+        let ping = Ping { link: LINK, cookie: [0; 16], sequence, timed: false };
+        ping.encode_ping(HOSTS[A])
+    };
+    let mut pair = Pair::up(1, Policy::Passive);
+    let packets = pair.packets(A, b"message");
+    pair.arrive(B, LINK, &packets[0].1);
+    pair.arrive(B, LINK, &forced(number(2)));
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B).len(), 1, "data came before the ping");
+    // That copy was data, too; after it nothing came between two pings.
+    pair.arrive(B, LINK, &forced(number(3)));
+    pair.arrive(B, LINK, &forced(number(4)));
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B).len(), 1);
 }
 
 #[test]

@@ -109,6 +109,21 @@ fn a_young_link_is_given_more_time() {
 }
 
 #[test]
+fn a_link_goes_down_between_two_pings_that_are_further_apart_than_its_timeout() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    let second = Duration::from_secs(1);
+    let timers = PingTimers { interval: second * 60, timeout: second, precision: 1 };
+    pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
+    pair.engines[A].set_pong_count(HOSTS[B], LINK, 1).unwrap();
+    pair.enable(A);
+    pair.run(second * 5);
+    assert!(pair.status(A, LINK).state.is_up());
+    // 10 s of patience at first, one less each second.
+    pair.run(second);
+    assert!(!pair.status(A, LINK).state.is_up());
+}
+
+#[test]
 fn a_link_that_went_down_comes_up_again() {
     let mut pair = Pair::up(1, Policy::Passive);
     pair.set_cut(B, true);

@@ -203,6 +203,9 @@ fn fragments_that_nobody_completes_hold_32_messages_at_most_and_not_for_long() {
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.engines[B].reassembly_memory(), 0);
     assert_eq!(pair.engines[B].drops().incomplete, 32);
+    // What was given up is not begun again.
+    pair.arrive(B, LINK, &data(10_000, part(1, 2), &[0; 40_000]));
+    assert_eq!(pair.engines[B].reassembly_memory(), 0);
     assert!(pair.delivered[B].is_empty());
 }
 

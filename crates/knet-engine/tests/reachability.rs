@@ -95,14 +95,17 @@ fn data_brings_a_link_up_that_has_answered_once() {
     pair.run(Duration::from_millis(500));
     assert!(pair.reachable(A) && !pair.reachable(B));
 
-    // B has had no pong yet: the data could be from anybody.
-    pair.send(A, b"early");
-    pair.run(Duration::from_millis(1));
+    // B has had no pong yet: this could be from anybody.
+    pair.cut[A][0] = true;
+    pair.enable(B);
+    pair.run(Duration::from_millis(100));
+    let packets = pair.packets(A, b"early");
+    pair.arrive(B, LINK, &packets[0].1);
     assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new());
     assert_eq!(pair.engines[B].drops().not_reachable, 1);
 
-    pair.enable(B);
-    pair.run(Duration::from_millis(100));
+    pair.cut[A][0] = false;
+    pair.run(Duration::from_secs(1));
     assert_eq!((pair.reachable(B), pair.status(B, LINK).good_pongs), (false, 1));
     pair.send(A, b"found");
     pair.run(Duration::from_millis(1));

@@ -8,7 +8,7 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::{LinkId, Ping};
+use knet_wire::{DataHeader, Fragment, LinkId, Ping};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
 /// A ping as host `A` would send it on this link.
@@ -115,10 +115,34 @@ fn a_late_first_ping_of_a_slow_link_does_not_make_a_copy_new() {
     let packets = pair.packets(A, b"once");
     let [fast, slow] = [0, 1].map(|link| (packets[link].0, packets[link].1.clone()));
     pair.arrive(B, fast.0, &fast.1);
+    pair.arrive(B, fast.0, &ping(fast.0, 1));
     // It left before the message did.
     pair.arrive(B, slow.0, &ping(slow.0, 0));
     pair.arrive(B, slow.0, &slow.1);
     assert_eq!(pair.take_delivered(B), [b"once"]);
+}
+
+#[test]
+fn the_first_pings_after_a_restart_speak_of_the_same_restart_on_every_link() {
+    let mut pair = Pair::up(2, Policy::Active);
+    pair.send(A, b"old");
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B), [b"old"]);
+    // As another process of host A would send it on both links.
+    let header = DataHeader {
+        sequence: number(1),
+        compression: 0,
+        broadcast: true,
+        fragment: Fragment::Whole,
+        channel: 0,
+    };
+    let message = [&header.encode(HOSTS[A])[..], b"new"].concat();
+    let [fast, slow] = [LinkId::ALL[0], LinkId::ALL[1]];
+    pair.arrive(B, fast, &ping(fast, 0));
+    pair.arrive(B, fast, &message);
+    pair.arrive(B, slow, &ping(slow, 0));
+    pair.arrive(B, slow, &message);
+    assert_eq!(pair.take_delivered(B), [b"new"]);
 }
 
 #[test]
