@@ -33,9 +33,9 @@ pub(crate) struct Shared {
     pub(crate) tx: Worker,
     pub(crate) rx: Worker,
     pub(crate) stopping: AtomicBool,
-    /// Counts changes of the routes, for those who wait for a host.
+    /// Counts whatever may change the answer of those who wait for a host.
     reach: Mutex<u64>,
-    reach_changed: Condvar,
+    changed: Condvar,
     /// Idle transmitters, for callers of `send`.
     transmitters: Mutex<Vec<Transmitter>>,
 }
@@ -57,7 +57,7 @@ impl Shared {
             rx: Worker::new()?,
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),
-            reach_changed: Condvar::new(),
+            changed: Condvar::new(),
             transmitters: Mutex::default(),
         })
     }
@@ -87,10 +87,15 @@ impl Shared {
             self.notifier.wake();
         }
         if told || routed {
-            *self.reach.lock() += 1;
-            self.reach_changed.notify_all();
+            self.reach_changed();
         }
         answer
+    }
+
+    /// Lets those who wait for a host look again.
+    fn reach_changed(&self) {
+        *self.reach.lock() += 1;
+        self.changed.notify_all();
     }
 
     /// Changes the engine on behalf of the application, and lets the rx thread do what follows.
@@ -100,6 +105,8 @@ impl Shared {
     ) -> Result<T, Error> {
         self.outside_filter()?;
         let answer = self.engine(change);
+        // Of a host that was removed the engine tells nothing.
+        self.reach_changed();
         self.rx.wake();
         Ok(answer)
     }
@@ -148,7 +155,7 @@ impl Shared {
     /// Waits until `done` says so, which is asked again after each change of a link or a host.
     /// Gives back whether it did in time.
     pub(crate) fn wait_for(&self, timeout: Duration, mut done: impl FnMut() -> bool) -> bool {
-        // A timeout too long for the clock is as good as a day at a time.
+        // Without a deadline if the timeout is too long for the clock.
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let seen = *self.reach.lock();
@@ -158,11 +165,9 @@ impl Shared {
             let mut changes = self.reach.lock();
             while *changes == seen {
                 let late = match deadline {
-                    Some(deadline) => {
-                        self.reach_changed.wait_until(&mut changes, deadline).timed_out()
-                    }
+                    Some(deadline) => self.changed.wait_until(&mut changes, deadline).timed_out(),
                     None => {
-                        self.reach_changed.wait(&mut changes);
+                        self.changed.wait(&mut changes);
                         false
                     }
                 };
