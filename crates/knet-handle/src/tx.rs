@@ -177,5 +177,6 @@ impl TxThread<'_> {
     }
 }
 
-/// How many batches of each datafd a flush handles at most.
-const MAX_FLUSH_TURNS: usize = 100;
+/// How many batches of each datafd a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
+/// holds a third of that if every message is a byte.
+const MAX_FLUSH_TURNS: usize = 1024;

@@ -1,0 +1,62 @@
+//! Switching forwarding off sends what was written before.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use knet_handle::{
+    Channel, ChannelRequest, DatafdSource, FilterMessage, Handle, HostId, LinkConfig, LinkId,
+    PingTimers, Verdict,
+};
+
+/// A handle that sends to itself.
+fn handle() -> Handle {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let itself = handle.add_host(handle.host_id()).unwrap();
+    let config = LinkConfig::udp(here.addr(), here.addr());
+    let link = itself.add_link(LinkId::ALL[0], config).unwrap();
+    let interval = Duration::from_millis(20);
+    link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+    link.set_pong_count(1).unwrap();
+    link.enable().unwrap();
+    itself.wait_reachable(Duration::from_secs(10)).unwrap();
+    handle.set_forwarding(true).unwrap();
+    handle
+}
+
+#[test]
+fn however_many_messages_wait_all_of_them_are_sent() {
+    let handle = handle();
+    let _ = handle.datafd_events();
+    let channel = Channel::ALL[0];
+    let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(channel)).unwrap();
+    // The first message holds the others up.
+    let (gate, first) = (Arc::new(Barrier::new(2)), AtomicBool::new(true));
+    let at_filter = gate.clone();
+    let filter = move |_: &mut FilterMessage<'_>| {
+        if first.swap(false, Ordering::Relaxed) {
+            at_filter.wait();
+        }
+        Verdict::Broadcast
+    };
+    handle.set_filter(filter).unwrap();
+    let mut written = 0;
+    while knet_fd::send(&datafd, b"x").unwrap() == (knet_fd::Sent::Sent { len: 1 }) {
+        written += 1;
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Gives the order below a head start: the test is sharper with it, and right without.
+            (0..1000).for_each(|_| thread::yield_now());
+            gate.wait()
+        });
+        handle.set_forwarding(false).unwrap();
+    });
+    let stats = handle.channel_stats(channel);
+    assert_eq!((stats.tx_messages, stats.tx_forwarding_off), (written, 0));
+}
