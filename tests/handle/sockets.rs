@@ -1,5 +1,6 @@
 //! The UDP sockets of links: shared by links with the same address, closed with the last.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
 use knet_tests::cluster::{QUICK, exactly, link_id, wait_reachable, watch};
@@ -63,6 +64,22 @@ fn an_endpoint_holds_its_address_until_it_is_dropped() {
     assert!(is_taken(addr), "the other one still holds it");
     drop(same);
     assert!(!is_taken(addr), "closed at once");
+}
+
+#[test]
+fn endpoints_with_port_0_have_a_port_each() {
+    let handle = handle(1);
+    let ends: Vec<_> = (0..4).map(|_| handle.bind(ANY.into()).unwrap()).collect();
+    let ports: BTreeSet<_> = ends.iter().map(|end| end.addr().port()).collect();
+    assert_eq!(ports.len(), 4);
+    // Links that ask for port 0 ask for the same address, as in libknet.
+    let host = handle.add_host(HostId::new(2)).unwrap();
+    let remote = ([127, 0, 0, 1], 9).into();
+    let links = [0, 1]
+        .map(|number| host.add_link(link_id(number), LinkConfig::udp(ANY.into(), remote)).unwrap());
+    let [one, two] = links.map(|link| link.local_addr().unwrap());
+    assert_eq!(one, two);
+    assert!(!ports.contains(&one.port()));
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Endpoint {
     pub(crate) fn new(handle: Handle, local: SocketAddr) -> Result<Self, Error> {
         let shared = handle.shared();
         shared.outside_filter()?;
-        let (socket, addr) = shared.sockets.acquire(local, &shared.rx.poller)?;
+        let (socket, addr) = shared.sockets.acquire_new_port(local, &shared.rx.poller)?;
         Ok(Self { handle, socket, addr })
     }
 

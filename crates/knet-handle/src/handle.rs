@@ -128,8 +128,8 @@ impl Handle {
     }
 
     /// Opens a UDP socket for links, before the first link that uses it: with port 0 the kernel
-    /// picks one, which [`Endpoint::addr`] tells, so that the other host can be told where we are.
-    /// Links with that address share the socket.
+    /// picks one, another one for each call, which [`Endpoint::addr`] tells, so that the other host
+    /// can be told where we are. Links with that address share the socket.
     ///
     /// # Errors
     /// [`Error::Bind`]; [`Error::InsideFilter`].

@@ -50,6 +50,33 @@ impl Sockets {
             entry.users += 1;
             return Ok((entry.id, entry.bound));
         }
+        let (id, bound) = self.open(&mut registry, local, poller)?;
+        registry.entries.push(Entry { id, asked: local, bound, users: 1 });
+        Ok((id, bound))
+    }
+
+    /// A socket with this local address that is new if its port is for the kernel to pick.
+    /// Otherwise as [`Sockets::acquire`].
+    pub(crate) fn acquire_new_port(
+        &self,
+        local: SocketAddr,
+        poller: &Poller,
+    ) -> Result<(SocketId, SocketAddr), Error> {
+        if local.port() != 0 {
+            return self.acquire(local, poller);
+        }
+        let mut registry = self.registry.lock();
+        let (id, bound) = self.open(&mut registry, local, poller)?;
+        registry.entries.push(Entry { id, asked: bound, bound, users: 1 });
+        Ok((id, bound))
+    }
+
+    fn open(
+        &self,
+        registry: &mut Registry,
+        local: SocketAddr,
+        poller: &Poller,
+    ) -> Result<(SocketId, SocketAddr), Error> {
         let socket = UdpSocket::bind(local, &SocketOptions::default())?;
         let id = SocketId(registry.last_id + 1);
         poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
@@ -58,7 +85,6 @@ impl Sockets {
         })?;
         registry.last_id = id.0;
         let bound = socket.local_addr();
-        registry.entries.push(Entry { id, asked: local, bound, users: 1 });
         self.open.write().push((id, Arc::new(socket)));
         Ok((id, bound))
     }
