@@ -133,12 +133,15 @@ impl<T: Clone> Audience<T> {
     }
 
     pub(crate) fn set_callback(&self, callback: Callback<T>) {
-        *self.callback.lock() = Some(callback);
+        let old = self.callback.lock().replace(callback);
         self.asked.store(true, Ordering::Release);
+        // Dropped outside the lock: it may own anything.
+        drop(old);
     }
 
     pub(crate) fn remove_callback(&self) {
-        *self.callback.lock() = None;
+        let old = self.callback.lock().take();
+        drop(old);
     }
 
     pub(crate) fn stream(&self) -> EventStream<T> {
@@ -249,5 +252,29 @@ mod tests {
         assert!(stream.push(1));
         drop(receiver);
         assert!(!stream.push(2));
+    }
+
+    /// Removes the audience's callback when it is dropped.
+    struct RemovesCallback(Arc<Audience<u32>>);
+
+    impl Drop for RemovesCallback {
+        fn drop(&mut self) {
+            self.0.remove_callback();
+        }
+    }
+
+    #[test]
+    fn what_a_callback_owned_is_dropped_with_no_lock_held() {
+        let audience = Arc::new(Audience::default());
+        let owned = RemovesCallback(audience.clone());
+        audience.set_callback(Arc::new(move |_: &Handle, _: &u32| {
+            let _ = &owned;
+        }));
+        let (tell, told) = bounded(1);
+        std::thread::spawn(move || {
+            audience.set_callback(Arc::new(|_: &Handle, _: &u32| {}));
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(std::time::Duration::from_secs(10)).expect("it is dropped");
     }
 }
