@@ -165,7 +165,7 @@ pub(crate) fn count(counter: &AtomicU64, n: u64) {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ChannelStats {
-    /// Handed to the links.
+    /// Handed to the links, as a whole for at least one host.
     pub tx_messages: u64,
     /// Bytes of those.
     pub tx_bytes: u64,
@@ -179,7 +179,7 @@ pub struct ChannelStats {
     pub tx_filter_error: u64,
     /// Dropped because no destination was reachable.
     pub tx_no_destination: u64,
-    /// Dropped because the kernel refused every packet of it.
+    /// Dropped because the kernel did not take the whole message for any host.
     pub tx_not_sent: u64,
     /// Written to the datafd.
     pub rx_messages: u64,

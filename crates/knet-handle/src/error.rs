@@ -129,7 +129,7 @@ pub enum Error {
     /// None of the destinations is reachable.
     #[error("no destination is reachable")]
     HostDown,
-    /// Every packet of the message was refused by the kernel.
+    /// For none of the destinations did the kernel take all packets of the message.
     #[error("the kernel refused to send: {}", os(*errno))]
     Send {
         /// Its errno.

@@ -1,12 +1,37 @@
-//! Sockets that are full: how long a packet waits for room, and when not at all.
+//! Sending through sockets that may be full: how long a packet waits for room, and when not at all.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use knet_engine::SocketId;
-use knet_transport::{SendError, SendErrorKind, UdpSocket};
+use knet_transport::{Datagram, SendBatch, SendError, SendErrorKind, UdpSocket};
 
 use crate::errno::ENOBUFS;
+
+/// Sends datagrams of one socket, calls `sent` with the place of each that the kernel took, and
+/// gives back the errno of the last that it refused. A full socket is waited for, but not for long:
+/// nobody else's packets may wait for this one's.
+pub(crate) fn send_all(
+    socket: &UdpSocket,
+    batch: &mut SendBatch,
+    datagrams: &[Datagram<'_>],
+    patience: &mut Patience,
+    mut sent: impl FnMut(usize),
+) -> Option<i32> {
+    let mut refused = None;
+    let mut next = 0;
+    while let Some(rest) = datagrams.get(next..).filter(|rest| !rest.is_empty()) {
+        let progress = socket.send(batch, rest);
+        (next..next + progress.sent).for_each(&mut sent);
+        next += progress.sent;
+        let Some(error) = progress.error else { continue };
+        if !patience.try_again(socket, &error) {
+            refused = Some(error.errno());
+            next += 1;
+        }
+    }
+    refused
+}
 
 /// The sockets that took nothing while they were last waited for.
 ///

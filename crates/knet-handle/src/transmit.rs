@@ -6,14 +6,14 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Engine, FragmentPlan, PacketKind, Routes, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, SendBatch, UdpSocket};
+use knet_transport::{Datagram, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
-use crate::patience::{Patience, StuckSockets};
+use crate::patience::{StuckSockets, send_all};
 use crate::shared::Shared;
 
 /// How many messages or datagrams share a system call.
@@ -27,9 +27,13 @@ pub(crate) struct Transmitter {
     /// The hosts that the message goes to, as places in the routes.
     targets: Vec<usize>,
     frames: Vec<Frame>,
+    /// What the frames are parts of, the copies for one host next to each other.
+    copies: Vec<MessageCopy>,
     batch: SendBatch,
-    /// Which messages of the batch left in at least one packet, a bit each.
+    /// Which messages of the batch left as a whole for at least one host, a bit each.
     left: u64,
+    /// How many hosts a message left for as a whole, those of all messages together.
+    hosts: usize,
     /// Why the last packet was refused.
     refused: Option<i32>,
     control: Vec<Transmit>,
@@ -48,15 +52,28 @@ struct Frame {
     header: [u8; DATA_HEADER_LEN],
     message: usize,
     part: Range<usize>,
-    /// Whose counters it belongs to: the host's place in the routes, the link's in the host.
-    link: (usize, usize),
+    /// Which of the copies it belongs to.
+    copy: usize,
+}
+
+/// A message on its way over one link.
+#[derive(Debug)]
+struct MessageCopy {
+    message: usize,
+    /// The host's place in the routes.
+    host: usize,
+    /// The link's place in the host.
+    link: usize,
+    /// Whether the kernel took all of its packets: without one of them the others are worth nothing.
+    whole: bool,
 }
 
 /// What became of a message that was handed to the links.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SendReport {
-    /// How many hosts it was sent to.
+    /// How many hosts it was sent to: for each of them the kernel took the whole message on at least
+    /// one link.
     pub hosts: usize,
 }
 
@@ -66,8 +83,10 @@ impl Default for Transmitter {
             destinations: Vec::new(),
             targets: Vec::new(),
             frames: Vec::new(),
+            copies: Vec::new(),
             batch: SendBatch::new(BATCH),
             left: 0,
+            hosts: 0,
             refused: None,
             control: Vec::new(),
             stuck: StuckSockets::default(),
@@ -89,14 +108,15 @@ impl Transmitter {
         self.start();
         let messages = [message];
         let counters = shared.channels.counters(channel);
-        let hosts = self
-            .plan(shared, &routes, channel, &messages, 0, unicast)
+        self.plan(shared, &routes, channel, &messages, 0, unicast)
             .inspect_err(|error| count_refusal(counters, error))?;
         self.flush(shared, &routes, &messages);
         self.finish(counters, 1, &messages);
-        match self.refused {
-            Some(errno) if self.left == 0 => Err(Error::Send { errno }),
-            _ => Ok(SendReport { hosts }),
+        match (self.hosts, self.refused) {
+            (0, Some(errno)) => Err(Error::Send { errno }),
+            // The links went away since the routes were made.
+            (0, None) => Err(Error::HostDown),
+            (hosts, _) => Ok(SendReport { hosts }),
         }
     }
 
@@ -108,7 +128,7 @@ impl Transmitter {
         let mut planned = 0;
         for index in 0..messages.len() {
             match self.plan(shared, &routes, channel, messages, index, false) {
-                Ok(_) => planned |= 1 << index,
+                Ok(()) => planned |= 1 << index,
                 Err(error) => {
                     tracing::debug!(%channel, %error, "message not sent");
                     count_refusal(counters, &error);
@@ -151,11 +171,13 @@ impl Transmitter {
 
     fn start(&mut self) {
         self.frames.clear();
+        self.copies.clear();
         self.left = 0;
+        self.hosts = 0;
         self.refused = None;
     }
 
-    /// Decides where a message goes and cuts it up: `spec/engine.md` 6. How many hosts it goes to.
+    /// Decides where a message goes and cuts it up: `spec/engine.md` 6.
     fn plan(
         &mut self,
         shared: &Shared,
@@ -164,7 +186,7 @@ impl Transmitter {
         messages: &[&[u8]],
         index: usize,
         unicast: bool,
-    ) -> Result<usize, Error> {
+    ) -> Result<(), Error> {
         let message = messages.get(index).copied().unwrap_or_default();
         if !shared.is_forwarding() {
             return Err(Error::ForwardingOff);
@@ -216,6 +238,13 @@ impl Transmitter {
                 }
             };
             for (place, link) in host.links_of_next_message() {
+                let copy = self.copies.len();
+                self.copies.push(MessageCopy {
+                    message: index,
+                    host: target,
+                    link: place,
+                    whole: true,
+                });
                 for (fragment, part) in fragments.iter() {
                     self.frames.push(Frame {
                         socket: link.path.socket,
@@ -225,12 +254,12 @@ impl Transmitter {
                         header: [0; DATA_HEADER_LEN],
                         message: index,
                         part,
-                        link: (target, place),
+                        copy,
                     });
                 }
             }
         }
-        Ok(self.targets.len())
+        Ok(())
     }
 
     /// Looks the destinations up. A host that is named twice gets one copy.
@@ -296,20 +325,34 @@ impl Transmitter {
                 self.stuck.forget(first.socket);
             }
             for (at, frame) in run.iter().enumerate() {
-                let (host, link) = frame.link;
-                let Some(link) = routes.at(host).and_then(|host| host.links().get(link)) else {
+                let Some(copy) = self.copies.get_mut(frame.copy) else { continue };
+                let taken = sent & 1 << at != 0;
+                copy.whole &= taken;
+                let host = routes.at(copy.host);
+                let Some(link) = host.and_then(|host| host.links().get(copy.link)) else {
                     continue;
                 };
-                if sent & 1 << at == 0 {
+                if taken {
+                    let length = DATA_HEADER_LEN + frame.part.len();
+                    link.counters.sent(PacketKind::Data, 1, length as u64);
+                } else {
                     link.counters.failed(PacketKind::Data);
-                    continue;
                 }
-                let length = DATA_HEADER_LEN + frame.part.len();
-                link.counters.sent(PacketKind::Data, 1, length as u64);
-                self.left |= 1 << frame.message;
             }
         }
         self.frames.clear();
+        self.count_copies();
+    }
+
+    /// Notes which messages left, and for how many hosts.
+    fn count_copies(&mut self) {
+        let mut last = None;
+        for copy in self.copies.drain(..).filter(|copy| copy.whole) {
+            self.left |= 1 << copy.message;
+            if last.replace((copy.message, copy.host)) != Some((copy.message, copy.host)) {
+                self.hosts += 1;
+            }
+        }
     }
 
     /// Counts what became of the messages that were planned, a bit each.
@@ -332,31 +375,6 @@ fn payload<'a>(messages: &[&'a [u8]], frame: &Frame) -> &'a [u8] {
     message.get(frame.part.clone()).unwrap_or_default()
 }
 
-/// Sends datagrams of one socket, calls `sent` with the place of each that the kernel took, and
-/// gives back the errno of the last that it refused. A full socket is waited for, but not for long:
-/// nobody else's packets may wait for this one's.
-fn send_all(
-    socket: &UdpSocket,
-    batch: &mut SendBatch,
-    datagrams: &[Datagram<'_>],
-    patience: &mut Patience,
-    mut sent: impl FnMut(usize),
-) -> Option<i32> {
-    let mut refused = None;
-    let mut next = 0;
-    while let Some(rest) = datagrams.get(next..).filter(|rest| !rest.is_empty()) {
-        let progress = socket.send(batch, rest);
-        (next..next + progress.sent).for_each(&mut sent);
-        next += progress.sent;
-        let Some(error) = progress.error else { continue };
-        if !patience.try_again(socket, &error) {
-            refused = Some(error.errno());
-            next += 1;
-        }
-    }
-    refused
-}
-
 /// Counts why a message was not sent at all.
 fn count_refusal(counters: &Counters, error: &Error) {
     let counter = match error {
@@ -369,4 +387,74 @@ fn count_refusal(counters: &Counters, error: &Error) {
         _ => &counters.tx_not_sent,
     };
     count(counter, 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use knet_wire::LinkId;
+
+    use super::*;
+    use crate::{ChannelRequest, DatafdSource, Handle, LinkConfig, PingTimers};
+
+    fn connect(from: (&Handle, SocketAddr), to: (HostId, SocketAddr)) -> SocketId {
+        let host = from.0.add_host(to.0).unwrap();
+        let link = host.add_link(LinkId::ALL[0], LinkConfig::udp(from.1, to.1)).unwrap();
+        let interval = Duration::from_millis(20);
+        link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+        link.set_pong_count(1).unwrap();
+        link.enable().unwrap();
+        link.status().unwrap().path.socket
+    }
+
+    /// Closes a socket that an endpoint and a link use, under the feet of the routes.
+    fn close(handle: &Handle, socket: SocketId) {
+        let shared = handle.shared();
+        (0..2).for_each(|_| shared.sockets.release(socket, &shared.rx.poller));
+        assert!(shared.sockets.get(socket).is_none());
+    }
+
+    #[test]
+    fn a_report_names_only_hosts_that_the_whole_message_left_for() {
+        let [one, two] = [1, 2].map(|id| Handle::new(HostId::new(id)).unwrap());
+        let bind = |handle: &Handle| handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let (to_self, to_two, to_one) = (bind(&one), bind(&one), bind(&two));
+        let own = connect((&one, to_self.addr()), (one.host_id(), to_self.addr()));
+        let other = connect((&one, to_two.addr()), (two.host_id(), to_one.addr()));
+        connect((&two, to_one.addr()), (one.host_id(), to_two.addr()));
+        for host in [one.host_id(), two.host_id()] {
+            one.host(host).unwrap().wait_reachable(Duration::from_secs(10)).unwrap();
+        }
+        let _ = one.datafd_events();
+        let datafd = one.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+        one.set_forwarding(true).unwrap();
+
+        let long = vec![1; 5000];
+        assert_eq!(datafd.send(&long).unwrap().hosts, 2);
+        close(&one, own);
+        assert_eq!(datafd.send(&long).unwrap().hosts, 1);
+        close(&one, other);
+        assert!(matches!(datafd.send(&long).unwrap_err(), Error::HostDown));
+        let stats = one.channel_stats(datafd.channel());
+        assert_eq!((stats.tx_messages, stats.tx_not_sent), (2, 1));
+    }
+
+    #[test]
+    fn a_message_that_lacks_a_packet_on_each_link_did_not_leave() {
+        let copy = |message, host, link, whole| MessageCopy { message, host, link, whole };
+        let copies = vec![
+            copy(0, 0, 0, false),
+            copy(0, 0, 1, true),
+            copy(0, 1, 0, true),
+            copy(0, 1, 1, true),
+            copy(1, 0, 0, false),
+            copy(1, 0, 1, false),
+            copy(2, 0, 0, true),
+        ];
+        let mut transmitter = Transmitter { copies, ..Transmitter::default() };
+        transmitter.count_copies();
+        assert_eq!((transmitter.left, transmitter.hosts), (0b101, 3));
+    }
 }
