@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knet_wire::{CryptoSizes, SequenceNumber, path_overhead};
+use knet_wire::{CryptoSizes, path_overhead};
 
 use crate::config::{LinkPath, PingTimers};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
+use crate::peer::Heard;
 use crate::stats::{LinkCounters, LinkStats};
 use crate::timers::Deadline;
 
@@ -19,8 +20,8 @@ pub(crate) struct Link {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) counters: Arc<LinkCounters>,
     pub(crate) deadline: Deadline,
-    /// The sequence number of the last timed ping on this very link (see `SequenceSync`).
-    pub(crate) last_timed: SequenceNumber,
+    /// What its pings said of the peer's numbers.
+    pub(crate) heard: Heard,
     enabled: bool,
     state: LinkState,
 }
@@ -33,7 +34,7 @@ impl Link {
             heartbeat: Heartbeat::new(now),
             counters: Arc::default(),
             deadline: Deadline::default(),
-            last_timed: SequenceNumber::ZERO,
+            heard: Heard::default(),
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
         }

@@ -17,6 +17,17 @@ pub(crate) struct Peer {
     pub(crate) reassembler: Reassembler,
     /// Set when the host is lost, until a ping tells whether it is the same process that is back.
     lost: Option<Lost>,
+    /// How often a ping said that it is another process by now.
+    starts: u32,
+}
+
+/// What a link heard of the numbers of the host at its other end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    /// In the last timed ping.
+    sequence: SequenceNumber,
+    /// Of which process that was: how many starts had been noticed.
+    starts: u32,
 }
 
 /// The moment at which the last usable link went down.
@@ -37,28 +48,32 @@ impl Peer {
         self.lost = self.window.newest().map(|newest| Lost { at: now, newest });
     }
 
-    /// A ping came; `on_link` is the number in the last timed ping of the same link, `reachable`
-    /// whether the host is not, or no longer, lost.
+    /// A ping came; `heard` is what its link heard before, `reachable` whether the host is not, or no
+    /// longer, lost.
     pub(crate) fn ping(
         &mut self,
         now: Instant,
         sequence: SequenceNumber,
         timed: bool,
-        on_link: &mut SequenceNumber,
+        heard: &mut Heard,
         reachable: bool,
         pool: &mut BufferPool,
     ) {
         let generation = self.window.generation();
         self.judge_return(now, sequence, reachable);
         // A ping that says "nothing sent yet" means a restart only if this very link has heard
-        // otherwise: over links of different speed an old ping may come after newer data.
-        let nothing_sent = sequence == SequenceNumber::ZERO;
-        let stale_start = timed && nothing_sent && *on_link == SequenceNumber::ZERO;
-        if timed {
-            *on_link = sequence;
-        }
-        if !stale_start {
+        // otherwise of the process that we know: over links of different speed an old ping may come
+        // after newer data, and each link tells of the same restart.
+        let nothing_sent = timed && sequence == SequenceNumber::ZERO;
+        let known = heard.sequence == SequenceNumber::ZERO || heard.starts != self.starts;
+        if !(nothing_sent && known) {
             self.sync.on_ping(sequence, timed, &mut self.window);
+        }
+        if nothing_sent && self.window.generation() != generation {
+            self.starts = self.starts.wrapping_add(1);
+        }
+        if timed {
+            *heard = Heard { sequence, starts: self.starts };
         }
         if self.window.generation() != generation {
             self.reassembler.clear(pool);
@@ -108,9 +123,9 @@ mod tests {
     }
 
     fn ping(peer: &mut Peer, now: Instant, sequence: u16) {
-        let mut on_link = number(100);
+        let mut heard = Heard { sequence: number(100), starts: 0 };
         let mut pool = BufferPool::default();
-        peer.ping(now, number(sequence), true, &mut on_link, true, &mut pool);
+        peer.ping(now, number(sequence), true, &mut heard, true, &mut pool);
     }
 
     #[test]
@@ -158,7 +173,7 @@ mod tests {
         let now = Instant::now();
         let mut peer = Peer::default();
         let mut pool = BufferPool::default();
-        let (mut fast, mut slow) = (SequenceNumber::ZERO, SequenceNumber::ZERO);
+        let (mut fast, mut slow) = (Heard::default(), Heard::default());
         assert!(!peer.window.check_delivered(number(1)).is_seen());
         peer.window.mark_delivered(number(1));
         peer.ping(now, number(1), true, &mut fast, true, &mut pool);
@@ -166,5 +181,24 @@ mod tests {
         assert!(peer.window.check_delivered(number(1)).is_seen());
         peer.ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
         assert!(!peer.window.check_delivered(number(1)).is_seen(), "the fast link had heard of 1");
+    }
+
+    #[test]
+    fn a_restart_is_noticed_once_however_many_links_tell_of_it() {
+        let now = Instant::now();
+        let (mut peer, mut pool) = (Peer::default(), BufferPool::default());
+        let (mut fast, mut slow) = (Heard::default(), Heard::default());
+        for link in [&mut fast, &mut slow] {
+            peer.ping(now, number(500), true, link, true, &mut pool);
+        }
+        for restart in 0..2 {
+            peer.ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
+            assert!(!peer.window.check_delivered(number(1)).is_seen(), "restart {restart}");
+            peer.window.mark_delivered(number(1));
+            peer.ping(now, number(1), true, &mut fast, true, &mut pool);
+            peer.ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
+            assert!(peer.window.check_delivered(number(1)).is_seen(), "restart {restart}");
+            peer.ping(now, number(1), true, &mut slow, true, &mut pool);
+        }
     }
 }

@@ -130,11 +130,11 @@ impl Engine {
     fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
-        let mut on_link = entry.link(ping.link).map_or(SequenceNumber::ZERO, |l| l.last_timed);
+        let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
         let (sequence, reachable) = (ping.sequence, entry.reachable);
-        entry.peer.ping(now, sequence, ping.timed, &mut on_link, reachable, &mut self.pool);
+        entry.peer.ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
         let Some(link) = entry.link_mut(ping.link) else { return };
-        link.last_timed = on_link;
+        link.heard = heard;
         link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
         self.answer(host, ping.link, PacketKind::Pong, pong);
