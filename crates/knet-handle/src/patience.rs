@@ -83,7 +83,7 @@ impl Patience {
                 if error.errno() != ENOBUFS {
                     return socket.wait_writable(left).unwrap_or(false) || self.end();
                 }
-                // The queue of the device is full, of which no poll tells when it has room.
+                // PAUSE: the queue of the device is full, and no poll tells when it has room.
                 thread::sleep(left.min(DEVICE_PAUSE));
                 true
             }

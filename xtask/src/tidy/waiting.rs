@@ -1,7 +1,8 @@
 //! Rule: nothing waits by sleeping, and no test is put aside.
 //!
 //! A sleep is too short on a slow machine and too long on every other. Tests wait for an event with a
-//! deadline, and so does the rest: an idle handle is to wake up for nothing at all.
+//! deadline, and so does the rest: an idle handle is to wake up for nothing at all. Where there is no
+//! event to be had, code other than tests may sleep, with the reason in a line `// PAUSE: ` right above.
 
 use super::code::words;
 use super::{Finding, TextFile};
@@ -15,7 +16,13 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         |line, message: &str| findings.push(Finding::new(file.path.as_str(), line, message));
     for (line, code) in file.code_lines() {
         if words(code, "sleep").any(|at| code[at + "sleep".len()..].starts_with('(')) {
-            find(line, "this sleeps: wait for the event itself, with a deadline");
+            if is_test(&file.path) || !has_reason(&file.text, line) {
+                find(
+                    line,
+                    "this sleeps: wait for the event itself, with a deadline, or outside tests say \
+                     in a line `// PAUSE: ` right above why there is none",
+                );
+            }
         }
         let conditional = code.contains("cfg_attr(");
         if code.contains("#[ignore") || (conditional && words(code, "ignore").next().is_some()) {
@@ -26,6 +33,17 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the lines right above this one, counted from 1, begin with a reason to sleep.
+fn has_reason(text: &str, line: usize) -> bool {
+    let above = text.lines().take(line.saturating_sub(1)).map(str::trim).collect::<Vec<_>>();
+    let comment = above.iter().rev().take_while(|line| line.starts_with("//"));
+    comment.last().is_some_and(|first| first.starts_with("// PAUSE: "))
+}
+
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.contains("/tests/")
 }
 
 #[cfg(test)]
@@ -40,6 +58,17 @@ mod tests {
     fn sleeping_is_found_however_it_is_named() {
         assert_eq!(lines("f();\nstd::thread::sleep(ms);"), [2]);
         assert_eq!(lines("use std::thread::sleep;\nsleep(ms);"), [2]);
+    }
+
+    #[test]
+    fn a_reason_lets_code_sleep_but_no_test() {
+        let paused = "// PAUSE: the device\n// tells nobody.\nthread::sleep(ms);";
+        let found = |path| check(&TextFile::new(path, paused)).len();
+        assert_eq!(found("crates/a/src/b.rs"), 0);
+        assert_eq!(found("crates/a/tests/b.rs"), 1);
+        assert_eq!(found("tests/b/main.rs"), 1);
+        let elsewhere = "// PAUSE: the device.\nf();\nthread::sleep(ms);";
+        assert_eq!(check(&TextFile::new("crates/a/src/b.rs", elsewhere)).len(), 1);
     }
 
     #[test]
