@@ -1,3 +1,36 @@
-//! The `knet` command.
+//! The `knet` command: pipes data through kronosnet links (`knet cat`) and shows them at work
+//! (`knet demo`).
+//!
+//! A thin face over the `kronosnet` crate: it decides nothing about the protocol. Messages for
+//! people go to standard error, one line each; standard output is for data and for the demo's
+//! report.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod cat;
+mod demo;
+mod exit;
+mod peer;
+mod readiness;
+mod stderr;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return exit::refused(&refused),
+    };
+    let outcome = match args.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Cat(args) => cat::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::failed(&error),
+    }
+}

@@ -1,0 +1,78 @@
+//! The links to the peers, and how to find out what the peers have taken in.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kronosnet::{Error, Host, Link, LinkConfig, LinkId, PingTimers};
+
+/// All links of the command.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    links: Vec<Link>,
+}
+
+impl Links {
+    /// Adds a link to a host and starts it.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet.
+    pub(crate) fn add(&mut self, host: &Host, id: LinkId, config: LinkConfig) -> Result<(), Error> {
+        let link = host.add_link(id, config)?;
+        link.set_ping_timers(timers(PING_INTERVAL))?;
+        link.enable()?;
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// Waits until the peers have taken in what was sent so far, but no longer than [`PATIENCE`].
+    ///
+    /// A peer looks at what comes over a link in order. So when it has answered a ping that left
+    /// after the last message, it has had the message. Links that are down are not waited for.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        self.set_ping_interval(PingTimers::MIN_INTERVAL)?;
+        let mut waiting: Vec<&Link> = self.links.iter().collect();
+        while !waiting.is_empty() && start.elapsed() < PATIENCE {
+            // PAUSE: a pong that finds a link up is no event.
+            thread::sleep(STEP);
+            let mut still = Vec::new();
+            for link in waiting {
+                if !has_settled(link, start)? {
+                    still.push(link);
+                }
+            }
+            waiting = still;
+        }
+        self.set_ping_interval(PING_INTERVAL)
+    }
+
+    fn set_ping_interval(&self, interval: Duration) -> Result<(), Error> {
+        self.links.iter().try_for_each(|link| link.set_ping_timers(timers(interval)))
+    }
+}
+
+/// Whether a link is down, or has answered a ping that left after `start`.
+fn has_settled(link: &Link, start: Instant) -> Result<bool, Error> {
+    let elapsed = start.elapsed();
+    let status = link.status()?;
+    if !status.state.is_up() {
+        return Ok(true);
+    }
+    // With a precision of 1 the latency is the round trip of the last pong.
+    let age_of_ping = status.last_pong.zip(status.latency).map(|(pong, trip)| pong + trip);
+    Ok(age_of_ping.is_some_and(|age| age < elapsed))
+}
+
+fn timers(interval: Duration) -> PingTimers {
+    PingTimers { interval, precision: 1, ..PingTimers::default() }
+}
+
+/// Pings come fast, so that the command starts fast.
+const PING_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the peers may take to have everything.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether they have.
+const STEP: Duration = Duration::from_micros(200);

@@ -1,0 +1,158 @@
+//! The demo's two hosts and the two links between them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use kronosnet::{
+    Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId,
+    LinkConfig, LinkEvent, LinkId, PingTimers,
+};
+
+use crate::demo::report::Report;
+
+/// Where the file goes.
+pub(crate) const DATA: Channel = Channel::ALL[0];
+/// Where the acknowledgements come back.
+pub(crate) const ACKS: Channel = Channel::ALL[1];
+/// The link that data takes while it is up: it has the higher priority.
+pub(crate) const PREFERRED: LinkId = LinkId::ALL[0];
+
+/// Both hosts.
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    pub(crate) one: Side,
+    pub(crate) two: Side,
+}
+
+/// One host, and how it sees the other.
+#[derive(Debug)]
+pub(crate) struct Side {
+    pub(crate) handle: Handle,
+    pub(crate) peer: Host,
+    pub(crate) data: Datafd,
+    pub(crate) acks: Datafd,
+    events: EventStream<LinkEvent>,
+}
+
+impl Hosts {
+    /// Makes two hosts, links them and waits until all links are up.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet, or that a link does not come up.
+    pub(crate) fn connect(report: &Arc<Report>) -> anyhow::Result<Self> {
+        let (one, two) = (HostId::new(1), HostId::new(2));
+        let hosts = Self { one: Side::new(one, two, report)?, two: Side::new(two, one, report)? };
+        for network in NETWORKS {
+            hosts.link(&network, report)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        hosts.one.wait_for_links(deadline, report)?;
+        hosts.two.wait_for_links(deadline, report)?;
+        Ok(hosts)
+    }
+
+    /// Links them over one network, with ports that the kernel picks.
+    fn link(&self, network: &Network, report: &Report) -> Result<(), Error> {
+        let [one, two] = network.addresses.map(|address| SocketAddr::new(IpAddr::V4(address), 0));
+        let one = self.one.handle.bind(one)?;
+        let two = self.two.handle.bind(two)?;
+        report.line(format_args!("link {}: {} = {}", network.link, one.addr(), two.addr()));
+        self.one.add_link(network.link, LinkConfig::udp(one.addr(), two.addr()))?;
+        self.two.add_link(network.link, LinkConfig::udp(two.addr(), one.addr()))?;
+        Ok(())
+    }
+}
+
+impl Side {
+    fn new(own: HostId, peer: HostId, report: &Arc<Report>) -> Result<Self, Error> {
+        let handle = Handle::new(own)?;
+        let events = handle.link_events();
+        let tell = report.clone();
+        handle.on_datafd_event(move |handle, event| {
+            let (own, channel, problem) = (handle.host_id(), event.channel, event.problem);
+            tell.line(format_args!("host {own}: channel {channel}: {problem}"));
+        });
+        handle.set_manual_mtu(Some(MTU))?;
+        let data = handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(DATA))?;
+        let acks = handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(ACKS))?;
+        let peer = handle.add_host(peer)?;
+        handle.set_forwarding(true)?;
+        Ok(Self { handle, peer, data, acks, events })
+    }
+
+    /// Adds a link to the other host and starts it.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet.
+    pub(crate) fn add_link(&self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
+        let link = self.peer.add_link(id, config)?;
+        link.set_ping_timers(PingTimers {
+            interval: PING_INTERVAL,
+            timeout: PONG_TIMEOUT,
+            ..PingTimers::default()
+        })?;
+        link.set_pong_count(PONGS)?;
+        link.set_priority(if id == PREFERRED { 10 } else { 5 })?;
+        link.enable()
+    }
+
+    /// The next thing that happened to a link, which is told to `report`, if there was anything.
+    pub(crate) fn next_event(&self, report: &Report) -> Option<LinkEvent> {
+        self.wait_for_event(Instant::now(), report)
+    }
+
+    fn wait_for_event(&self, deadline: Instant, report: &Report) -> Option<LinkEvent> {
+        let event = self.events.recv_deadline(deadline).ok()?.event;
+        let (own, peer, link, state) = (self.handle.host_id(), event.host, event.link, event.state);
+        report.line(format_args!("host {own}: link {link} to host {peer} is {state}"));
+        Some(event)
+    }
+
+    fn wait_for_links(&self, deadline: Instant, report: &Report) -> anyhow::Result<()> {
+        let mut down = NETWORKS.map(|network| network.link).to_vec();
+        while !down.is_empty() {
+            let Some(event) = self.wait_for_event(deadline, report) else {
+                let states: Vec<_> = self.peer.link_states()?;
+                let states = states.iter().map(|(link, state)| format!("link {link} is {state}"));
+                let states = states.collect::<Vec<_>>().join("; ");
+                bail!("host {} cannot use all links: {states}", self.handle.host_id());
+            };
+            down.retain(|&link| link != event.link || !event.state.is_up());
+        }
+        Ok(())
+    }
+}
+
+/// What one of the links runs over.
+struct Network {
+    link: LinkId,
+    /// Where host 1 and host 2 are in it.
+    addresses: [Ipv4Addr; 2],
+}
+
+/// All of 127.0.0.0/8 is loopback, so each link can have addresses of its own, as it would with two
+/// network cards.
+const NETWORKS: [Network; 2] = [
+    Network {
+        link: PREFERRED,
+        addresses: [Ipv4Addr::new(127, 0, 1, 1), Ipv4Addr::new(127, 0, 1, 2)],
+    },
+    Network {
+        link: LinkId::ALL[1],
+        addresses: [Ipv4Addr::new(127, 0, 2, 1), Ipv4Addr::new(127, 0, 2, 2)],
+    },
+];
+
+/// That of Ethernet, so that the demo does what a network would make it do: cut messages up.
+const MTU: u16 = 1500;
+/// Pings come fast, so that the demo is fast.
+const PING_INTERVAL: Duration = Duration::from_millis(20);
+/// The shortest there is. A link that has just come up is given ten times as long, so a busy machine
+/// does not look like a dead link.
+const PONG_TIMEOUT: Duration = PingTimers::MIN_TIMEOUT;
+/// How many pongs bring a link up.
+const PONGS: u8 = 3;
+/// How long the hosts may take to find each other.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,133 @@
+//! `knet demo`: two hosts in one process, a file between them, and a link that fails meanwhile.
+
+mod bytes;
+mod hosts;
+mod message;
+mod outage;
+mod receiver;
+mod report;
+mod sender;
+mod table;
+mod window;
+
+use std::env;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, anyhow, ensure};
+
+use crate::args::DemoArgs;
+use crate::demo::bytes::{Bytes, megabytes_per_second};
+use crate::demo::hosts::{Hosts, PREFERRED, Side};
+use crate::demo::outage::Outage;
+use crate::demo::receiver::Received;
+use crate::demo::report::Report;
+use crate::demo::sender::Sent;
+use crate::demo::table::{Counts, Row};
+
+/// Runs the demo.
+///
+/// # Errors
+/// If the file cannot be read, did not arrive unchanged, or the link did not fail and come back.
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let path = match &args.file {
+        Some(path) => path.clone(),
+        None => env::current_exe().context("finding the knet command's own file")?,
+    };
+    let (file, total) = open(&path)?;
+    let report = Arc::new(Report::new(total));
+    report.line(format_args!(
+        "streaming {} ({}) from host 1 to host 2",
+        path.display(),
+        Bytes(total)
+    ));
+    let hosts = Hosts::connect(&report)?;
+    let mut outage = Outage::new();
+    let (sent, received) = stream(file, total, &hosts, &mut outage, &report)?;
+    report.finish();
+    let rows = rows(&hosts, &outage)?;
+    report.line(format_args!("\n{}", table::draw(&rows)));
+    summarise(&report, &sent, received)
+}
+
+/// Opens a file, and says how many bytes it has.
+fn open(path: &Path) -> anyhow::Result<(File, u64)> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened.with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(!metadata.is_dir(), "cannot read {}: it is a directory", path.display());
+    Ok((file, metadata.len()))
+}
+
+/// Sends on this thread and receives on another, until everything has arrived.
+fn stream(
+    file: File,
+    total: u64,
+    hosts: &Hosts,
+    outage: &mut Outage,
+    report: &Report,
+) -> anyhow::Result<(Sent, Received)> {
+    thread::scope(|scope| {
+        let receiver = scope.spawn(|| receiver::receive(&hosts.two.data, &hosts.two.acks));
+        let sent = sender::send(file, total, hosts, outage, report);
+        // Ends the receiver, whatever became of the sender.
+        hosts.two.data.clone().remove()?;
+        let received = receiver.join().map_err(|_| anyhow!("the receiver panicked"))?;
+        // If both failed, it is the receiver that knows why.
+        let received = received?;
+        Ok((sent?, received))
+    })
+}
+
+/// Both ends of each link.
+fn rows(hosts: &Hosts, outage: &Outage) -> Result<Vec<Row>, kronosnet::Error> {
+    let mut rows = side(&hosts.one)?;
+    rows.extend(side(&hosts.two)?);
+    for row in &mut rows {
+        if row.host == hosts.two.handle.host_id() && row.link == PREFERRED {
+            row.counts = row.counts + outage.before().into();
+        }
+    }
+    Ok(rows)
+}
+
+fn side(side: &Side) -> Result<Vec<Row>, kronosnet::Error> {
+    let links = side.peer.links()?.into_iter();
+    links
+        .map(|id| {
+            let link = side.peer.link(id)?;
+            let status = link.status()?;
+            Ok(Row {
+                host: side.handle.host_id(),
+                link: id,
+                local: link.local_addr()?,
+                remote: link.remote_addr()?,
+                state: status.state,
+                latency: status.latency,
+                counts: Counts::from(&status.stats),
+            })
+        })
+        .collect()
+}
+
+/// Shows how it went; an error if the file did not arrive unchanged.
+fn summarise(report: &Report, sent: &Sent, received: Received) -> anyhow::Result<()> {
+    let Sent { bytes, messages, repeated, time, .. } = *sent;
+    let rate = megabytes_per_second(bytes, time);
+    report.line(format_args!(
+        "{} in {:.2} s, {rate}: {messages} messages, {repeated} of them sent again",
+        Bytes(bytes),
+        time.as_secs_f64(),
+    ));
+    let arrived = received.bytes;
+    let sha256 = received.sha256();
+    report.line(format_args!("sent      {}", sent.sha256));
+    report.line(format_args!("received  {sha256}"));
+    ensure!(
+        sha256 == sent.sha256 && arrived == bytes,
+        "what arrived is not what was sent: {arrived} bytes of {bytes}"
+    );
+    report.line(format_args!("The SHA-256 of both sides is equal."));
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Two and three `knet cat` processes that talk to each other.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use nix::sys::signal::Signal;
+use process::{Finished, Running, free_address, free_port, run, start};
+
+/// `--peer` for both ends of a link between host 1 and host 2.
+fn link() -> [String; 2] {
+    ends([1, 2], [free_address(), free_address()])
+}
+
+fn ends([one, two]: [u16; 2], [near, far]: [SocketAddr; 2]) -> [String; 2] {
+    [format!("{two}:{near}={far}"), format!("{one}:{far}={near}")]
+}
+
+/// Starts hosts 1 and 2 with a link between them.
+fn pair(one: &[&str], two: &[&str]) -> [Running; 2] {
+    let peers = link();
+    [("1", one), ("2", two)].map(|(id, more)| {
+        let peer = peers[if id == "1" { 0 } else { 1 }].as_str();
+        start(&[&["cat", "--id", id, "--peer", peer], more].concat())
+    })
+}
+
+/// Runs hosts 1 and 2 to their end.
+fn exchange(one: (&[&str], &[u8]), two: (&[&str], &[u8])) -> [Finished; 2] {
+    let mut pair = pair(one.0, two.0);
+    for (running, input) in pair.iter_mut().zip([one.1, two.1]) {
+        running.feed_and_close(input.to_vec());
+    }
+    pair.map(Running::finish)
+}
+
+fn random(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    std::iter::repeat_with(|| random.u8(..)).take(length).collect()
+}
+
+/// Sends a file from host 1 to host 2 and compares.
+fn carry(file: &[u8], message_size: usize) {
+    let size = message_size.to_string();
+    let count = file.len().div_ceil(message_size).to_string();
+    let [one, two] = exchange((&["--message-size", &size], file), (&["--recv", &count], b""));
+    one.expect_success();
+    two.expect_success();
+    assert!(one.stdout.is_empty());
+    // Not with assert_eq, which would print megabytes.
+    assert!(two.stdout == file, "{} bytes instead of {}", two.stdout.len(), file.len());
+}
+
+#[test]
+fn a_file_arrives_unchanged_in_messages_of_8192_bytes() {
+    carry(&random(4_000_001), 8192);
+}
+
+#[test]
+fn a_file_arrives_unchanged_in_messages_of_65536_bytes() {
+    carry(&random(4_000_001), 65536);
+}
+
+#[test]
+fn a_file_arrives_unchanged_in_short_messages() {
+    carry(&random(20_001), 10);
+}
+
+#[test]
+fn output_that_is_read_late_is_kept() {
+    let file = random(12_000_000);
+    let count = file.len().div_ceil(8192).to_string();
+    let [mut one, mut two] = pair(&[], &["--recv", &count]);
+    two.close_stdin();
+    one.feed_and_close(file.clone());
+    one.finish().expect_success();
+    let two = two.finish();
+    two.expect_success();
+    assert!(two.stdout == file, "{} bytes instead of {}", two.stdout.len(), file.len());
+}
+
+#[test]
+fn lines_go_both_ways_and_keep_their_ends() {
+    let [one, two] = exchange(
+        (&["--lines", "--recv", "2"], b"first\n\nlast"),
+        (&["--lines", "--recv", "3"], b"hello\r\nworld\n"),
+    );
+    one.expect_success();
+    two.expect_success();
+    assert_eq!(one.text(), "hello\r\nworld\n");
+    assert_eq!(two.text(), "first\n\nlast\n");
+}
+
+#[test]
+fn the_longest_line_arrives_and_a_longer_one_is_refused() {
+    let mut input = vec![b'x'; 65536];
+    input.push(b'\n');
+    let [one, two] = exchange((&["--lines"], &input), (&["--lines", "--recv", "1"], b""));
+    one.expect_success();
+    assert!(two.stdout == input);
+
+    input.insert(0, b'y');
+    input.splice(0..0, *b"short\n");
+    let [one, two] = exchange((&["--lines"], &input), (&["--lines", "--recv", "1"], b""));
+    assert!(one.expect_failure(2).contains("line 2"), "{}", one.stderr);
+    assert_eq!(two.text(), "short\n", "what came before it was sent");
+}
+
+#[test]
+fn ipv6_and_other_channels_work() {
+    let loopback = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let peers = ends([1, 2], [free_port(loopback), free_port(loopback)]);
+    let more = ["--lines", "--channel", "31", "--recv", "1"];
+    let mut hosts = [("1", &peers[0]), ("2", &peers[1])]
+        .map(|(id, peer)| start(&[&["cat", "--id", id, "--peer", peer][..], &more].concat()));
+    hosts[0].feed_and_close(b"one".to_vec());
+    hosts[1].feed_and_close(b"two".to_vec());
+    let [one, two] = hosts.map(Running::finish);
+    one.expect_success();
+    two.expect_success();
+    assert_eq!([one.text(), two.text()], ["two\n", "one\n"]);
+}
+
+#[test]
+fn naming_a_host_again_adds_its_next_link() {
+    let links = [link(), link()];
+    let mut hosts = ["1", "2"].map(|id| {
+        let end = if id == "1" { 0 } else { 1 };
+        let [first, second] = [&links[0][end], &links[1][end]];
+        start(&["cat", "--id", id, "--peer", first, "--peer", second, "--lines", "-v"])
+    });
+    for host in &mut hosts {
+        host.wait_for_error("link 1 to host");
+    }
+    hosts[0].feed(b"over one of two\n");
+    hosts[1].wait_for_output("over one of two");
+    for host in hosts {
+        let finished = host.finish();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn messages_go_to_the_hosts_that_were_named() {
+    let address = std::array::from_fn::<_, 6, _>(|_| free_address());
+    let [one_two, two_one] = ends([1, 2], [address[0], address[1]]);
+    let [two_three, three_two] = ends([2, 3], [address[2], address[3]]);
+    let [one_three, three_one] = ends([1, 3], [address[4], address[5]]);
+    let host = |id, peers: [&str; 2], more: &[&str]| {
+        start(&[&["cat", "--id", id, "--lines", "--peer", peers[0], peers[1]], more].concat())
+    };
+    let mut one = host("1", [&one_two, &one_three], &["--to", "2"]);
+    let mut two = host("2", [&two_one, &two_three], &[]);
+    let mut three = host("3", [&three_one, &three_two], &["--recv", "1"]);
+    one.feed(b"for host 2\n");
+    two.wait_for_output("for host 2");
+    // Host 3 would have had the first message by now.
+    two.feed(b"for all\n");
+    three.close_stdin();
+    let three = three.finish();
+    three.expect_success();
+    assert_eq!(three.text(), "for all\n");
+    one.wait_for_output("for all");
+    one.finish().expect_success();
+    two.finish().expect_success();
+}
+
+#[test]
+fn an_unreachable_peer_is_named_with_each_link_and_its_reason() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let refused = format!("2:{}={}", free_address(), free_address());
+    let unanswered = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
+    let args = ["cat", "--id", "1", "--wait", "0.5", "--peer", &refused, &unanswered];
+    let finished = run(&args, b"never sent");
+    let line = finished.expect_failure(3);
+    assert!(line.contains("host 2 is not reachable"), "{line}");
+    assert!(line.contains("link 0 is down: Connection refused"), "{line}");
+    assert!(line.contains("link 1 is down: not enough pongs yet"), "{line}");
+}
+
+#[test]
+fn a_peer_that_is_lost_is_waited_for_and_then_named() {
+    let [mut one, two] = pair(&["--lines", "--wait", "0.5", "-v"], &[]);
+    one.wait_for_error("host 2 is reachable");
+    two.signal(Signal::SIGKILL);
+    one.wait_for_error("host 2 is not reachable");
+    one.feed(b"anybody there?\n");
+    let finished = one.finish();
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let last = finished.stderr.lines().last().unwrap();
+    assert!(last.contains("host 2 is not reachable: link 0 is down"), "{last}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_a_failure() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let peer = format!("2:{}={}", taken.local_addr().unwrap(), free_address());
+    let finished = run(&["cat", "--id", "1", "--peer", &peer], b"");
+    assert!(finished.expect_failure(1).contains("in use"), "{}", finished.stderr);
+}
+
+#[test]
+fn signals_end_it_cleanly() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let [mut one, mut two] = pair(&["--lines"], &["--lines"]);
+        one.feed(b"hello\n");
+        two.wait_for_output("hello");
+        // Both wait for more input now.
+        two.signal(signal);
+        two.finish_with_open_input().expect_success();
+        one.signal(signal);
+        one.finish_with_open_input().expect_success();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_peers() {
+    let near = free_address();
+    let peer = format!("2:{near}={}", free_address());
+    let running = start(&["cat", "--id", "1", "--wait", "3600", "--peer", &peer]);
+    // It listens to signals before it opens the socket.
+    while std::net::UdpSocket::bind(near).is_ok() {
+        std::thread::yield_now();
+    }
+    running.signal(Signal::SIGTERM);
+    running.finish_with_open_input().expect_success();
+}
+
+#[test]
+fn a_receiver_whose_output_is_closed_ends() {
+    let [one, mut two] = pair(&[], &["--recv", "5"]);
+    two.close_stdin();
+    two.close_stdout();
+    two.finish().expect_success();
+    drop(one);
+}
+
+#[test]
+fn a_message_into_a_closed_output_ends_it() {
+    let [mut one, mut two] = pair(&["--lines"], &["--lines"]);
+    two.close_stdout();
+    one.feed(b"nobody reads this\n");
+    two.finish_with_open_input().expect_success();
+    drop(one);
+}
+
+#[test]
+fn a_sender_does_not_care_about_a_closed_output() {
+    let [mut one, mut two] = pair(&["--lines"], &["--lines", "--recv", "1"]);
+    one.close_stdout();
+    two.close_stdin();
+    one.feed_and_close(b"all the same\n".to_vec());
+    one.finish().expect_success();
+    let two = two.finish();
+    two.expect_success();
+    assert_eq!(two.text(), "all the same\n");
+}

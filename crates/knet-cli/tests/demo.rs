@@ -1,0 +1,86 @@
+//! `knet demo`, as a newcomer runs it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use std::io::Write;
+
+use process::{Finished, run, start};
+
+/// Checks everything that a good demo shows.
+fn expect_success(finished: &Finished) {
+    finished.expect_success();
+    let text = finished.text();
+    let hash = |start: &str| {
+        let line = text.lines().find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start:?} in {text}")).split_whitespace().last()
+    };
+    assert_eq!(hash("sent").map(str::len), Some(64), "{text}");
+    assert_eq!(hash("sent"), hash("received"), "{text}");
+    let events = [
+        "host 1: link 0 to host 2 is up",
+        "link 0 is taken away at",
+        "host 1: link 0 to host 2 is down",
+        "link 0 is given back at",
+        "host 1: link 0 to host 2 is up",
+        "100 %",
+        "MB/s",
+    ];
+    for event in events {
+        assert!(text.contains(event), "no {event:?} in {text}");
+    }
+    assert_eq!(text.matches("host 1: link 0 to host 2 is up").count(), 2, "{text}");
+    let table = text.lines().skip_while(|line| !line.starts_with("host  link"));
+    let links: Vec<Vec<&str>> =
+        table.skip(1).take(4).map(|row| row.split_whitespace().collect()).collect();
+    for (link, ends) in [("0", ["2", "1"]), ("1", ["1", "0"])] {
+        for host in ["1", "2"] {
+            let row = links.iter().find(|row| row[..2] == [host, link]).unwrap();
+            assert_eq!(row[4], "up", "{text}");
+            assert_eq!(row[row.len() - 2..], ends, "ups and downs: {text}");
+        }
+    }
+}
+
+#[test]
+fn by_default_it_streams_the_command_itself() {
+    let finished = run(&["demo"], b"");
+    expect_success(&finished);
+    assert!(finished.text().contains(env!("CARGO_BIN_EXE_knet")));
+}
+
+#[test]
+fn a_file_of_any_length_arrives() {
+    for length in [0, 1, 16 * 1024, 1_000_003] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(length).collect();
+        file.write_all(&bytes).unwrap();
+        expect_success(&run(&["demo", file.path().to_str().unwrap()], b""));
+    }
+}
+
+#[test]
+fn the_hash_is_the_files() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"abc").unwrap();
+    let finished = run(&["demo", file.path().to_str().unwrap()], b"");
+    // FIPS 180-4, the example of one block.
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(finished.text().matches(abc).count(), 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_failure() {
+    let finished = run(&["demo", "/no/such/file"], b"");
+    assert!(finished.expect_failure(1).contains("/no/such/file"));
+    assert!(run(&["demo", "/"], b"").expect_failure(1).contains("directory"));
+}
+
+#[test]
+fn it_goes_on_when_nobody_reads_its_report() {
+    let mut demo = start(&["demo"]);
+    demo.wait_for_output("link 1");
+    demo.close_stdout();
+    demo.finish().expect_success();
+}

@@ -1,0 +1,217 @@
+//! Runs the real `knet` command and talks to it through pipes, never waiting for ever.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Long enough for a busy machine; nothing waits for it to pass.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running command.
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Stream<ChildStdout>,
+    stderr: Stream<ChildStderr>,
+    deadline: Instant,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// None if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+/// One of a command's outputs.
+struct Stream<P> {
+    /// None at its end.
+    pipe: Option<P>,
+    bytes: Vec<u8>,
+    /// How far lines were looked at.
+    seen: usize,
+}
+
+/// Starts `knet` with its standard input open.
+pub(crate) fn start(args: &[&str]) -> Running {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_knet"))
+        .args(args)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take();
+    let stdout = Stream { pipe: child.stdout.take(), bytes: Vec::new(), seen: 0 };
+    let stderr = Stream { pipe: child.stderr.take(), bytes: Vec::new(), seen: 0 };
+    Running { child, stdin, stdout, stderr, deadline: Instant::now() + DEADLINE }
+}
+
+/// Runs `knet` to its end with this input.
+pub(crate) fn run(args: &[&str], input: &[u8]) -> Finished {
+    let mut running = start(args);
+    running.feed_and_close(input.to_vec());
+    running.finish()
+}
+
+impl Running {
+    /// Writes to its standard input, which stays open.
+    pub(crate) fn feed(&mut self, input: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(input).unwrap();
+    }
+
+    /// Writes to its standard input and closes it, without waiting for it to read.
+    pub(crate) fn feed_and_close(&mut self, input: Vec<u8>) {
+        let mut stdin = self.stdin.take().unwrap();
+        // A command that ends early does not read everything.
+        thread::spawn(move || stdin.write_all(&input));
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Closes the reading end of its standard output.
+    pub(crate) fn close_stdout(&mut self) {
+        self.stdout.pipe = None;
+    }
+
+    /// Waits for a line on its standard output that contains `text`.
+    pub(crate) fn wait_for_output(&mut self, text: &str) {
+        while !self.stdout.has_line(text) {
+            self.read_more();
+        }
+    }
+
+    /// Waits for a line on its standard error that contains `text`.
+    pub(crate) fn wait_for_error(&mut self, text: &str) {
+        while !self.stderr.has_line(text) {
+            self.read_more();
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Closes its standard input and waits for its end.
+    pub(crate) fn finish(mut self) -> Finished {
+        self.stdin = None;
+        self.finish_with_open_input()
+    }
+
+    /// Waits for its end, which has to come although there may be more input.
+    pub(crate) fn finish_with_open_input(mut self) -> Finished {
+        while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
+            self.read_more();
+        }
+        // It has closed its pipes, so it is ending.
+        let code = self.child.wait().unwrap().code();
+        let stdout = std::mem::take(&mut self.stdout.bytes);
+        Finished { code, stdout, stderr: self.stderr.text() }
+    }
+
+    /// Waits until it writes something or closes an output.
+    fn read_more(&mut self) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap();
+        let pipes = [
+            self.stdout.pipe.as_ref().map(AsFd::as_fd),
+            self.stderr.pipe.as_ref().map(AsFd::as_fd),
+        ];
+        let mut fds: Vec<PollFd<'_>> =
+            pipes.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        if fds.is_empty() || poll(&mut fds, timeout).unwrap() == 0 {
+            let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+            panic!("it does not do what it should. Output:\n{stdout}\nErrors:\n{stderr}");
+        }
+        self.stdout.read_some();
+        self.stderr.read_some();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Finished {
+    /// Checks that it failed with this code and said why in one line, which is given back.
+    pub(crate) fn expect_failure(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {}", self.stderr);
+        self.stderr.strip_prefix("knet: ").unwrap().trim_end()
+    }
+
+    /// Checks that it did well and had nothing to complain about.
+    pub(crate) fn expect_success(&self) {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+}
+
+impl<P: Read + AsFd> Stream<P> {
+    /// Reads what is there, if anything is.
+    fn read_some(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return };
+        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::ZERO).unwrap() == 0 {
+            return;
+        }
+        let mut buffer = [0; 64 * 1024];
+        match pipe.read(&mut buffer).unwrap() {
+            0 => self.pipe = None,
+            length => self.bytes.extend(&buffer[..length]),
+        }
+    }
+
+    /// Whether one of the lines that were not looked at before contains `text`.
+    fn has_line(&mut self, text: &str) -> bool {
+        while let Some(end) = self.bytes[self.seen..].iter().position(|&byte| byte == b'\n') {
+            let line = &self.bytes[self.seen..][..end];
+            self.seen += end + 1;
+            if String::from_utf8_lossy(line).contains(text) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// A UDP address that nobody uses. Each call has a loopback address of its own in this process, so
+/// that no other test is given the same port.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let ip = Ipv4Addr::new(127, high | 0x80, low, NEXT.fetch_add(1, Ordering::Relaxed));
+    free_port(ip.into())
+}
+
+/// A UDP address with this IP address that nobody uses.
+pub(crate) fn free_port(ip: IpAddr) -> SocketAddr {
+    // Closed again: the port is free, and the kernel will not soon hand it out again.
+    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
+}
