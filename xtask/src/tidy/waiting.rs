@@ -15,14 +15,13 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
     let mut find =
         |line, message: &str| findings.push(Finding::new(file.path.as_str(), line, message));
     for (line, code) in file.code_lines() {
-        if words(code, "sleep").any(|at| code[at + "sleep".len()..].starts_with('(')) {
-            if is_test(&file.path) || !has_reason(&file.text, line) {
-                find(
-                    line,
-                    "this sleeps: wait for the event itself, with a deadline, or outside tests say \
-                     in a line `// PAUSE: ` right above why there is none",
-                );
-            }
+        let sleeps = words(code, "sleep").any(|at| code[at + "sleep".len()..].starts_with('('));
+        if sleeps && (is_test(&file.path) || !has_reason(&file.text, line)) {
+            find(
+                line,
+                "this sleeps: wait for the event itself, with a deadline, or outside tests say in a \
+                 line `// PAUSE: ` right above why there is none",
+            );
         }
         let conditional = code.contains("cfg_attr(");
         if code.contains("#[ignore") || (conditional && words(code, "ignore").next().is_some()) {
