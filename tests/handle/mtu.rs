@@ -1,18 +1,47 @@
 //! The MTU set by hand, and what it does to fragments (`spec/wire.md` 5 and 9).
 
-use knet_tests::cluster::{Cluster, message};
-use knet_tests::waiting::receive;
-use kronosnet::{Error, MAX_MESSAGE, MtuError};
+use std::time::Duration;
+
+use knet_tests::cluster::{Cluster, link_id, message};
+use knet_tests::waiting::{next_like, receive, until};
+use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError};
 
 /// Bytes of IPv4 and UDP header, and the header that MTU arithmetic charges to a packet.
 const OVERHEAD: usize = 28 + 26;
 
 #[test]
-fn without_one_it_is_what_every_path_carries() {
+fn without_one_it_is_found_out_and_told() {
     let cluster = Cluster::pair();
+    let events = cluster.handle(1).mtu_events();
+    let whole = usize::from(u16::MAX) - OVERHEAD;
+    cluster.handle(1).set_manual_mtu(None).unwrap();
     assert_eq!(cluster.handle(1).manual_mtu(), None);
-    assert_eq!(cluster.handle(1).data_mtu(), 576 - OVERHEAD);
-    assert_eq!(cluster.link(1, 2, 0).status().unwrap().data_mtu, 576 - OVERHEAD);
+    // The loopback interface takes the longest packet that there is.
+    let found = next_like(&events, |event| event.data_mtu == whole);
+    assert_eq!((found.host, found.link), (HostId::new(2), link_id(0)));
+    assert_eq!(cluster.handle(1).data_mtu(), whole);
+    let link = cluster.link(1, 2, 0);
+    until("the search is over", || !link.status().unwrap().searching_mtu);
+    assert_eq!(link.status().unwrap().path_mtu, Some(usize::from(u16::MAX)));
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let packets = || link.status().unwrap().stats.tx_data_packets;
+    let before = packets();
+    from.send(&message(MAX_MESSAGE, 5)).unwrap();
+    assert!(receive(&to) == message(MAX_MESSAGE, 5));
+    assert_eq!(packets() - before, 2);
+}
+
+#[test]
+fn the_interval_of_the_search_has_its_limits() {
+    let cluster = Cluster::pair();
+    let handle = cluster.handle(1);
+    assert_eq!(handle.mtu_interval(), Duration::from_secs(60));
+    for seconds in [0, 86_401] {
+        let error = handle.set_mtu_interval(Duration::from_secs(seconds)).unwrap_err();
+        assert_eq!(error.errno(), nix::libc::EINVAL);
+    }
+    handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
+    assert_eq!(handle.mtu_interval(), Duration::from_secs(1));
 }
 
 #[test]
@@ -34,8 +63,6 @@ fn a_manual_mtu_decides_how_messages_are_cut() {
             assert_eq!(packets, length.div_ceil(data_mtu), "{length} bytes at {onwire}");
         }
     }
-    cluster.handle(1).set_manual_mtu(None).unwrap();
-    assert_eq!(cluster.handle(1).data_mtu(), 576 - OVERHEAD);
 }
 
 #[test]
@@ -48,7 +75,7 @@ fn an_mtu_with_which_a_message_would_not_fit_is_refused() {
         assert!(named, "{error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
-    assert_eq!(cluster.handle(1).manual_mtu(), None);
+    assert_eq!(cluster.handle(1).manual_mtu(), Some(576), "as it was");
 }
 
 #[test]

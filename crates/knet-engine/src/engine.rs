@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use knet_wire::{
     CryptoSizes, HostId, IpVersion, LinkId, MAX_FRAGMENTS, MAX_MESSAGE, path_overhead,
@@ -36,6 +36,7 @@ pub struct Engine {
     pub(crate) pool: BufferPool,
     pub(crate) drops: DropStats,
     pub(crate) manual_mtu: Option<u16>,
+    pub(crate) mtu_interval: Duration,
     pub(crate) crypto: CryptoSizes,
 }
 
@@ -55,6 +56,7 @@ impl Engine {
             pool: BufferPool::default(),
             drops: DropStats::default(),
             manual_mtu: None,
+            mtu_interval: crate::discover::DEFAULT_INTERVAL,
             crypto: CryptoSizes::CLEAR,
         }
     }
@@ -304,7 +306,7 @@ impl Engine {
     }
 
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
-    /// what the address family promises. Takes effect with the next message.
+    /// finding it out. Takes effect with the next message.
     ///
     /// # Errors
     /// [`MtuError::TooSmall`] if the largest message would need too many fragments.
@@ -316,8 +318,13 @@ impl Engine {
             }
         }
         self.manual_mtu = onwire;
-        let hosts: Vec<_> = self.hosts().collect();
-        for host in hosts {
+        let links: Vec<_> = self
+            .hosts
+            .iter()
+            .flat_map(|(&host, entry)| entry.links().map(move |(id, _)| (host, id)))
+            .collect();
+        for (host, link) in links {
+            self.start_or_stop_discovery(now, host, link);
             self.refresh_routes(now, host);
         }
         Ok(())

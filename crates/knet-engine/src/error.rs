@@ -147,7 +147,7 @@ impl PingTimersError {
     }
 }
 
-/// Why a manual MTU was refused.
+/// Why a setting of the path MTU was refused (`spec/api.md` 12).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MtuError {
@@ -158,6 +158,12 @@ pub enum MtuError {
         onwire: u16,
         /// The least that works, in the same unit.
         least: u16,
+    },
+    /// The interval between two searches is not between 1 s and 86400 s.
+    #[error("a path MTU interval of {interval:?} is not possible: 1s to 86400s")]
+    Interval {
+        /// What was asked for.
+        interval: Duration,
     },
 }
 

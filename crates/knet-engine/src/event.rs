@@ -13,6 +13,8 @@ pub enum Event {
     Link(LinkEvent),
     /// A host became reachable or unreachable.
     Host(HostEvent),
+    /// The path MTU of a link was found, or is another now.
+    Mtu(MtuEvent),
 }
 
 /// A link came up or went down.
@@ -35,6 +37,18 @@ pub struct HostEvent {
     pub host: HostId,
     /// Whether at least one link to it is usable.
     pub reachable: bool,
+}
+
+/// The path MTU of a link was found, or is another now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct MtuEvent {
+    /// The host at the other end.
+    pub host: HostId,
+    /// Which of its links.
+    pub link: LinkId,
+    /// The most payload bytes that one packet on it carries now.
+    pub data_mtu: usize,
 }
 
 /// Whether a link carries data.

@@ -13,6 +13,9 @@
 //! - After each call that takes `&mut self`, drain the output: send what
 //!   [`Engine::poll_transmit`] gives, tell the application what [`Engine::poll_event`] gives, send
 //!   by the routes that [`Engine::poll_routes`] gives, and ask [`Engine::poll_timeout`] again.
+//! - Say what the kernel says: [`Engine::handle_transport_error`] when a peer cannot be reached,
+//!   [`Engine::handle_probe_refused`] and [`Engine::handle_mtu_limit`] when a packet is too long,
+//!   [`Engine::handle_mtu_suggestion`] when a router finds so.
 //! - Data is sent without the engine: number each message with the [`SequenceCounter`], look its
 //!   hosts up in the [`Routes`], cut it with a [`FragmentPlan`]. When [`forced_ping_due`] says so,
 //!   call [`Engine::force_pings`] first.
@@ -40,19 +43,21 @@
 //!     engines[at].add_link(now, peer, link, path)?;
 //!     engines[at].set_link_enabled(now, peer, link, true)?;
 //! }
-//! while !engines.iter().all(|engine| engine.data_mtu() > 500) {
+//! while !engines.iter().all(|engine| engine.data_mtu() > 1000) {
 //!     for at in [0, 1] {
 //!         engines[at].handle_timeout(now);
 //!         while let Some(transmit) = engines[at].poll_transmit() {
 //!             let arrival = Arrival { socket: SocketId(0), source: addresses[at] };
-//!             let _ = engines[1 - at].handle_datagram(now, arrival, transmit.packet());
-//!             transmit.sent(26);
+//!             // A probe of the path MTU is filled up with zeros.
+//!             let datagram = [transmit.packet(), &vec![0; transmit.filler()]].concat();
+//!             let _ = engines[1 - at].handle_datagram(now, arrival, &datagram);
+//!             transmit.sent(datagram.len());
 //!         }
 //!     }
 //!     now += Duration::from_millis(100);
 //! }
 //! let routes = engines[0].poll_routes().expect("host 2 became reachable");
-//! assert_eq!(routes.get(two).expect("reachable").data_mtu(), 522);
+//! assert_eq!(routes.get(two).expect("reachable").data_mtu(), 65_481);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -66,12 +71,13 @@ mod cookie;
 mod dedup;
 mod defrag;
 pub use defrag::Assembled;
+mod discover;
 mod engine;
 pub use engine::Engine;
 mod error;
 pub use error::{HostError, LinkError, MtuError, PingTimersError};
 mod event;
-pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod fragment;
 pub use fragment::{FragmentPlan, TooManyFragments};
 mod heartbeat;
@@ -79,6 +85,7 @@ mod host;
 pub use host::HostStatus;
 mod link;
 pub use link::LinkStatus;
+mod mtu;
 mod peer;
 mod receive;
 pub use receive::{Arrival, Delivery, Receipt, Received};

@@ -8,6 +8,7 @@ use knet_wire::{CryptoSizes, path_overhead};
 use crate::config::{LinkPath, PingTimers};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
+use crate::mtu::PathMtu;
 use crate::peer::Heard;
 use crate::stats::{LinkCounters, LinkStats};
 use crate::timers::Deadline;
@@ -22,6 +23,7 @@ pub(crate) struct Link {
     pub(crate) deadline: Deadline,
     /// What its pings said of the peer's numbers.
     pub(crate) heard: Heard,
+    pub(crate) mtu: PathMtu,
     enabled: bool,
     state: LinkState,
 }
@@ -35,6 +37,7 @@ impl Link {
             counters: Arc::default(),
             deadline: Deadline::default(),
             heard: Heard::default(),
+            mtu: PathMtu::default(),
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
         }
@@ -84,11 +87,12 @@ impl Link {
         self.enabled && self.state.is_up()
     }
 
-    /// The most payload bytes a packet may carry: by the MTU set by hand, else by the smallest MTU
-    /// that the address family promises (`spec/wire.md` 9).
+    /// The most payload bytes a packet may carry: by the MTU set by hand, else by the one that was
+    /// found, else by the smallest that the address family promises (`spec/wire.md` 9).
     pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
         let version = self.path.ip_version();
-        let onwire = manual.map_or(version.min_onwire(), usize::from);
+        let found = self.mtu.verified().unwrap_or_else(|| version.min_onwire());
+        let onwire = manual.map_or(found, usize::from);
         crypto.app_mtu(onwire.saturating_sub(path_overhead(version))).unwrap_or(1)
     }
 
@@ -108,6 +112,8 @@ impl Link {
             latency_max: latency.max(),
             latency_samples: latency.samples(),
             data_mtu,
+            path_mtu: self.mtu.verified(),
+            searching_mtu: self.mtu.is_searching(),
             stats: self.counters.read(),
         }
     }
@@ -143,6 +149,10 @@ pub struct LinkStatus {
     pub latency_samples: u32,
     /// The most payload bytes that one packet on it carries.
     pub data_mtu: usize,
+    /// The longest IP packet that was seen to arrive, in bytes; `None` until one was looked for.
+    pub path_mtu: Option<usize>,
+    /// Whether the path MTU is being searched.
+    pub searching_mtu: bool,
     /// Its counters.
     pub stats: LinkStats,
 }

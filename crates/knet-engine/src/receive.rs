@@ -94,7 +94,14 @@ impl Engine {
                     self.pmtu_probe(host, probe, datagram.len());
                 }
             }
-            Body::PmtuReply(_) => self.drops.unexpected += 1,
+            Body::PmtuReply(reply) => {
+                if self.comes_from_link(arrival, host, reply.link) {
+                    if let Ok(link) = self.link(host, reply.link) {
+                        link.counters.received(PacketKind::Pmtu, datagram.len());
+                    }
+                    self.probe_answered(now, host, reply);
+                }
+            }
         }
         Received::Nothing
     }

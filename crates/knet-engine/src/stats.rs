@@ -14,6 +14,7 @@ pub struct LinkCounters {
     rx_ping: Traffic,
     tx_pong: Traffic,
     rx_pong: Traffic,
+    tx_pmtu: Traffic,
     rx_pmtu: Traffic,
     tx_data_errors: AtomicU32,
     tx_ping_errors: AtomicU32,
@@ -61,8 +62,7 @@ impl LinkCounters {
             PacketKind::Data => self.tx_data.add(packets, bytes),
             PacketKind::Ping => self.tx_ping.add(packets, bytes),
             PacketKind::Pong => self.tx_pong.add(packets, bytes),
-            // Answers to probes are not counted (`spec/engine.md` 20).
-            PacketKind::Pmtu => {}
+            PacketKind::Pmtu => self.tx_pmtu.add(packets, bytes),
         }
     }
 
@@ -104,6 +104,7 @@ impl LinkCounters {
         let (rx_ping_packets, rx_ping_bytes) = self.rx_ping.read();
         let (tx_pong_packets, tx_pong_bytes) = self.tx_pong.read();
         let (rx_pong_packets, rx_pong_bytes) = self.rx_pong.read();
+        let (tx_pmtu_packets, tx_pmtu_bytes) = self.tx_pmtu.read();
         let (rx_pmtu_packets, rx_pmtu_bytes) = self.rx_pmtu.read();
         LinkStats {
             tx_data_packets,
@@ -118,6 +119,8 @@ impl LinkCounters {
             tx_pong_bytes,
             rx_pong_packets,
             rx_pong_bytes,
+            tx_pmtu_packets,
+            tx_pmtu_bytes,
             rx_pmtu_packets,
             rx_pmtu_bytes,
             tx_data_errors: self.tx_data_errors.load(Relaxed),
@@ -159,7 +162,11 @@ pub struct LinkStats {
     pub rx_pong_packets: u64,
     /// Bytes of those.
     pub rx_pong_bytes: u64,
-    /// Path MTU probes received.
+    /// Path MTU probes and answers sent.
+    pub tx_pmtu_packets: u64,
+    /// Bytes of those.
+    pub tx_pmtu_bytes: u64,
+    /// Path MTU probes and answers received.
     pub rx_pmtu_packets: u64,
     /// Bytes of those.
     pub rx_pmtu_bytes: u64,
@@ -169,7 +176,7 @@ pub struct LinkStats {
     pub tx_ping_errors: u32,
     /// Pongs that the kernel refused.
     pub tx_pong_errors: u32,
-    /// Answers to path MTU probes that the kernel refused.
+    /// Path MTU probes and answers that the kernel refused; too long a probe is not an error.
     pub tx_pmtu_errors: u32,
     /// How often the link came up.
     pub up_count: u32,
@@ -199,7 +206,7 @@ pub struct DropStats {
     pub compressed: u64,
     /// Pongs whose cookie we did not write.
     pub forged_pong: u64,
-    /// Packets of a kind that this engine does not answer.
+    /// Answers to path MTU probes that nobody waits for.
     pub unexpected: u64,
     /// Messages that never became complete and were forgotten.
     pub incomplete: u64,

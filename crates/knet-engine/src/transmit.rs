@@ -25,6 +25,12 @@ pub struct Transmit {
 pub(crate) enum Packet {
     Ping([u8; PING_LEN]),
     PmtuReply([u8; PMTU_HEADER_LEN]),
+    /// A probe: its header, how many zeros follow, and the size it is about.
+    Probe {
+        header: [u8; PMTU_HEADER_LEN],
+        filler: usize,
+        size: u16,
+    },
 }
 
 impl Transmit {
@@ -57,12 +63,31 @@ impl Transmit {
         self.path
     }
 
-    /// The packet in clear.
+    /// The packet in clear, or its beginning if there is a [`Transmit::filler`].
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         match &self.packet {
             Packet::Ping(bytes) => bytes,
-            Packet::PmtuReply(bytes) => bytes,
+            Packet::PmtuReply(bytes) | Packet::Probe { header: bytes, .. } => bytes,
+        }
+    }
+
+    /// How many bytes of zero follow the packet, at most 65535.
+    #[must_use]
+    pub fn filler(&self) -> usize {
+        match self.packet {
+            Packet::Probe { filler, .. } => filler,
+            _ => 0,
+        }
+    }
+
+    /// The size of the IP packet that a path MTU probe is about, in bytes. If the kernel refuses it
+    /// as too long, tell [`crate::Engine::handle_probe_refused`].
+    #[must_use]
+    pub fn probe_size(&self) -> Option<u16> {
+        match self.packet {
+            Packet::Probe { size, .. } => Some(size),
+            _ => None,
         }
     }
 

@@ -73,8 +73,8 @@ impl Engine {
         }
     }
 
-    /// Sends a ping if it is time, gives the link up if it was silent too long, and sets the timer
-    /// for the next of both.
+    /// Sends a ping or a probe if it is time, gives the link up if it was silent too long, and sets
+    /// the timer for the next of these.
     pub(crate) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if !link.is_enabled() {
@@ -92,16 +92,17 @@ impl Engine {
             let sequence = self.sequence.current();
             self.queue_ping(now, host, id, sequence, true);
         }
+        self.probe_mtu(now, host, id);
         self.set_link_timer(now, host, id);
     }
 
-    /// Sets a link's timer to its next ping or the end of its patience.
+    /// Sets a link's timer to its next ping, its next probe or the end of its patience.
     pub(crate) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
         let (ping, expiry) = (link.heartbeat.next_ping(now), link.heartbeat.next_expiry());
-        let next = ping.into_iter().chain(expiry).min();
+        let next = ping.into_iter().chain(expiry).chain(link.mtu.next_timeout(now)).min();
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
@@ -135,6 +136,7 @@ impl Engine {
             let state = LinkState::Up;
             self.events.push_back(Event::Link(LinkEvent { host, link: id, state }));
             self.refresh_routes(now, host);
+            self.start_or_stop_discovery(now, host, id);
         }
     }
 
@@ -148,6 +150,9 @@ impl Engine {
         let state = LinkState::Down(reason);
         self.events.push_back(Event::Link(LinkEvent { host, link, state }));
         self.refresh_routes(now, host);
+        if let Ok(link) = self.link_mut(host, link) {
+            link.mtu.stop();
+        }
     }
 
     /// Chooses the links that data to a host takes, and tells if it became reachable or was lost

@@ -84,6 +84,8 @@ fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
     let mut pair = Pair::up(3, Policy::Passive);
     let disabled = pair.links().last().unwrap();
     pair.engines[A].set_link_enabled(pair.now, HOSTS[B], disabled, false).unwrap();
+    // So that the next timeout is a ping's.
+    pair.engines[A].set_manual_mtu(pair.now, Some(576)).unwrap();
     let sequence = pair.engines[A].sequence();
     while !forced_ping_due(sequence.next()) {}
     let now = pair.now;

@@ -6,9 +6,10 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use knet_channel::{Channel, ChannelRequest};
-use knet_engine::{DropStats, Engine, EngineConfig, HostEvent, LinkEvent};
+use knet_engine::{DropStats, Engine, EngineConfig, HostEvent, LinkEvent, MtuEvent};
 use knet_wire::HostId;
 
 use crate::adding;
@@ -189,7 +190,7 @@ impl Handle {
     }
 
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
-    /// what every path of the address family carries (576 for IPv4, 1280 for IPv6).
+    /// finding it out.
     ///
     /// # Errors
     /// [`Error::Mtu`] if it is too small; [`Error::InsideFilter`].
@@ -201,6 +202,21 @@ impl Handle {
     #[must_use]
     pub fn manual_mtu(&self) -> Option<u16> {
         self.shared().query(|engine, _| engine.manual_mtu())
+    }
+
+    /// Sets how often the path MTU of each link is searched anew, 1 s to 86400 s. Default 60 s. A
+    /// link that comes up is searched at once, and so is one whose packets turn out to be too long.
+    ///
+    /// # Errors
+    /// [`Error::Mtu`] outside that range; [`Error::InsideFilter`].
+    pub fn set_mtu_interval(&self, interval: Duration) -> Result<(), Error> {
+        Ok(self.shared().configure(|engine, _| engine.set_mtu_interval(interval))??)
+    }
+
+    /// How often the path MTU of each link is searched anew.
+    #[must_use]
+    pub fn mtu_interval(&self) -> Duration {
+        self.shared().query(|engine, _| engine.mtu_interval())
     }
 
     /// How many payload bytes a packet carries on every link in use (`spec/wire.md` 9).
@@ -392,6 +408,23 @@ impl Handle {
     /// Removes the callback of [`Handle::on_link_event`].
     pub fn remove_link_callback(&self) {
         self.shared().notifier.link.remove_callback();
+    }
+
+    /// A stream of links whose path MTU was found or is another now.
+    #[must_use]
+    pub fn mtu_events(&self) -> EventStream<MtuEvent> {
+        self.shared().notifier.mtu.stream()
+    }
+
+    /// Calls `callback` when the path MTU of a link was found or is another now, in place of the
+    /// callback before, as [`Handle::on_datafd_event`] does.
+    pub fn on_mtu_event(&self, callback: impl Fn(&Handle, &MtuEvent) + Send + Sync + 'static) {
+        self.shared().notifier.mtu.set_callback(Arc::new(callback));
+    }
+
+    /// Removes the callback of [`Handle::on_mtu_event`].
+    pub fn remove_mtu_callback(&self) {
+        self.shared().notifier.mtu.remove_callback();
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -59,6 +59,7 @@ mod endpoint;
 pub use endpoint::Endpoint;
 mod errno;
 mod error;
+mod errors;
 pub use error::{Destinations, Error};
 mod event;
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};
@@ -87,7 +88,7 @@ mod worker;
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
     DownReason, DropStats, HostError, HostEvent, HostStatus, LinkError, LinkEvent, LinkPath,
-    LinkState, LinkStats, LinkStatus, MtuError, PingTimers, PingTimersError, Policy,
+    LinkState, LinkStats, LinkStatus, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
 };
 pub use knet_transport::BindError;
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};

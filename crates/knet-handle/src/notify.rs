@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use knet_engine::{HostEvent, LinkEvent};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent};
 use parking_lot::Mutex;
 
 use crate::event::{DatafdEvent, Notification};
@@ -23,6 +23,7 @@ pub(crate) enum Notice {
     Datafd(DatafdEvent),
     Host(HostEvent),
     Link(LinkEvent),
+    Mtu(MtuEvent),
 }
 
 /// Where events wait for the notify thread, and who gets them.
@@ -34,6 +35,7 @@ pub(crate) struct Notifier {
     pub(crate) datafd: Audience<DatafdEvent>,
     pub(crate) host: Audience<HostEvent>,
     pub(crate) link: Audience<LinkEvent>,
+    pub(crate) mtu: Audience<MtuEvent>,
 }
 
 impl Default for Notifier {
@@ -46,6 +48,7 @@ impl Default for Notifier {
             datafd: Audience::default(),
             host: Audience::default(),
             link: Audience::default(),
+            mtu: Audience::default(),
         }
     }
 }
@@ -61,6 +64,7 @@ impl Notifier {
                 Some(Notice::Datafd(_)) => self.datafd.missed(),
                 Some(Notice::Host(_)) => self.host.missed(),
                 Some(Notice::Link(_)) => self.link.missed(),
+                Some(Notice::Mtu(_)) => self.mtu.missed(),
                 None => {}
             }
         }
@@ -94,6 +98,7 @@ impl Notifier {
             Notice::Datafd(event) => self.datafd.deliver(handle, event),
             Notice::Host(event) => self.host.deliver(handle, event),
             Notice::Link(event) => self.link.deliver(handle, event),
+            Notice::Mtu(event) => self.mtu.deliver(handle, event),
         }
     }
 }

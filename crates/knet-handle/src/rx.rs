@@ -6,9 +6,10 @@ use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Arrival, Received, SocketId};
 use knet_poller::{Event, Events};
-use knet_transport::{ErrorOrigin, ErrorQueue, ReceiveBatch};
+use knet_transport::{ErrorQueue, ReceiveBatch};
 
 use crate::deliver::{Body, Deliverer, Incoming};
+use crate::errors;
 use crate::shared::Shared;
 use crate::stream;
 use crate::transmit::{BATCH, Transmitter};
@@ -92,7 +93,7 @@ impl RxThread<'_> {
     fn receive(&mut self, id: SocketId, has_errors: bool) {
         let Some(socket) = self.shared.sockets.get(id) else { return };
         if has_errors {
-            self.receive_errors(id);
+            errors::read(self.shared, id, &mut self.errors);
         }
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
@@ -102,33 +103,6 @@ impl RxThread<'_> {
             Ok(_) => self.handle_datagrams(id),
             // What made it fail is in the error queue, which raises the event again.
             Err(error) => tracing::debug!(socket = id.0, %error, "receiving failed"),
-        }
-    }
-
-    /// Reads the socket's error queue: which peers cannot be reached, and why.
-    fn receive_errors(&mut self, id: SocketId) {
-        for _ in 0..MAX_ERRORS {
-            let Some(socket) = self.shared.sockets.get(id) else { return };
-            match socket.receive_error(&mut self.errors) {
-                Ok(Some(error)) => {
-                    drop(socket);
-                    tracing::debug!(socket = id.0, ?error, "a packet could not be delivered");
-                    let (ErrorOrigin::Icmp, Some(destination)) = (error.origin, error.destination)
-                    else {
-                        continue;
-                    };
-                    if unreachable(error.errno) {
-                        self.shared.engine(|engine, now| {
-                            engine.handle_transport_error(now, id, destination, error.errno);
-                        });
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::debug!(socket = id.0, %error, "reading the error queue failed");
-                    return;
-                }
-            }
         }
     }
 
@@ -168,13 +142,6 @@ impl RxThread<'_> {
     }
 }
 
-/// Whether an ICMP error means that the peer cannot be reached (`spec/engine.md` 14.2).
-fn unreachable(errno: i32) -> bool {
-    use crate::errno::*;
-    [ECONNREFUSED, ECONNABORTED, ENONET, ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN]
-        .contains(&errno)
-}
-
 /// No UDP datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
 /// How many sockets are looked at in one turn.
@@ -182,5 +149,3 @@ const MAX_EVENTS: usize = 64;
 /// How many batches of each socket a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
 /// holds a third of that if every message is a byte.
 const MAX_FLUSH_TURNS: usize = 1024;
-/// How many errors of a socket are read before its datagrams are.
-const MAX_ERRORS: usize = 64;

@@ -74,6 +74,7 @@ impl Shared {
             match event {
                 Event::Link(event) => self.notifier.queue(Notice::Link(event)),
                 Event::Host(event) => self.notifier.queue(Notice::Host(event)),
+                Event::Mtu(event) => self.notifier.queue(Notice::Mtu(event)),
                 _ => {}
             }
         }

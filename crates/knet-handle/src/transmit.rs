@@ -6,11 +6,13 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Engine, FragmentPlan, PacketKind, Routes, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, SendBatch};
+use knet_transport::{Datagram, ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
+use crate::errno::EMSGSIZE;
 use crate::error::{Destinations, Error};
+use crate::errors;
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
 use crate::patience::{StuckSockets, send_all};
@@ -38,6 +40,7 @@ pub(crate) struct Transmitter {
     refused: Option<i32>,
     control: Vec<Transmit>,
     stuck: StuckSockets,
+    errors: ErrorQueue,
 }
 
 /// A packet that is ready to leave.
@@ -90,6 +93,7 @@ impl Default for Transmitter {
             refused: None,
             control: Vec::new(),
             stuck: StuckSockets::default(),
+            errors: ErrorQueue::new(),
         }
     }
 }
@@ -142,31 +146,51 @@ impl Transmitter {
         self.finish(counters, planned, messages);
     }
 
-    /// Sends control packets.
+    /// Sends control packets, and those that follow from how that went.
     pub(crate) fn send_control(&mut self, shared: &Shared) {
         let mut control = std::mem::take(&mut self.control);
-        shared.take_transmits(&mut control);
-        for transmit in control.drain(..) {
-            let path = transmit.path();
-            let Some(socket) = shared.sockets.get(path.socket) else {
-                self.stuck.forget(path.socket);
-                transmit.failed();
-                continue;
-            };
-            let packet = transmit.packet();
-            let datagram = Datagram { header: packet, payload: &[], destination: path.remote };
-            let length = packet.len();
-            let mut sent = false;
-            let mut patience = self.stuck.patience(path.socket);
-            let refused =
-                send_all(&socket, &mut self.batch, &[datagram], &mut patience, |_| sent = true);
-            self.stuck.note(path.socket, sent, &patience);
-            if let Some(errno) = refused {
-                tracing::debug!(remote = %path.remote, errno, "control packet not sent");
+        loop {
+            shared.take_transmits(&mut control);
+            if control.is_empty() {
+                break;
             }
-            if sent { transmit.sent(length) } else { transmit.failed() }
+            for transmit in control.drain(..) {
+                self.send_transmit(shared, transmit);
+            }
         }
         self.control = control;
+    }
+
+    fn send_transmit(&mut self, shared: &Shared, transmit: Transmit) {
+        let path = transmit.path();
+        let Some(socket) = shared.sockets.get(path.socket) else {
+            self.stuck.forget(path.socket);
+            transmit.failed();
+            return;
+        };
+        let header = transmit.packet();
+        let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
+        let length = header.len() + payload.len();
+        let datagram = Datagram { header, payload, destination: path.remote };
+        let mut sent = false;
+        let mut patience = self.stuck.patience(path.socket);
+        let refused =
+            send_all(&socket, &mut self.batch, &[datagram], &mut patience, |_| sent = true);
+        self.stuck.note(path.socket, sent, &patience);
+        drop(socket);
+        match (refused, transmit.probe_size()) {
+            (None, _) if sent => transmit.sent(length),
+            (Some(EMSGSIZE), Some(size)) => {
+                // First what the kernel says of it, which makes the next probe the last.
+                errors::read(shared, path.socket, &mut self.errors);
+                let (host, link) = (transmit.host(), transmit.link());
+                shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
+            }
+            (errno, _) => {
+                tracing::debug!(remote = %path.remote, ?errno, "control packet not sent");
+                transmit.failed();
+            }
+        }
     }
 
     fn start(&mut self) {
@@ -388,6 +412,9 @@ fn count_refusal(counters: &Counters, error: &Error) {
     };
     count(counter, 1);
 }
+
+/// What path MTU probes are filled with.
+static ZEROS: [u8; 65_535] = [0; 65_535];
 
 #[cfg(test)]
 mod tests {

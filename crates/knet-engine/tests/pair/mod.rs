@@ -44,6 +44,8 @@ pub(crate) struct Pair {
     /// Whether what this host sends on this link is lost.
     pub(crate) cut: [[bool; LinkId::COUNT as usize]; 2],
     pub(crate) flying: VecDeque<Flight>,
+    /// The path MTU of every link, for probes; what every path takes unless a test says otherwise.
+    pub(crate) mtu: u16,
     links: usize,
     policy: Policy,
 }
@@ -60,6 +62,7 @@ impl Pair {
             delivered: Default::default(),
             cut: Default::default(),
             flying: VecDeque::new(),
+            mtu: 576,
             links,
             policy,
         };
@@ -202,10 +205,15 @@ impl Pair {
     /// Does what a driver does after each call.
     pub(crate) fn drain(&mut self, at: usize) {
         while let Some(transmit) = self.engines[at].poll_transmit() {
-            let (link, packet) = (transmit.link(), transmit.packet().to_vec());
+            let (link, mut packet) = (transmit.link(), transmit.packet().to_vec());
             assert_eq!(transmit.path(), path(1 - at, link));
+            packet.resize(packet.len() + transmit.filler(), 0);
+            // A silent path: what is too long for it disappears.
+            let too_long = transmit.probe_size().is_some_and(|size| size > self.mtu);
             transmit.sent(packet.len());
-            self.fly(1 - at, link, packet);
+            if !too_long {
+                self.fly(1 - at, link, packet);
+            }
         }
         while let Some(event) = self.engines[at].poll_event() {
             self.events[at].push(event);

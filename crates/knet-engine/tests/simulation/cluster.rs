@@ -261,7 +261,9 @@ impl Cluster {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&host) else { return };
         while let Some(transmit) = node.engine.poll_transmit() {
-            self.network.send(now, node.control(transmit));
+            if let Some(flight) = node.control(transmit) {
+                self.network.send(now, flight);
+            }
         }
         while let Some(event) = node.engine.poll_event() {
             node.events.push((now, event));

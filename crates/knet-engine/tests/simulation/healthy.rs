@@ -58,6 +58,8 @@ fn an_idle_cluster_wakes_up_for_its_pings_only() {
     each_seed(|seed| {
         let mut cluster = Cluster::start_and_settle(seed, Plan::new(3, 2, Policy::Passive));
         let host = HostId::new(1);
+        let now = cluster.now;
+        cluster.node(host).engine.set_manual_mtu(now, Some(576)).unwrap();
         let before = (cluster.node(host).wakeups, cluster.node(host).events.len());
         cluster.run_for(Duration::from_secs(600));
         let node = cluster.node(host);

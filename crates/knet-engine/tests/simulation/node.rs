@@ -101,13 +101,18 @@ impl Node {
         Some((id, Sent { len, channel, broadcast, targets }, flights))
     }
 
-    /// A control packet on its way, counted as sent.
-    pub(crate) fn control(&self, transmit: Transmit) -> Flight {
-        let flight = self.flight(transmit.path(), transmit.packet().to_vec(), None);
+    /// A control packet on its way, counted as sent; `None` if the path is too narrow for it. Paths
+    /// take what their address family promises and drop the rest silently.
+    pub(crate) fn control(&self, transmit: Transmit) -> Option<Flight> {
+        let mut packet = transmit.packet().to_vec();
+        packet.resize(packet.len() + transmit.filler(), 0);
+        let takes = if transmit.path().remote.is_ipv4() { 576 } else { 1280 };
+        let too_long = transmit.probe_size().is_some_and(|size| size > takes);
+        let flight = self.flight(transmit.path(), packet, None);
         let named = (transmit.host(), transmit.link());
         assert_eq!((flight.path.to, flight.path.link), named);
         transmit.sent(flight.datagram.len());
-        flight
+        (!too_long).then_some(flight)
     }
 
     fn flight(&self, path: LinkPath, datagram: Vec<u8>, frame: Option<Frame>) -> Flight {

@@ -1,0 +1,176 @@
+//! Path MTU discovery: probes out, answers and refusals in, and what follows for the routes.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use knet_wire::{HostId, LinkId, MTU_HEADER_LEN, PMTU_HEADER_LEN, Pmtu, path_overhead};
+
+use crate::config::SocketId;
+use crate::engine::Engine;
+use crate::error::MtuError;
+use crate::event::{Event, MtuEvent};
+use crate::mtu::Conditions;
+use crate::stats::PacketKind;
+use crate::transmit::{Packet, Transmit};
+
+impl Engine {
+    /// Sets how often the path MTU of each link is searched anew, 1 s to 86400 s. Default 60 s
+    /// (`KNET_PMTUD_DEFAULT_INTERVAL`). Takes effect with the next search.
+    ///
+    /// # Errors
+    /// [`MtuError::Interval`].
+    pub fn set_mtu_interval(&mut self, interval: Duration) -> Result<(), MtuError> {
+        if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&interval) {
+            return Err(MtuError::Interval { interval });
+        }
+        self.mtu_interval = interval;
+        Ok(())
+    }
+
+    /// How often the path MTU of each link is searched anew.
+    #[must_use]
+    pub fn mtu_interval(&self) -> Duration {
+        self.mtu_interval
+    }
+
+    /// The kernel refused a probe ([`Transmit::probe_size`]) for its length.
+    pub fn handle_probe_refused(&mut self, now: Instant, host: HostId, link: LinkId, size: u16) {
+        self.change_mtu(now, host, link, |mtu, _| mtu.refused(usize::from(size)));
+    }
+
+    /// The kernel says that packets of more than `limit` bytes cannot leave through this socket for
+    /// this address: what its error queue gives for `EMSGSIZE` of local origin.
+    pub fn handle_mtu_limit(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        destination: IpAddr,
+        limit: u32,
+    ) {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        for (host, link) in self.links_to(socket, destination) {
+            self.change_mtu(now, host, link, |mtu, conditions| mtu.limited(limit, conditions));
+        }
+    }
+
+    /// A router says that packets of more than `limit` bytes for this address do not pass it: what
+    /// ICMP says. It is not believed, but looked into.
+    pub fn handle_mtu_suggestion(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        destination: IpAddr,
+        limit: u32,
+    ) {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        for (host, link) in self.links_to(socket, destination) {
+            self.change_mtu(now, host, link, |mtu, conditions| mtu.suggested(limit, conditions));
+        }
+    }
+
+    pub(crate) fn probe_answered(&mut self, now: Instant, host: HostId, reply: Pmtu) {
+        let size = usize::from(u16::from_le_bytes(reply.onwire));
+        let mut expected = false;
+        self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.answered(size));
+        self.drops.unexpected += u64::from(!expected);
+    }
+
+    /// Begins or ends the search of a link that came up, went down, or whose MTU is no longer, or
+    /// now, set by hand.
+    pub(crate) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
+        let manual = self.manual_mtu.is_some();
+        let usable = self.link(host, link).is_ok_and(crate::link::Link::is_usable);
+        self.change_mtu(now, host, link, |mtu, conditions| {
+            if usable && !manual { mtu.search(conditions) } else { mtu.stop() }
+        });
+    }
+
+    /// Sends the probe that is due, if any.
+    pub(crate) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
+        let Some(conditions) = self.conditions(host, id) else { return };
+        let own = self.own;
+        let mut due = None;
+        self.change_mtu_only(now, host, id, |mtu, conditions| {
+            due = mtu.poll_probe(now, conditions);
+        });
+        let Some(size) = due else { return };
+        let room = size.saturating_sub(path_overhead(conditions.version));
+        let Some(data) = conditions.crypto.app_mtu(room) else { return };
+        let Ok(link) = self.link(host, id) else { return };
+        // Sizes of whole IP packets are at most 65535.
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
+        let mut header = [0; PMTU_HEADER_LEN];
+        let probe = Pmtu { link: id, onwire: size.to_le_bytes() };
+        // The header alone is as long as a probe has to be at least.
+        let _ = probe.encode_probe(own, &mut header);
+        let filler = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
+        let packet = Packet::Probe { header, filler, size };
+        let (path, counters) = (link.path, link.counters.clone());
+        self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Pmtu, packet, counters));
+    }
+
+    /// Lets something happen to a link's discovery, sends what is due then, and sets the timer.
+    fn change_mtu(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        id: LinkId,
+        change: impl FnOnce(&mut crate::mtu::PathMtu, &Conditions),
+    ) {
+        self.change_mtu_only(now, host, id, change);
+        self.probe_mtu(now, host, id);
+        self.set_link_timer(now, host, id);
+    }
+
+    /// Lets something happen to a link's discovery, and uses and tells another MTU if there is one.
+    fn change_mtu_only(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        id: LinkId,
+        change: impl FnOnce(&mut crate::mtu::PathMtu, &Conditions),
+    ) {
+        let Some(conditions) = self.conditions(host, id) else { return };
+        let (manual, crypto) = (self.manual_mtu, self.crypto);
+        let Ok(link) = self.link_mut(host, id) else { return };
+        let before = link.data_mtu(manual, crypto);
+        change(&mut link.mtu, &conditions);
+        let data_mtu = link.data_mtu(manual, crypto);
+        if before == data_mtu {
+            return;
+        }
+        self.refresh_routes(now, host);
+        self.events.push_back(Event::Mtu(MtuEvent { host, link: id, data_mtu }));
+    }
+
+    fn conditions(&self, host: HostId, id: LinkId) -> Option<Conditions> {
+        let link = self.link(host, id).ok()?;
+        let timeout = link.heartbeat.timers().timeout;
+        let latency = link.heartbeat.latency().mean().unwrap_or_default();
+        Some(Conditions {
+            version: link.path.ip_version(),
+            crypto: self.crypto,
+            patience: latency.saturating_mul(4).max(LEAST_PATIENCE).min(timeout),
+            interval: self.mtu_interval,
+            last_pong: link.heartbeat.last_pong(),
+            data_packets: link.counters.read().tx_data_packets,
+        })
+    }
+
+    fn links_to(&self, socket: SocketId, destination: IpAddr) -> Vec<(HostId, LinkId)> {
+        let all = self.hosts.iter();
+        all.flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
+            .filter(|(_, _, link)| {
+                link.path.socket == socket && link.path.remote.ip() == destination
+            })
+            .map(|(host, id, _)| (host, id))
+            .collect()
+    }
+}
+
+/// `KNET_PMTUD_DEFAULT_INTERVAL`.
+pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
+/// An answer may always take so long, however quick the pongs are: a long packet takes longer.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);

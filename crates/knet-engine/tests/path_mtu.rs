@@ -1,0 +1,111 @@
+//! What two engines find out about the path between them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::{Event, Policy};
+use pair::{A, B, HOSTS, LINK, Pair};
+
+/// A pair whose links came up on a path of this MTU, and the searches are over.
+fn found(mtu: u16) -> Pair {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.mtu = mtu;
+    pair.enable(A);
+    pair.enable(B);
+    pair.run(Duration::from_secs(20));
+    pair
+}
+
+fn data_mtu(pair: &Pair, at: usize) -> usize {
+    pair.status(at, LINK).data_mtu
+}
+
+#[test]
+fn both_ends_find_what_the_path_takes_and_use_it() {
+    for (mtu, data) in [(576, 522), (1280, 1226), (1500, 1446), (9000, 8946), (65_535, 65_481)] {
+        let pair = found(mtu);
+        for at in [A, B] {
+            assert_eq!(data_mtu(&pair, at), data, "{mtu} bytes on the wire");
+            assert_eq!(pair.status(at, LINK).path_mtu, Some(usize::from(mtu)));
+            assert!(!pair.status(at, LINK).searching_mtu);
+            assert_eq!(pair.routes[at].get(HOSTS[1 - at]).unwrap().data_mtu(), data);
+            assert_eq!(pair.engines[at].data_mtu(), data);
+        }
+    }
+}
+
+#[test]
+fn the_application_is_told_of_another_mtu_only() {
+    let told = |pair: &mut Pair| -> Vec<usize> {
+        let mtu = |event| match event {
+            Event::Mtu(event) => Some(event.data_mtu),
+            _ => None,
+        };
+        pair.take_events(A).into_iter().filter_map(mtu).collect()
+    };
+    let mut pair = found(1500);
+    assert_eq!(told(&mut pair).last(), Some(&1446));
+    pair.run(Duration::from_secs(200));
+    assert!(told(&mut pair).is_empty(), "the same was found again");
+    assert!(told(&mut found(576)).is_empty(), "it is what was used from the start");
+}
+
+#[test]
+fn the_mtu_is_still_used_when_the_link_comes_back() {
+    let mut pair = found(1500);
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(30));
+    assert!(!pair.reachable(A));
+    pair.set_cut(B, false);
+    while !pair.reachable(A) {
+        pair.run(Duration::from_millis(100));
+        assert!(data_mtu(&pair, A) == 1446);
+    }
+}
+
+#[test]
+fn a_wider_path_is_found_at_the_next_search() {
+    let mut pair = found(1500);
+    pair.engines[A].set_mtu_interval(Duration::from_secs(5)).unwrap();
+    pair.mtu = 9000;
+    pair.run(Duration::from_secs(70));
+    assert_eq!(data_mtu(&pair, A), 8946);
+    let now = pair.now;
+    pair.mtu = 1500;
+    pair.engines[A].handle_mtu_limit(now, pair::socket(LINK), pair::address(B, LINK).ip(), 1500);
+    assert_eq!(data_mtu(&pair, A), 1446, "the kernel's word is heeded at once");
+}
+
+#[test]
+fn an_mtu_set_by_hand_stops_the_search() {
+    let mut pair = found(1500);
+    let now = pair.now;
+    pair.engines[A].set_manual_mtu(now, Some(1000)).unwrap();
+    assert_eq!(data_mtu(&pair, A), 946);
+    let before = pair.status(A, LINK).stats.tx_pmtu_packets;
+    pair.run(Duration::from_secs(200));
+    // Answers to the other's probes go on.
+    let answers = pair.status(B, LINK).stats.tx_pmtu_packets;
+    assert!(pair.status(A, LINK).stats.tx_pmtu_packets - before <= answers);
+    assert_eq!(data_mtu(&pair, A), 946);
+    let now = pair.now;
+    pair.engines[A].set_manual_mtu(now, None).unwrap();
+    pair.run(Duration::from_secs(20));
+    assert_eq!(data_mtu(&pair, A), 1446);
+}
+
+#[test]
+fn an_interval_outside_its_range_is_refused() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    for seconds in [0, 86_401] {
+        let error = pair.engines[A].set_mtu_interval(Duration::from_secs(seconds)).unwrap_err();
+        assert_eq!(error.errno(), 22, "EINVAL");
+    }
+    for seconds in [1, 86_400] {
+        pair.engines[A].set_mtu_interval(Duration::from_secs(seconds)).unwrap();
+        assert_eq!(pair.engines[A].mtu_interval(), Duration::from_secs(seconds));
+    }
+}

@@ -1,0 +1,55 @@
+//! What a socket's error queue says: which peers cannot be reached, and how long packets may be.
+
+use knet_engine::SocketId;
+use knet_transport::{ErrorOrigin, ErrorQueue, SocketError};
+
+use crate::errno::*;
+use crate::shared::Shared;
+
+/// Reads a socket's error queue and tells the engine. Any thread may do so: whoever takes an entry
+/// passes it on, so none is lost to a race.
+pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
+    for _ in 0..MAX_ERRORS {
+        let Some(socket) = shared.sockets.get(id) else { return };
+        let received = socket.receive_error(scratch);
+        drop(socket);
+        match received {
+            Ok(Some(error)) => {
+                tracing::debug!(socket = id.0, ?error, "a packet could not be delivered");
+                tell(shared, id, &error);
+            }
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(socket = id.0, %error, "reading the error queue failed");
+                return;
+            }
+        }
+    }
+}
+
+/// Sorts errors by what follows from them (`spec/engine.md` 14.2).
+fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
+    let Some(destination) = error.destination else { return };
+    let ip = destination.ip();
+    match (error.origin, error.errno, error.mtu) {
+        (ErrorOrigin::Local, EMSGSIZE, Some(limit)) => {
+            shared.engine(|engine, now| engine.handle_mtu_limit(now, id, ip, limit));
+        }
+        (ErrorOrigin::Icmp, EMSGSIZE, Some(limit)) => {
+            shared.engine(|engine, now| engine.handle_mtu_suggestion(now, id, ip, limit));
+        }
+        (ErrorOrigin::Icmp, errno, _) if UNREACHABLE.contains(&errno) => {
+            shared.engine(|engine, now| {
+                engine.handle_transport_error(now, id, destination, errno);
+            });
+        }
+        _ => {}
+    }
+}
+
+/// Errors that mean that the peer cannot be reached.
+const UNREACHABLE: [i32; 7] =
+    [ECONNREFUSED, ECONNABORTED, ENONET, ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN];
+
+/// How many errors of a socket are read before its datagrams are.
+const MAX_ERRORS: usize = 64;
