@@ -1,10 +1,9 @@
 //! Message boundaries: what one write put in comes out as one read.
 
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixDatagram;
 
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::descriptors::{grow_buffers, seqpacket_pair};
+use knet_tests::descriptors::{datagram_pair, grow_buffers, seqpacket_pair};
 use knet_tests::waiting::{read, receive};
 use kronosnet::DatafdState;
 use nix::sys::socket::{MsgFlags, send};
@@ -45,7 +44,7 @@ fn boundaries_are_kept_by_created_pairs() {
 
 #[test]
 fn boundaries_are_kept_by_seqpackets_and_datagrams() {
-    for (given, far) in [seqpacket_pair(), UnixDatagram::pair().unwrap()] {
+    for (given, far) in [seqpacket_pair(), datagram_pair()] {
         grow_buffers(&given);
         grow_buffers(&far);
         let cluster = Cluster::pair();
@@ -89,7 +88,7 @@ fn empty_is_no_end(cluster: &Cluster, number: u8, far: impl AsFd) {
 #[test]
 fn boundaries_an_empty_datagram_is_no_end_of_file() {
     let cluster = Cluster::pair();
-    let (given, far) = UnixDatagram::pair().unwrap();
+    let (given, far) = datagram_pair();
     cluster.bring(1, &given, 3);
     empty_is_no_end(&cluster, 3, &far);
     let (given, far) = knet_tests::descriptors::udp_pair();

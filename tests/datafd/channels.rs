@@ -1,10 +1,10 @@
 //! All channels at once, and channels that come and go while others carry traffic.
 
-use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use knet_tests::cluster::{Cluster, exactly, message};
+use knet_tests::descriptors::datagram_pair;
 use knet_tests::waiting::receive;
 use kronosnet::{Channel, Datafd, DatafdSource};
 
@@ -72,7 +72,7 @@ fn adding_and_removing_while_traffic_flows_loses_nothing() {
             flowing.iter().map(|(one, two)| scope.spawn(|| flow(one, two, &stop))).collect();
         for round in 0..200 {
             let number = 2 + round % 30;
-            let (given, far) = UnixDatagram::pair().unwrap();
+            let (given, far) = datagram_pair();
             let brought = cluster.bring(1, &given, number);
             let created = cluster.handle(2).add_datafd(DatafdSource::Create, exactly(number));
             let created = created.unwrap();
@@ -94,7 +94,7 @@ fn messages_of_a_channel_that_was_removed_do_not_come_out_of_the_next_datafd() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 0);
     for round in 0..50 {
-        let (given, far) = UnixDatagram::pair().unwrap();
+        let (given, far) = datagram_pair();
         let datafd = cluster.bring(1, &given, 0);
         far.send(&message(10, 2 * round)).unwrap();
         assert_eq!(receive(&to), message(10, 2 * round));

@@ -2,11 +2,12 @@
 
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::UnixStream;
 use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, exactly, flush};
-use knet_tests::descriptors::{clear_flags, flags, seqpacket_pair, tcp_pair, udp_pair};
+use knet_tests::descriptors::{
+    clear_flags, flags, seqpacket_pair, stream_pair, tcp_pair, udp_pair,
+};
 use knet_tests::waiting::{DEADLINE, next, read, receive};
 use kronosnet::{
     ChannelRequest, DatafdEvent, DatafdProblem, DatafdSource, DatafdState, Direction, Error,
@@ -29,7 +30,7 @@ fn reset(connection: impl AsFd) {
 #[test]
 fn row_01_notification_must_be_enabled_first() {
     let handle = Handle::new(HostId::new(1)).unwrap();
-    let (given, _far) = UnixStream::pair().unwrap();
+    let (given, _far) = stream_pair();
     clear_flags(&given);
     let before = flags(&given);
     for source in [
@@ -61,7 +62,7 @@ fn row_01_a_callback_enables_notification_just_as_well() {
 #[test]
 fn row_02_an_end_of_file_is_told_as_tx() {
     let cluster = Cluster::pair();
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(1, &given, 7);
     drop(far);
     let event = next(cluster.problems(1));
@@ -85,7 +86,7 @@ fn row_02_a_read_error_is_told_as_tx() {
 #[test]
 fn row_02_a_write_error_is_told_as_rx() {
     let cluster = Cluster::pair();
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(2, &given, 9);
     let from = cluster.create(1, 9);
     // Nobody will read what comes, which is no end of what can be read.
@@ -105,7 +106,7 @@ fn row_02_a_write_error_is_told_as_rx() {
 #[test]
 fn row_02_each_occurrence_is_told_once() {
     let cluster = Cluster::pair();
-    let (one, far_one) = UnixStream::pair().unwrap();
+    let (one, far_one) = stream_pair();
     let (two, far_two) = seqpacket_pair();
     cluster.bring(1, &one, 1);
     cluster.bring(1, &two, 2);
@@ -136,7 +137,7 @@ fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
         let name = thread::current().name().map(str::to_owned);
         tell.send(name).unwrap();
     });
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(1, &given, 3);
     drop(far);
     let name = told.recv_timeout(DEADLINE).unwrap().unwrap();
@@ -155,7 +156,7 @@ fn row_02_a_callback_that_blocks_does_not_stop_the_data() {
         entered.send(()).unwrap();
         let _ = blocked.recv_timeout(DEADLINE);
     });
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(1, &given, 3);
     drop(far);
     inside.recv_timeout(DEADLINE).unwrap();

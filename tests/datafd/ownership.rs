@@ -1,10 +1,9 @@
 //! Row 7 and what follows from it: who closes what, and what may be done in which order.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use knet_tests::cluster::{Cluster, channel, exactly};
-use knet_tests::descriptors::{flags, seqpacket_pair};
+use knet_tests::descriptors::{datagram_pair, flags, seqpacket_pair, stream_pair};
 use knet_tests::waiting::{DEADLINE, next, read, readable, receive};
 use kronosnet::{ChannelRequest, DatafdProblem, DatafdSource, Error, Handle, HostId};
 use nix::fcntl::{FdFlag, OFlag};
@@ -84,7 +83,7 @@ fn closing_the_callers_fd_early_does_no_harm() {
 #[test]
 fn closing_the_callers_fd_early_does_not_keep_a_number_taken() {
     let cluster = Cluster::pair();
-    let (given, _far) = UnixDatagram::pair().unwrap();
+    let (given, _far) = datagram_pair();
     let number = given.as_raw_fd();
     cluster.bring(1, &given, 0);
     drop(given);
@@ -103,7 +102,7 @@ fn removing_from_inside_a_callback_works() {
         tell.send((event.channel, handle.channels())).unwrap();
     });
     for round in 0..50_u8 {
-        let (given, far) = UnixStream::pair().unwrap();
+        let (given, far) = stream_pair();
         let number = round % 32;
         handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(number)).unwrap();
         drop(far);
@@ -124,7 +123,7 @@ fn removing_another_datafd_from_inside_a_callback_works() {
         handle.remove_datafd(event.datafd).unwrap();
         tell.send(()).unwrap();
     });
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(2, &given, 0);
     from.send(b"first").unwrap();
     assert_eq!(receive(&to), b"first");
@@ -143,7 +142,7 @@ fn replacing_a_datafd_from_inside_a_callback_keeps_the_channel_going() {
         let request = ChannelRequest::Exact(event.channel);
         tell.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();
     });
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(2, &given, 0);
     drop(far);
     let replacement = told.recv_timeout(DEADLINE).unwrap();

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 
 use knet_tests::cluster::{Cluster, channel, exactly};
-use knet_tests::descriptors::{clear_flags, flags, seqpacket_pair};
+use knet_tests::descriptors::{clear_flags, flags, seqpacket_pair, stream_pair};
 use kronosnet::{
     Channel, ChannelRequest, DatafdEvent, DatafdSource, Error, EventStream, Handle, HostId,
 };
@@ -215,7 +215,7 @@ fn row_11_the_same_fd_twice_is_refused_with_the_channel_that_has_it() {
 fn row_14_a_refusal_changes_nothing_of_what_is_there() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     cluster.bring(1, &given, 0);
     let to = cluster.create(2, 0);
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
@@ -240,7 +240,7 @@ fn row_14_a_refusal_changes_nothing_of_what_is_there() {
 #[test]
 fn look_ups_find_what_is_there() {
     let (handle, _problems) = handle();
-    let (given, _far) = UnixStream::pair().unwrap();
+    let (given, _far) = stream_pair();
     let brought = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(12)).unwrap();
     let created = handle.add_datafd(DatafdSource::Create, exactly(13)).unwrap();
     assert_eq!(brought.number(), given.as_raw_fd());
@@ -256,7 +256,7 @@ fn look_ups_find_what_is_there() {
 #[test]
 fn look_ups_of_unknown_channels_and_fds_fail() {
     let (handle, _problems) = handle();
-    let (stranger, _far) = UnixStream::pair().unwrap();
+    let (stranger, _far) = stream_pair();
     for number in [0, 10, 31] {
         let error = handle.get_datafd(channel(number)).unwrap_err();
         assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(number)), "{error}");
@@ -273,7 +273,7 @@ fn look_ups_of_unknown_channels_and_fds_fail() {
 #[test]
 fn removing_an_unknown_fd_or_0_or_a_negative_number_fails() {
     let (handle, _problems) = handle();
-    let (stranger, _far) = UnixStream::pair().unwrap();
+    let (stranger, _far) = stream_pair();
     let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     for number in [0, -1, i32::MIN, i32::MAX, stranger.as_raw_fd()] {
         let error = handle.remove_datafd(number).unwrap_err();

@@ -1,9 +1,9 @@
 //! `send` takes the same path as a write to the datafd.
 
-use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
 
 use knet_tests::cluster::{Cluster, channel, message};
+use knet_tests::descriptors::{datagram_pair, stream_pair};
 use knet_tests::waiting::{is_readable, receive};
 use kronosnet::{Error, Verdict};
 
@@ -28,8 +28,8 @@ fn send_takes_the_same_path_as_a_write_to_a_created_datafd() {
 fn send_on_an_fd_of_the_callers_reaches_the_other_host() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 6);
-    let (datagram, far_datagram) = UnixDatagram::pair().unwrap();
-    let (stream, far_stream) = UnixStream::pair().unwrap();
+    let (datagram, far_datagram) = datagram_pair();
+    let (stream, far_stream) = stream_pair();
 
     let datafd = cluster.bring(1, &datagram, 6);
     datafd.send(&message(65536, 1)).unwrap();
@@ -92,7 +92,7 @@ fn send_and_write_are_dropped_alike_while_forwarding_is_off() {
 fn send_on_a_datafd_that_reached_its_end_still_reaches_the_other_host() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 6);
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     let datafd = cluster.bring(1, &given, 6);
     drop(far);
     knet_tests::waiting::next(cluster.problems(1));

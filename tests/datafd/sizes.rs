@@ -1,10 +1,9 @@
 //! Row 5: a message has 1 to 65536 bytes.
 
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixDatagram;
 
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::descriptors::{grow_buffers, seqpacket_pair};
+use knet_tests::descriptors::{datagram_pair, grow_buffers, seqpacket_pair};
 use knet_tests::waiting::{next, read, receive};
 use kronosnet::{Datafd, DatafdEvent, DatafdProblem, Direction, Error, MAX_MESSAGE};
 use nix::errno::Errno;
@@ -44,7 +43,7 @@ fn row_05_65536_bytes_are_sent_and_received_whole() {
 #[test]
 fn row_05_65536_bytes_go_through_an_fd_of_the_callers() {
     let cluster = Cluster::pair();
-    for (number, (given, far)) in (0..).zip([seqpacket_pair(), UnixDatagram::pair().unwrap()]) {
+    for (number, (given, far)) in (0..).zip([seqpacket_pair(), datagram_pair()]) {
         grow_buffers(&given);
         grow_buffers(&far);
         cluster.bring(1, &given, number);
@@ -88,7 +87,7 @@ fn row_05_a_longer_message_written_to_the_datafd_is_dropped_whole_and_told() {
 
 #[test]
 fn row_05_a_longer_message_written_to_the_callers_fd_is_dropped_whole_and_told() {
-    for (given, far) in [seqpacket_pair(), UnixDatagram::pair().unwrap()] {
+    for (given, far) in [seqpacket_pair(), datagram_pair()] {
         let cluster = Cluster::pair();
         grow_buffers(&far);
         cluster.bring(1, &given, 1);

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
 
 use knet_tests::cluster::{Cluster, channel, message};
+use knet_tests::descriptors::datagram_pair;
 use knet_tests::waiting::{is_readable, next, read, receive, until};
 use kronosnet::{Datafd, DatafdProblem, Direction};
 use nix::sys::socket::setsockopt;
@@ -14,7 +15,7 @@ use nix::sys::socket::sockopt::SndBuf;
 /// of host 1.
 fn slow() -> (Cluster, UnixDatagram, Datafd) {
     let cluster = Cluster::pair();
-    let (given, far) = UnixDatagram::pair().unwrap();
+    let (given, far) = datagram_pair();
     setsockopt(&given, SndBuf, &4096).unwrap();
     cluster.bring(2, &given, 0);
     let from = cluster.create(1, 0);

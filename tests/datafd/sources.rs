@@ -2,10 +2,12 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use knet_tests::cluster::{Cluster, exactly};
-use knet_tests::descriptors::{clear_flags, flags, raw_pty, seqpacket_pair, tcp_pair, udp_pair};
+use knet_tests::descriptors::{
+    clear_flags, datagram_pair, flags, raw_pty, seqpacket_pair, stream_pair, tcp_pair, udp_pair,
+};
 use knet_tests::waiting::{read, receive};
 use kronosnet::{ChannelRequest, DatafdSource, Error};
 use nix::fcntl::{FdFlag, OFlag};
@@ -81,7 +83,7 @@ fn row_06_created_pairs_have_big_buffers() {
 #[test]
 fn row_06_a_positive_number_is_an_fd_of_the_callers() {
     let cluster = Cluster::pair();
-    let (given, far) = UnixDatagram::pair().unwrap();
+    let (given, far) = datagram_pair();
     let source = DatafdSource::Raw(given.as_raw_fd());
     let datafd = cluster.handle(1).add_datafd(source, exactly(2)).unwrap();
     assert_eq!(datafd.number(), given.as_raw_fd());
@@ -106,7 +108,7 @@ fn row_06_a_negative_number_is_an_error() {
 
 #[test]
 fn row_08_unix_streams_are_accepted() {
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     carries_both_ways(given, far);
 }
 
@@ -118,7 +120,7 @@ fn row_08_unix_seqpackets_are_accepted() {
 
 #[test]
 fn row_08_unix_datagrams_are_accepted() {
-    let (given, far) = UnixDatagram::pair().unwrap();
+    let (given, far) = datagram_pair();
     carries_both_ways(given, far);
 }
 

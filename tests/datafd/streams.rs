@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, message};
+use knet_tests::descriptors::stream_pair;
 use knet_tests::waiting::{read, receive, until};
 use kronosnet::{DatafdProblem, MAX_MESSAGE};
 use nix::sys::socket::setsockopt;
@@ -13,7 +14,7 @@ use nix::sys::socket::sockopt::SndBuf;
 #[test]
 fn stream_reads_become_packets_of_at_most_65536_bytes() {
     let cluster = Cluster::pair();
-    let (given, mut far) = UnixStream::pair().unwrap();
+    let (given, mut far) = stream_pair();
     cluster.bring(1, &given, 0);
     let to = cluster.create(2, 0);
     let sent = message(300_000, 1);
@@ -34,8 +35,8 @@ fn stream_reads_become_packets_of_at_most_65536_bytes() {
 #[test]
 fn stream_to_stream_carries_the_same_bytes() {
     let cluster = Cluster::pair();
-    let (one, mut far_one) = UnixStream::pair().unwrap();
-    let (two, far_two) = UnixStream::pair().unwrap();
+    let (one, mut far_one) = stream_pair();
+    let (two, far_two) = stream_pair();
     cluster.bring(1, &one, 0);
     cluster.bring(2, &two, 0);
     for round in 0..50 {
@@ -76,7 +77,7 @@ fn unframe(mut bytes: &[u8]) -> Vec<u32> {
 /// sent it more messages than it holds.
 fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
     let cluster = Cluster::pair();
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     setsockopt(&given, SndBuf, &4096).unwrap();
     cluster.bring(2, &given, 0);
     let from = cluster.create(1, 0);
@@ -118,7 +119,7 @@ fn stream_packets_are_written_whole() {
 #[test]
 fn stream_packets_longer_than_the_buffer_are_written_whole() {
     let cluster = Cluster::pair();
-    let (given, mut far) = UnixStream::pair().unwrap();
+    let (given, mut far) = stream_pair();
     setsockopt(&given, SndBuf, &4096).unwrap();
     cluster.bring(2, &given, 0);
     let from = cluster.create(1, 0);

@@ -1,18 +1,18 @@
 //! Callbacks and event streams.
 
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::select;
 use knet_tests::cluster::{Cluster, exactly, link_id, set_enabled};
+use knet_tests::descriptors::stream_pair;
 use knet_tests::waiting::{DEADLINE, next, next_like};
 use kronosnet::{DatafdSource, Handle, HostId, LinkState, STREAM_CAPACITY};
 
 /// Makes an event: a datafd that reaches its end, which is removed again.
 fn one_event(handle: &Handle) {
-    let (given, far) = UnixStream::pair().unwrap();
+    let (given, far) = stream_pair();
     let datafd = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
     drop(far);
     knet_tests::waiting::until("the end is seen", || {

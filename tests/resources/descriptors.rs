@@ -3,10 +3,9 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use knet_tests::cluster::{Cluster, channel, exactly, link_id};
-use knet_tests::descriptors::seqpacket_pair;
+use knet_tests::descriptors::{datagram_pair, seqpacket_pair, stream_pair};
 use knet_tests::process::open_fds;
 use knet_tests::waiting::{is_readable, next, read, receive};
 use kronosnet::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig};
@@ -17,7 +16,7 @@ use crate::alone;
 fn row_01_a_refusal_opens_nothing() {
     let _alone = alone();
     let handle = Handle::new(HostId::new(1)).unwrap();
-    let (given, _far) = UnixStream::pair().unwrap();
+    let (given, _far) = stream_pair();
     let before = open_fds();
     for source in [DatafdSource::Create, DatafdSource::Fd(given.as_fd())] {
         handle.add_datafd(source, ChannelRequest::Any).unwrap_err();
@@ -102,7 +101,7 @@ fn row_14_a_refusal_leaks_nothing() {
     let cluster = Cluster::pair();
     let created = cluster.create(1, 0);
     let handle = cluster.handle(1);
-    let (stream, _far) = UnixStream::pair().unwrap();
+    let (stream, _far) = stream_pair();
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
     let unconnected = UdpSocket::bind("127.0.0.1:0").unwrap();
     let null: OwnedFd =
@@ -150,7 +149,7 @@ fn a_number_that_was_closed_early_and_used_again_is_not_touched() {
     cluster.bring(1, &given, 0);
     drop(given);
     // The lowest free number is the one that was just closed.
-    let (one, two) = UnixDatagram::pair().unwrap();
+    let (one, two) = datagram_pair();
     let (stranger, other) = if one.as_raw_fd() == number { (one, two) } else { (two, one) };
     assert_eq!(stranger.as_raw_fd(), number);
 
@@ -171,7 +170,7 @@ fn a_datafd_that_failed_is_closed_when_it_is_removed() {
     let cluster = Cluster::pair();
     let before = open_fds();
     for _ in 0..100 {
-        let (given, far) = UnixStream::pair().unwrap();
+        let (given, far) = stream_pair();
         let datafd = cluster.bring(1, &given, 0);
         drop(far);
         next(cluster.problems(1));

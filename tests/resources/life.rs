@@ -2,11 +2,11 @@
 
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
+use knet_tests::descriptors::stream_pair;
 use knet_tests::process::{knet_threads, open_fds};
 use knet_tests::waiting::{DEADLINE, receive, until};
 use kronosnet::{DatafdSource, Handle, HostId};
@@ -99,7 +99,7 @@ fn the_last_clone_may_go_away_inside_a_callback() {
     let before = open_fds();
     for _ in 0..20 {
         let handle = Handle::new(HostId::new(1)).unwrap();
-        let (given, far) = UnixStream::pair().unwrap();
+        let (given, far) = stream_pair();
         let last = Mutex::new(Some(handle.clone()));
         let (release, released) = crossbeam_channel::bounded::<()>(0);
         let (tell, told) = crossbeam_channel::bounded(1);

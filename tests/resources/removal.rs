@@ -1,11 +1,11 @@
 //! Adding and removing datafds a thousand times while other channels carry traffic.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use knet_tests::cluster::{Cluster, exactly, message};
+use knet_tests::descriptors::{datagram_pair, stream_pair};
 use knet_tests::process::open_fds;
 use knet_tests::waiting::receive;
 use kronosnet::{ChannelRequest, Datafd, DatafdSource};
@@ -57,13 +57,13 @@ fn add_and_remove(cluster: &Cluster, round: usize) {
     let there = cluster.handle(3 - at).add_datafd(DatafdSource::Create, exactly(number)).unwrap();
     match round % 4 {
         0 => {
-            let (given, far) = UnixDatagram::pair().unwrap();
+            let (given, far) = datagram_pair();
             let datafd = cluster.bring(at, &given, number);
             far.send(b"on its way").unwrap();
             datafd.remove().unwrap();
         }
         1 => {
-            let (given, far) = UnixStream::pair().unwrap();
+            let (given, far) = stream_pair();
             cluster.bring(at, &given, number);
             there.send(b"on its way").unwrap();
             cluster.handle(at).remove_datafd(given.as_raw_fd()).unwrap();
@@ -76,7 +76,7 @@ fn add_and_remove(cluster: &Cluster, round: usize) {
             datafd.remove().unwrap();
         }
         _ => {
-            let (given, _far) = UnixDatagram::pair().unwrap();
+            let (given, _far) = datagram_pair();
             let source = DatafdSource::Fd(given.as_fd());
             let datafd = cluster.handle(at).add_datafd(source, ChannelRequest::Any).unwrap();
             datafd.send(b"on its way").unwrap();

@@ -2,11 +2,32 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::socket::sockopt::{RcvBuf, SndBuf};
+use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimeout, SendTimeout, SndBuf};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::waiting::DEADLINE;
+
+/// Two connected `AF_UNIX` sockets of type `SOCK_STREAM`.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn stream_pair() -> (UnixStream, UnixStream) {
+    pair(SockType::Stream)
+}
+
+/// Two connected `AF_UNIX` sockets of type `SOCK_DGRAM`.
+///
+/// # Panics
+/// If the kernel refuses.
+#[must_use]
+pub fn datagram_pair() -> (UnixDatagram, UnixDatagram) {
+    pair(SockType::Datagram)
+}
 
 /// Two connected `AF_UNIX` sockets of type `SOCK_SEQPACKET`. The standard library has no type of
 /// its own for them; that for datagrams reads and writes them just as well.
@@ -15,8 +36,18 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 /// If the kernel refuses.
 #[must_use]
 pub fn seqpacket_pair() -> (UnixDatagram, UnixDatagram) {
+    pair(SockType::SeqPacket)
+}
+
+/// Neither end waits longer than the deadline where it blocks.
+fn pair<T: From<OwnedFd>>(kind: SockType) -> (T, T) {
     let (family, flags) = (AddressFamily::Unix, SockFlag::SOCK_CLOEXEC);
-    let (one, two) = socketpair(family, SockType::SeqPacket, None, flags).expect("a socket pair");
+    let (one, two) = socketpair(family, kind, None, flags).expect("a socket pair");
+    let deadline = TimeVal::seconds(DEADLINE.as_secs().try_into().expect("it is short"));
+    for end in [&one, &two] {
+        setsockopt(end, ReceiveTimeout, &deadline).expect("a socket");
+        setsockopt(end, SendTimeout, &deadline).expect("a socket");
+    }
     (one.into(), two.into())
 }
 
