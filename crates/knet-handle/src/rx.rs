@@ -29,9 +29,11 @@ pub(crate) fn run(shared: &Shared) {
     while !shared.is_stopping() {
         let flush = shared.rx.flush_orders();
         if !flush.is_empty() {
+            // May take a wake-up that was for the next orders, or for stopping: look before waiting.
             thread.receive_what_is_there();
+            thread.serve_timers();
+            continue;
         }
-        drop(flush);
         let next = thread.serve_timers();
         let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         thread.turn(timeout);

@@ -26,11 +26,12 @@ pub(crate) fn run(shared: &Shared) {
     let _running = shared.tx.running();
     while !shared.is_stopping() {
         let flush = shared.tx.flush_orders();
-        if !flush.is_empty() {
+        if flush.is_empty() {
+            thread.turn(None);
+        } else {
+            // May take a wake-up that was for the next orders, or for stopping: look before waiting.
             thread.read_what_is_there();
         }
-        drop(flush);
-        thread.turn(None);
     }
 }
 

@@ -4,13 +4,13 @@
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use knet_handle::{
-    Channel, ChannelRequest, DatafdSource, FilterMessage, Handle, HostId, LinkConfig, LinkId,
-    PingTimers, Verdict,
+    Channel, ChannelRequest, DatafdSource, Direction, FilterMessage, Handle, HostId, LinkConfig,
+    LinkId, PingTimers, Verdict,
 };
 
 /// A handle that sends to itself.
@@ -24,7 +24,7 @@ fn handle() -> Handle {
     link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
     link.set_pong_count(1).unwrap();
     link.enable().unwrap();
-    itself.wait_reachable(Duration::from_secs(10)).unwrap();
+    itself.wait_reachable(DEADLINE).unwrap();
     handle.set_forwarding(true).unwrap();
     handle
 }
@@ -51,8 +51,7 @@ fn however_many_messages_wait_all_of_them_are_sent() {
     }
     thread::scope(|scope| {
         scope.spawn(|| {
-            // Gives the order below a head start: the test is sharper with it, and right without.
-            (0..1000).for_each(|_| thread::yield_now());
+            give_a_head_start();
             gate.wait()
         });
         handle.set_forwarding(false).unwrap();
@@ -60,3 +59,51 @@ fn however_many_messages_wait_all_of_them_are_sent() {
     let stats = handle.channel_stats(channel);
     assert_eq!((stats.tx_messages, stats.tx_forwarding_off), (written, 0));
 }
+
+/// Sharpens a test that is right without it: gives other threads time to get where they go.
+fn give_a_head_start() {
+    (0..1000).for_each(|_| thread::yield_now());
+}
+
+#[test]
+fn an_order_to_flush_that_comes_during_a_flush_is_not_forgotten() {
+    let handle = handle();
+    let _ = handle.datafd_events();
+    let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+    let (arrived, arrivals) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let filter = move |message: &mut FilterMessage<'_>| {
+        if message.direction() == Direction::Tx {
+            arrived.send(()).unwrap();
+            gate.lock().unwrap().recv_timeout(DEADLINE).unwrap();
+        }
+        Verdict::Broadcast
+    };
+    handle.set_filter(filter).unwrap();
+    let (done, over) = mpsc::channel();
+    let switch_off = || {
+        let (handle, done) = (handle.clone(), done.clone());
+        thread::spawn(move || done.send(handle.set_forwarding(false)).unwrap());
+        give_a_head_start();
+    };
+
+    for _ in 0..2 {
+        let _ = knet_fd::send(&datafd, b"x").unwrap();
+        arrivals.recv_timeout(DEADLINE).unwrap();
+        // The first order comes before the second message is read, so that is read for it; the
+        // second order comes meanwhile.
+        switch_off();
+        let _ = knet_fd::send(&datafd, b"y").unwrap();
+        open.send(()).unwrap();
+        arrivals.recv_timeout(DEADLINE).unwrap();
+        switch_off();
+        open.send(()).unwrap();
+        for _ in 0..2 {
+            over.recv_timeout(DEADLINE).expect("an order was forgotten").unwrap();
+        }
+        handle.set_forwarding(true).unwrap();
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
