@@ -185,6 +185,8 @@ impl Transmitter {
                 errors::read(shared, path.socket, &mut self.errors);
                 let (host, link) = (transmit.host(), transmit.link());
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
+                // The next probe has a deadline that the rx thread does not know of.
+                shared.rx.wake();
             }
             (errno, _) => {
                 tracing::debug!(remote = %path.remote, ?errno, "control packet not sent");
