@@ -55,7 +55,7 @@ pub(crate) struct CatArgs {
     pub(crate) id: HostId,
 
     /// A link to another host: 2:127.0.0.1:5001=127.0.0.1:5002 leads to host 2 from the local
-    /// address to the remote one, [::1]:5001 is how IPv6 is written. Naming a host again adds its
+    /// address to the remote one. An IPv6 address stands in brackets. Naming a host again adds its
     /// next link; both ends must name their links in the same order.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
     pub(crate) peers: Vec<PeerLink>,

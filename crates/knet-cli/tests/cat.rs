@@ -4,7 +4,8 @@
 
 mod process;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use process::{Finished, Running, free_address, free_port, run, start};
@@ -79,6 +80,42 @@ fn output_that_is_read_late_is_kept() {
     let two = two.finish();
     two.expect_success();
     assert!(two.stdout == file, "{} bytes instead of {}", two.stdout.len(), file.len());
+}
+
+#[test]
+fn a_sender_ends_only_when_a_slow_receiver_has_everything() {
+    let file = random(50_000);
+    let (near, far) = (free_address(), free_address());
+    let peers = ends([1, 2], [near, far]);
+    let mut one = start(&["cat", "--id", "1", "--peer", &peers[0], "-v"]);
+    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "7"]);
+    two.close_stdin();
+    one.wait_for_error("host 2 is reachable");
+    two.signal(Signal::SIGSTOP);
+    one.feed_and_close(file.clone());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while waiting_bytes(far) < file.len() {
+        assert!(Instant::now() < deadline, "it does not arrive: {}", waiting_bytes(far));
+        std::thread::yield_now();
+    }
+    // It waits in the receiver's socket, so the sender has to wait too.
+    assert!(!one.ends_within(Duration::from_millis(300)));
+    two.signal(Signal::SIGCONT);
+    let two = two.finish();
+    two.expect_success();
+    assert!(two.stdout == file);
+    assert_eq!(one.finish().code, Some(0));
+}
+
+/// How many bytes wait in the UDP socket of this IPv4 address, says the kernel: proc_net(5).
+fn waiting_bytes(address: SocketAddr) -> usize {
+    let IpAddr::V4(ip) = address.ip() else { panic!("not IPv4: {address}") };
+    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port());
+    let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let socket = sockets.lines().find(|line| line.contains(&local));
+    let queues = socket.and_then(|line| line.split_whitespace().nth(4));
+    let received = queues.and_then(|queues| queues.split_once(':')).map_or("0", |queues| queues.1);
+    usize::from_str_radix(received, 16).unwrap()
 }
 
 #[test]
@@ -169,7 +206,7 @@ fn messages_go_to_the_hosts_that_were_named() {
 
 #[test]
 fn an_unreachable_peer_is_named_with_each_link_and_its_reason() {
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let refused = format!("2:{}={}", free_address(), free_address());
     let unanswered = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
     let args = ["cat", "--id", "1", "--wait", "0.5", "--peer", &refused, &unanswered];
@@ -195,7 +232,7 @@ fn a_peer_that_is_lost_is_waited_for_and_then_named() {
 
 #[test]
 fn an_address_that_is_taken_is_a_failure() {
-    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let peer = format!("2:{}={}", taken.local_addr().unwrap(), free_address());
     let finished = run(&["cat", "--id", "1", "--peer", &peer], b"");
     assert!(finished.expect_failure(1).contains("in use"), "{}", finished.stderr);
@@ -217,13 +254,12 @@ fn signals_end_it_cleanly() {
 
 #[test]
 fn a_signal_ends_the_wait_for_peers() {
-    let near = free_address();
-    let peer = format!("2:{near}={}", free_address());
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let peer = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
     let running = start(&["cat", "--id", "1", "--wait", "3600", "--peer", &peer]);
-    // It listens to signals before it opens the socket.
-    while std::net::UdpSocket::bind(near).is_ok() {
-        std::thread::yield_now();
-    }
+    // It is there when it pings.
+    silent.recv(&mut [0; 2000]).unwrap();
     running.signal(Signal::SIGTERM);
     running.finish_with_open_input().expect_success();
 }

@@ -119,7 +119,7 @@ impl Cluster {
     /// # Errors
     /// Those of the calls to kronosnet.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        self.links.settle()
+        self.links.settle(PATIENCE)
     }
 
     /// Stops sending and receiving. A peer that finds our sockets closed forgets what it has not
@@ -127,10 +127,12 @@ impl Cluster {
     ///
     /// # Errors
     /// Those of the calls to kronosnet.
-    pub(crate) fn close(&self) -> Result<(), Error> {
+    pub(crate) fn close(&self, hurry: bool) -> Result<(), Error> {
         self.handle.set_forwarding(false)?;
-        let sent = self.handle.channel_stats(self.channel).tx_messages;
-        if sent > 0 { self.settle() } else { Ok(()) }
+        if self.handle.channel_stats(self.channel).tx_messages == 0 {
+            return Ok(());
+        }
+        self.links.settle(if hurry { HURRIED_PATIENCE } else { PATIENCE })
     }
 
     /// How many messages were lost because they were not taken out of the datafd in time.
@@ -193,3 +195,9 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), Error> {
         Verdict::Listed
     })
 }
+
+/// How long the peers may take to have everything. One that has died is given up before, when its
+/// links go down.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same, when the command was told to end.
+const HURRIED_PATIENCE: Duration = Duration::from_millis(500);

@@ -24,18 +24,18 @@ impl Links {
         Ok(())
     }
 
-    /// Waits until the peers have taken in what was sent so far, but no longer than [`PATIENCE`].
+    /// Waits until the peers have taken in what was sent so far, but no longer than `patience`.
     ///
     /// A peer looks at what comes over a link in order. So when it has answered a ping that left
     /// after the last message, it has had the message. Links that are down are not waited for.
     ///
     /// # Errors
     /// Those of the calls to kronosnet.
-    pub(crate) fn settle(&self) -> Result<(), Error> {
+    pub(crate) fn settle(&self, patience: Duration) -> Result<(), Error> {
         let start = Instant::now();
         self.set_ping_interval(PingTimers::MIN_INTERVAL)?;
         let mut waiting: Vec<&Link> = self.links.iter().collect();
-        while !waiting.is_empty() && start.elapsed() < PATIENCE {
+        while !waiting.is_empty() && start.elapsed() < patience {
             // PAUSE: a pong that finds a link up is no event.
             thread::sleep(STEP);
             let mut still = Vec::new();
@@ -72,7 +72,5 @@ fn timers(interval: Duration) -> PingTimers {
 
 /// Pings come fast, so that the command starts fast.
 const PING_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the peers may take to have everything.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether they have.
+/// How often it is looked whether the peers have answered.
 const STEP: Duration = Duration::from_micros(200);

@@ -129,7 +129,7 @@ impl Session {
     /// Lets the peers have what was sent, and writes what was received: however long that takes,
     /// unless something went wrong or a signal came.
     fn finish(&mut self, intake: Intake, mut hurry: bool) -> anyhow::Result<()> {
-        self.cluster.close()?;
+        self.cluster.close(hurry)?;
         intake.stop();
         while !self.output_ended {
             let event = if hurry {

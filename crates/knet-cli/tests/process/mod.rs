@@ -125,9 +125,28 @@ impl Running {
         Finished { code, stdout, stderr: self.stderr.text() }
     }
 
+    /// Whether it closes its outputs in this time.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
+            if !self.read_until(until) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Waits until it writes something or closes an output.
     fn read_more(&mut self) {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        if !self.read_until(self.deadline) {
+            let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+            panic!("it does not do what it should. Output:\n{stdout}\nErrors:\n{stderr}");
+        }
+    }
+
+    /// Reads what it writes next; false if it writes nothing until then, or nothing any more.
+    fn read_until(&mut self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap();
         let pipes = [
             self.stdout.pipe.as_ref().map(AsFd::as_fd),
@@ -136,11 +155,11 @@ impl Running {
         let mut fds: Vec<PollFd<'_>> =
             pipes.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         if fds.is_empty() || poll(&mut fds, timeout).unwrap() == 0 {
-            let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
-            panic!("it does not do what it should. Output:\n{stdout}\nErrors:\n{stderr}");
+            return false;
         }
         self.stdout.read_some();
         self.stderr.read_some();
+        true
     }
 }
 
