@@ -4,7 +4,7 @@
 //!
 //! - flags that are set and put back: [`set_nonblocking`], [`set_cloexec`];
 //! - what an fd is and what it is open for: [`FdKind`], [`AccessMode`];
-//! - a second descriptor of the same file: [`duplicate`];
+//! - a second descriptor of the same file: [`duplicate()`];
 //! - local socket pairs with big buffers: [`SocketPair`], [`set_buffer_sizes`];
 //! - messages that are never cut without being told, end of file that is never taken for an empty
 //!   message: [`receive`], [`send`] and, many for one system call, [`ReceiveBatch`], [`SendBatch`];

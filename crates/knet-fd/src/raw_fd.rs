@@ -12,7 +12,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 /// nor that no other thread closes it while the closure runs: like every C function that takes a
 /// number, this trusts its caller not to do that. A caller who does hands the closure whatever
 /// file the number stands for by then, or one that answers `EBADF`; no memory is at risk. Code that
-/// keeps the descriptor for longer should [`duplicate`](crate::duplicate) it first of all.
+/// keeps the descriptor for longer should [`duplicate()`](crate::duplicate()) it first of all.
 ///
 /// # Errors
 ///
