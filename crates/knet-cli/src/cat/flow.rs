@@ -4,7 +4,7 @@
 //! it. So no more is sent than fits into those buffers, until the peers are known to have taken it
 //! out again ([`Links::settle`](crate::cat::links::Links::settle)).
 
-/// What was sent and may still be in a receiver's buffers.
+/// What was sent and may still be in a receiver's buffers: its socket's, or its datafd's.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     /// In bytes of the receiver's memory.
@@ -17,7 +17,10 @@ impl Flow {
     #[must_use]
     pub(crate) fn admit(&mut self, length: usize, data_mtu: usize) -> bool {
         let packets = length.div_ceil(data_mtu.max(1));
-        let cost = length + packets * PACKET_COST;
+        let in_socket = length + packets * BOOKKEEPING;
+        // There it is one piece, whose memory the kernel rounds up to a power of two.
+        let in_datafd = 2 * length + BOOKKEEPING;
+        let cost = in_socket.max(in_datafd);
         // Even a message that is too large has to be sent, when nothing else is under way.
         let admitted = self.under_way == 0 || self.under_way + cost <= ROOM;
         if admitted {
@@ -32,8 +35,8 @@ impl Flow {
     }
 }
 
-/// What a packet takes of a receiver's memory besides its payload: the kernel's bookkeeping.
-const PACKET_COST: usize = 768;
+/// What the kernel keeps of each packet or message besides its bytes.
+const BOOKKEEPING: usize = 768;
 /// How much may be under way. The smallest buffer that a receiver is likely to have takes three times
 /// as much (208 KiB, which the kernel doubles), so that the receiver may be late.
 const ROOM: usize = 128 * 1024;
@@ -54,14 +57,19 @@ mod tests {
 
     #[test]
     fn packets_cost_more_than_their_payload() {
-        assert_eq!(admitted(8192, 512), 128 * 1024 / (8192 + 16 * PACKET_COST));
-        assert_eq!(admitted(1, 512), 128 * 1024 / (1 + PACKET_COST));
+        assert_eq!(admitted(8192, 512), ROOM / (8192 + 16 * BOOKKEEPING));
+        assert_eq!(admitted(1, 512), ROOM / (1 + BOOKKEEPING));
+    }
+
+    #[test]
+    fn a_message_in_one_packet_costs_what_it_takes_in_the_datafd() {
+        assert_eq!(admitted(8192, 65_000), ROOM / (2 * 8192 + BOOKKEEPING));
     }
 
     #[test]
     fn the_largest_message_is_sent_whatever_it_costs() {
+        assert_eq!(admitted(65536, 65_000), 1);
         assert_eq!(admitted(65536, 512), 1);
-        assert_eq!(admitted(40_000, 65_000), 3);
         assert_eq!(admitted(65536, 1), 1);
     }
 }

@@ -207,7 +207,7 @@ const PIECE: usize = 16 * 1024;
 const REPEAT_AFTER: Duration = Duration::from_millis(30);
 /// How long to wait for acknowledgements at a time.
 const TICK: Duration = Duration::from_millis(5);
-/// How long nothing may go on. A link that dies without a sign is given up after two seconds.
+/// How long nothing may go on. A link that dies without a sign is given up some seconds before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
