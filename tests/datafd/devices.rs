@@ -3,13 +3,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use knet_tests::cluster::Cluster;
-use knet_tests::skip::skip;
+use knet_tests::network::{in_own_network, ip, run};
 use knet_tests::waiting::next_message;
 use nix::fcntl::{OFlag, open};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 
 #[derive(Clone, Copy)]
@@ -18,22 +16,11 @@ enum Kind {
     Tap = 0x0002,
 }
 
-/// Runs a test with a device that has the address 10.0.0.1/30, on a thread that has a network of its
-/// own: no address and no name can be taken there.
-fn with_device(kind: Kind, test: impl FnOnce(OwnedFd) + Send + 'static) {
-    let ran = thread::spawn(move || device(kind).map(test)).join().unwrap();
-    if let Err(reason) = ran {
-        skip(&reason);
-    }
-}
-
+/// Opens a device of its own network that has the address 10.0.0.1/30.
 fn device(kind: Kind) -> Result<OwnedFd, String> {
-    let needs = |what: &str, errno| format!("needs {what}: {errno}");
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| needs("a network of its own", errno))?;
     let fd = open("/dev/net/tun", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(|errno| needs("/dev/net/tun", errno))?;
+        .map_err(|errno| format!("needs /dev/net/tun: {errno}"))?;
     name(&fd, kind)?;
-    ip("link set lo up")?;
     ip("address add 10.0.0.1/30 dev device")?;
     ip("link set device up")?;
     Ok(fd)
@@ -49,21 +36,6 @@ fn name(fd: &OwnedFd, kind: Kind) -> Result<(), String> {
         "my $r = pack('a16 S x22', 'device', $ARGV[1]); ioctl(STDIN, hex $ARGV[0], $r) or die $!";
     let shared = fd.try_clone().map_err(|error| error.to_string())?;
     run(Command::new("perl").args(["-e", program, TUNSETIFF, &flags]).stdin(Stdio::from(shared)))
-}
-
-fn ip(arguments: &str) -> Result<(), String> {
-    run(Command::new("ip").args(arguments.split(' ')))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.output().map_err(|error| format!("needs the program {program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(format!("needs the right to set up network devices: {program}: {reason}"))
 }
 
 /// The sum of `RFC 1071` over words in network order.
@@ -94,7 +66,7 @@ fn echo_request(from: [u8; 4], to: [u8; 4], identifier: u8) -> Vec<u8> {
 
 #[test]
 fn row_08_tun_devices_are_accepted() {
-    with_device(Kind::Tun, answers_pings);
+    in_own_network(|| device(Kind::Tun), answers_pings);
 }
 
 fn answers_pings(tun: OwnedFd) {
@@ -116,7 +88,7 @@ fn answers_pings(tun: OwnedFd) {
 
 #[test]
 fn row_08_tap_devices_are_accepted() {
-    with_device(Kind::Tap, answers_arp);
+    in_own_network(|| device(Kind::Tap), answers_arp);
 }
 
 fn answers_arp(tap: OwnedFd) {

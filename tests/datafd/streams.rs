@@ -1,6 +1,7 @@
 //! Streams have no messages: each read is a packet, and a packet is written whole.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -8,8 +9,8 @@ use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::waiting::{read, receive, until};
 use kronosnet::{DatafdProblem, MAX_MESSAGE};
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SndBuf;
+use nix::sys::socket::{MsgFlags, recv, setsockopt};
 
 #[test]
 fn stream_reads_become_packets_of_at_most_65536_bytes() {
@@ -73,6 +74,13 @@ fn unframe(mut bytes: &[u8]) -> Vec<u32> {
     indices
 }
 
+/// How many bytes wait to be read.
+fn unread(far: &UnixStream) -> u64 {
+    let mut buffer = vec![0; 1 << 20];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(far.as_raw_fd(), &mut buffer, flags).unwrap() as u64
+}
+
 /// A host 2 with a stream on channel 0 that nobody reads and that holds little, and host 1 that has
 /// sent it more messages than it holds.
 fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
@@ -91,15 +99,17 @@ fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
     (cluster, far, from)
 }
 
-const MESSAGES: u32 = 200;
-/// Not a divisor of the socket's buffer, so that a message gets stuck in the middle.
-const LENGTH: usize = 2999;
+const MESSAGES: u32 = 100;
+/// More than the kernel takes or refuses as one, and more than the socket's buffer holds: a message
+/// gets stuck in the middle.
+const LENGTH: usize = 20_001;
 
 #[test]
 fn stream_packets_are_written_whole() {
     let (cluster, mut far, from) = stuck();
     let stats = cluster.handle(2).channel_stats(channel(0));
     assert!(stats.rx_dropped_full > 0 && stats.rx_messages > 0, "{stats:?}");
+    assert!(unread(&far) < stats.rx_bytes, "a message is stuck in the middle");
 
     // The packet that was begun is finished as soon as there is room.
     let mut received = vec![0; usize::try_from(stats.rx_bytes).unwrap()];

@@ -193,3 +193,25 @@ fn a_callback_takes_the_place_of_the_one_before_and_can_be_removed() {
     toggle();
     assert!(told.is_empty());
 }
+
+#[test]
+fn a_callback_may_replace_and_remove_itself() {
+    let cluster = Cluster::pair();
+    let (tell, told) = crossbeam_channel::unbounded();
+    cluster.handle(1).on_link_event(move |handle, _| {
+        let tell_next = tell.clone();
+        handle.on_link_event(move |handle, _| {
+            tell_next.send("second").unwrap();
+            handle.remove_link_callback();
+        });
+        tell.send("first").unwrap();
+    });
+    let links = cluster.handle(1).link_events();
+    for _ in 0..3 {
+        let link = cluster.link(1, 2, 0);
+        link.disable().unwrap();
+        link.enable().unwrap();
+        next_like(&links, |event| event.state.is_up());
+    }
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["first", "second"], "then both are dropped");
+}

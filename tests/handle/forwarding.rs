@@ -1,8 +1,12 @@
 //! The forwarding switch (`spec/engine.md` 18).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::waiting::{receive, until};
-use kronosnet::{Error, Handle, HostId};
+use knet_tests::waiting::{DEADLINE, receive, until};
+use kronosnet::{Error, Handle, HostId, Verdict};
 
 #[test]
 fn forwarding_is_off_at_first() {
@@ -52,18 +56,37 @@ fn switching_off_sends_what_was_written_to_every_datafd() {
 fn switching_off_delivers_what_has_arrived() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    for round in 0..20 {
-        for number in 0..50 {
-            from.send(&message(300, round * 50 + number)).unwrap();
-        }
-        // On the loopback interface, what was sent has arrived.
-        cluster.handle(2).set_forwarding(false).unwrap();
-        assert_eq!(cluster.handle(2).channel_stats(channel(0)).rx_forwarding_off, 0);
-        cluster.handle(2).set_forwarding(true).unwrap();
-        for number in 0..50 {
-            assert_eq!(receive(&to), message(300, round * 50 + number));
-        }
+    let handle = cluster.handle(2);
+    // A filter that does not come back keeps what arrives in the socket.
+    let (enter, entered) = crossbeam_channel::unbounded();
+    let (leave, left) = crossbeam_channel::bounded::<()>(0);
+    handle
+        .set_filter(move |_| {
+            enter.send(()).unwrap();
+            let _ = left.recv_timeout(DEADLINE);
+            Verdict::Broadcast
+        })
+        .unwrap();
+    from.send(&message(300, 0)).unwrap();
+    entered.recv_timeout(DEADLINE).unwrap();
+    for number in 1..200 {
+        from.send(&message(300, number)).unwrap();
     }
+    thread::scope(|scope| {
+        let (finish, finished) = crossbeam_channel::bounded(1);
+        scope.spawn(move || {
+            handle.set_forwarding(false).unwrap();
+            finish.send(()).unwrap();
+        });
+        assert!(finished.recv_timeout(Duration::from_millis(200)).is_err(), "it must wait");
+        drop(leave);
+        finished.recv_timeout(DEADLINE).unwrap();
+    });
+    assert!(!handle.forwarding());
+    for number in 0..200 {
+        assert_eq!(receive(&to), message(300, number));
+    }
+    assert_eq!(handle.channel_stats(channel(0)).rx_forwarding_off, 0);
 }
 
 #[test]
@@ -95,19 +118,19 @@ fn while_it_is_off_nothing_is_sent_and_nothing_is_delivered() {
 fn switching_off_ends_although_writers_never_stop() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
         scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+            while !stop.load(Ordering::SeqCst) {
                 // Full now and then, which is all right.
                 let _ = nix::unistd::write(&from, b"another");
             }
         });
-        for _ in 0..10 {
+        for _ in 0..3 {
             cluster.handle(1).set_forwarding(false).unwrap();
             cluster.handle(1).set_forwarding(true).unwrap();
         }
-        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        stop.store(true, Ordering::SeqCst);
     });
     drop(to);
 }

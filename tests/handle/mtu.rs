@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, link_id, message};
+use knet_tests::network::{in_own_network, ip};
 use knet_tests::waiting::{next_like, receive, until};
 use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError};
 
@@ -88,4 +89,30 @@ fn the_mtu_may_change_under_traffic() {
         assert_eq!(nix::unistd::write(&from, &message(5000, number)), Ok(5000));
         assert!(receive(&to) == message(5000, number));
     }
+}
+
+#[test]
+fn a_packet_that_the_interface_does_not_take_is_an_error() {
+    in_own_network(|| ip("link set lo mtu 1500"), too_big);
+}
+
+fn too_big((): ()) {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    cluster.handle(1).set_manual_mtu(Some(9000)).unwrap();
+    let error = from.send(&message(5000, 1)).unwrap_err();
+    assert!(matches!(error, Error::Send { errno: nix::libc::EMSGSIZE }), "{error}");
+    assert_eq!(error.errno(), nix::libc::EMSGSIZE);
+    nix::unistd::write(&from, &message(5000, 2)).unwrap();
+    let stats = cluster.stats(1, 0);
+    assert_eq!((stats.tx_not_sent, stats.tx_messages), (2, 0));
+    let link = cluster.link(1, 2, 0).status().unwrap();
+    assert_eq!((link.stats.tx_data_errors, link.stats.tx_data_packets), (2, 0));
+    assert!(link.state.is_up(), "smaller ones pass");
+
+    from.send(&message(100, 3)).unwrap();
+    assert_eq!(receive(&to), message(100, 3));
+    cluster.handle(1).set_manual_mtu(Some(1500)).unwrap();
+    from.send(&message(5000, 4)).unwrap();
+    assert_eq!(receive(&to), message(5000, 4));
 }

@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod descriptors;
+pub mod network;
 pub mod process;
 pub mod relay;
 pub mod skip;
