@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Arrival, Received, SocketId};
 use knet_poller::{Event, Events};
-use knet_transport::{ErrorQueue, ReceiveBatch};
+use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
 use crate::deliver::{Body, Deliverer, Incoming};
 use crate::errors;
@@ -92,19 +92,38 @@ impl RxThread<'_> {
         }
     }
 
+    /// Handles a batch of a socket. If it has errors too, what arrived before them is handled first:
+    /// a peer that sent its last messages and went away is not unreachable before they are delivered.
     fn receive(&mut self, id: SocketId, has_errors: bool) {
-        let Some(socket) = self.shared.sockets.get(id) else { return };
-        if has_errors {
-            errors::read(self.shared, id, &mut self.errors);
+        if !has_errors {
+            self.receive_batch(id);
+            return;
         }
+        for _ in 0..MAX_BATCHES_BEFORE_ERRORS {
+            if !self.receive_batch(id) {
+                break;
+            }
+        }
+        errors::read(self.shared, id, &mut self.errors);
+    }
+
+    /// Handles a batch of a socket; whether there may be more.
+    fn receive_batch(&mut self, id: SocketId) -> bool {
+        let Some(socket) = self.shared.sockets.get(id) else { return false };
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
         match received {
-            Ok(0) => {}
-            Ok(_) => self.handle_datagrams(id),
-            // What made it fail is in the error queue, which raises the event again.
-            Err(error) => tracing::debug!(socket = id.0, %error, "receiving failed"),
+            Ok(0) => false,
+            Ok(_) => {
+                self.handle_datagrams(id);
+                true
+            }
+            // What made it fail is in the error queue; the datagrams are still there.
+            Err(error) => {
+                tracing::debug!(socket = id.0, %error, "receiving failed");
+                matches!(error, ReceiveError::Pending { .. })
+            }
         }
     }
 
@@ -146,6 +165,8 @@ impl RxThread<'_> {
 
 /// No UDP datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
+/// How many batches of a socket are handled before its errors are, however much comes in.
+const MAX_BATCHES_BEFORE_ERRORS: usize = 16;
 /// How many sockets are looked at in one turn.
 const MAX_EVENTS: usize = 64;
 /// How many batches of each socket a flush handles at most. A buffer of 8 MiB, which the kernel doubles,

@@ -8,7 +8,7 @@ use knet_fd::Sent;
 use knet_poller::{Interest, Token};
 
 use crate::channels::{Entry, Traffic};
-use crate::errno::EAGAIN;
+use crate::errno::{EAGAIN, ENOBUFS};
 use crate::shared::Shared;
 
 /// How many messages were written, and the errno of why the next was not.
@@ -69,6 +69,9 @@ fn write_some(entry: &Entry, bytes: &[u8]) -> Result<usize, i32> {
         match sent {
             Ok(Sent::Sent { len: 0 } | Sent::WouldBlock) => break,
             Ok(Sent::Sent { len }) => written += len,
+            // What was begun has to be finished, or the stream loses its place; and a shortage of
+            // memory passes.
+            Err(error) if written > 0 || error.errno() == ENOBUFS => break,
             Err(error) => return Err(error.errno()),
         }
     }

@@ -92,7 +92,9 @@ impl TxThread<'_> {
             Traffic::Stream | Traffic::Device => self.read_single(&entry),
         };
         let end = match end {
-            End::Empty if event.hangup || event.error => End::Closed,
+            // An error of a socket that is gone when it is read was told to somebody who wrote.
+            End::Empty if event.hangup => End::Closed,
+            End::Empty if event.error && traffic == Traffic::Device => End::Closed,
             end => end,
         };
         match end {
