@@ -97,6 +97,7 @@ impl TxThread<'_> {
             End::Empty if event.error && traffic == Traffic::Device => End::Closed,
             end => end,
         };
+        self.tell_too_long(&entry, number);
         match end {
             End::More | End::Empty => {}
             End::Closed => self.disable(&entry, DatafdProblem::EndOfFile),
@@ -136,29 +137,29 @@ impl TxThread<'_> {
     /// Sends what was just read.
     fn send(&mut self, channel: Channel, number: usize, traffic: Traffic) {
         let mut messages: ArrayVec<&[u8], BATCH> = ArrayVec::new();
-        let mut too_long = 0;
         if traffic == Traffic::Messages {
-            for index in 0..number {
-                let message = self.messages.message(index);
-                if message.truncated {
-                    too_long += 1;
-                } else if !message.bytes.is_empty() {
-                    messages.push(message.bytes);
-                }
-            }
-        } else if number > MAX_MESSAGE {
-            too_long += 1;
-        } else if number > 0 {
+            let whole = self.messages.iter().take(number).filter(|message| !message.truncated);
+            messages.extend(whole.map(|message| message.bytes).filter(|bytes| !bytes.is_empty()));
+        } else if (1..=MAX_MESSAGE).contains(&number) {
             messages.push(&self.single[..number]);
         }
         if !messages.is_empty() {
             self.transmitter.send_batch(self.shared, channel, &messages);
         }
+    }
+
+    /// Tells of each message that was just read and is too long to be sent.
+    fn tell_too_long(&self, entry: &Entry, number: usize) {
+        let too_long = if entry.traffic == Traffic::Messages {
+            self.messages.iter().take(number).filter(|message| message.truncated).count()
+        } else {
+            usize::from(number > MAX_MESSAGE)
+        };
         if too_long > 0 {
-            count(&self.shared.channels.counters(channel).tx_too_long, too_long);
-            if let Some(entry) = self.shared.channels.get(channel) {
-                self.tell(&entry, DatafdProblem::MessageTooLong);
-            }
+            count(&self.shared.channels.counters(entry.channel).tx_too_long, too_long as u64);
+        }
+        for _ in 0..too_long {
+            self.tell(entry, DatafdProblem::MessageTooLong);
         }
     }
 

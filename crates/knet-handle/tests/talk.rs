@@ -139,3 +139,20 @@ fn a_call_that_would_wait_for_the_filter_is_refused_inside_it() {
     assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Err(35), "EDEADLK");
     assert_eq!(receive(&pair.datafds[1]), b"x");
 }
+
+#[test]
+fn each_message_that_is_too_long_is_told() {
+    let pair = pair(Ipv4Addr::LOCALHOST.into());
+    let events = pair.handles[0].datafd_events();
+    // All three are there before the handle reads them, as far as it is fast enough.
+    for _ in 0..3 {
+        let sent = knet_fd::send(&pair.datafds[0], &[0; 65_537]).unwrap();
+        assert_eq!(sent, knet_fd::Sent::Sent { len: 65_537 });
+    }
+    for _ in 0..3 {
+        assert_eq!(next(&events).problem, knet_handle::DatafdProblem::MessageTooLong);
+    }
+    assert_eq!(pair.handles[0].channel_stats(Channel::ALL[0]).tx_too_long, 3);
+    pair.datafds[0].send(b"on").unwrap();
+    assert_eq!(receive(&pair.datafds[1]), b"on");
+}
