@@ -57,6 +57,19 @@ fn row_07_a_datafd_keeps_its_handle_alive() {
 }
 
 #[test]
+fn what_came_through_the_callers_fd_is_read_from_its_other_end() {
+    let cluster = Cluster::pair();
+    let (given, far) = seqpacket_pair();
+    let datafd = cluster.bring(1, &given, 0);
+    let there = cluster.create(2, 0);
+    there.send(b"hello").unwrap();
+    assert_eq!(read(&far), b"hello");
+    let error = datafd.recv(&mut [0; 10]).unwrap_err();
+    assert!(matches!(error, Error::NotOurDatafd(at) if at == channel(0)), "{error}");
+    assert_eq!(error.errno(), nix::libc::EINVAL);
+}
+
+#[test]
 fn closing_the_callers_fd_early_does_no_harm() {
     let cluster = Cluster::pair();
     let (given, far) = seqpacket_pair();
