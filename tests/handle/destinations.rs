@@ -78,8 +78,9 @@ fn a_filter_names_one_host_or_several() {
 
 #[test]
 fn a_host_that_is_named_twice_gets_one_copy() {
-    let (_cluster, datafds) = addressed(3);
+    let (cluster, datafds) = addressed(3);
     assert_eq!(datafds[0].send(&[2, 2, 2]).unwrap().hosts, 1);
+    assert_eq!(cluster.link(1, 2, 0).status().unwrap().stats.tx_data_packets, 1);
     got_by(&datafds, 1, &[2, 2, 2], &[2]);
 }
 
