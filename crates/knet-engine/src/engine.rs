@@ -305,6 +305,15 @@ impl Engine {
         Ok(link.status(now, link.data_mtu(self.manual_mtu, self.crypto)))
     }
 
+    /// Starts counting a link's packets and changes anew. What it is and has measured stays.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn clear_link_stats(&mut self, host: HostId, link: LinkId) -> Result<(), LinkError> {
+        self.link_mut(host, link)?.clear_stats();
+        Ok(())
+    }
+
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
     /// finding it out. Takes effect with the next message.
     ///

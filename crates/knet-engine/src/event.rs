@@ -96,8 +96,6 @@ pub enum DownReason {
         /// The error, an errno value such as `ECONNREFUSED`.
         errno: i32,
     },
-    /// Its configuration was cleared.
-    Cleared,
 }
 
 impl fmt::Display for DownReason {
@@ -111,7 +109,6 @@ impl fmt::Display for DownReason {
             Self::TransportError { errno } => {
                 write!(f, "{}", std::io::Error::from_raw_os_error(*errno))
             }
-            Self::Cleared => f.write_str("cleared"),
         }
     }
 }

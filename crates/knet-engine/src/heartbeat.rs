@@ -145,6 +145,16 @@ impl Heartbeat {
         self.last_pong
     }
 
+    /// When the newest ping that was answered had left.
+    pub(crate) fn newest_answered(&self) -> Option<Instant> {
+        self.newest_answered
+    }
+
+    /// Lets the least and the most latency begin anew.
+    pub(crate) fn forget_latency_range(&mut self) {
+        self.latency.range = None;
+    }
+
     pub(crate) fn latency(&self) -> &Latency {
         &self.latency
     }
@@ -173,8 +183,8 @@ impl Heartbeat {
 pub(crate) struct Latency {
     samples: u32,
     mean_nanos: u64,
-    min_nanos: u64,
-    max_nanos: u64,
+    /// The least and the most that the mean has been, in nanoseconds.
+    range: Option<(u64, u64)>,
 }
 
 impl Latency {
@@ -185,9 +195,8 @@ impl Latency {
         // The result lies between the old mean and the sample, so it fits into 64 bits again.
         let mean = (u128::from(self.mean_nanos) * (n - 1) + u128::from(sample)) / n;
         self.mean_nanos = u64::try_from(mean).unwrap_or(u64::MAX);
-        let first = self.samples == 1 && self.max_nanos == 0;
-        self.min_nanos = if first { self.mean_nanos } else { self.min_nanos.min(self.mean_nanos) };
-        self.max_nanos = self.max_nanos.max(self.mean_nanos);
+        let (min, max) = self.range.unwrap_or((u64::MAX, 0));
+        self.range = Some((min.min(self.mean_nanos), max.max(self.mean_nanos)));
     }
 
     pub(crate) fn samples(&self) -> u32 {
@@ -199,11 +208,11 @@ impl Latency {
     }
 
     pub(crate) fn min(&self) -> Option<Duration> {
-        (self.samples > 0).then(|| Duration::from_nanos(self.min_nanos))
+        self.range.map(|(min, _)| Duration::from_nanos(min))
     }
 
     pub(crate) fn max(&self) -> Option<Duration> {
-        (self.samples > 0).then(|| Duration::from_nanos(self.max_nanos))
+        self.range.map(|(_, max)| Duration::from_nanos(max))
     }
 }
 
@@ -301,6 +310,7 @@ mod tests {
         latency.add(Duration::from_micros(400), 2);
         assert_eq!(latency.mean(), Some(Duration::from_micros(300)));
         assert_eq!((latency.min(), latency.samples()), (Some(Duration::from_micros(100)), 2));
+        assert_eq!(latency.max(), Some(Duration::from_micros(300)));
     }
 
     proptest! {

@@ -158,7 +158,7 @@ mod tests {
             let link = host.link_mut(LinkId::ALL[n]).unwrap();
             link.priority = priority;
             link.enable(Instant::now());
-            link.bring_up();
+            link.bring_up(Instant::now());
         }
         let ids = |host: &Host| -> Vec<u8> {
             let links = host.usable_links(None, CryptoSizes::CLEAR);

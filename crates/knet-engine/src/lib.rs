@@ -81,6 +81,8 @@ pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod fragment;
 pub use fragment::{FragmentPlan, TooManyFragments};
 mod heartbeat;
+mod history;
+pub use history::LinkChange;
 mod host;
 pub use host::HostStatus;
 mod link;

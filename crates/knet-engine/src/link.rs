@@ -8,6 +8,7 @@ use knet_wire::{CryptoSizes, path_overhead};
 use crate::config::{LinkPath, PingTimers};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
+use crate::history::{History, LinkChange};
 use crate::mtu::PathMtu;
 use crate::peer::Heard;
 use crate::stats::{LinkCounters, LinkStats};
@@ -26,6 +27,9 @@ pub(crate) struct Link {
     pub(crate) mtu: PathMtu,
     enabled: bool,
     state: LinkState,
+    /// When it became what it is.
+    since: Instant,
+    history: History,
 }
 
 impl Link {
@@ -40,13 +44,15 @@ impl Link {
             mtu: PathMtu::default(),
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
+            since: now,
+            history: History::default(),
         }
     }
 
     /// Starts watching the link. It comes up when enough pongs came.
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
-        self.state = LinkState::Down(DownReason::NoPongYet);
+        self.set_state(now, LinkState::Down(DownReason::NoPongYet));
         self.heartbeat.start(now);
     }
 
@@ -58,10 +64,11 @@ impl Link {
     }
 
     /// Calls the link up; whether it was down.
-    pub(crate) fn bring_up(&mut self) -> bool {
+    pub(crate) fn bring_up(&mut self, now: Instant) -> bool {
         let was_down = !self.state.is_up();
         if was_down {
-            self.state = LinkState::Up;
+            self.set_state(now, LinkState::Up);
+            self.history.add(now, self.state);
             self.counters.went_up();
         }
         was_down
@@ -70,12 +77,25 @@ impl Link {
     /// Calls the link down for this reason; whether it was up.
     pub(crate) fn take_down(&mut self, now: Instant, reason: DownReason) -> bool {
         let was_up = self.state.is_up();
+        self.set_state(now, LinkState::Down(reason));
         if was_up {
+            self.history.add(now, self.state);
             self.counters.went_down();
         }
-        self.state = LinkState::Down(reason);
         self.heartbeat.restart(now);
         was_up
+    }
+
+    fn set_state(&mut self, now: Instant, state: LinkState) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// Starts counting anew. What the link is and has measured stays: its state, its mean latency.
+    pub(crate) fn clear_stats(&mut self) {
+        self.counters.clear();
+        self.history.clear();
+        self.heartbeat.forget_latency_range();
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -98,15 +118,18 @@ impl Link {
 
     pub(crate) fn status(&self, now: Instant, data_mtu: usize) -> LinkStatus {
         let latency = self.heartbeat.latency();
+        let age = |at: Instant| now.saturating_duration_since(at);
         LinkStatus {
             enabled: self.enabled,
             state: self.state,
+            state_age: age(self.since),
             path: self.path,
             priority: self.priority,
             ping_timers: self.heartbeat.timers(),
             pong_count: self.heartbeat.pong_count(),
             good_pongs: self.heartbeat.good_pongs(),
-            last_pong: self.heartbeat.last_pong().map(|at| now.saturating_duration_since(at)),
+            last_pong: self.heartbeat.last_pong().map(age),
+            last_answered_ping: self.heartbeat.newest_answered().map(age),
             latency: latency.mean(),
             latency_min: latency.min(),
             latency_max: latency.max(),
@@ -115,6 +138,7 @@ impl Link {
             path_mtu: self.mtu.verified(),
             searching_mtu: self.mtu.is_searching(),
             stats: self.counters.read(),
+            history: self.history.read(now),
         }
     }
 }
@@ -127,6 +151,8 @@ pub struct LinkStatus {
     pub enabled: bool,
     /// Whether it carries data, and if not why.
     pub state: LinkState,
+    /// For how long it has been so.
+    pub state_age: Duration,
     /// Its socket and the peer's address.
     pub path: LinkPath,
     /// The higher wins under the passive policy. 0 to 255, default 0.
@@ -139,11 +165,15 @@ pub struct LinkStatus {
     pub good_pongs: u8,
     /// The age of the last pong; `None` if none came since the link went down.
     pub last_pong: Option<Duration>,
+    /// How long ago the newest of all pings that were answered had left; `None` if none was. What
+    /// was sent over the link before then has come to its end or is lost, unless the network
+    /// reorders.
+    pub last_answered_ping: Option<Duration>,
     /// The mean round trip; `None` before the first pong.
     pub latency: Option<Duration>,
-    /// The least the mean has been.
+    /// The least the mean has been since the statistics were cleared; `None` before the next pong.
     pub latency_min: Option<Duration>,
-    /// The most the mean has been.
+    /// The most the mean has been since then.
     pub latency_max: Option<Duration>,
     /// Over how many round trips the mean is taken, at most the timers' precision.
     pub latency_samples: u32,
@@ -155,4 +185,6 @@ pub struct LinkStatus {
     pub searching_mtu: bool,
     /// Its counters.
     pub stats: LinkStats,
+    /// The last 16 times that it came up and the last 16 that it went down, oldest first.
+    pub history: Vec<LinkChange>,
 }

@@ -1,44 +1,30 @@
 //! Counters of links and of what was thrown away.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A link's counters, shared between the engine and those who send on the link.
 ///
 /// Each is a number of its own: a reader sees every increment, but no two counters are read at
-/// the same instant.
+/// the same instant. Reading and clearing them stops nobody.
 #[derive(Debug, Default)]
 pub struct LinkCounters {
-    tx_data: Traffic,
-    rx_data: Traffic,
-    tx_ping: Traffic,
-    rx_ping: Traffic,
-    tx_pong: Traffic,
-    rx_pong: Traffic,
-    tx_pmtu: Traffic,
-    rx_pmtu: Traffic,
-    tx_data_errors: AtomicU32,
-    tx_ping_errors: AtomicU32,
-    tx_pong_errors: AtomicU32,
-    tx_pmtu_errors: AtomicU32,
-    ups: AtomicU32,
-    downs: AtomicU32,
+    data: KindCounters,
+    ping: KindCounters,
+    pong: KindCounters,
+    pmtu: KindCounters,
+    ups: AtomicU64,
+    downs: AtomicU64,
 }
 
+/// What is counted of the packets of one kind.
 #[derive(Debug, Default)]
-struct Traffic {
-    packets: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Traffic {
-    fn add(&self, packets: u64, bytes: u64) {
-        self.packets.fetch_add(packets, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
-    }
-
-    fn read(&self) -> (u64, u64) {
-        (self.packets.load(Relaxed), self.bytes.load(Relaxed))
-    }
+struct KindCounters {
+    tx_packets: AtomicU64,
+    tx_bytes: AtomicU64,
+    tx_errors: AtomicU64,
+    rx_packets: AtomicU64,
+    rx_bytes: AtomicU64,
 }
 
 /// Which kind of packet a counter is about.
@@ -58,33 +44,20 @@ pub enum PacketKind {
 impl LinkCounters {
     /// Counts packets given to the kernel: how many, and their bytes as UDP payload.
     pub fn sent(&self, kind: PacketKind, packets: u64, bytes: u64) {
-        match kind {
-            PacketKind::Data => self.tx_data.add(packets, bytes),
-            PacketKind::Ping => self.tx_ping.add(packets, bytes),
-            PacketKind::Pong => self.tx_pong.add(packets, bytes),
-            PacketKind::Pmtu => self.tx_pmtu.add(packets, bytes),
-        }
+        let kind = self.of(kind);
+        kind.tx_packets.fetch_add(packets, Relaxed);
+        kind.tx_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Counts a packet that the kernel refused.
     pub fn failed(&self, kind: PacketKind) {
-        match kind {
-            PacketKind::Data => &self.tx_data_errors,
-            PacketKind::Ping => &self.tx_ping_errors,
-            PacketKind::Pong => &self.tx_pong_errors,
-            PacketKind::Pmtu => &self.tx_pmtu_errors,
-        }
-        .fetch_add(1, Relaxed);
+        self.of(kind).tx_errors.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn received(&self, kind: PacketKind, bytes: usize) {
-        match kind {
-            PacketKind::Data => &self.rx_data,
-            PacketKind::Ping => &self.rx_ping,
-            PacketKind::Pong => &self.rx_pong,
-            PacketKind::Pmtu => &self.rx_pmtu,
-        }
-        .add(1, bytes as u64);
+        let kind = self.of(kind);
+        kind.rx_packets.fetch_add(1, Relaxed);
+        kind.rx_bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     pub(crate) fn went_up(&self) {
@@ -95,46 +68,68 @@ impl LinkCounters {
         self.downs.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn clear(&self) {
+        for kind in [&self.data, &self.ping, &self.pong, &self.pmtu] {
+            kind.clear();
+        }
+        self.ups.store(0, Relaxed);
+        self.downs.store(0, Relaxed);
+    }
+
     /// The counters as they stand.
     #[must_use]
     pub fn read(&self) -> LinkStats {
-        let (tx_data_packets, tx_data_bytes) = self.tx_data.read();
-        let (rx_data_packets, rx_data_bytes) = self.rx_data.read();
-        let (tx_ping_packets, tx_ping_bytes) = self.tx_ping.read();
-        let (rx_ping_packets, rx_ping_bytes) = self.rx_ping.read();
-        let (tx_pong_packets, tx_pong_bytes) = self.tx_pong.read();
-        let (rx_pong_packets, rx_pong_bytes) = self.rx_pong.read();
-        let (tx_pmtu_packets, tx_pmtu_bytes) = self.tx_pmtu.read();
-        let (rx_pmtu_packets, rx_pmtu_bytes) = self.rx_pmtu.read();
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
         LinkStats {
-            tx_data_packets,
-            tx_data_bytes,
-            rx_data_packets,
-            rx_data_bytes,
-            tx_ping_packets,
-            tx_ping_bytes,
-            rx_ping_packets,
-            rx_ping_bytes,
-            tx_pong_packets,
-            tx_pong_bytes,
-            rx_pong_packets,
-            rx_pong_bytes,
-            tx_pmtu_packets,
-            tx_pmtu_bytes,
-            rx_pmtu_packets,
-            rx_pmtu_bytes,
-            tx_data_errors: self.tx_data_errors.load(Relaxed),
-            tx_ping_errors: self.tx_ping_errors.load(Relaxed),
-            tx_pong_errors: self.tx_pong_errors.load(Relaxed),
-            tx_pmtu_errors: self.tx_pmtu_errors.load(Relaxed),
-            up_count: self.ups.load(Relaxed),
-            down_count: self.downs.load(Relaxed),
+            tx_data_packets: get(&self.data.tx_packets),
+            tx_data_bytes: get(&self.data.tx_bytes),
+            rx_data_packets: get(&self.data.rx_packets),
+            rx_data_bytes: get(&self.data.rx_bytes),
+            tx_ping_packets: get(&self.ping.tx_packets),
+            tx_ping_bytes: get(&self.ping.tx_bytes),
+            rx_ping_packets: get(&self.ping.rx_packets),
+            rx_ping_bytes: get(&self.ping.rx_bytes),
+            tx_pong_packets: get(&self.pong.tx_packets),
+            tx_pong_bytes: get(&self.pong.tx_bytes),
+            rx_pong_packets: get(&self.pong.rx_packets),
+            rx_pong_bytes: get(&self.pong.rx_bytes),
+            tx_pmtu_packets: get(&self.pmtu.tx_packets),
+            tx_pmtu_bytes: get(&self.pmtu.tx_bytes),
+            rx_pmtu_packets: get(&self.pmtu.rx_packets),
+            rx_pmtu_bytes: get(&self.pmtu.rx_bytes),
+            tx_data_errors: get(&self.data.tx_errors),
+            tx_ping_errors: get(&self.ping.tx_errors),
+            tx_pong_errors: get(&self.pong.tx_errors),
+            tx_pmtu_errors: get(&self.pmtu.tx_errors),
+            up_count: get(&self.ups),
+            down_count: get(&self.downs),
+        }
+    }
+
+    fn of(&self, kind: PacketKind) -> &KindCounters {
+        match kind {
+            PacketKind::Data => &self.data,
+            PacketKind::Ping => &self.ping,
+            PacketKind::Pong => &self.pong,
+            PacketKind::Pmtu => &self.pmtu,
+        }
+    }
+}
+
+impl KindCounters {
+    fn clear(&self) {
+        for counter in
+            [&self.tx_packets, &self.tx_bytes, &self.tx_errors, &self.rx_packets, &self.rx_bytes]
+        {
+            counter.store(0, Relaxed);
         }
     }
 }
 
 /// A link's counters at one moment (`spec/engine.md` 20). Bytes are UDP payload: what was sent as
 /// it left, what was received after it was opened.
+///
+/// `Default` is a link on which nothing happened, and they can be added up.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkStats {
@@ -171,17 +166,69 @@ pub struct LinkStats {
     /// Bytes of those.
     pub rx_pmtu_bytes: u64,
     /// Data packets that the kernel refused.
-    pub tx_data_errors: u32,
+    pub tx_data_errors: u64,
     /// Pings that the kernel refused.
-    pub tx_ping_errors: u32,
+    pub tx_ping_errors: u64,
     /// Pongs that the kernel refused.
-    pub tx_pong_errors: u32,
+    pub tx_pong_errors: u64,
     /// Path MTU probes and answers that the kernel refused; too long a probe is not an error.
-    pub tx_pmtu_errors: u32,
+    pub tx_pmtu_errors: u64,
     /// How often the link came up.
-    pub up_count: u32,
+    pub up_count: u64,
     /// How often it went down after having been up.
-    pub down_count: u32,
+    pub down_count: u64,
+}
+
+impl LinkStats {
+    /// Packets of all kinds sent.
+    #[must_use]
+    pub fn tx_packets(&self) -> u64 {
+        self.tx_data_packets + self.tx_ping_packets + self.tx_pong_packets + self.tx_pmtu_packets
+    }
+
+    /// Bytes of those.
+    #[must_use]
+    pub fn tx_bytes(&self) -> u64 {
+        self.tx_data_bytes + self.tx_ping_bytes + self.tx_pong_bytes + self.tx_pmtu_bytes
+    }
+
+    /// Packets of all kinds that the kernel refused.
+    #[must_use]
+    pub fn tx_errors(&self) -> u64 {
+        self.tx_data_errors + self.tx_ping_errors + self.tx_pong_errors + self.tx_pmtu_errors
+    }
+
+    /// Packets of all kinds received.
+    #[must_use]
+    pub fn rx_packets(&self) -> u64 {
+        self.rx_data_packets + self.rx_ping_packets + self.rx_pong_packets + self.rx_pmtu_packets
+    }
+
+    /// Bytes of those.
+    #[must_use]
+    pub fn rx_bytes(&self) -> u64 {
+        self.rx_data_bytes + self.rx_ping_bytes + self.rx_pong_bytes + self.rx_pmtu_bytes
+    }
+}
+
+impl AddAssign<&LinkStats> for LinkStats {
+    fn add_assign(&mut self, other: &LinkStats) {
+        // A field that is not listed does not compile.
+        macro_rules! add {
+            ($($field:ident)*) => {
+                let LinkStats { $($field),* } = other;
+                $(self.$field += $field;)*
+            };
+        }
+        add! {
+            tx_data_packets tx_data_bytes rx_data_packets rx_data_bytes
+            tx_ping_packets tx_ping_bytes rx_ping_packets rx_ping_bytes
+            tx_pong_packets tx_pong_bytes rx_pong_packets rx_pong_bytes
+            tx_pmtu_packets tx_pmtu_bytes rx_pmtu_packets rx_pmtu_bytes
+            tx_data_errors tx_ping_errors tx_pong_errors tx_pmtu_errors
+            up_count down_count
+        }
+    }
 }
 
 /// How many packets were thrown away, by reason. Nothing here stops other traffic.

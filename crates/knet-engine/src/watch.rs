@@ -132,7 +132,7 @@ impl Engine {
     /// Brings a link up that has earned it.
     pub(crate) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
-        if link.bring_up() {
+        if link.bring_up(now) {
             let state = LinkState::Up;
             self.events.push_back(Event::Link(LinkEvent { host, link: id, state }));
             self.refresh_routes(now, host);

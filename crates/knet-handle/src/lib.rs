@@ -87,8 +87,9 @@ mod worker;
 
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
-    DownReason, DropStats, HostError, HostEvent, HostStatus, LinkError, LinkEvent, LinkPath,
-    LinkState, LinkStats, LinkStatus, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
+    DownReason, DropStats, HostError, HostEvent, HostStatus, LinkChange, LinkError, LinkEvent,
+    LinkPath, LinkState, LinkStats, LinkStatus, MtuError, MtuEvent, PingTimers, PingTimersError,
+    Policy,
 };
 pub use knet_transport::BindError;
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};

@@ -169,6 +169,16 @@ impl Link {
         Ok(self.handle.shared().query(|engine, now| engine.link_status(now, host, id))?)
     }
 
+    /// Starts counting its packets and changes anew, the least and the most latency too. Its state
+    /// and its mean latency stay.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    pub fn clear_stats(&self) -> Result<(), Error> {
+        let (host, id) = (self.host, self.id);
+        Ok(self.handle.shared().configure(|engine, _| engine.clear_link_stats(host, id))??)
+    }
+
     /// The address that our end is bound to, with the port that the kernel picked if it was asked
     /// to.
     ///

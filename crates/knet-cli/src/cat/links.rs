@@ -61,13 +61,11 @@ fn has_settled(link: &Link, start: Instant) -> Result<bool, Error> {
     if !status.state.is_up() {
         return Ok(true);
     }
-    // With a precision of 1 the latency is the round trip of the last pong.
-    let age_of_ping = status.last_pong.zip(status.latency).map(|(pong, trip)| pong + trip);
-    Ok(age_of_ping.is_some_and(|age| age < elapsed))
+    Ok(status.last_answered_ping.is_some_and(|age| age < elapsed))
 }
 
 fn timers(interval: Duration) -> PingTimers {
-    PingTimers { interval, precision: 1, ..PingTimers::default() }
+    PingTimers { interval, ..PingTimers::default() }
 }
 
 /// Pings come fast, so that the command starts fast.

@@ -29,8 +29,8 @@ pub(crate) struct Counts {
     sent_bytes: u64,
     received_packets: u64,
     received_bytes: u64,
-    ups: u32,
-    downs: u32,
+    ups: u64,
+    downs: u64,
 }
 
 impl From<&LinkStats> for Counts {

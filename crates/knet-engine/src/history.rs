@@ -1,0 +1,70 @@
+//! When a link came up and went down, and why.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::event::LinkState;
+
+/// A moment at which a link came up or went down: an entry of [`crate::LinkStatus::history`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LinkChange {
+    /// How long ago that was when the status was read, by a clock that nobody can set. Take it from
+    /// `SystemTime::now()` for the time of day.
+    pub age: Duration,
+    /// What the link became, with the reason if it went down.
+    pub state: LinkState,
+}
+
+/// The latest changes of a link, oldest first. They alternate between up and down.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    changes: VecDeque<(Instant, LinkState)>,
+}
+
+impl History {
+    /// How many changes are kept: the last 16 times up and the last 16 times down, as libknet does
+    /// (`MAX_LINK_EVENTS`).
+    const CAPACITY: usize = 32;
+
+    pub(crate) fn add(&mut self, now: Instant, state: LinkState) {
+        if self.changes.len() == Self::CAPACITY {
+            self.changes.pop_front();
+        }
+        self.changes.push_back((now, state));
+    }
+
+    pub(crate) fn read(&self, now: Instant) -> Vec<LinkChange> {
+        let change = |&(at, state): &(Instant, LinkState)| LinkChange {
+            age: now.saturating_duration_since(at),
+            state,
+        };
+        self.changes.iter().map(change).collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.changes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DownReason;
+
+    #[test]
+    fn the_last_sixteen_of_each_kind_are_kept() {
+        let start = Instant::now();
+        let at = |second: u64| start + Duration::from_secs(second);
+        let mut history = History::default();
+        for n in 0..20 {
+            history.add(at(2 * n), LinkState::Up);
+            history.add(at(2 * n + 1), LinkState::Down(DownReason::Disabled));
+        }
+        let changes = history.read(at(40));
+        assert_eq!(changes.iter().filter(|change| change.state.is_up()).count(), 16);
+        assert_eq!(changes.len(), 32);
+        let seconds: Vec<_> = changes.iter().map(|change| 40 - change.age.as_secs()).collect();
+        assert!(seconds.iter().copied().eq(8..40), "{seconds:?}");
+    }
+}

@@ -1,0 +1,107 @@
+//! What is told of a link: counters, latency, history (`spec/engine.md` 20, `spec/api.md` 15).
+
+// Clippy knows tests, but not the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::{DownReason, LinkState, LinkStats, Policy};
+use knet_wire::LinkId;
+use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_link_remembers_when_it_came_up_and_went_down_and_why() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    assert_eq!(pair.status(A, LINK).history, []);
+    pair.run(SECOND);
+    pair.enable(A);
+    assert_eq!(pair.status(A, LINK).history, [], "it was not up");
+    pair.run(SECOND * 4 + LATENCY * 2);
+    let up = pair.now;
+    pair.run(SECOND * 3);
+    pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
+    let down = pair.now;
+    pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
+    pair.run(SECOND * 2);
+
+    let status = pair.status(A, LINK);
+    let seen: Vec<_> = status.history.iter().map(|c| (pair.now - c.age, c.state)).collect();
+    let reason = DownReason::TransportError { errno: 111 };
+    assert_eq!(seen, [(up, LinkState::Up), (down, LinkState::Down(reason))]);
+    assert_eq!(status.state_age, SECOND * 2);
+}
+
+#[test]
+fn the_age_of_the_newest_answered_ping_says_what_the_peer_has_seen() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(SECOND * 20);
+    let (status, now) = (pair.status(A, LINK), pair.now);
+    let left = now - status.last_answered_ping.unwrap();
+    assert_eq!(now - status.last_pong.unwrap(), left + LATENCY * 2);
+
+    // Pings that are lost, and pongs that are, leave it where it is.
+    pair.set_cut(B, true);
+    pair.run(SECOND * 30);
+    let status = pair.status(A, LINK);
+    assert_eq!(status.last_pong, None, "forgotten when the link went down");
+    assert_eq!(pair.now - status.last_answered_ping.unwrap(), left);
+    pair.set_cut(B, false);
+    pair.run(SECOND + LATENCY * 2);
+    assert!(pair.status(A, LINK).last_answered_ping.unwrap() <= SECOND + LATENCY * 2);
+}
+
+#[test]
+fn totals_are_the_sums_of_all_kinds() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(SECOND * 20);
+    pair.send(B, &[1; 1000]);
+    pair.run(SECOND);
+    let stats = pair.status(A, LINK).stats;
+    assert_eq!(stats.rx_data_packets, 2);
+    for count in [stats.tx_ping_packets, stats.tx_pong_packets, stats.tx_pmtu_packets] {
+        assert!(count > 0, "{stats:?}");
+    }
+    let sum = stats.tx_ping_packets + stats.tx_pong_packets + stats.tx_pmtu_packets;
+    assert_eq!((stats.tx_data_packets, stats.tx_packets()), (0, sum));
+    let sum = stats.rx_ping_bytes + stats.rx_pong_bytes + stats.rx_pmtu_bytes;
+    assert_eq!(stats.rx_bytes(), stats.rx_data_bytes + sum);
+    // Pings, pongs and answers to probes have fixed lengths (`spec/wire.md`).
+    assert_eq!(stats.tx_pong_bytes, stats.tx_pong_packets * 26);
+
+    let mut both = stats;
+    both += &stats;
+    assert_eq!(both.tx_packets(), 2 * stats.tx_packets());
+    assert_eq!(both.rx_bytes(), 2 * stats.rx_bytes());
+    assert_eq!((both.up_count, both.tx_errors()), (2, 0));
+}
+
+/// libknet's minima are 0 for ever after they were cleared.
+#[test]
+fn cleared_statistics_begin_anew() {
+    let mut pair = Pair::up(2, Policy::Active);
+    pair.run(SECOND * 20);
+    let before = pair.status(A, LINK);
+    assert_eq!(before.latency_min, Some(LATENCY * 2));
+    pair.engines[A].clear_link_stats(HOSTS[B], LINK).unwrap();
+
+    let status = pair.status(A, LINK);
+    assert_eq!((status.stats, status.history), (LinkStats::default(), vec![]));
+    assert_eq!((status.latency_min, status.latency_max), (None, None));
+    assert_eq!(status.latency, before.latency, "that is no statistic but what timeouts go by");
+    assert_eq!((status.state, status.path_mtu), (LinkState::Up, before.path_mtu));
+    assert_eq!((status.state_age, status.last_pong), (before.state_age, before.last_pong));
+    assert!(pair.status(A, LinkId::ALL[1]).stats.up_count == 1, "another link is not touched");
+
+    pair.run(SECOND);
+    let status = pair.status(A, LINK);
+    assert_eq!((status.latency_min, status.latency_max), (before.latency, before.latency));
+    assert_eq!(status.stats.tx_ping_packets, 1);
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], LINK, false).unwrap();
+    let status = pair.status(A, LINK);
+    assert_eq!((status.stats.up_count, status.stats.down_count), (0, 1));
+    assert_eq!(status.history.len(), 1);
+}
