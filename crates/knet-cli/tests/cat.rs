@@ -88,10 +88,11 @@ fn a_sender_ends_only_when_a_slow_receiver_has_everything() {
     let (near, far) = (free_address(), free_address());
     let peers = ends([1, 2], [near, far]);
     let mut one = start(&["cat", "--id", "1", "--peer", &peers[0], "-v"]);
-    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "7"]);
+    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "7", "-v"]);
     two.close_stdin();
-    one.wait_for_error("host 2 is reachable");
-    two.signal(Signal::SIGSTOP);
+    two.wait_for_error("starting");
+    one.wait_for_error("starting");
+    two.stop();
     one.feed_and_close(file.clone());
     let deadline = Instant::now() + Duration::from_secs(60);
     while waiting_bytes(far) < file.len() {
@@ -100,7 +101,26 @@ fn a_sender_ends_only_when_a_slow_receiver_has_everything() {
     }
     // It waits in the receiver's socket, so the sender has to wait too.
     assert!(!one.ends_within(Duration::from_millis(300)));
-    two.signal(Signal::SIGCONT);
+    two.go_on();
+    let two = two.finish();
+    assert_eq!(two.code, Some(0), "{}", two.stderr);
+    assert!(two.stdout == file);
+    assert_eq!(one.finish().code, Some(0));
+}
+
+#[test]
+fn a_receiver_that_falls_asleep_while_it_is_found_misses_nothing() {
+    let file = random(50_000);
+    let peers = link();
+    let mut one = start(&["cat", "--id", "1", "--peer", &peers[0], "-v"]);
+    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "7"]);
+    two.close_stdin();
+    one.wait_for_error("host 2 is reachable");
+    // It may not have found host 1 yet.
+    two.stop();
+    one.feed_and_close(file.clone());
+    assert!(!one.ends_within(Duration::from_millis(100)));
+    two.go_on();
     let two = two.finish();
     two.expect_success();
     assert!(two.stdout == file);

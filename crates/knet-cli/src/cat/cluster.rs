@@ -1,6 +1,6 @@
 //! Our host with its peers, as the command line describes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kronosnet::{
@@ -69,10 +69,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether every peer is reachable.
-    pub(crate) fn is_complete(&self) -> Result<bool, Error> {
+    /// Whether every peer is one of `met`.
+    pub(crate) fn is_complete(&self, met: &BTreeSet<HostId>) -> bool {
+        self.peers.iter().all(|peer| met.contains(&peer.id()))
+    }
+
+    /// Whether every peer has had what it needs to find us reachable: until then it drops messages.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet.
+    pub(crate) fn is_known(&self) -> Result<bool, Error> {
         for peer in &self.peers {
-            if !peer.is_reachable()? {
+            if !self.links.answered(peer.id())? {
                 return Ok(false);
             }
         }
@@ -169,7 +177,9 @@ fn watch(handle: &Handle, verbose: bool, events: &Events) {
             let state = if event.reachable { "reachable" } else { "not reachable" };
             stderr::line(format_args!("host {} is {state}", event.host));
         }
-        let _ = events.send(Event::HostChanged);
+        if event.reachable {
+            let _ = events.send(Event::HostReachable(event.host));
+        }
     });
     if verbose {
         handle.on_link_event(|_, event| {

@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::mpsc;
 
+use kronosnet::HostId;
+
 /// Something that may end the command.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A host became reachable or was lost.
-    HostChanged,
+    /// This host became reachable.
+    HostReachable(HostId),
     /// The input is at its end, or failed, or could not be sent.
     InputEnded(anyhow::Result<()>),
     /// As many messages as were asked for have been received.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kronosnet::{Error, Host, Link, LinkConfig, LinkId, PingTimers};
+use kronosnet::{Error, Host, HostId, Link, LinkConfig, LinkId, PingTimers};
 
 /// All links of the command.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,21 @@ impl Links {
         link.enable()?;
         self.links.push(link);
         Ok(())
+    }
+
+    /// Whether a host got as many pongs over one of its links as bring that link up on its side, if
+    /// its pong count is ours. libknet wants one more than it says.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet.
+    pub(crate) fn answered(&self, host: HostId) -> Result<bool, Error> {
+        for link in self.links.iter().filter(|link| link.host_id() == host) {
+            let status = link.status()?;
+            if status.stats.tx_pong_packets > u64::from(status.pong_count) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Waits until the peers have taken in what was sent so far, but no longer than `patience`.

@@ -15,9 +15,10 @@ mod signals;
 mod spool;
 mod verbose;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -28,6 +29,7 @@ use crate::cat::event::{Event, Events};
 use crate::cat::intake::Intake;
 use crate::cat::messages::Framing;
 use crate::cat::spool::Spool;
+use crate::stderr;
 
 /// Runs until the input is at its end and enough was received, or something ends it.
 ///
@@ -81,12 +83,15 @@ impl Session {
         if let Some(end) = self.wait_for_peers(args.wait)? {
             return Ok(end);
         }
+        if args.verbose {
+            stderr::line(format_args!("starting"));
+        }
         let framing = if args.lines { Framing::Lines } else { Framing::Blocks(args.message_size) };
         input::start(self.cluster.clone(), framing, tell).context("starting to read")?;
         let mut input_ended = false;
         while !(input_ended && self.enough) {
             match self.events.recv().context("all threads have ended")? {
-                Event::HostChanged => {}
+                Event::HostReachable(_) => {}
                 Event::ReceivedEnough => self.enough = true,
                 Event::InputEnded(outcome) => {
                     outcome?;
@@ -102,22 +107,35 @@ impl Session {
         Ok(End::Done)
     }
 
-    /// Waits until every peer is reachable; `Some` if something ends the command before.
+    /// Waits until every peer was reachable; `Some` if something ends the command before. A peer
+    /// that has sent us everything may be gone again by then.
+    ///
+    /// Then it waits until they should have found us too, or nothing would come of what we send. A
+    /// peer that does not look for us is not waited for longer than the time allows.
     fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<Option<End>> {
         let deadline = Instant::now() + wait;
-        while !self.cluster.is_complete()? {
+        let mut met = BTreeSet::new();
+        loop {
+            let complete = self.cluster.is_complete(&met);
+            if complete && self.cluster.is_known()? {
+                return Ok(None);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
-                Ok(Event::HostChanged | Event::InputEnded(_)) => {}
+            // Nothing tells that a peer was answered.
+            let pause = if complete { left.min(STEP) } else { left };
+            match self.events.recv_timeout(pause) {
+                Ok(Event::HostReachable(host)) => {
+                    met.insert(host);
+                }
+                Ok(Event::InputEnded(_)) => {}
                 Ok(Event::ReceivedEnough) => self.enough = true,
                 Ok(Event::OutputEnded(outcome)) => return self.output_ended(outcome).map(Some),
                 Ok(Event::Signal) => return Ok(Some(End::Signal)),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(self.cluster.unreachable().into());
-                }
+                Err(_) if !left.is_zero() && complete => {}
+                Err(_) if complete => return Ok(None),
+                Err(_) => return Err(self.cluster.unreachable().into()),
             }
         }
-        Ok(None)
     }
 
     fn output_ended(&mut self, outcome: io::Result<()>) -> anyhow::Result<End> {
@@ -150,6 +168,8 @@ impl Session {
     }
 }
 
+/// How often it is looked whether the peers were answered.
+const STEP: Duration = Duration::from_millis(5);
 /// How long writing what was received may take in a hurry: somebody may keep the other end of the
 /// pipe open and not read.
 const LAST_WRITES: Duration = Duration::from_secs(1);

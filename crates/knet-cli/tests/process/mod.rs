@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// Long enough for a busy machine; nothing waits for it to pass.
@@ -106,6 +107,19 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Stops it, and waits until none of its threads does anything any more.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        let process = Pid::from_raw(self.child.id().try_into().unwrap());
+        let state = waitpid(process, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(state, WaitStatus::Stopped(process, Signal::SIGSTOP));
+    }
+
+    /// Lets it go on after [`Running::stop`].
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     /// Closes its standard input and waits for its end.
