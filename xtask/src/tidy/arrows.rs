@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kronosnet", &["knet-fd", "knet-handle", "knet-poller"]),
     ("knet-cli", &["kronosnet"]),
     ("knet-tests", &["knet-fd", "kronosnet"]),
+    ("libknet-peer", &["kronosnet"]),
     ("xtask", &[]),
 ];
 

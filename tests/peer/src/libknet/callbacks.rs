@@ -1,0 +1,193 @@
+//! What libknet calls back: news of hosts and datafds, and the filter.
+
+use std::collections::BTreeSet;
+use std::ffi::{c_int, c_uchar, c_void};
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kronosnet::{Channel, Direction, HostId, Verdict};
+use libc::{size_t, ssize_t};
+
+/// What was heard of hosts and datafds.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    reachable: Mutex<BTreeSet<u16>>,
+    changed: Condvar,
+    lost: AtomicU64,
+}
+
+impl News {
+    /// Whether a host was reachable when libknet last told.
+    pub(super) fn is_reachable(&self, host: u16) -> bool {
+        lock(&self.reachable).contains(&host)
+    }
+
+    /// Waits until a host is reachable, or is not any more; false if that took too long.
+    pub(super) fn wait(&self, host: u16, reachable: bool, timeout: Duration) -> bool {
+        let give_up = Instant::now() + timeout;
+        let mut hosts = lock(&self.reachable);
+        while hosts.contains(&host) != reachable {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(hosts, left);
+            hosts = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// How many received messages a datafd did not take.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn host(&self, host: u16, reachable: bool) {
+        let mut hosts = lock(&self.reachable);
+        if reachable {
+            hosts.insert(host);
+        } else {
+            hosts.remove(&host);
+        }
+        self.changed.notify_all();
+    }
+}
+
+/// Nothing is left half-done by a panic here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `host_status_change_notify_fn` (9.6). Its data is a [`News`] that outlives the handle.
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn host_changed(
+    data: *mut c_void,
+    host: u16,
+    reachable: u8,
+    _remote: u8,
+    _external: u8,
+) {
+    // SAFETY: it was given to libknet with this function, and lives on until the handle is freed.
+    let news = unsafe { &*data.cast::<News>() };
+    news.host(host, reachable != 0);
+}
+
+/// `sock_notify_fn` (7.2). Its data is a [`News`] that outlives the handle.
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn datafd_changed(
+    data: *mut c_void,
+    _datafd: c_int,
+    _channel: i8,
+    direction: u8,
+    _error: c_int,
+    _errno: c_int,
+) {
+    // SAFETY: it was given to libknet with this function, and lives on until the handle is freed.
+    let news = unsafe { &*data.cast::<News>() };
+    if direction == RX {
+        news.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A message in front of a filter (8.1).
+#[derive(Debug)]
+pub struct FilterMessage<'a> {
+    payload: &'a [u8],
+    direction: Direction,
+    source: HostId,
+    channel: &'a mut i8,
+    destinations: &'a mut [MaybeUninit<u16>],
+    count: usize,
+}
+
+impl FilterMessage<'_> {
+    /// The message's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    /// Whether it is being sent or was received.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn source(&self) -> HostId {
+        self.source
+    }
+
+    /// The number of its channel.
+    #[must_use]
+    pub fn channel(&self) -> i8 {
+        *self.channel
+    }
+
+    /// Moves it to another channel.
+    pub fn set_channel(&mut self, channel: Channel) {
+        *self.channel = channel.into();
+    }
+
+    /// Names a destination for [`Verdict::Listed`]. There is room for every host there can be.
+    pub fn send_to(&mut self, host: HostId) {
+        if let Some(place) = self.destinations.get_mut(self.count) {
+            place.write(host.get());
+            self.count += 1;
+        }
+    }
+}
+
+/// A filter as it is kept.
+pub(super) struct Filter(pub(super) Box<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>);
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
+/// `dst_host_filter_fn` (8.1). Its data is a [`Filter`] that outlives its being installed.
+#[allow(unsafe_code)]
+pub(super) unsafe extern "C" fn filter(
+    data: *mut c_void,
+    payload: *const c_uchar,
+    length: ssize_t,
+    direction: u8,
+    _own: u16,
+    source: u16,
+    channel: *mut i8,
+    hosts: *mut u16,
+    count: *mut size_t,
+) -> c_int {
+    // SAFETY: it was given to libknet with this function, and is dropped only after the filter was
+    // replaced, which waits for calls of it, or after the handle was freed.
+    let filter = unsafe { &*data.cast::<Filter>() };
+    let length = usize::try_from(length).unwrap_or(0);
+    // SAFETY: libknet gives the message with its length, and leaves it alone during the call.
+    let payload = unsafe { std::slice::from_raw_parts(payload, length) };
+    // SAFETY: the array has room for all host ids, and is ours during the call.
+    let destinations = unsafe { std::slice::from_raw_parts_mut(hosts.cast(), MAX_HOSTS) };
+    // SAFETY: libknet's own variable, which is ours during the call.
+    let channel = unsafe { &mut *channel };
+    let direction = if direction == RX { Direction::Rx } else { Direction::Tx };
+    let source = HostId::new(source);
+    let mut message = FilterMessage { payload, direction, source, channel, destinations, count: 0 };
+    let verdict = (filter.0)(&mut message);
+    // SAFETY: libknet's own variable, which is ours during the call.
+    unsafe { *count = message.count };
+    match verdict {
+        Verdict::Broadcast => 1,
+        Verdict::Listed => 0,
+        Verdict::Reject => -1,
+    }
+}
+
+/// `KNET_NOTIFY_RX`.
+const RX: u8 = 1;
+/// `KNET_MAX_HOST`, the length of a filter's array.
+const MAX_HOSTS: usize = 65536;

@@ -1,0 +1,162 @@
+//! A link, as libknet sees it.
+
+use std::ffi::c_uint;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kronosnet::{HostId, LinkId, PingTimers};
+use libc::time_t;
+use socket2::SockAddr;
+
+use super::error::CallError;
+use super::handle::Handle;
+use super::raw::check;
+use super::structs::{self, LinkStats};
+
+/// A link that was configured. It stays when this is dropped.
+#[derive(Clone, Debug)]
+pub struct Link {
+    handle: Handle,
+    host: HostId,
+    id: LinkId,
+}
+
+/// How a link is doing (10.9).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LinkStatus {
+    /// Whether it is administratively enabled.
+    pub enabled: bool,
+    /// Whether it is up.
+    pub connected: bool,
+    /// Whether a link without a remote address has met its peer.
+    pub dynconnected: bool,
+    /// The mean round trip.
+    pub latency: Duration,
+    /// How many bytes of a message a packet takes.
+    pub mtu: usize,
+    /// How many bytes of a packet are not of a message; 0 until a path was probed.
+    pub overhead: usize,
+    /// Its counters.
+    pub stats: LinkStats,
+}
+
+impl Link {
+    #[allow(unsafe_code)]
+    pub(super) fn configure(
+        handle: Handle,
+        host: HostId,
+        id: LinkId,
+        local: SocketAddr,
+        remote: Option<SocketAddr>,
+    ) -> Result<Self, CallError> {
+        let raw = handle.raw();
+        let (local, remote) = (SockAddr::from(local), remote.map(SockAddr::from));
+        let source = local.as_ptr().cast_mut().cast();
+        let destination = remote
+            .as_ref()
+            .map_or(std::ptr::null_mut(), |remote| remote.as_ptr().cast_mut().cast());
+        // SAFETY: the handle is valid; both addresses are whole and live during the call, which copies
+        // them and changes nothing.
+        let configured = unsafe {
+            (raw.symbols().knet_link_set_config)(
+                raw.pointer(),
+                host.get(),
+                id.get(),
+                UDP,
+                source,
+                destination,
+                0,
+            )
+        };
+        check("knet_link_set_config", configured)?;
+        Ok(Self { handle, host, id })
+    }
+
+    /// Starts watching and using it (`knet_link_set_enable`, 10.5).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn enable(&self) -> Result<(), CallError> {
+        self.handle.raw().enable_link(self.host.get(), self.id.get(), 1)
+    }
+
+    /// Stops watching and using it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn disable(&self) -> Result<(), CallError> {
+        self.handle.raw().enable_link(self.host.get(), self.id.get(), 0)
+    }
+
+    /// Forgets it; it must be disabled (`knet_link_clear_config`, 10.4).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn clear(self) -> Result<(), CallError> {
+        self.handle.raw().clear_link(self.host.get(), self.id.get())
+    }
+
+    /// Sets how it is watched, in whole milliseconds (`knet_link_set_ping_timers`, 10.6). libknet
+    /// rounds the interval up to 200 ms.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn set_ping_timers(&self, timers: PingTimers) -> Result<(), CallError> {
+        let PingTimers { interval, timeout, precision } = timers;
+        let (host, link) = (self.host.get(), self.id.get());
+        let precision: c_uint = precision;
+        self.handle.raw().set_ping_timers(host, link, millis(interval), millis(timeout), precision)
+    }
+
+    /// Sets how many good pongs bring it up, to which libknet adds one (`knet_link_set_pong_count`,
+    /// 10.7).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn set_pong_count(&self, count: u8) -> Result<(), CallError> {
+        self.handle.raw().set_pong_count(self.host.get(), self.id.get(), count)
+    }
+
+    /// Sets its priority for the passive policy (`knet_link_set_priority`, 10.7).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn set_priority(&self, priority: u8) -> Result<(), CallError> {
+        self.handle.raw().set_priority(self.host.get(), self.id.get(), priority)
+    }
+
+    /// How it is doing (`knet_link_get_status`, 10.9).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[allow(unsafe_code)]
+    pub fn status(&self) -> Result<LinkStatus, CallError> {
+        let raw = self.handle.raw();
+        let mut status = structs::LinkStatus::empty();
+        let size = size_of_val(&status);
+        let (host, link) = (self.host.get(), self.id.get());
+        // SAFETY: the handle is valid, and the out-pointer is to a live local of the size given, which
+        // is that of libknet's structure.
+        let told = unsafe {
+            (raw.symbols().knet_link_get_status)(raw.pointer(), host, link, &mut status, size)
+        };
+        check("knet_link_get_status", told)?;
+        Ok(LinkStatus {
+            enabled: status.enabled != 0,
+            connected: status.connected != 0,
+            dynconnected: status.dynconnected != 0,
+            latency: Duration::from_micros(status.latency),
+            mtu: status.mtu as usize,
+            overhead: status.proto_overhead as usize,
+            stats: status.stats,
+        })
+    }
+}
+
+fn millis(duration: Duration) -> time_t {
+    time_t::try_from(duration.as_millis()).unwrap_or(time_t::MAX)
+}
+
+/// `KNET_TRANSPORT_UDP`.
+const UDP: u8 = 1;

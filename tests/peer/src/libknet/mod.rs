@@ -1,0 +1,24 @@
+//! Safe calls of the `libknet.so.1` that this machine has, opened at run time.
+//!
+//! The declarations follow `spec/api.md`, the number after a function's name below; they hold for
+//! 1.25 to 1.35, of which only what both have is used. [`Library::open`] is the way in. A [`Handle`]
+//! and what it gives out are clones of one thing, which goes away with the last of them.
+
+mod callbacks;
+pub use callbacks::FilterMessage;
+mod datafd;
+pub use datafd::Datafd;
+mod error;
+pub use error::{CallError, OpenError};
+mod handle;
+pub use handle::Handle;
+mod host;
+pub use host::{Host, HostTimeout};
+mod library;
+pub use library::Library;
+mod link;
+pub use link::{Link, LinkStatus};
+mod raw;
+mod structs;
+pub use structs::LinkStats;
+mod symbols;
