@@ -41,6 +41,8 @@ pub(crate) struct Reassembler {
     slots: Vec<Slot>,
     /// The generation of the peer's window that the slots belong to.
     generation: u32,
+    /// How many messages were dropped before they were complete, since somebody asked.
+    given_up: u64,
 }
 
 /// What became of a fragment.
@@ -138,6 +140,7 @@ impl Reassembler {
             }
             Err(reason) => {
                 if reason == DropReason::OverBudget || slot.is_empty() {
+                    self.given_up += u64::from(!slot.is_empty());
                     slot.free(pool);
                 } else {
                     self.slots.push(slot);
@@ -152,11 +155,17 @@ impl Reassembler {
         self.slots.iter().map(Slot::updated).min()?.checked_add(REASSEMBLY_TIMEOUT)
     }
 
-    /// Drops what has expired and returns how many messages that were.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, pool: &mut BufferPool) -> usize {
+    /// Drops what has expired.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, pool: &mut BufferPool) {
         self.free_where(pool, |slot| {
             now.saturating_duration_since(slot.updated()) >= REASSEMBLY_TIMEOUT
-        })
+        });
+    }
+
+    /// How many messages were dropped before they were complete since this was asked last: for
+    /// their age, to make room, or because the peer is another process now.
+    pub(crate) fn take_given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Drops the messages that are too far behind the newest number, and all of them if the window
@@ -196,11 +205,14 @@ impl Reassembler {
             let slot = &self.slots[at];
             (slot.updated(), Reverse(distance_behind(slot.sequence(), window)))
         });
-        oldest.map(|at| self.slots.swap_remove(at).free(pool)).is_some()
+        let Some(at) = oldest else { return false };
+        self.slots.swap_remove(at).free(pool);
+        self.given_up += 1;
+        true
     }
 
-    /// Drops the messages for which `unwanted` holds and returns how many they were.
-    fn free_where(&mut self, pool: &mut BufferPool, unwanted: impl Fn(&Slot) -> bool) -> usize {
+    /// Drops the messages for which `unwanted` holds.
+    fn free_where(&mut self, pool: &mut BufferPool, unwanted: impl Fn(&Slot) -> bool) {
         let before = self.slots.len();
         let mut at = 0;
         while at < self.slots.len() {
@@ -210,7 +222,7 @@ impl Reassembler {
                 at += 1;
             }
         }
-        before - self.slots.len()
+        self.given_up += (before - self.slots.len()) as u64;
     }
 }
 

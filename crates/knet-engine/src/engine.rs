@@ -15,6 +15,7 @@ use crate::error::{HostError, LinkError, MtuError};
 use crate::event::{DownReason, Event};
 use crate::host::{Host, HostStatus};
 use crate::link::{Link, LinkStatus};
+use crate::receive::count_given_up;
 use crate::routes::{RouteTable, Routes};
 use crate::sequence::SequenceCounter;
 use crate::stats::DropStats;
@@ -85,6 +86,7 @@ impl Engine {
         }
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, None);
         entry.peer.reassembler.clear(&mut self.pool);
+        count_given_up(entry, &mut self.drops);
         self.hosts.remove(&host);
         Ok(())
     }
@@ -164,7 +166,17 @@ impl Engine {
             active_links: route
                 .map(|route| route.links().iter().map(|link| link.link).collect())
                 .unwrap_or_default(),
+            stats: entry.read_stats(),
         })
+    }
+
+    /// Starts counting of a host and its links anew.
+    ///
+    /// # Errors
+    /// [`HostError::Unknown`].
+    pub fn clear_host_stats(&mut self, host: HostId) -> Result<(), HostError> {
+        self.hosts.get_mut(&host).ok_or(HostError::Unknown(host))?.clear_stats();
+        Ok(())
     }
 
     /// Configures a link: disabled, with default timers, pong count and priority.
@@ -379,6 +391,11 @@ impl Engine {
     #[must_use]
     pub fn drops(&self) -> DropStats {
         self.drops
+    }
+
+    /// Starts counting what is thrown away anew.
+    pub fn clear_drops(&mut self) {
+        self.drops = DropStats::default();
     }
 
     /// Bytes held for messages that are not complete, of all hosts together; bounded.

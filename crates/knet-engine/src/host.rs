@@ -8,6 +8,7 @@ use crate::config::{Policy, SocketId};
 use crate::link::Link;
 use crate::peer::Peer;
 use crate::routes::LinkRoute;
+use crate::stats::LinkStats;
 use crate::timers::Deadline;
 
 /// A host that was added.
@@ -19,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) peer: Peer,
     /// When its oldest incomplete message expires.
     pub(crate) reassembly: Deadline,
+    /// What is counted of it, but for its links.
+    pub(crate) stats: HostStats,
     links: [Option<Box<Link>>; LinkId::COUNT as usize],
 }
 
@@ -30,6 +33,7 @@ impl Host {
             reachable: false,
             peer: Peer::default(),
             reassembly: Deadline::default(),
+            stats: HostStats::default(),
             links: [const { None }; LinkId::COUNT as usize],
         }
     }
@@ -51,6 +55,23 @@ impl Host {
     /// The configured links in order of their ids.
     pub(crate) fn links(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         LinkId::ALL.into_iter().filter_map(|id| Some((id, self.link(id)?)))
+    }
+
+    /// What is counted of it, its links included.
+    pub(crate) fn read_stats(&self) -> HostStats {
+        let mut stats = self.stats;
+        for (_, link) in self.links() {
+            stats.links += &link.counters.read();
+        }
+        stats
+    }
+
+    /// Starts counting anew, its links too.
+    pub(crate) fn clear_stats(&mut self) {
+        self.stats = HostStats::default();
+        for link in self.links.iter_mut().flatten() {
+            link.clear_stats();
+        }
     }
 
     /// The link on which a data packet from this address came: the one with just this socket and
@@ -116,6 +137,27 @@ pub struct HostStatus {
     pub data_mtu: Option<usize>,
     /// The links that data takes now.
     pub active_links: Vec<LinkId>,
+    /// Its counters.
+    pub stats: HostStats,
+}
+
+/// What is counted of a host.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Messages that came from it as a whole, each once, however many copies and fragments of it
+    /// came. What became of them then is counted of their channels.
+    pub rx_messages: u64,
+    /// Copies of its messages or fragments that came before.
+    pub rx_duplicates: u64,
+    /// Messages of it that never became complete and were given up.
+    pub rx_incomplete: u64,
+    /// How often it became reachable.
+    pub up_count: u64,
+    /// How often it was lost after having been reachable.
+    pub down_count: u64,
+    /// Those of its links, as they are configured now, added up.
+    pub links: LinkStats,
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ mod heartbeat;
 mod history;
 pub use history::LinkChange;
 mod host;
-pub use host::HostStatus;
+pub use host::{HostStats, HostStatus};
 mod link;
 pub use link::LinkStatus;
 mod mtu;

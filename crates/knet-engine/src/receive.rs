@@ -13,7 +13,8 @@ use crate::config::SocketId;
 use crate::defrag::{Assembled, DropReason, Outcome};
 use crate::engine::Engine;
 use crate::heartbeat::Pong;
-use crate::stats::PacketKind;
+use crate::host::Host;
+use crate::stats::{DropStats, PacketKind};
 use crate::timers::TimerKey;
 use crate::transmit;
 
@@ -140,6 +141,7 @@ impl Engine {
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
         let (sequence, reachable) = (ping.sequence, entry.reachable);
         entry.peer.ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
+        count_given_up(entry, &mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
         link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
@@ -228,12 +230,15 @@ impl Engine {
         let sequence = data.header.sequence;
         let generation = peer.window.generation();
         if peer.window.check_delivered(sequence).is_seen() {
+            entry.stats.rx_duplicates += 1;
             self.drops.duplicate += 1;
             return Received::Nothing;
         }
         if peer.window.generation() != generation {
             peer.reassembler.clear(&mut self.pool);
+            count_given_up(entry, &mut self.drops);
         }
+        let peer = &mut entry.peer;
         let assembled = match data.header.fragment {
             Fragment::Whole => None,
             Fragment::Part(part) => {
@@ -245,14 +250,16 @@ impl Engine {
                     &mut peer.window,
                     &mut self.pool,
                 );
+                count_given_up(entry, &mut self.drops);
                 if !entry.reassembly.is_set() {
-                    let next = peer.reassembler.next_timeout();
+                    let next = entry.peer.reassembler.next_timeout();
                     self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
                 }
                 match outcome {
                     Outcome::Complete(message) => Some(message),
                     Outcome::Incomplete => return Received::Nothing,
                     Outcome::Dropped(DropReason::AlreadyDone | DropReason::Duplicate) => {
+                        entry.stats.rx_duplicates += 1;
                         self.drops.duplicate += 1;
                         return Received::Nothing;
                     }
@@ -263,8 +270,10 @@ impl Engine {
                 }
             }
         };
-        peer.window.mark_delivered(sequence);
-        let receipt = Receipt { host, sequence, generation: peer.window.generation() };
+        entry.stats.rx_messages += 1;
+        let window = &mut entry.peer.window;
+        window.mark_delivered(sequence);
+        let receipt = Receipt { host, sequence, generation: window.generation() };
         let broadcast = data.header.broadcast;
         let delivery = Delivery { source: host, channel, broadcast, receipt };
         match assembled {
@@ -275,6 +284,13 @@ impl Engine {
             Some(message) => Received::Assembled(delivery, message),
         }
     }
+}
+
+/// Counts the messages that were dropped before they were complete.
+pub(crate) fn count_given_up(host: &mut Host, drops: &mut DropStats) {
+    let given_up = host.peer.reassembler.take_given_up();
+    host.stats.rx_incomplete += given_up;
+    drops.incomplete += given_up;
 }
 
 /// Answers are dropped beyond so many packets that the driver has not sent yet, so that a flood of

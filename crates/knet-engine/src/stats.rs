@@ -255,6 +255,7 @@ pub struct DropStats {
     pub forged_pong: u64,
     /// Answers to path MTU probes that nobody waits for.
     pub unexpected: u64,
-    /// Messages that never became complete and were forgotten.
+    /// Messages that never became complete and were given up: for their age, to make room for newer
+    /// ones, or because their sender is another process now.
     pub incomplete: u64,
 }

@@ -8,6 +8,7 @@ use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 use crate::config::SocketId;
 use crate::engine::Engine;
 use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+use crate::receive::count_given_up;
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
 use crate::transmit::{Packet, Transmit};
@@ -169,14 +170,16 @@ impl Engine {
             self.routes.set(host, entry.policy, links);
         }
         if changed {
+            let stats = &mut entry.stats;
+            *(if reachable { &mut stats.up_count } else { &mut stats.down_count }) += 1;
             self.events.push_back(Event::Host(HostEvent { host, reachable }));
         }
     }
 
     fn expire_fragments(&mut self, now: Instant, host: HostId) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
-        let expired = entry.peer.reassembler.handle_timeout(now, &mut self.pool);
-        self.drops.incomplete += expired as u64;
+        entry.peer.reassembler.handle_timeout(now, &mut self.pool);
+        count_given_up(entry, &mut self.drops);
         let next = entry.peer.reassembler.next_timeout();
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
     }

@@ -105,3 +105,57 @@ fn cleared_statistics_begin_anew() {
     assert_eq!((status.stats.up_count, status.stats.down_count), (0, 1));
     assert_eq!(status.history.len(), 1);
 }
+
+#[test]
+fn what_came_from_a_host_is_counted_with_what_came_over_its_links() {
+    let mut pair = Pair::up(2, Policy::Active);
+    pair.send(A, b"whole, twice");
+    pair.send(A, &[1; 1000]);
+    // The first fragment of a message whose second never comes.
+    let (link, lost) = pair.packets(A, &[2; 1000]).swap_remove(0);
+    pair.arrive(B, link, &lost);
+    pair.run(SECOND * 20);
+
+    let host = pair.engines[B].host_status(HOSTS[A]).unwrap().stats;
+    assert_eq!((host.rx_messages, host.rx_duplicates, host.rx_incomplete), (2, 1 + 2, 1));
+    assert_eq!((host.up_count, host.down_count), (1, 0));
+    let mut sum = pair.status(B, LINK).stats;
+    sum += &pair.status(B, LinkId::ALL[1]).stats;
+    assert_eq!(host.links, sum);
+    assert_eq!(sum.rx_data_packets, 2 + 4 + 1);
+    let drops = pair.engines[B].drops();
+    assert_eq!((drops.duplicate, drops.incomplete), (1 + 2, 1));
+
+    pair.engines[B].clear_host_stats(HOSTS[A]).unwrap();
+    let host = pair.engines[B].host_status(HOSTS[A]).unwrap();
+    assert_eq!((host.stats, host.reachable), (Default::default(), true));
+    assert_eq!(pair.engines[B].drops(), drops, "those of all hosts are another matter");
+    pair.engines[B].clear_drops();
+    assert_eq!(pair.engines[B].drops(), Default::default());
+
+    for link in pair.links() {
+        pair.engines[B].set_link_enabled(pair.now, HOSTS[A], link, false).unwrap();
+    }
+    let host = pair.engines[B].host_status(HOSTS[A]).unwrap().stats;
+    assert_eq!((host.up_count, host.down_count), (0, 1));
+    assert_eq!((host.links.up_count, host.links.down_count), (0, 2));
+}
+
+#[test]
+fn messages_that_make_room_or_are_of_another_process_count_as_incomplete() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let begin = |pair: &mut Pair| {
+        let (link, first) = pair.packets(A, &[1; 1000]).swap_remove(0);
+        pair.arrive(B, link, &first);
+    };
+    for _ in 0..33 {
+        begin(&mut pair);
+    }
+    assert_eq!(pair.engines[B].drops().incomplete, 1, "there is room for 32");
+    // A ping tells of the numbers, and the first of the new process that they start over.
+    pair.run(SECOND * 2);
+    pair.restart(A);
+    pair.run(SECOND);
+    assert_eq!(pair.engines[B].drops().incomplete, 33);
+    assert_eq!(pair.engines[B].reassembly_memory(), 0);
+}

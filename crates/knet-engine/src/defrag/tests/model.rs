@@ -225,7 +225,7 @@ fn run(start: u16, mut steps: Vec<(u32, Step)>) -> Result<(), TestCaseError> {
             }
             Step::Pass(time) => {
                 receiver.pass(time);
-                prop_assert_eq!(receiver.expire(), model.expire(receiver.now));
+                prop_assert_eq!(receiver.expire(), model.expire(receiver.now) as u64);
             }
             Step::Reset => {
                 receiver.window.reset();
