@@ -16,4 +16,5 @@ mod policies;
 mod restarts;
 mod send_sync;
 mod sockets;
+mod statistics;
 mod versions;

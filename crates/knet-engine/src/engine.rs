@@ -18,7 +18,7 @@ use crate::link::{Link, LinkStatus};
 use crate::receive::count_given_up;
 use crate::routes::{RouteTable, Routes};
 use crate::sequence::SequenceCounter;
-use crate::stats::DropStats;
+use crate::stats::{DropStats, LinkTotals};
 use crate::timers::{TimerKey, TimerQueue};
 use crate::transmit::Transmit;
 
@@ -385,6 +385,21 @@ impl Engine {
     #[must_use]
     pub fn sequence(&self) -> Arc<SequenceCounter> {
         self.sequence.clone()
+    }
+
+    /// All hosts and links added up.
+    #[must_use]
+    pub fn totals(&self) -> LinkTotals {
+        let mut totals = LinkTotals { hosts: self.hosts.len(), ..LinkTotals::default() };
+        for entry in self.hosts.values() {
+            totals.reachable_hosts += usize::from(entry.reachable);
+            for (_, link) in entry.links() {
+                totals.links += 1;
+                totals.usable_links += usize::from(link.is_usable());
+                totals.stats += &link.counters.read();
+            }
+        }
+        totals
     }
 
     /// What was thrown away so far, by reason.

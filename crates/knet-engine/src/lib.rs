@@ -97,7 +97,7 @@ mod sequence;
 pub use sequence::{SequenceCounter, forced_ping_due};
 mod sequence_sync;
 mod stats;
-pub use stats::{DropStats, LinkCounters, LinkStats, PacketKind};
+pub use stats::{DropStats, LinkCounters, LinkStats, LinkTotals, PacketKind};
 mod timers;
 mod transmit;
 pub use transmit::Transmit;

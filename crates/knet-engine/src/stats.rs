@@ -231,6 +231,22 @@ impl AddAssign<&LinkStats> for LinkStats {
     }
 }
 
+/// The hosts and links of an engine, added up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LinkTotals {
+    /// Hosts that were added.
+    pub hosts: usize,
+    /// Hosts that are reachable.
+    pub reachable_hosts: usize,
+    /// Links that are configured.
+    pub links: usize,
+    /// Links that are up.
+    pub usable_links: usize,
+    /// The counters of the links that are configured now, added up.
+    pub stats: LinkStats,
+}
+
 /// How many packets were thrown away, by reason. Nothing here stops other traffic.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

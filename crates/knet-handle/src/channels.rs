@@ -155,6 +155,24 @@ impl Counters {
     }
 }
 
+impl Counters {
+    pub(crate) fn clear(&self) {
+        // A field that is not listed does not compile.
+        macro_rules! clear {
+            ($($field:ident)*) => {
+                let Counters { $($field),* } = self;
+                $($field.store(0, Relaxed);)*
+            };
+        }
+        clear! {
+            tx_messages tx_bytes tx_too_long tx_forwarding_off tx_filter_rejected tx_filter_error
+            tx_no_destination tx_not_sent
+            rx_messages rx_bytes rx_forwarding_off rx_filter_rejected rx_filter_error rx_no_datafd
+            rx_dropped_full rx_write_failed
+        }
+    }
+}
+
 /// Adds to a counter.
 pub(crate) fn count(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use knet_channel::{Channel, ChannelRequest};
-use knet_engine::{DropStats, Engine, EngineConfig, HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{DropStats, Engine, EngineConfig};
 use knet_wire::HostId;
 
 use crate::adding;
@@ -18,12 +18,11 @@ use crate::channels::ChannelStats;
 use crate::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::event::DatafdEvent;
 use crate::filter::{FilterMessage, Verdict};
 use crate::host::Host;
-use crate::notify::EventStream;
 use crate::receive;
 use crate::shared::Shared;
+use crate::stats::{self, ClearStats, HandleStats};
 use crate::transmit::SendReport;
 use crate::{rx, tx};
 
@@ -160,6 +159,12 @@ impl Handle {
     #[must_use]
     pub fn forwarding(&self) -> bool {
         self.shared().is_forwarding()
+    }
+
+    /// Whether a filter is installed.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.shared().filter().is_some()
     }
 
     /// Installs the destination filter, in place of the one before. It is asked about every message
@@ -305,6 +310,21 @@ impl Handle {
         self.shared().query(|engine, _| engine.drops())
     }
 
+    /// What is counted of the handle, its hosts, links and channels added up.
+    #[must_use]
+    pub fn stats(&self) -> HandleStats {
+        stats::read(self.shared())
+    }
+
+    /// Starts counting anew. What hosts and links are and have measured stays; the least and the most
+    /// latency begin with the next pong.
+    ///
+    /// # Errors
+    /// [`Error::InsideFilter`].
+    pub fn clear_stats(&self, what: ClearStats) -> Result<(), Error> {
+        stats::clear(self.shared(), what)
+    }
+
     /// Sends a message of 1 to 65536 bytes to the other hosts: through the filter and over the
     /// links, as if it had been written to the channel's datafd, but in the caller's thread, and
     /// with an answer. Returns when the kernel has taken the message's packets.
@@ -356,75 +376,6 @@ impl Handle {
     /// message did not fit, which loses it; [`Error::DatafdClosed`]; [`Error::Os`].
     pub fn recv(&self, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
         receive::recv(self.shared(), channel, buffer)
-    }
-
-    /// A stream of what happens to datafds. Turns datafd notifications on.
-    #[must_use]
-    pub fn datafd_events(&self) -> EventStream<DatafdEvent> {
-        self.shared().notifier.datafd.stream()
-    }
-
-    /// Calls `callback` for what happens to datafds, in place of the callback before. Turns datafd
-    /// notifications on.
-    ///
-    /// It runs on a thread of the handle's, with no lock held: every method may be called. Events
-    /// wait for it to return. A panic in it is caught and logged.
-    pub fn on_datafd_event(
-        &self,
-        callback: impl Fn(&Handle, &DatafdEvent) + Send + Sync + 'static,
-    ) {
-        self.shared().notifier.datafd.set_callback(Arc::new(callback));
-    }
-
-    /// A stream of hosts that become reachable or are lost.
-    #[must_use]
-    pub fn host_events(&self) -> EventStream<HostEvent> {
-        self.shared().notifier.host.stream()
-    }
-
-    /// Calls `callback` when a host becomes reachable or is lost, in place of the callback before,
-    /// as [`Handle::on_datafd_event`] does.
-    pub fn on_host_event(&self, callback: impl Fn(&Handle, &HostEvent) + Send + Sync + 'static) {
-        self.shared().notifier.host.set_callback(Arc::new(callback));
-    }
-
-    /// Removes the callback of [`Handle::on_host_event`].
-    pub fn remove_host_callback(&self) {
-        self.shared().notifier.host.remove_callback();
-    }
-
-    /// A stream of links that come up or go down.
-    #[must_use]
-    pub fn link_events(&self) -> EventStream<LinkEvent> {
-        self.shared().notifier.link.stream()
-    }
-
-    /// Calls `callback` when a link comes up or goes down, in place of the callback before, as
-    /// [`Handle::on_datafd_event`] does.
-    pub fn on_link_event(&self, callback: impl Fn(&Handle, &LinkEvent) + Send + Sync + 'static) {
-        self.shared().notifier.link.set_callback(Arc::new(callback));
-    }
-
-    /// Removes the callback of [`Handle::on_link_event`].
-    pub fn remove_link_callback(&self) {
-        self.shared().notifier.link.remove_callback();
-    }
-
-    /// A stream of links whose path MTU was found or is another now.
-    #[must_use]
-    pub fn mtu_events(&self) -> EventStream<MtuEvent> {
-        self.shared().notifier.mtu.stream()
-    }
-
-    /// Calls `callback` when the path MTU of a link was found or is another now, in place of the
-    /// callback before, as [`Handle::on_datafd_event`] does.
-    pub fn on_mtu_event(&self, callback: impl Fn(&Handle, &MtuEvent) + Send + Sync + 'static) {
-        self.shared().notifier.mtu.set_callback(Arc::new(callback));
-    }
-
-    /// Removes the callback of [`Handle::on_mtu_event`].
-    pub fn remove_mtu_callback(&self) {
-        self.shared().notifier.mtu.remove_callback();
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use knet_engine::{HostStatus, LinkState, Policy};
+use knet_engine::{HostStats, HostStatus, LinkState, Policy};
 use knet_wire::{HostId, LinkId};
 
 use crate::error::Error;
@@ -66,6 +66,22 @@ impl Host {
     /// [`Error::Host`] with `Unknown`.
     pub fn status(&self) -> Result<HostStatus, Error> {
         Ok(self.handle.shared().query(|engine, _| engine.host_status(self.id))?)
+    }
+
+    /// What is counted of it, its links added up.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `Unknown`.
+    pub fn stats(&self) -> Result<HostStats, Error> {
+        Ok(self.status()?.stats)
+    }
+
+    /// Starts counting of it and of its links anew.
+    ///
+    /// # Errors
+    /// [`Error::Host`] with `Unknown`; [`Error::InsideFilter`].
+    pub fn clear_stats(&self) -> Result<(), Error> {
+        Ok(self.handle.shared().configure(|engine, _| engine.clear_host_stats(self.id))??)
     }
 
     /// Whether at least one of its links is usable.

@@ -78,7 +78,10 @@ mod receive;
 mod rx;
 mod shared;
 mod sockets;
+mod stats;
+pub use stats::{ClearStats, HandleStats};
 mod stream;
+mod subscribe;
 mod transmit;
 pub use transmit::SendReport;
 mod tx;
@@ -87,9 +90,9 @@ mod worker;
 
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
-    DownReason, DropStats, HostError, HostEvent, HostStatus, LinkChange, LinkError, LinkEvent,
-    LinkPath, LinkState, LinkStats, LinkStatus, MtuError, MtuEvent, PingTimers, PingTimersError,
-    Policy,
+    DownReason, DropStats, HostError, HostEvent, HostStats, HostStatus, LinkChange, LinkError,
+    LinkEvent, LinkPath, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
+    PingTimers, PingTimersError, Policy,
 };
 pub use knet_transport::BindError;
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};
