@@ -1,5 +1,5 @@
-//! The `knet` command: pipes data through kronosnet links (`knet cat`) and shows them at work
-//! (`knet demo`).
+//! The `knet` command: pipes data through kronosnet links (`knet cat`), shows them at work
+//! (`knet demo`) and measures them (`knet bench`).
 //!
 //! A thin face over the `kronosnet` crate: it decides nothing about the protocol. Messages for
 //! people go to standard error, one line each; standard output is for data and for the demo's
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod cat;
 mod demo;
 mod exit;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Demo(args) => demo::run(&args),
         Command::Cat(args) => cat::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
     let nine_links: Vec<&str> =
         ["cat", "--id", "1", "--peer"].into_iter().chain([PEER; 9]).collect();
     let cases: &[(&[&str], &str)] = &[
-        (&[], "demo or cat"),
+        (&[], "demo, cat or bench"),
         (&["dance"], "'dance'"),
         (&["demo", "one", "two"], "'two'"),
         (&["cat"], "--id <HOST>"),
@@ -30,6 +30,10 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
         (&["cat", "--id", "1", "--peer", PEER, "--to", "3"], "--to 3"),
         (&["cat", "--id", "1", "--peer", PEER, "--wait", "long"], "'long'"),
         (&["cat", "--id", "1", "--peer", PEER, "--recv", "all"], "'all'"),
+        (&["bench", "--size", "7"], "from 8 to 65536"),
+        (&["bench", "--role", "send"], "--id <HOST>"),
+        (&["bench", "--id", "1", "--peer", PEER], "--role <ROLE>"),
+        (&["bench", "--role", "send", "--id", "2", "--peer", PEER], "one other host"),
     ];
     for (args, expected) in cases {
         let finished = run(args, b"");
@@ -45,6 +49,7 @@ fn help_and_version_go_to_standard_output() {
         (&["--help"][..], "knet"),
         (&["cat", "--help"], "--message-size"),
         (&["demo", "--help"], "[FILE]"),
+        (&["bench", "--help"], "--window"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
         let finished = run(args, b"");

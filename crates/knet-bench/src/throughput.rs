@@ -1,0 +1,124 @@
+//! Messages one way, as fast as the window lets them.
+
+use std::ops::Range;
+
+use knet_fd::{ReceiveBatch, SendBatch};
+
+use crate::end::{End, Lane};
+use crate::error::BenchError;
+use crate::messages::{self, Numbered};
+use crate::plan::{Plan, Via};
+use crate::wait::{PATIENCE, readable, writable};
+use crate::window::Credits;
+
+/// The side that sends.
+pub(crate) struct Sender<'a, E> {
+    end: &'a E,
+    plan: &'a Plan,
+    credits: Credits<'a>,
+    messages: Numbered,
+    batch: SendBatch,
+}
+
+impl<'a, E: End> Sender<'a, E> {
+    pub(crate) fn new(end: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+        let messages = Numbered::new(plan.batch, plan.size);
+        Self { end, plan, credits, messages, batch: SendBatch::new(plan.batch) }
+    }
+
+    /// Sends the messages with these numbers and waits until all of them have been received.
+    ///
+    /// # Errors
+    /// [`BenchError`].
+    pub(crate) fn send(&mut self, numbers: Range<u64>) -> Result<(), BenchError> {
+        let wanted = numbers.end - numbers.start;
+        let mut sent = numbers.start;
+        let mut received = numbers.start;
+        while received < numbers.end {
+            let room = (received + self.plan.window).min(numbers.end).saturating_sub(sent);
+            received = if room > 0 {
+                sent += self.hand_over(sent, room)?;
+                self.credits.latest(received)?
+            } else {
+                let more = self.credits.wait_for_more(received)?;
+                more.ok_or_else(|| stalled(received - numbers.start, wanted))?
+            };
+        }
+        Ok(())
+    }
+
+    /// Hands over up to `room` messages from `first` on; how many.
+    fn hand_over(&mut self, first: u64, room: u64) -> Result<u64, BenchError> {
+        // At most the batch, so it fits.
+        let count = room.min(self.plan.batch as u64) as usize;
+        let messages = self.messages.from(first, count);
+        match self.plan.via {
+            Via::Datafd => {
+                let datafd = self.end.datafd(Lane::Data);
+                let taken = self.batch.send(datafd, messages);
+                let taken = taken.map_err(BenchError::failed("writing to the datafd"))?;
+                if taken < count && !writable(datafd)? {
+                    return Err(BenchError::failed("writing to the datafd")("it stays full"));
+                }
+                Ok(taken as u64)
+            }
+            Via::Send => {
+                for message in messages {
+                    self.end.send(message).map_err(BenchError::failed("sending"))?;
+                }
+                Ok(count as u64)
+            }
+        }
+    }
+}
+
+/// The side that receives.
+pub(crate) struct Receiver<'a, E> {
+    end: &'a E,
+    plan: &'a Plan,
+    credits: Credits<'a>,
+    batch: ReceiveBatch,
+}
+
+impl<'a, E: End> Receiver<'a, E> {
+    pub(crate) fn new(end: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+        Self { end, plan, credits, batch: ReceiveBatch::new(plan.batch, 0, plan.size) }
+    }
+
+    /// Receives messages, gives credit for them, and ends when there are as many as there are
+    /// numbers.
+    ///
+    /// # Errors
+    /// [`BenchError`].
+    pub(crate) fn receive(&mut self, numbers: Range<u64>) -> Result<(), BenchError> {
+        let datafd = self.end.datafd(Lane::Data);
+        let wanted = numbers.end - numbers.start;
+        let mut received = 0;
+        let mut credited = 0;
+        // If one came twice in place of another, the sum is not that of the numbers.
+        let mut sum = 0_u128;
+        while received < wanted {
+            let outcome = self.batch.receive(datafd);
+            let outcome = outcome.map_err(BenchError::failed("reading from the datafd"))?;
+            for message in self.batch.iter() {
+                sum += u128::from(messages::number(message, self.plan.size)?);
+            }
+            received += outcome.messages as u64;
+            if received - credited >= self.plan.credit_step() || received >= wanted {
+                self.credits.give(numbers.start + received)?;
+                credited = received;
+            }
+            if outcome.end_of_file {
+                return Err(BenchError::Closed);
+            }
+            if outcome.would_block() && !readable(datafd, PATIENCE)? {
+                return Err(stalled(received, wanted));
+            }
+        }
+        if sum == numbers.map(u128::from).sum() { Ok(()) } else { Err(BenchError::Twice) }
+    }
+}
+
+fn stalled(received: u64, wanted: u64) -> BenchError {
+    BenchError::Stalled { seconds: PATIENCE.as_secs(), received, wanted }
+}

@@ -1,0 +1,153 @@
+//! A host to measure: a handle with a datafd for each lane and links to the other host.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use knet_bench::{End, Lane, Plan};
+use kronosnet::{
+    Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
+    LinkConfig, LinkId, MtuEvent, PingTimers,
+};
+
+use crate::args::BenchArgs;
+use crate::bench::policy;
+use crate::exit::{Unreachable, Usage};
+use crate::stderr;
+
+/// One of the two hosts.
+#[derive(Debug)]
+pub(crate) struct BenchHost {
+    handle: Handle,
+    peer: Host,
+    links: Vec<Link>,
+    data: Datafd,
+    credits: Datafd,
+    searches: EventStream<MtuEvent>,
+}
+
+impl BenchHost {
+    /// Two hosts in this process, linked over loopback with ports that the kernel picks.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet; [`Unreachable`].
+    pub(crate) fn pair(plan: &Plan) -> anyhow::Result<(Self, Self)> {
+        let (one, two) = (HostId::new(1), HostId::new(2));
+        let mut near = Self::new(plan, one, two)?;
+        let mut far = Self::new(plan, two, one)?;
+        for id in LinkId::ALL.into_iter().take(plan.links.into()) {
+            let here = near.handle.bind(ANY_PORT.into())?;
+            let there = far.handle.bind(ANY_PORT.into())?;
+            near.add_link(id, LinkConfig::udp(here.addr(), there.addr()))?;
+            far.add_link(id, LinkConfig::udp(there.addr(), here.addr()))?;
+        }
+        for host in [&near, &far] {
+            host.wait_until_ready(PATIENCE)?;
+        }
+        Ok((near, far))
+    }
+
+    /// One host, linked to one in another process.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet; [`Usage`] if there is not exactly one peer; [`Unreachable`].
+    pub(crate) fn connect(args: &BenchArgs) -> anyhow::Result<Self> {
+        let own = args.id.context("--role needs --id")?;
+        let peer = args.peers.first().context("--role needs --peer")?.host;
+        if peer == own || args.peers.iter().any(|link| link.host != peer) {
+            let text = "--peer: exactly one other host is measured, all links lead to it";
+            return Err(Usage(text.to_owned()).into());
+        }
+        let mut host = Self::new(&args.plan, own, peer)?;
+        for (path, id) in args.peers.iter().zip(LinkId::ALL) {
+            host.add_link(id, LinkConfig::udp(path.local, path.remote))?;
+        }
+        host.wait_until_ready(args.wait)?;
+        Ok(host)
+    }
+
+    fn new(plan: &Plan, own: HostId, peer: HostId) -> Result<Self, Error> {
+        let handle = Handle::new(own)?;
+        let searches = handle.mtu_events();
+        // Told without being asked: it means that messages are lost.
+        handle.on_datafd_event(|_, event| {
+            stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
+        });
+        let [data, credits] = [Lane::Data, Lane::Credits].map(|lane| {
+            let request = ChannelRequest::Exact(channel(lane));
+            handle.add_datafd(DatafdSource::Create, request)
+        });
+        let (data, credits) = (data?, credits?);
+        handle.set_forwarding(true)?;
+        let peer = handle.add_host(peer)?;
+        peer.set_policy(policy(plan))?;
+        Ok(Self { handle, peer, links: Vec::new(), data, credits, searches })
+    }
+
+    fn add_link(&mut self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
+        let link = self.peer.add_link(id, config)?;
+        // Pings come fast, so that the links come up fast. What the timeout is for is not measured
+        // here, and a machine under full load must not look like a dead link.
+        link.set_ping_timers(PingTimers {
+            interval: Duration::from_millis(200),
+            timeout: Duration::from_secs(10),
+            ..PingTimers::default()
+        })?;
+        link.set_pong_count(1)?;
+        link.enable()?;
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// Waits until all links are up and it is known how long their packets may be: before that,
+    /// messages are cut into more pieces than need be.
+    fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        self.peer.wait_reachable(patience).map_err(|error| Unreachable(error.to_string()))?;
+        while !self.is_ready()? {
+            if Instant::now() >= deadline {
+                let text = "not all links came up and found their MTU";
+                return Err(Unreachable(text.to_owned()).into());
+            }
+            // The event may be older than the link's state, so it is looked at now and then anyway.
+            let _ = self.searches.recv_timeout(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> Result<bool, Error> {
+        for link in &self.links {
+            let status = link.status()?;
+            if !status.state.is_up() || status.path_mtu.is_none() || status.searching_mtu {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl End for BenchHost {
+    fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
+        match lane {
+            Lane::Data => self.data.as_fd(),
+            Lane::Credits => self.credits.as_fd(),
+        }
+    }
+
+    fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.data.send(message).map(|_| ()).map_err(io::Error::other)
+    }
+}
+
+fn channel(lane: Lane) -> Channel {
+    match lane {
+        Lane::Data => Channel::ALL[0],
+        Lane::Credits => Channel::ALL[1],
+    }
+}
+
+/// Loopback, with a port that the kernel picks.
+const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+/// How long two hosts in this process may take to find each other.
+const PATIENCE: Duration = Duration::from_secs(60);

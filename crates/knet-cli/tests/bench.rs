@@ -1,0 +1,81 @@
+//! `knet bench`, in one process and in two.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+
+use process::{Finished, free_address, run, start};
+use serde_json::Value;
+
+fn report(finished: &Finished) -> Value {
+    finished.expect_success();
+    serde_json::from_str(finished.text()).unwrap()
+}
+
+#[test]
+fn a_run_in_one_process_counts_every_message() {
+    for more in [
+        "--size 64",
+        "--size 65536 --window 4",
+        "--via send",
+        "--links 2 --policy active",
+        "--links 2 --policy rr",
+    ] {
+        let args = ["bench", "--json", "--count", "300"].into_iter().chain(more.split(' '));
+        let report = report(&run(&args.collect::<Vec<_>>(), b""));
+        assert_eq!((&report["messages"], &report["lost"]), (&300.into(), &0.into()), "{more}");
+        for figure in ["messages_per_second", "megabytes_per_second", "resident_bytes"] {
+            assert!(report[figure].as_f64().unwrap() > 0.0, "{more}: {report}");
+        }
+        assert!(report["latency"].is_null(), "{more}");
+        assert!(report["subject"].as_str().unwrap().starts_with("kronosnet "), "{more}");
+    }
+}
+
+#[test]
+fn round_trips_are_timed() {
+    for via in ["datafd", "send"] {
+        let args = ["bench", "--json", "--mode", "latency", "--count", "50", "--via", via];
+        let report = report(&run(&args, b""));
+        let latency = |quantile| report["latency"][quantile].as_f64().unwrap();
+        assert!(0.0 < latency("median") && latency("median") <= latency("p999"), "{report}");
+    }
+}
+
+#[test]
+fn two_processes_measure_together() {
+    let (one, two) = (free_address(), free_address());
+    for mode in ["throughput", "latency"] {
+        let plan = ["--json", "--count", "300", "--window", "8", "--mode", mode];
+        let to_one = format!("1:{two}={one}");
+        let receiver = ["bench", "--role", "recv", "--id", "2", "--peer", &to_one];
+        let receiver = start(&[&receiver, &plan[..]].concat());
+        let to_two = format!("2:{one}={two}");
+        let sender = ["bench", "--role", "send", "--id", "1", "--peer", &to_two];
+        let sent = report(&run(&[&sender, &plan[..]].concat(), b""));
+        let received = report(&receiver.finish());
+        assert_eq!(sent["messages"], 300, "{mode}");
+        assert_eq!(received["messages"], 300, "{mode}");
+        assert_eq!(sent["latency"].is_object(), mode == "latency");
+    }
+}
+
+#[test]
+fn people_get_lines() {
+    let finished = run(&["bench", "--count", "100"], b"");
+    finished.expect_success();
+    let text = finished.text();
+    for part in ["100 messages of 1024 bytes", "0 lost", "MB/s", "CPU", "MiB resident"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_come_is_exit_code_3() {
+    let (one, two) = (free_address(), free_address());
+    let peer = format!("2:{one}={two}");
+    let args = ["bench", "--role", "recv", "--id", "1", "--peer", &peer, "--wait", "0.2"];
+    let finished = run(&args, b"");
+    let line = finished.expect_failure(3);
+    assert!(line.contains("host 2 is not reachable"), "{line}");
+}
