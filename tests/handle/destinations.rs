@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use knet_tests::cluster::{Cluster, channel, message, wait_up};
 use knet_tests::waiting::{is_readable, next_like, receive};
-use kronosnet::{Datafd, Direction, Error, FilterMessage, HostId, Verdict};
+use kronosnet::{Datafd, Direction, Error, FilterMessage, HostId, NotSent, Verdict};
 
 /// Hosts with a datafd each, of which each sends a message to the hosts whose ids are its bytes; to
 /// everybody if it begins with 0.
@@ -25,6 +25,10 @@ fn by_first_bytes(message: &mut FilterMessage<'_>) -> Verdict {
         message.send_to(HostId::new(byte.into()));
     }
     Verdict::Listed
+}
+
+fn ids(hosts: impl Iterator<Item = HostId>) -> Vec<u16> {
+    hosts.map(HostId::get).collect()
 }
 
 /// That exactly these hosts have got the message: to the others one is sent that would come later.
@@ -91,8 +95,19 @@ fn unknown_and_unreachable_hosts_are_skipped() {
     cluster.link(1, 3, 0).disable().unwrap();
     next_like(&events, |event| event.host == HostId::new(3) && !event.reachable);
     // 3 is not reachable, 77 was never added, 1 is ourselves.
-    assert_eq!(datafds[0].send(&[3, 77, 1, 2]).unwrap().hosts, 1);
+    let report = datafds[0].send(&[3, 77, 1, 2]).unwrap();
+    assert_eq!((report.hosts, ids(report.delivered())), (1, vec![2]));
+    let mut reasons: Vec<_> = report.failures().map(|f| (f.host.get(), f.reason)).collect();
+    reasons.sort_unstable_by_key(|&(host, _)| host);
+    let (unknown, down) = (NotSent::Unknown, NotSent::Unreachable);
+    assert_eq!(reasons, [(1, unknown), (3, down), (77, unknown)]);
     assert_eq!(receive(&datafds[1]), [3, 77, 1, 2]);
+    // Of a message for everybody all hosts are told of.
+    let report = datafds[0].send(&[0]).unwrap();
+    assert_eq!(ids(report.delivered()), [2]);
+    let reasons: Vec<_> = report.failures().map(|f| (f.host.get(), f.reason)).collect();
+    assert_eq!(reasons, [(3, down)]);
+    assert_eq!(receive(&datafds[1]), [0]);
     for nobody in [&[3][..], &[77], &[1], &[3, 77, 1]] {
         let error = datafds[0].send(nobody).unwrap_err();
         assert!(matches!(error, Error::HostDown), "{nobody:?}: {error}");

@@ -71,6 +71,7 @@ impl Engine {
             return Err(HostError::Exists(host));
         }
         self.hosts.insert(host, Host::new());
+        self.routes.hosts_changed();
         Ok(())
     }
 
@@ -88,6 +89,7 @@ impl Engine {
         entry.peer.reassembler.clear(&mut self.pool);
         count_given_up(entry, &mut self.drops);
         self.hosts.remove(&host);
+        self.routes.hosts_changed();
         Ok(())
     }
 
@@ -434,7 +436,7 @@ impl Engine {
     /// The routes, if they changed since they were last handed out.
     #[must_use]
     pub fn poll_routes(&mut self) -> Option<Routes> {
-        self.routes.take_changed()
+        self.routes.take_changed(self.hosts.keys().copied())
     }
 
     /// When [`Engine::handle_timeout`] has to be called next; `None` if there is nothing to wait

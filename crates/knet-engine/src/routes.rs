@@ -16,6 +16,7 @@ use crate::stats::LinkCounters;
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     hosts: Vec<Arc<HostRoute>>,
+    unreachable: Vec<HostId>,
 }
 
 impl Routes {
@@ -34,6 +35,12 @@ impl Routes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty()
+    }
+
+    /// The hosts that were added and cannot be reached, in order of their ids.
+    #[must_use]
+    pub fn unreachable(&self) -> &[HostId] {
+        &self.unreachable
     }
 
     /// The place of a host in [`Routes::hosts`], if it is reachable.
@@ -146,12 +153,20 @@ impl RouteTable {
         self.hosts.values().map(|route| route.data_mtu).min()
     }
 
-    /// A picture to send by, if it is not the one handed out last.
-    pub(crate) fn take_changed(&mut self) -> Option<Routes> {
+    /// A host was added or removed.
+    pub(crate) fn hosts_changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// A picture to send by, if it is not the one handed out last. `known` are all hosts, in order.
+    pub(crate) fn take_changed(&mut self, known: impl Iterator<Item = HostId>) -> Option<Routes> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        Some(Routes { hosts: self.hosts.values().cloned().collect() })
+        Some(Routes {
+            hosts: self.hosts.values().cloned().collect(),
+            unreachable: known.filter(|host| !self.hosts.contains_key(host)).collect(),
+        })
     }
 }
 
@@ -192,11 +207,13 @@ mod tests {
     #[test]
     fn a_picture_is_handed_out_once_for_each_change() {
         let mut table = RouteTable::default();
-        assert!(table.take_changed().is_none());
+        let known = || [3, 5, 7].map(HostId::new).into_iter();
+        assert!(table.take_changed(known()).is_none());
         table.set(HostId::new(7), Policy::Active, vec![link(0, 500), link(1, 400)]);
         table.set(HostId::new(3), Policy::Passive, vec![link(0, 600)]);
-        let routes = table.take_changed().unwrap();
-        assert!(table.take_changed().is_none());
+        let routes = table.take_changed(known()).unwrap();
+        assert!(table.take_changed(known()).is_none());
+        assert_eq!(routes.unreachable(), [HostId::new(5)]);
 
         let ids: Vec<_> = routes.hosts().map(|route| route.host().get()).collect();
         assert_eq!(ids, [3, 7]);
@@ -205,7 +222,8 @@ mod tests {
         assert_eq!(table.least_mtu(), Some(400));
 
         table.set(HostId::new(7), Policy::Active, vec![]);
-        assert_eq!(table.take_changed().unwrap().len(), 1);
+        let without = table.take_changed(known()).unwrap();
+        assert_eq!((without.len(), without.unreachable().len()), (1, 2));
         assert_eq!(routes.len(), 2, "an old picture stays as it was");
     }
 }

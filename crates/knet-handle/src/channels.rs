@@ -120,6 +120,7 @@ pub(crate) struct Counters {
     pub(crate) tx_filter_rejected: AtomicU64,
     pub(crate) tx_filter_error: AtomicU64,
     pub(crate) tx_no_destination: AtomicU64,
+    pub(crate) tx_queue_full: AtomicU64,
     pub(crate) tx_not_sent: AtomicU64,
     pub(crate) rx_messages: AtomicU64,
     pub(crate) rx_bytes: AtomicU64,
@@ -142,6 +143,7 @@ impl Counters {
             tx_filter_rejected: get(&self.tx_filter_rejected),
             tx_filter_error: get(&self.tx_filter_error),
             tx_no_destination: get(&self.tx_no_destination),
+            tx_queue_full: get(&self.tx_queue_full),
             tx_not_sent: get(&self.tx_not_sent),
             rx_messages: get(&self.rx_messages),
             rx_bytes: get(&self.rx_bytes),
@@ -187,7 +189,7 @@ pub struct ChannelStats {
     pub tx_messages: u64,
     /// Bytes of those.
     pub tx_bytes: u64,
-    /// Dropped for having more than 65536 bytes.
+    /// Dropped for having more than 65536 bytes, or more than the ways to its destinations take.
     pub tx_too_long: u64,
     /// Dropped because forwarding was off.
     pub tx_forwarding_off: u64,
@@ -197,7 +199,9 @@ pub struct ChannelStats {
     pub tx_filter_error: u64,
     /// Dropped because no destination was reachable.
     pub tx_no_destination: u64,
-    /// Dropped because the kernel did not take the whole message for any host.
+    /// Dropped because the links' sockets were full and stayed so.
+    pub tx_queue_full: u64,
+    /// Dropped because the kernel did not take the whole message for any host, for another reason.
     pub tx_not_sent: u64,
     /// Written to the datafd.
     pub rx_messages: u64,

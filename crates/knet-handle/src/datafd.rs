@@ -8,7 +8,7 @@ use knet_channel::Channel;
 
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::transmit::SendReport;
+use crate::report::SendReport;
 
 /// Where a datafd comes from (`spec/datafd.md` row 6).
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ use knet_transport::BindError;
 use knet_wire::{HostId, InvalidLinkId, LinkId};
 
 use crate::errno::*;
+use crate::report::SendFailure;
 
 /// Why a call failed. [`Error::errno`] gives the value that libknet would have left in `errno`.
 #[derive(Debug, thiserror::Error)]
@@ -130,10 +131,10 @@ pub enum Error {
     #[error("no destination is reachable")]
     HostDown,
     /// For none of the destinations did the kernel take all packets of the message.
-    #[error("the kernel refused to send: {}", os(*errno))]
+    #[error("sent to nobody: {}", reasons(failures))]
     Send {
-        /// Its errno.
-        errno: i32,
+        /// Each destination with the reason.
+        failures: Vec<SendFailure>,
     },
     /// A call about a host was refused.
     #[error(transparent)]
@@ -230,7 +231,11 @@ impl Error {
             Self::HostDown => EHOSTDOWN,
             Self::NotReachable { .. } => ETIMEDOUT,
             Self::InsideFilter => EDEADLK,
-            Self::Send { errno } | Self::Os { errno, .. } => *errno,
+            Self::Send { failures } => {
+                let mut tried = failures.iter().map(|failure| failure.reason.errno());
+                tried.find(|&errno| errno != EHOSTDOWN).unwrap_or(EHOSTDOWN)
+            }
+            Self::Os { errno, .. } => *errno,
             Self::InvalidChannel(error) => error.errno(),
             Self::Host(error) => error.errno(),
             Self::Link(error) => error.errno(),
@@ -260,4 +265,13 @@ fn list(links: &[(LinkId, LinkState)]) -> String {
     }
     let links: Vec<_> = links.iter().map(|(id, state)| format!("link {id} is {state}")).collect();
     format!(": {}", links.join("; "))
+}
+
+/// Why a message did not go to some hosts, as a list.
+fn reasons(failures: &[SendFailure]) -> String {
+    let reasons: Vec<_> = failures
+        .iter()
+        .map(|failure| format!("host {}: {}", failure.host, failure.reason))
+        .collect();
+    reasons.join("; ")
 }

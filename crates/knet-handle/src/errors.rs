@@ -1,9 +1,8 @@
 //! What a socket's error queue says: which peers cannot be reached, and how long packets may be.
 
 use knet_engine::SocketId;
-use knet_transport::{ErrorOrigin, ErrorQueue, SocketError};
+use knet_transport::{ErrorOrigin, ErrorQueue, SocketError, SocketErrorKind};
 
-use crate::errno::*;
 use crate::shared::Shared;
 
 /// Reads a socket's error queue and tells the engine. Any thread may do so: whoever takes an entry
@@ -27,29 +26,25 @@ pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
     }
 }
 
-/// Sorts errors by what follows from them (`spec/engine.md` 14.2).
+/// Does what follows from an error (`spec/engine.md` 14.2). The table is knet-transport's.
 fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
     let Some(destination) = error.destination else { return };
     let ip = destination.ip();
-    match (error.origin, error.errno, error.mtu) {
-        (ErrorOrigin::Local, EMSGSIZE, Some(limit)) => {
+    match (error.kind(), error.mtu) {
+        (SocketErrorKind::TooBig, Some(limit)) if error.origin == ErrorOrigin::Local => {
             shared.engine(|engine, now| engine.handle_mtu_limit(now, id, ip, limit));
         }
-        (ErrorOrigin::Icmp, EMSGSIZE, Some(limit)) => {
+        (SocketErrorKind::TooBig, Some(limit)) => {
             shared.engine(|engine, now| engine.handle_mtu_suggestion(now, id, ip, limit));
         }
-        (ErrorOrigin::Icmp, errno, _) if UNREACHABLE.contains(&errno) => {
+        (SocketErrorKind::Unreachable, _) => {
             shared.engine(|engine, now| {
-                engine.handle_transport_error(now, id, destination, errno);
+                engine.handle_transport_error(now, id, destination, error.errno);
             });
         }
         _ => {}
     }
 }
-
-/// Errors that mean that the peer cannot be reached.
-const UNREACHABLE: [i32; 7] =
-    [ECONNREFUSED, ECONNABORTED, ENONET, ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN];
 
 /// How many errors of a socket are read before its datagrams are.
 const MAX_ERRORS: usize = 64;

@@ -21,9 +21,9 @@ use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
 use crate::host::Host;
 use crate::receive;
+use crate::report::SendReport;
 use crate::shared::Shared;
 use crate::stats::{self, ClearStats, HandleStats};
-use crate::transmit::SendReport;
 use crate::{rx, tx};
 
 /// A host's place in the cluster: its datafds on one side, its links to the other hosts on the

@@ -8,29 +8,24 @@ use knet_transport::{Datagram, SendBatch, SendError, SendErrorKind, UdpSocket};
 
 use crate::errno::ENOBUFS;
 
-/// Sends datagrams of one socket, calls `sent` with the place of each that the kernel took, and
-/// gives back the errno of the last that it refused. A full socket is waited for, but not for long:
-/// nobody else's packets may wait for this one's.
-pub(crate) fn send_all(
+/// Sends one packet, or gives back the errno with which the kernel refused it.
+pub(crate) fn send_one(
     socket: &UdpSocket,
     batch: &mut SendBatch,
-    datagrams: &[Datagram<'_>],
+    datagram: Datagram<'_>,
     patience: &mut Patience,
-    mut sent: impl FnMut(usize),
-) -> Option<i32> {
-    let mut refused = None;
-    let mut next = 0;
-    while let Some(rest) = datagrams.get(next..).filter(|rest| !rest.is_empty()) {
-        let progress = socket.send(batch, rest);
-        (next..next + progress.sent).for_each(&mut sent);
-        next += progress.sent;
-        let Some(error) = progress.error else { continue };
-        if !patience.try_again(socket, &error) {
-            refused = Some(error.errno());
-            next += 1;
+) -> Result<(), i32> {
+    loop {
+        let Some(error) = socket.send(batch, &[datagram]).error else { return Ok(()) };
+        let again = match error.kind() {
+            SendErrorKind::Pending => patience.once_more(),
+            SendErrorKind::WouldBlock => patience.wait(socket, &error),
+            _ => false,
+        };
+        if !again {
+            return Err(error.errno());
         }
     }
-    refused
 }
 
 /// The sockets that took nothing while they were last waited for.
@@ -43,8 +38,8 @@ pub(crate) struct StuckSockets(Vec<SocketId>);
 impl StuckSockets {
     /// The patience with a socket that is about to be sent through.
     pub(crate) fn patience(&self, socket: SocketId) -> Patience {
-        let tries = if self.0.contains(&socket) { 1 } else { MAX_TRIES };
-        Patience { tries, until: None }
+        let waits = if self.0.contains(&socket) { 0 } else { MAX_WAITS };
+        Patience { waits, pending: MAX_PENDING, until: None }
     }
 
     /// Remembers whether the socket took anything.
@@ -62,57 +57,56 @@ impl StuckSockets {
     }
 }
 
-/// How much longer the packets of one system call are tried.
+/// How much longer the packets of one socket are tried.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    /// How many tries are left, counted so that nothing goes on for ever; 0 when it is over.
-    tries: u32,
+    /// How often room is waited for, counted so that nothing goes on for ever; 0 when it is over.
+    waits: u32,
+    /// How many more errors of other packets may come in the way.
+    pending: u32,
     /// Until when room is waited for; set with the first wait.
     until: Option<Instant>,
 }
 
 impl Patience {
-    /// Whether a packet that was refused should be tried again, after a wait for room if that is
-    /// what it takes.
-    pub(crate) fn try_again(&mut self, socket: &UdpSocket, error: &SendError) -> bool {
-        match error.kind() {
-            // An old ICMP message about another packet came up; this one was not even tried.
-            SendErrorKind::Pending => self.once_more(),
-            SendErrorKind::WouldBlock => {
-                let Some(left) = self.left(Instant::now()) else { return false };
-                if error.errno() != ENOBUFS {
-                    return socket.wait_writable(left).unwrap_or(false) || self.end();
-                }
-                // PAUSE: the queue of the device is full, and no poll tells when it has room.
-                thread::sleep(left.min(DEVICE_PAUSE));
-                true
-            }
-            _ => false,
+    /// Waits for room, with no lock held; whether it is worth another try.
+    pub(crate) fn wait(&mut self, socket: &UdpSocket, error: &SendError) -> bool {
+        let Some(left) = self.left(Instant::now()) else { return false };
+        if error.errno() != ENOBUFS {
+            return socket.wait_writable(left).unwrap_or(false) || self.end();
         }
+        // PAUSE: the queue of the device is full, and no poll tells when it has room.
+        thread::sleep(left.min(DEVICE_PAUSE));
+        true
+    }
+
+    /// Whether a packet should be tried again that an old ICMP message came in the way of. Not for
+    /// ever: the number may be the packet's own after all.
+    pub(crate) fn once_more(&mut self) -> bool {
+        let more = self.pending > 0;
+        self.pending = self.pending.saturating_sub(1);
+        more
     }
 
     fn is_over(&self) -> bool {
-        self.tries == 0
+        self.waits == 0
     }
 
     fn end(&mut self) -> bool {
-        self.tries = 0;
+        self.waits = 0;
         false
-    }
-
-    fn once_more(&mut self) -> bool {
-        self.tries = self.tries.saturating_sub(1);
-        self.tries > 0
     }
 
     /// How long room may be waited for now, `None` if no longer.
     fn left(&mut self, now: Instant) -> Option<Duration> {
         let until = *self.until.get_or_insert(now + FULL_SOCKET_PATIENCE);
         let left = until.saturating_duration_since(now);
-        if left.is_zero() {
+        if self.is_over() || left.is_zero() {
             self.end();
+            return None;
         }
-        self.once_more().then_some(left)
+        self.waits -= 1;
+        Some(left)
     }
 }
 
@@ -120,8 +114,10 @@ impl Patience {
 const FULL_SOCKET_PATIENCE: Duration = Duration::from_millis(50);
 /// How long a device whose queue is full is left alone.
 const DEVICE_PAUSE: Duration = Duration::from_millis(1);
-/// How often one call is repeated for reasons that should pass.
-const MAX_TRIES: u32 = 64;
+/// How often room is waited for at most.
+const MAX_WAITS: u32 = 64;
+/// How many errors of other packets may come in the way of those that are sent together.
+const MAX_PENDING: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +131,7 @@ mod tests {
         assert_eq!(patience.left(now + DEVICE_PAUSE), Some(FULL_SOCKET_PATIENCE - DEVICE_PAUSE));
         for _ in 0..1000 {
             assert_eq!(patience.left(now + FULL_SOCKET_PATIENCE), None);
-            assert!(!patience.once_more());
+            assert_eq!(patience.left(now), None);
         }
         assert!(patience.is_over());
     }
@@ -147,6 +143,7 @@ mod tests {
         let tries = (0..1000).filter(|_| patience.left(now).is_some()).count();
         assert!(tries < 100, "{tries}");
         assert!(patience.is_over());
+        assert!((0..1000).filter(|_| patience.once_more()).count() < 10);
     }
 
     #[test]
@@ -155,14 +152,14 @@ mod tests {
         let mut stuck = StuckSockets::default();
         let mut patience = stuck.patience(full);
         stuck.note(full, false, &patience);
-        assert!(stuck.patience(full).once_more(), "it was not waited for to the end");
+        assert!(!stuck.patience(full).is_over(), "it was not waited for to the end");
         patience.end();
         for _ in 0..2 {
             stuck.note(full, false, &patience);
-            assert!(!stuck.patience(full).once_more());
-            assert!(stuck.patience(fine).once_more());
+            assert!(stuck.patience(full).is_over());
+            assert!(!stuck.patience(fine).is_over());
         }
         stuck.note(full, true, &patience);
-        assert!(stuck.patience(full).once_more());
+        assert!(!stuck.patience(full).is_over());
     }
 }

@@ -1,21 +1,20 @@
-//! The way out: filter, destinations, sequence number, fragments, links, sockets.
+//! The way out: filter, destinations, fragments, sequence number. What is planned here leaves in
+//! [`crate::dispatch`].
 
-use std::net::SocketAddr;
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
 use knet_channel::Channel;
-use knet_engine::{Engine, FragmentPlan, PacketKind, Routes, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, ErrorQueue, SendBatch};
+use knet_engine::{Engine, FragmentPlan, Routes, Transmit, forced_ping_due};
+use knet_transport::{ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
-use crate::errno::EMSGSIZE;
+use crate::dispatch::{Frame, MessageCopy};
 use crate::error::{Destinations, Error};
-use crate::errors;
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
-use crate::patience::{StuckSockets, send_all};
+use crate::patience::StuckSockets;
+use crate::report::{NotSent, SendFailure, SendReport};
 use crate::shared::Shared;
 
 /// How many messages or datagrams share a system call.
@@ -28,56 +27,19 @@ pub(crate) struct Transmitter {
     destinations: Vec<HostId>,
     /// The hosts that the message goes to, as places in the routes.
     targets: Vec<usize>,
-    frames: Vec<Frame>,
+    /// What is planned, by message at first, by socket when it leaves.
+    pub(crate) frames: Vec<Frame>,
+    /// Frames whose socket was full when it was their turn.
+    pub(crate) waiting: Vec<Range<usize>>,
     /// What the frames are parts of, the copies for one host next to each other.
-    copies: Vec<MessageCopy>,
-    batch: SendBatch,
-    /// Which messages of the batch left as a whole for at least one host, a bit each.
-    left: u64,
-    /// How many hosts a message left for as a whole, those of all messages together.
-    hosts: usize,
-    /// Why the last packet was refused.
-    refused: Option<i32>,
-    control: Vec<Transmit>,
-    stuck: StuckSockets,
-    errors: ErrorQueue,
-}
-
-/// A packet that is ready to leave.
-#[derive(Debug)]
-struct Frame {
-    socket: SocketId,
-    /// Keeps packets of one socket in the order in which they were planned.
-    order: usize,
-    remote: SocketAddr,
-    /// What the packet says, but for the number, which is given last.
-    says: DataHeader,
-    header: [u8; DATA_HEADER_LEN],
-    message: usize,
-    part: Range<usize>,
-    /// Which of the copies it belongs to.
-    copy: usize,
-}
-
-/// A message on its way over one link.
-#[derive(Debug)]
-struct MessageCopy {
-    message: usize,
-    /// The host's place in the routes.
-    host: usize,
-    /// The link's place in the host.
-    link: usize,
-    /// Whether the kernel took all of its packets: without one of them the others are worth nothing.
-    whole: bool,
-}
-
-/// What became of a message that was handed to the links.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SendReport {
-    /// How many hosts it was sent to: for each of them the kernel took the whole message on at least
-    /// one link.
-    pub hosts: usize,
+    pub(crate) copies: Vec<MessageCopy>,
+    /// Whether somebody wants to know of each host, and what there is to tell then.
+    reporting: bool,
+    failures: Vec<SendFailure>,
+    pub(crate) batch: SendBatch,
+    pub(crate) control: Vec<Transmit>,
+    pub(crate) stuck: StuckSockets,
+    pub(crate) errors: ErrorQueue,
 }
 
 impl Default for Transmitter {
@@ -86,11 +48,11 @@ impl Default for Transmitter {
             destinations: Vec::new(),
             targets: Vec::new(),
             frames: Vec::new(),
+            waiting: Vec::new(),
             copies: Vec::new(),
+            reporting: false,
+            failures: Vec::new(),
             batch: SendBatch::new(BATCH),
-            left: 0,
-            hosts: 0,
-            refused: None,
             control: Vec::new(),
             stuck: StuckSockets::default(),
             errors: ErrorQueue::new(),
@@ -109,101 +71,47 @@ impl Transmitter {
         unicast: bool,
     ) -> Result<SendReport, Error> {
         let routes = shared.routes();
-        self.start();
+        self.start(true);
         let messages = [message];
         let counters = shared.channels.counters(channel);
-        self.plan(shared, &routes, channel, &messages, 0, unicast)
+        let broadcast = self
+            .plan(shared, &routes, channel, &messages, 0, unicast)
             .inspect_err(|error| count_refusal(counters, error))?;
-        self.flush(shared, &routes, &messages);
-        self.finish(counters, 1, &messages);
-        match (self.hosts, self.refused) {
-            (0, Some(errno)) => Err(Error::Send { errno }),
-            // The links went away since the routes were made.
-            (0, None) => Err(Error::HostDown),
-            (hosts, _) => Ok(SendReport { hosts }),
-        }
+        self.flush(shared, &routes, counters, &messages);
+        let failures = std::mem::take(&mut self.failures);
+        let report = if broadcast {
+            SendReport::broadcast(routes, failures)
+        } else {
+            SendReport::listed(&routes, &self.targets, failures)
+        };
+        if report.hosts > 0 { Ok(report) } else { Err(nobody(&report)) }
     }
 
     /// Sends a batch of messages that were read from a datafd. What goes wrong is counted.
     pub(crate) fn send_batch(&mut self, shared: &Shared, channel: Channel, messages: &[&[u8]]) {
         let routes = shared.routes();
-        self.start();
+        self.start(false);
         let counters = shared.channels.counters(channel);
-        let mut planned = 0;
         for index in 0..messages.len() {
-            match self.plan(shared, &routes, channel, messages, index, false) {
-                Ok(()) => planned |= 1 << index,
-                Err(error) => {
-                    tracing::debug!(%channel, %error, "message not sent");
-                    count_refusal(counters, &error);
-                }
+            if let Err(error) = self.plan(shared, &routes, channel, messages, index, false) {
+                tracing::debug!(%channel, %error, "message not sent");
+                count_refusal(counters, &error);
             }
             if self.frames.len() >= BATCH {
-                self.flush(shared, &routes, messages);
+                self.flush(shared, &routes, counters, messages);
             }
         }
-        self.flush(shared, &routes, messages);
-        self.finish(counters, planned, messages);
+        self.flush(shared, &routes, counters, messages);
     }
 
-    /// Sends control packets, and those that follow from how that went.
-    pub(crate) fn send_control(&mut self, shared: &Shared) {
-        let mut control = std::mem::take(&mut self.control);
-        loop {
-            shared.take_transmits(&mut control);
-            if control.is_empty() {
-                break;
-            }
-            for transmit in control.drain(..) {
-                self.send_transmit(shared, transmit);
-            }
-        }
-        self.control = control;
-    }
-
-    fn send_transmit(&mut self, shared: &Shared, transmit: Transmit) {
-        let path = transmit.path();
-        let Some(socket) = shared.sockets.get(path.socket) else {
-            self.stuck.forget(path.socket);
-            transmit.failed();
-            return;
-        };
-        let header = transmit.packet();
-        let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
-        let length = header.len() + payload.len();
-        let datagram = Datagram { header, payload, destination: path.remote };
-        let mut sent = false;
-        let mut patience = self.stuck.patience(path.socket);
-        let refused =
-            send_all(&socket, &mut self.batch, &[datagram], &mut patience, |_| sent = true);
-        self.stuck.note(path.socket, sent, &patience);
-        drop(socket);
-        match (refused, transmit.probe_size()) {
-            (None, _) if sent => transmit.sent(length),
-            (Some(EMSGSIZE), Some(size)) => {
-                // First what the kernel says of it, which makes the next probe the last.
-                errors::read(shared, path.socket, &mut self.errors);
-                let (host, link) = (transmit.host(), transmit.link());
-                shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
-                // The next probe has a deadline that the rx thread does not know of.
-                shared.rx.wake();
-            }
-            (errno, _) => {
-                tracing::debug!(remote = %path.remote, ?errno, "control packet not sent");
-                transmit.failed();
-            }
-        }
-    }
-
-    fn start(&mut self) {
+    fn start(&mut self, reporting: bool) {
         self.frames.clear();
         self.copies.clear();
-        self.left = 0;
-        self.hosts = 0;
-        self.refused = None;
+        self.failures.clear();
+        self.reporting = reporting;
     }
 
-    /// Decides where a message goes and cuts it up: `spec/engine.md` 6.
+    /// Decides where a message goes and cuts it up: `spec/engine.md` 6. Whether it is for everybody.
     fn plan(
         &mut self,
         shared: &Shared,
@@ -212,7 +120,7 @@ impl Transmitter {
         messages: &[&[u8]],
         index: usize,
         unicast: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let message = messages.get(index).copied().unwrap_or_default();
         if !shared.is_forwarding() {
             return Err(Error::ForwardingOff);
@@ -228,6 +136,8 @@ impl Transmitter {
             channel,
             &mut self.destinations,
         );
+        // Let go of, so that whoever replaces the filter does not wait for the packets to leave.
+        drop(filter);
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
             Verdict::Listed if self.destinations.is_empty() => {
@@ -246,46 +156,42 @@ impl Transmitter {
             return Err(Error::NotUnicast(Destinations::Listed(self.destinations.len())));
         }
         self.find_targets(routes, broadcast)?;
-
-        let says = |fragment| DataHeader {
+        let says = DataHeader {
             sequence: SequenceNumber::ZERO,
             compression: 0,
             broadcast,
-            fragment,
+            fragment: knet_wire::Fragment::Whole,
             channel: channel.get(),
         };
+        self.cut(routes, index, message.len(), says);
+        Ok(broadcast)
+    }
+
+    /// Plans the packets of a message, for each target on each of its links.
+    fn cut(&mut self, routes: &Routes, message: usize, length: usize, says: DataHeader) {
         for &target in &self.targets {
             let Some(host) = routes.at(target) else { continue };
-            let fragments = match FragmentPlan::new(message.len(), host.data_mtu()) {
-                Ok(fragments) => fragments,
-                Err(error) => {
-                    self.refused = Some(error.errno());
-                    continue;
-                }
+            let copy = |link| MessageCopy { message, host: target, link, refused: None };
+            let Ok(fragments) = FragmentPlan::new(length, host.data_mtu()) else {
+                self.copies.push(MessageCopy { refused: Some(NotSent::TooLong), ..copy(0) });
+                continue;
             };
             for (place, link) in host.links_of_next_message() {
-                let copy = self.copies.len();
-                self.copies.push(MessageCopy {
-                    message: index,
-                    host: target,
-                    link: place,
-                    whole: true,
-                });
+                self.copies.push(copy(place));
                 for (fragment, part) in fragments.iter() {
                     self.frames.push(Frame {
                         socket: link.path.socket,
                         order: self.frames.len(),
                         remote: link.path.remote,
-                        says: says(fragment),
+                        says: DataHeader { fragment, ..says },
                         header: [0; DATA_HEADER_LEN],
-                        message: index,
+                        message,
                         part,
-                        copy,
+                        copy: self.copies.len() - 1,
                     });
                 }
             }
         }
-        Ok(())
     }
 
     /// Looks the destinations up. A host that is named twice gets one copy.
@@ -294,9 +200,19 @@ impl Transmitter {
         if broadcast {
             self.targets.extend(0..routes.len());
         } else {
-            self.targets.extend(self.destinations.iter().filter_map(|&host| routes.position(host)));
-            self.targets.sort_unstable();
-            self.targets.dedup();
+            self.destinations.sort_unstable();
+            self.destinations.dedup();
+            for &host in &self.destinations {
+                match routes.position(host) {
+                    Some(place) => self.targets.push(place),
+                    None if self.reporting => {
+                        let down = routes.unreachable().binary_search(&host).is_ok();
+                        let reason = if down { NotSent::Unreachable } else { NotSent::Unknown };
+                        self.failures.push(SendFailure { host, reason });
+                    }
+                    None => {}
+                }
+            }
         }
         if self.targets.is_empty() { Err(Error::HostDown) } else { Ok(()) }
     }
@@ -305,7 +221,7 @@ impl Transmitter {
     ///
     /// Numbers are given last, after the filter, so that messages of threads that send at the same
     /// time leave nearly in the order of their numbers: receivers look back only so far.
-    fn number(&mut self, shared: &Shared) {
+    pub(crate) fn number(&mut self, shared: &Shared) {
         let mut frames = std::mem::take(&mut self.frames);
         for message in frames.chunk_by_mut(|one, two| one.message == two.message) {
             let sequence = shared.sequence.next();
@@ -314,91 +230,62 @@ impl Transmitter {
                 self.send_control(shared);
             }
             for frame in message {
-                frame.header = DataHeader { sequence, ..frame.says }.encode(shared.own);
+                frame.says.sequence = sequence;
+                frame.header = frame.says.encode(shared.own);
             }
         }
         self.frames = frames;
     }
 
-    /// Gives the planned packets to the kernel, socket by socket. A packet that is refused costs
-    /// the others nothing.
-    fn flush(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
-        self.number(shared);
-        if !self.frames.is_sorted_by_key(|frame| frame.socket) {
-            self.frames.sort_unstable_by_key(|frame| (frame.socket, frame.order));
-        }
-        let mut rest = self.frames.as_slice();
-        while let Some(first) = rest.first() {
-            let same = rest.iter().take(BATCH).take_while(|f| f.socket == first.socket).count();
-            let (run, next) = rest.split_at(same);
-            rest = next;
-            let mut sent = 0u64;
-            if let Some(socket) = shared.sockets.get(first.socket) {
-                let datagrams: ArrayVec<Datagram<'_>, BATCH> = run
-                    .iter()
-                    .map(|frame| Datagram {
-                        header: &frame.header,
-                        payload: payload(messages, frame),
-                        destination: frame.remote,
-                    })
-                    .collect();
-                let mut patience = self.stuck.patience(first.socket);
-                let took = |at: usize| sent |= 1u64 << at;
-                let refused = send_all(&socket, &mut self.batch, &datagrams, &mut patience, took);
-                self.stuck.note(first.socket, sent != 0, &patience);
-                self.refused = refused.or(self.refused);
-            } else {
-                self.stuck.forget(first.socket);
-            }
-            for (at, frame) in run.iter().enumerate() {
-                let Some(copy) = self.copies.get_mut(frame.copy) else { continue };
-                let taken = sent & 1 << at != 0;
-                copy.whole &= taken;
-                let host = routes.at(copy.host);
-                let Some(link) = host.and_then(|host| host.links().get(copy.link)) else {
+    /// Counts what became of the messages whose packets have left or have been refused.
+    pub(crate) fn settle(&mut self, routes: &Routes, counters: &Counters, messages: &[&[u8]]) {
+        let (mut sent, mut bytes) = (0, 0);
+        let same_message = |one: &MessageCopy, two: &MessageCopy| one.message == two.message;
+        let same_host = |one: &MessageCopy, two: &MessageCopy| one.host == two.host;
+        for message in self.copies.chunk_by(same_message) {
+            let (mut left, mut reason) = (false, None);
+            for host in message.chunk_by(same_host) {
+                // One whole copy is enough.
+                if host.iter().any(|copy| copy.refused.is_none()) {
+                    left = true;
                     continue;
-                };
-                if taken {
-                    let length = DATA_HEADER_LEN + frame.part.len();
-                    link.counters.sent(PacketKind::Data, 1, length as u64);
-                } else {
-                    link.counters.failed(PacketKind::Data);
+                }
+                let refused = host.iter().find_map(|copy| copy.refused);
+                reason = reason.or(refused);
+                let route = host.first().and_then(|copy| routes.at(copy.host));
+                if let (true, Some(reason), Some(route)) = (self.reporting, refused, route) {
+                    self.failures.push(SendFailure { host: route.host(), reason });
                 }
             }
-        }
-        self.frames.clear();
-        self.count_copies();
-    }
-
-    /// Notes which messages left, and for how many hosts.
-    fn count_copies(&mut self) {
-        let mut last = None;
-        for copy in self.copies.drain(..).filter(|copy| copy.whole) {
-            self.left |= 1 << copy.message;
-            if last.replace((copy.message, copy.host)) != Some((copy.message, copy.host)) {
-                self.hosts += 1;
+            match reason {
+                _ if left => {
+                    sent += 1;
+                    let index = message.first().map(|copy| copy.message);
+                    let message = index.and_then(|index| messages.get(index));
+                    bytes += message.map_or(0, |message| message.len() as u64);
+                }
+                Some(NotSent::TooLong) => count(&counters.tx_too_long, 1),
+                Some(NotSent::QueueFull) => count(&counters.tx_queue_full, 1),
+                Some(NotSent::Unknown | NotSent::Unreachable) => {
+                    count(&counters.tx_no_destination, 1);
+                }
+                Some(NotSent::Refused { .. }) | None => count(&counters.tx_not_sent, 1),
             }
         }
-    }
-
-    /// Counts what became of the messages that were planned, a bit each.
-    fn finish(&mut self, counters: &Counters, planned: u64, messages: &[&[u8]]) {
-        let mut bytes = 0;
-        for (index, message) in messages.iter().enumerate() {
-            if planned & self.left & 1 << index != 0 {
-                bytes += message.len() as u64;
-            }
+        self.copies.clear();
+        if sent > 0 {
+            count(&counters.tx_messages, sent);
+            count(&counters.tx_bytes, bytes);
         }
-        let sent = (planned & self.left).count_ones();
-        count(&counters.tx_messages, sent.into());
-        count(&counters.tx_bytes, bytes);
-        count(&counters.tx_not_sent, (planned & !self.left).count_ones().into());
     }
 }
 
-fn payload<'a>(messages: &[&'a [u8]], frame: &Frame) -> &'a [u8] {
-    let message = messages.get(frame.message).copied().unwrap_or_default();
-    message.get(frame.part.clone()).unwrap_or_default()
+/// Why a message went to nobody at all.
+fn nobody(report: &SendReport) -> Error {
+    let failures: Vec<_> = report.failures().collect();
+    let gone =
+        |failure: &SendFailure| matches!(failure.reason, NotSent::Unreachable | NotSent::Unknown);
+    if failures.iter().all(gone) { Error::HostDown } else { Error::Send { failures } }
 }
 
 /// Counts why a message was not sent at all.
@@ -415,14 +302,12 @@ fn count_refusal(counters: &Counters, error: &Error) {
     count(counter, 1);
 }
 
-/// What path MTU probes are filled with.
-static ZEROS: [u8; 65_535] = [0; 65_535];
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
+    use knet_engine::SocketId;
     use knet_wire::LinkId;
 
     use super::*;
@@ -463,27 +348,38 @@ mod tests {
         let long = vec![1; 5000];
         assert_eq!(datafd.send(&long).unwrap().hosts, 2);
         close(&one, own);
-        assert_eq!(datafd.send(&long).unwrap().hosts, 1);
+        let report = datafd.send(&long).unwrap();
+        assert_eq!((report.hosts, report.delivered().collect()), (1, vec![two.host_id()]));
+        let failure = SendFailure { host: one.host_id(), reason: NotSent::Unreachable };
+        assert_eq!(report.failures().collect::<Vec<_>>(), [failure]);
         close(&one, other);
         assert!(matches!(datafd.send(&long).unwrap_err(), Error::HostDown));
         let stats = one.channel_stats(datafd.channel());
-        assert_eq!((stats.tx_messages, stats.tx_not_sent), (2, 1));
+        assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
     }
 
     #[test]
     fn a_message_that_lacks_a_packet_on_each_link_did_not_leave() {
-        let copy = |message, host, link, whole| MessageCopy { message, host, link, whole };
+        let copy = |message, host, link, refused: bool| MessageCopy {
+            message,
+            host,
+            link,
+            refused: refused.then_some(NotSent::QueueFull),
+        };
         let copies = vec![
-            copy(0, 0, 0, false),
-            copy(0, 0, 1, true),
-            copy(0, 1, 0, true),
-            copy(0, 1, 1, true),
-            copy(1, 0, 0, false),
-            copy(1, 0, 1, false),
-            copy(2, 0, 0, true),
+            copy(0, 0, 0, true),
+            copy(0, 0, 1, false),
+            copy(0, 1, 0, false),
+            copy(0, 1, 1, false),
+            copy(1, 0, 0, true),
+            copy(1, 0, 1, true),
+            copy(2, 0, 0, false),
         ];
         let mut transmitter = Transmitter { copies, ..Transmitter::default() };
-        transmitter.count_copies();
-        assert_eq!((transmitter.left, transmitter.hosts), (0b101, 3));
+        let counters = Counters::default();
+        transmitter.settle(&Routes::default(), &counters, &[b"1", b"22", b"333"]);
+        let stats = counters.read();
+        assert_eq!((stats.tx_messages, stats.tx_bytes, stats.tx_queue_full), (2, 4, 1));
+        assert!(transmitter.copies.is_empty());
     }
 }

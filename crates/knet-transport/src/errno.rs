@@ -1,8 +1,8 @@
 //! What the error numbers of a UDP socket mean, in one table.
 //!
-//! The rows follow `spec/engine.md` 6.3, with two refinements: errors that an ICMP message left behind
-//! are told apart from those of the datagram at hand, and an address of the wrong family counts as
-//! unreachable through this socket, whatever number the kernel gives it.
+//! The rows follow `spec/engine.md` 6.3 and 14.2, with two refinements: errors that an ICMP message
+//! left behind are told apart from those of the datagram at hand, and an address of the wrong family
+//! counts as unreachable through this socket, whatever number the kernel gives it.
 
 use std::io;
 
@@ -25,26 +25,80 @@ pub enum SendErrorKind {
     /// `EAFNOSUPPORT`.
     Unreachable,
     /// The error of an earlier datagram, left behind by an ICMP message: `ECONNREFUSED` and others.
-    /// The datagram may be sent again at once; the error queue says which destination is meant.
+    /// The datagram may be sent again at once; the error queue says which destination is meant. A
+    /// number that comes again and again is the datagram's own after all, such as the `EACCES` of a
+    /// route that prohibits it.
     Pending,
     /// None of the above.
     Other,
 }
 
+/// What follows from an entry of the error queue.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum SocketErrorKind {
+    /// The datagram was longer than the path takes. [`SocketError::mtu`](crate::SocketError::mtu) says
+    /// how long it may be, if that is known.
+    TooBig,
+    /// Nobody is there, or there is no way: no use to go on sending to that destination.
+    Unreachable,
+    /// Nothing that could be acted on.
+    Other,
+}
+
+/// What one error number means, depending on where it turns up.
+struct Row {
+    errno: Errno,
+    /// As the answer to a send.
+    sending: SendErrorKind,
+    /// In the error queue, as the kernel's translation of an ICMP message.
+    queued: SocketErrorKind,
+    /// Whether the kernel makes it of ICMP or ICMPv6 messages and reports it once, at whatever call
+    /// comes next, though that one has nothing to do with it.
+    left_by_icmp: bool,
+}
+
+const fn row(errno: Errno, sending: SendErrorKind, queued: SocketErrorKind, left: bool) -> Row {
+    Row { errno, sending, queued, left_by_icmp: left }
+}
+
+/// The table. Numbers that are not in it are [`SendErrorKind::Other`] and [`SocketErrorKind::Other`].
+const TABLE: &[Row] = {
+    use SendErrorKind as Send;
+    use SocketErrorKind as Queued;
+    &[
+        row(Errno::EAGAIN, Send::WouldBlock, Queued::Other, false),
+        row(Errno::ENOBUFS, Send::WouldBlock, Queued::Other, false),
+        row(Errno::EMSGSIZE, Send::TooBig, Queued::TooBig, true),
+        row(Errno::EPERM, Send::Refused, Queued::Other, false),
+        row(Errno::EINVAL, Send::Unreachable, Queued::Other, false),
+        row(Errno::EAFNOSUPPORT, Send::Unreachable, Queued::Other, false),
+        row(Errno::ENETDOWN, Send::Unreachable, Queued::Unreachable, false),
+        row(Errno::ENETUNREACH, Send::Unreachable, Queued::Unreachable, true),
+        row(Errno::EHOSTUNREACH, Send::Unreachable, Queued::Unreachable, true),
+        row(Errno::EHOSTDOWN, Send::Pending, Queued::Unreachable, true),
+        row(Errno::ECONNREFUSED, Send::Pending, Queued::Unreachable, true),
+        row(Errno::ENONET, Send::Pending, Queued::Unreachable, true),
+        row(Errno::ECONNABORTED, Send::Other, Queued::Unreachable, false),
+        row(Errno::ENOPROTOOPT, Send::Pending, Queued::Other, true),
+        row(Errno::EOPNOTSUPP, Send::Pending, Queued::Other, true),
+        row(Errno::EPROTO, Send::Pending, Queued::Other, true),
+        row(Errno::EACCES, Send::Pending, Queued::Other, true),
+    ]
+};
+
+fn look_up(errno: Errno) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.errno == errno)
+}
+
+/// See [`Row::left_by_icmp`].
+pub(crate) fn left_by_icmp(errno: Errno) -> bool {
+    look_up(errno).is_some_and(|row| row.left_by_icmp)
+}
+
 impl SendErrorKind {
     fn of(errno: Errno) -> SendErrorKind {
-        match errno {
-            Errno::EAGAIN | Errno::ENOBUFS => Self::WouldBlock,
-            Errno::EMSGSIZE => Self::TooBig,
-            Errno::EPERM => Self::Refused,
-            Errno::ENETUNREACH
-            | Errno::ENETDOWN
-            | Errno::EHOSTUNREACH
-            | Errno::EINVAL
-            | Errno::EAFNOSUPPORT => Self::Unreachable,
-            errno if left_by_icmp(errno) => Self::Pending,
-            _ => Self::Other,
-        }
+        look_up(errno).map_or(Self::Other, |row| row.sending)
     }
 
     fn advice(self) -> &'static str {
@@ -59,22 +113,10 @@ impl SendErrorKind {
     }
 }
 
-/// Whether the number is one that the kernel makes of an ICMP or ICMPv6 message. It reports it once,
-/// at whatever call comes next, though that one has nothing to do with it.
-pub(crate) fn left_by_icmp(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ECONNREFUSED
-            | Errno::EHOSTUNREACH
-            | Errno::ENETUNREACH
-            | Errno::EHOSTDOWN
-            | Errno::ENONET
-            | Errno::ENOPROTOOPT
-            | Errno::EOPNOTSUPP
-            | Errno::EPROTO
-            | Errno::EACCES
-            | Errno::EMSGSIZE
-    )
+impl SocketErrorKind {
+    pub(crate) fn of(errno: i32) -> SocketErrorKind {
+        look_up(Errno::from_raw(errno)).map_or(Self::Other, |row| row.queued)
+    }
 }
 
 /// Why the kernel did not take a datagram.
@@ -144,30 +186,56 @@ impl ReceiveError {
 mod tests {
     use super::*;
 
+    /// The table of `spec/engine.md` 6.3 and 14.2, written down a second time.
     #[test]
-    fn each_number_has_its_kind() {
+    fn each_number_means_what_the_specification_says() {
         use SendErrorKind::{Other, Pending, Refused, TooBig, Unreachable, WouldBlock};
-        let table = [
-            (libc::EAGAIN, WouldBlock),
-            (libc::ENOBUFS, WouldBlock),
-            (libc::EMSGSIZE, TooBig),
-            (libc::EPERM, Refused),
-            (libc::ENETUNREACH, Unreachable),
-            (libc::ENETDOWN, Unreachable),
-            (libc::EHOSTUNREACH, Unreachable),
-            (libc::EINVAL, Unreachable),
-            (libc::EAFNOSUPPORT, Unreachable),
-            (libc::ECONNREFUSED, Pending),
-            (libc::EHOSTDOWN, Pending),
-            (libc::EACCES, Pending),
-            (libc::EPROTO, Pending),
-            (libc::ENOMEM, Other),
-            (libc::EBADF, Other),
+        use SocketErrorKind as Queued;
+        let expected = [
+            (libc::EAGAIN, WouldBlock, Queued::Other),
+            (libc::ENOBUFS, WouldBlock, Queued::Other),
+            (libc::EMSGSIZE, TooBig, Queued::TooBig),
+            (libc::EPERM, Refused, Queued::Other),
+            (libc::ENETUNREACH, Unreachable, Queued::Unreachable),
+            (libc::ENETDOWN, Unreachable, Queued::Unreachable),
+            (libc::EHOSTUNREACH, Unreachable, Queued::Unreachable),
+            (libc::EINVAL, Unreachable, Queued::Other),
+            (libc::EAFNOSUPPORT, Unreachable, Queued::Other),
+            (libc::ECONNREFUSED, Pending, Queued::Unreachable),
+            (libc::EHOSTDOWN, Pending, Queued::Unreachable),
+            (libc::ENONET, Pending, Queued::Unreachable),
+            (libc::ECONNABORTED, Other, Queued::Unreachable),
+            (libc::EACCES, Pending, Queued::Other),
+            (libc::EPROTO, Pending, Queued::Other),
+            (libc::ENOPROTOOPT, Pending, Queued::Other),
+            (libc::EOPNOTSUPP, Pending, Queued::Other),
+            (libc::ENOMEM, Other, Queued::Other),
+            (libc::EBADF, Other, Queued::Other),
         ];
-        for (number, kind) in table {
+        for (number, sending, queued) in expected {
             let error = SendError::new(Errno::from_raw(number));
-            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.kind(), sending, "{error}");
             assert_eq!(error.errno(), number);
+            assert_eq!(SocketErrorKind::of(number), queued, "{error}");
+        }
+        for row in TABLE {
+            let number = row.errno as i32;
+            assert!(expected.iter().any(|&(errno, ..)| errno == number), "{}", row.errno);
+            let rows = TABLE.iter().filter(|other| other.errno == row.errno).count();
+            assert_eq!(rows, 1, "{}", row.errno);
+        }
+    }
+
+    /// A second try costs a call, so it is for numbers only that may be another datagram's.
+    #[test]
+    fn what_icmp_messages_leave_behind_is_tried_again_and_nothing_else() {
+        for row in TABLE {
+            let own = matches!(row.sending, SendErrorKind::WouldBlock | SendErrorKind::Refused);
+            assert!(!(own && row.left_by_icmp), "{}", row.errno);
+            assert!(row.left_by_icmp || row.sending != SendErrorKind::Pending, "{}", row.errno);
+        }
+        for errno in [Errno::ENETDOWN, Errno::EPERM, Errno::EINVAL, Errno::EAGAIN, Errno::ENOMEM] {
+            assert!(!left_by_icmp(errno), "{errno}");
         }
     }
 

@@ -14,6 +14,7 @@ use nix::sys::socket::{
 };
 
 use crate::ReceiveError;
+use crate::errno::SocketErrorKind;
 
 /// What went wrong with a datagram that was sent earlier.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +31,20 @@ pub struct SocketError {
     /// The biggest packet, IP header included, that the way to the destination takes, in bytes. Only
     /// with `EMSGSIZE`, and only if it is known.
     pub mtu: Option<u32>,
+}
+
+impl SocketError {
+    /// Returns what follows from it. An error of which nobody knows the origin says nothing about a
+    /// destination, and this machine's own errors were told to who sent, but for how long a datagram
+    /// may be.
+    #[must_use]
+    pub fn kind(&self) -> SocketErrorKind {
+        match (self.origin, SocketErrorKind::of(self.errno)) {
+            (ErrorOrigin::Icmp, kind) => kind,
+            (ErrorOrigin::Local, SocketErrorKind::TooBig) => SocketErrorKind::TooBig,
+            (ErrorOrigin::Local | ErrorOrigin::Unknown, _) => SocketErrorKind::Other,
+        }
+    }
 }
 
 /// Who says that something went wrong.
@@ -125,5 +140,26 @@ fn unqueued_error(socket: BorrowedFd<'_>) -> Result<Option<SocketError>, Receive
             mtu: None,
         })),
         Err(errno) => Err(ReceiveError::Os { source: errno.into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_believed_by_who_says_it() {
+        let kind =
+            |origin, errno| SocketError { origin, errno, destination: None, mtu: None }.kind();
+        let table = [
+            (libc::EMSGSIZE, SocketErrorKind::TooBig, SocketErrorKind::TooBig),
+            (libc::ECONNREFUSED, SocketErrorKind::Unreachable, SocketErrorKind::Other),
+            (libc::EACCES, SocketErrorKind::Other, SocketErrorKind::Other),
+        ];
+        for (errno, icmp, local) in table {
+            assert_eq!(kind(ErrorOrigin::Icmp, errno), icmp);
+            assert_eq!(kind(ErrorOrigin::Local, errno), local);
+            assert_eq!(kind(ErrorOrigin::Unknown, errno), SocketErrorKind::Other);
+        }
     }
 }

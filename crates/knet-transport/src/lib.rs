@@ -56,7 +56,7 @@ mod dscp;
 pub use dscp::{Dscp, DscpOutOfRange};
 
 mod errno;
-pub use errno::{ReceiveError, SendError, SendErrorKind};
+pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};
 
 mod error_queue;
 pub use error_queue::{ErrorOrigin, ErrorQueue, SocketError};
