@@ -103,10 +103,9 @@ fn too_big((): ()) {
     let error = from.send(&message(5000, 1)).unwrap_err();
     assert!(matches!(error, Error::Send { .. }), "{error}");
     assert_eq!(error.errno(), nix::libc::EMSGSIZE);
-    assert_eq!(error.errno(), nix::libc::EMSGSIZE);
     nix::unistd::write(&from, &message(5000, 2)).unwrap();
     let stats = cluster.stats(1, 0);
-    assert_eq!((stats.tx_not_sent, stats.tx_messages), (2, 0));
+    assert_eq!((stats.tx_too_long, stats.tx_not_sent, stats.tx_messages), (2, 0, 0));
     let link = cluster.link(1, 2, 0).status().unwrap();
     assert_eq!((link.stats.tx_data_errors, link.stats.tx_data_packets), (2, 0));
     assert!(link.state.is_up(), "smaller ones pass");
