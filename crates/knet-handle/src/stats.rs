@@ -80,7 +80,7 @@ impl AddAssign<&ChannelStats> for ChannelStats {
         }
         add! {
             tx_messages tx_bytes tx_too_long tx_forwarding_off tx_filter_rejected tx_filter_error
-            tx_no_destination tx_not_sent
+            tx_no_destination tx_queue_full tx_not_sent
             rx_messages rx_bytes rx_forwarding_off rx_filter_rejected rx_filter_error rx_no_datafd
             rx_dropped_full rx_write_failed
         }
