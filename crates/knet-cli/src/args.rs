@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use knet_bench::Plan;
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
+use crate::monitor::args::MonitorArgs;
 use crate::peer::PeerLink;
 
 /// Pipes data through kronosnet links, and shows them at work.
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Cat(CatArgs),
     Bench(BenchArgs),
+    Monitor(MonitorArgs),
 }
 
 /// Streams a file between two hosts in this process while one of their two links fails.
@@ -135,7 +137,7 @@ pub(crate) enum Role {
     Recv,
 }
 
-fn parse_host(text: &str) -> Result<HostId, String> {
+pub(crate) fn parse_host(text: &str) -> Result<HostId, String> {
     text.parse().map_err(|_| "a number from 0 to 65535 is needed".to_owned())
 }
 
@@ -146,7 +148,7 @@ fn parse_message_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let seconds = seconds.ok_or("a number of seconds is needed, such as 10 or 0.5")?;
     // A century is for ever, and can be added to any time of the clock.

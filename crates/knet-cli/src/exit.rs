@@ -30,7 +30,7 @@ pub(crate) fn refused(error: &ClapError) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        stderr::line("a command is needed: demo, cat or bench (see 'knet --help')");
+        stderr::line("a command is needed: demo, cat, bench or monitor (see 'knet --help')");
     } else {
         stderr::line(first_paragraph(&error.render().to_string()));
     }

@@ -1,5 +1,5 @@
-//! The `knet` command: pipes data through kronosnet links (`knet cat`), shows them at work
-//! (`knet demo`) and measures them (`knet bench`).
+//! The `knet` command: pipes data through kronosnet links (`knet cat`), watches them
+//! (`knet monitor`), shows them at work (`knet demo`) and measures them (`knet bench`).
 //!
 //! A thin face over the `kronosnet` crate: it decides nothing about the protocol. Messages for
 //! people go to standard error, one line each; standard output is for data and for the demo's
@@ -11,8 +11,11 @@ mod bench;
 mod cat;
 mod demo;
 mod exit;
+mod monitor;
+mod node;
 mod peer;
 mod readiness;
+mod signals;
 mod stderr;
 
 use std::process::ExitCode;
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

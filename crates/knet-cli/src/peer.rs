@@ -1,9 +1,12 @@
 //! A link as it is written on the command line: `HOST:LOCAL=REMOTE`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use kronosnet::HostId;
+use kronosnet::{HostId, LinkId};
+
+use crate::exit::Usage;
 
 /// One link to a host. `2:127.0.0.1:5001=127.0.0.1:5002` is a link to host 2 from the local address
 /// to the remote one; an IPv6 address stands in brackets, as in `[::1]:5001`.
@@ -47,6 +50,29 @@ impl FromStr for PeerLink {
         }
         Ok(Self { host, local, remote })
     }
+}
+
+/// The links to each host, in the order in which they were named.
+///
+/// # Errors
+/// [`Usage`] if one leads to ourselves, or a host has more than 8.
+pub(crate) fn by_host(
+    own: HostId,
+    links: &[PeerLink],
+) -> Result<BTreeMap<HostId, Vec<PeerLink>>, Usage> {
+    let mut peers: BTreeMap<HostId, Vec<PeerLink>> = BTreeMap::new();
+    for &link in links {
+        if link.host == own {
+            return Err(Usage(format!("--peer {}: that is our own id", link.host)));
+        }
+        let links = peers.entry(link.host).or_default();
+        links.push(link);
+        if links.len() > usize::from(LinkId::COUNT) {
+            let most = LinkId::COUNT;
+            return Err(Usage(format!("host {} has more than {most} links", link.host)));
+        }
+    }
+    Ok(peers)
 }
 
 fn address(text: &str) -> Result<SocketAddr, PeerError> {

@@ -11,7 +11,7 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
     let nine_links: Vec<&str> =
         ["cat", "--id", "1", "--peer"].into_iter().chain([PEER; 9]).collect();
     let cases: &[(&[&str], &str)] = &[
-        (&[], "demo, cat or bench"),
+        (&[], "demo, cat, bench or monitor"),
         (&["dance"], "'dance'"),
         (&["demo", "one", "two"], "'two'"),
         (&["cat"], "--id <HOST>"),

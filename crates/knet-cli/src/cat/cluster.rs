@@ -12,7 +12,7 @@ use crate::args::CatArgs;
 use crate::cat::event::{Event, Events};
 use crate::cat::links::Links;
 use crate::exit::{Unreachable, Usage};
-use crate::peer::PeerLink;
+use crate::peer::{self, PeerLink};
 use crate::stderr;
 
 /// The handle, and what it is linked to.
@@ -151,18 +151,7 @@ impl Cluster {
 
 /// The links of each peer, in the order of the command line.
 fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink>>, Usage> {
-    let mut peers: BTreeMap<HostId, Vec<PeerLink>> = BTreeMap::new();
-    for &link in &args.peers {
-        if link.host == args.id {
-            return Err(Usage(format!("--peer {}: that is our own id", link.host)));
-        }
-        let links = peers.entry(link.host).or_default();
-        links.push(link);
-        if links.len() > usize::from(LinkId::COUNT) {
-            let most = LinkId::COUNT;
-            return Err(Usage(format!("host {} has more than {most} links", link.host)));
-        }
-    }
+    let peers = peer::by_host(args.id, &args.peers)?;
     match args.to.iter().find(|host| !peers.contains_key(host)) {
         Some(host) => Err(Usage(format!("--to {host}: there is no --peer {host}"))),
         None => Ok(peers),

@@ -1,0 +1,131 @@
+//! What the columns of the monitor's tables say of a link, on the screen and on paper alike.
+
+use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot};
+
+/// What stands above each column.
+pub(crate) const HEADERS: [&str; 11] = [
+    "HOST",
+    "REACH",
+    "LINK",
+    "STATE",
+    "LATENCY",
+    "MTU",
+    "OUT p/s",
+    "OUT B/s",
+    "IN p/s",
+    "IN B/s",
+    "LAST DOWN",
+];
+
+/// One link's row.
+pub(crate) fn cells(host: &HostSnapshot, link: &LinkSnapshot) -> [String; HEADERS.len()] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    [
+        host.id.to_string(),
+        if host.reachable { "yes" } else { "no" }.into(),
+        link.id.to_string(),
+        if link.up { "up" } else { "down" }.into(),
+        or_dash(link.latency_us.map(latency)),
+        or_dash(link.path_mtu.map(|mtu| mtu.to_string())),
+        amount(link.sent.packets_per_second),
+        amount(link.sent.bytes_per_second),
+        amount(link.received.packets_per_second),
+        amount(link.received.bytes_per_second),
+        or_dash(trouble(link)),
+    ]
+}
+
+/// Why a link is down, or was the last time.
+fn trouble(link: &LinkSnapshot) -> Option<String> {
+    if let Some(reason) = &link.reason {
+        return Some(reason.text.clone());
+    }
+    let last = link.last_down.as_ref()?;
+    Some(format!("{} ago: {}", span(last.ago_ms), last.reason.text))
+}
+
+/// More about a link than fits into its row.
+pub(crate) fn details(host: &HostSnapshot, link: &LinkSnapshot) -> [String; 3] {
+    let state = if link.up { "up" } else { "down" };
+    let first = format!(
+        "link {} to host {}: {}={}, {state} for {}, {} up, {} down",
+        link.id,
+        host.id,
+        link.local,
+        link.remote,
+        span(link.state_ms),
+        times(link.up_count),
+        times(link.down_count),
+    );
+    let mut second = format!("{} bytes of data a packet", link.data_mtu);
+    if let (Some(min), Some(max)) = (link.latency_min_us, link.latency_max_us) {
+        second += &format!("; mean latency between {} and {}", latency(min), latency(max));
+    }
+    if link.send_errors > 0 {
+        second += &format!("; {} packets refused by the kernel", link.send_errors);
+    }
+    let third = match (&link.reason, &link.last_down) {
+        (Some(reason), _) => format!("down: {}", reason.text),
+        (None, Some(last)) => {
+            format!("last down {} ago: {}", span(last.ago_ms), last.reason.text)
+        }
+        (None, None) => "never down".into(),
+    };
+    [first, second, third]
+}
+
+/// A round trip in milliseconds, with as many decimals as say something.
+pub(crate) fn latency(micros: u64) -> String {
+    let millis = micros as f64 / 1000.0;
+    let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
+    format!("{millis:.decimals$} ms")
+}
+
+/// How long something lasted, in the unit that fits.
+fn span(millis: u64) -> String {
+    match millis / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
+}
+
+/// A rate in four places or so.
+fn amount(rate: f64) -> String {
+    let (scaled, unit) = match rate {
+        ..1e3 => (rate, ""),
+        ..1e6 => (rate / 1e3, "k"),
+        ..1e9 => (rate / 1e6, "M"),
+        _ => (rate / 1e9, "G"),
+    };
+    let decimals = usize::from(scaled < 10.0 && scaled > 0.0);
+    format!("{scaled:.decimals$}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_keep_the_decimals_that_matter() {
+        let texts = [0, 83, 1234, 12_340, 123_456].map(latency);
+        assert_eq!(texts, ["0.00 ms", "0.08 ms", "1.23 ms", "12.3 ms", "123 ms"]);
+    }
+
+    #[test]
+    fn rates_have_units() {
+        let texts = [0.0, 0.5, 20.0, 999.0, 1234.0, 45_678.0, 2e6, 3.21e9].map(amount);
+        assert_eq!(texts, ["0", "0.5", "20", "999", "1.2k", "46k", "2.0M", "3.2G"]);
+    }
+
+    #[test]
+    fn spans_have_the_unit_that_fits() {
+        let texts = [0, 1999, 119_000, 120_000, 7_200_000, 172_800_000].map(span);
+        assert_eq!(texts, ["0 s", "1 s", "119 s", "2 min", "2 h", "2 d"]);
+    }
+}

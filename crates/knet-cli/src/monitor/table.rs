@@ -1,0 +1,39 @@
+//! What `knet monitor --once` prints for people.
+
+use std::fmt::Write;
+
+use crate::monitor::columns::{HEADERS, cells};
+use crate::monitor::snapshot::Snapshot;
+
+/// A summary, and a line for each link.
+pub(crate) fn render(snapshot: &Snapshot) -> String {
+    let mut rows = vec![HEADERS.map(str::to_owned)];
+    rows.extend(snapshot.links().map(|(host, link)| cells(host, link)));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..HEADERS.len()).filter_map(width).collect();
+    let mut text = format!("host {}: {}\n", snapshot.id, snapshot.summary());
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::example;
+
+    #[test]
+    fn columns_are_aligned_and_reasons_are_told() {
+        let expected = "\
+host 1: 1 of 2 peers reachable, 2 of 3 links up
+HOST  REACH  LINK  STATE  LATENCY  MTU   OUT p/s  OUT B/s  IN p/s  IN B/s  LAST DOWN
+2     yes    0     up     0.08 ms  1500  1.2k     1.5M     812     97k     -
+2     yes    1     up     1.34 ms  1400  2.0      116      2.0     116     3 min ago: no pong for 2.1 s
+3     no     0     down   -        -     1.0      58       0       0       not enough pongs yet
+";
+        assert_eq!(render(&example::snapshot()), expected);
+    }
+}

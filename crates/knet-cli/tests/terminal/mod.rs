@@ -1,0 +1,160 @@
+//! Runs the real `knet` command on a pseudo-terminal, and sees what a person would see there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+/// Long enough for a busy machine; nothing waits for it to pass.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How often it is looked whether the command has ended.
+const LOOK_AGAIN: u8 = 20;
+
+/// A command on a terminal.
+pub(crate) struct Terminal {
+    child: Child,
+    /// The end that the person is at.
+    person: File,
+    /// The end that the command is at: it stays open, so that its state can be seen afterwards.
+    command: File,
+    emulator: vt100::Parser,
+    deadline: Instant,
+}
+
+/// Opens a pseudo-terminal of this size: the person's end and the command's.
+fn open(rows: u16, columns: u16) -> (File, File) {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let flags = OFlag::O_NOCTTY.bits();
+    let command = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags)
+        .open(std::ffi::OsStr::from_bytes(name.to_bytes()))
+        .unwrap();
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&person, size).unwrap();
+    (File::from(person), command)
+}
+
+/// Starts `knet` on a terminal of this size.
+pub(crate) fn start(args: &[&str], rows: u16, columns: u16) -> Terminal {
+    let (person, command) = open(rows, columns);
+    let end = || Stdio::from(OwnedFd::from(command.try_clone().unwrap()));
+    let child = Command::new(env!("CARGO_BIN_EXE_knet"))
+        .args(args)
+        .env("TERM", "xterm-256color")
+        .env_remove("RUST_LOG")
+        .stdin(end())
+        .stdout(end())
+        .stderr(end())
+        .spawn()
+        .unwrap();
+    let emulator = vt100::Parser::new(rows, columns, 0);
+    Terminal { child, person, command, emulator, deadline: Instant::now() + DEADLINE }
+}
+
+impl Terminal {
+    /// Waits until this can be read on the screen.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        self.wait_until(text, |screen| screen.contains(text));
+    }
+
+    /// Waits until the screen is as it should be.
+    pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
+        while !is_so(&self.screen()) {
+            assert!(Instant::now() < self.deadline, "not seen: {what}\n{}", self.screen());
+            self.read_some();
+        }
+    }
+
+    /// What is on the screen now.
+    pub(crate) fn screen(&self) -> String {
+        self.emulator.screen().contents()
+    }
+
+    /// Whether the command has the terminal to itself: its keys come unaltered, and what was on the
+    /// screen before is put aside.
+    pub(crate) fn is_taken(&self) -> bool {
+        let echoes = tcgetattr(&self.command).unwrap().local_modes.contains(LocalModes::ECHO);
+        self.emulator.screen().alternate_screen() && !echoes
+    }
+
+    /// Checks that the terminal is as it was before the command.
+    pub(crate) fn expect_restored(&self) {
+        let modes = tcgetattr(&self.command).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
+        assert!(!self.emulator.screen().alternate_screen(), "the old screen is back");
+        assert!(!self.emulator.screen().hide_cursor(), "the cursor is back");
+    }
+
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.person.write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.person, size).unwrap();
+        self.emulator.set_size(rows, columns);
+        // The kernel sends it only where the terminal controls the session.
+        self.signal(Signal::SIGWINCH);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until the command ends, and gives its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while self.read_some() {}
+                return status.code();
+            }
+            assert!(Instant::now() < self.deadline, "it does not end\n{}", self.screen());
+            self.read_some();
+        }
+    }
+
+    /// Closes the terminal under the command and waits until it ends.
+    pub(crate) fn close(self) -> Option<i32> {
+        let Self { mut child, person, command, deadline, .. } = self;
+        drop((person, command));
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("it does not end");
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets the emulator have what the command writes; false if it writes nothing for a moment.
+    fn read_some(&mut self) -> bool {
+        let mut fds = [PollFd::new(self.person.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(LOOK_AGAIN)).unwrap() == 0 {
+            return false;
+        }
+        let mut bytes = [0; 64 * 1024];
+        let length = self.person.read(&mut bytes).unwrap();
+        self.emulator.process(&bytes[..length]);
+        true
+    }
+}
