@@ -138,7 +138,7 @@ fn row_09_any_is_the_lowest_free_channel() {
     let numbers: Vec<_> = added.iter().map(|datafd| datafd.channel().get()).collect();
     assert_eq!(numbers, [0, 1, 2, 3]);
 
-    handle.remove_datafd(added[1].number()).unwrap();
+    handle.remove_datafd(&added[1].number()).unwrap();
     assert_eq!(any().channel(), channel(1));
     assert_eq!(any().channel(), channel(4));
     let raw = ChannelRequest::from_raw(-128).unwrap();
@@ -247,10 +247,10 @@ fn look_ups_find_what_is_there() {
     for datafd in [brought, created] {
         let found = handle.get_datafd(datafd.channel()).unwrap();
         assert_eq!(found.number(), datafd.number());
-        assert_eq!(handle.get_channel(datafd.number()).unwrap(), datafd.channel());
-        assert_eq!(handle.get_channel(datafd.as_raw_fd()).unwrap(), datafd.channel());
+        assert_eq!(handle.get_channel(&datafd.number()).unwrap(), datafd.channel());
+        assert_eq!(handle.get_channel(&datafd.as_raw_fd()).unwrap(), datafd.channel());
     }
-    assert_eq!(handle.get_channel(given.as_raw_fd()).unwrap(), channel(12));
+    assert_eq!(handle.get_channel(&given.as_raw_fd()).unwrap(), channel(12));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn look_ups_of_unknown_channels_and_fds_fail() {
         assert_eq!(handle.datafd_status(channel(number)).unwrap_err().errno(), EINVAL);
     }
     for number in [0, -1, i32::MIN, i32::MAX, stranger.as_raw_fd()] {
-        let error = handle.get_channel(number).unwrap_err();
+        let error = handle.get_channel(&number).unwrap_err();
         assert!(matches!(error, Error::UnknownDatafd { fd } if fd == number), "{error}");
         assert_eq!(error.errno(), EINVAL);
     }
@@ -276,12 +276,12 @@ fn removing_an_unknown_fd_or_0_or_a_negative_number_fails() {
     let (stranger, _far) = stream_pair();
     let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     for number in [0, -1, i32::MIN, i32::MAX, stranger.as_raw_fd()] {
-        let error = handle.remove_datafd(number).unwrap_err();
+        let error = handle.remove_datafd(&number).unwrap_err();
         assert!(matches!(error, Error::UnknownDatafd { fd } if fd == number), "{error}");
         assert_eq!(error.errno(), EINVAL);
     }
     assert_eq!(handle.channels(), [channel(0)]);
     let number = datafd.number();
     datafd.remove().unwrap();
-    assert_eq!(handle.remove_datafd(number).unwrap_err().errno(), EINVAL, "a second time");
+    assert_eq!(handle.remove_datafd(&number).unwrap_err().errno(), EINVAL, "a second time");
 }

@@ -145,7 +145,7 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
                 handle.remove_filter().err(),
                 handle.set_manual_mtu(Some(1500)).err(),
                 handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).err(),
-                handle.remove_datafd(9).err(),
+                handle.remove_datafd(&9).err(),
                 handle.send(channel(0), b"more").err(),
                 handle.send_sync(channel(0), b"more").err(),
                 host.set_name("name").err(),

@@ -158,7 +158,7 @@ fn a_number_that_was_closed_early_and_used_again_is_not_touched() {
     assert_eq!(receive(&there), b"public");
     there.send(b"answer").unwrap();
     assert_eq!(read(&far), b"answer");
-    cluster.handle(1).remove_datafd(number).unwrap();
+    cluster.handle(1).remove_datafd(&number).unwrap();
     assert_eq!(read(&stranger), b"private");
     assert!(!is_readable(&other));
     assert!(open_fds().contains(&number));

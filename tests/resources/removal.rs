@@ -66,7 +66,7 @@ fn add_and_remove(cluster: &Cluster, round: usize) {
             let (given, far) = stream_pair();
             cluster.bring(at, &given, number);
             there.send(b"on its way").unwrap();
-            cluster.handle(at).remove_datafd(given.as_raw_fd()).unwrap();
+            cluster.handle(at).remove_datafd(&given.as_raw_fd()).unwrap();
             drop(far);
         }
         2 => {

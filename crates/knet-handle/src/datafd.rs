@@ -72,7 +72,7 @@ impl Datafd {
     /// # Errors
     /// Those of [`Handle::remove_datafd`].
     pub fn remove(self) -> Result<(), Error> {
-        self.handle.remove_datafd(self.number)
+        self.handle.remove_datafd(&self.number)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The way in behind the engine: filter, channel, datafd.
 
 use std::ops::Range;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -60,9 +61,11 @@ pub(crate) struct Deliverer {
     reports: [Report; Channel::COUNT],
 }
 
-/// What a channel lost since the application was last told.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the datafd of a channel lost since the application was last told.
+#[derive(Clone, Debug, Default)]
 struct Report {
+    /// The datafd: what another one lost that was there before is not held against it.
+    datafd: Weak<Entry>,
     full: u64,
     failed: u64,
     errno: i32,
@@ -76,7 +79,7 @@ impl Deliverer {
             batch: SendBatch::new(BATCH),
             destinations: Vec::new(),
             failed: Vec::new(),
-            reports: [Report::default(); Channel::COUNT],
+            reports: std::array::from_fn(|_| Report::default()),
         }
     }
 
@@ -191,17 +194,12 @@ impl Deliverer {
     }
 
     /// A message could not be written.
-    fn lost(&mut self, shared: &Shared, entry: &Entry, errno: i32) {
+    fn lost(&mut self, shared: &Shared, entry: &Arc<Entry>, errno: i32) {
         let counters = shared.channels.counters(entry.channel);
+        let full = errno == EAGAIN;
+        count(if full { &counters.rx_dropped_full } else { &counters.rx_write_failed }, 1);
         let Some(report) = self.reports.get_mut(entry.channel.index()) else { return };
-        if errno == EAGAIN {
-            count(&counters.rx_dropped_full, 1);
-            report.full += 1;
-        } else {
-            count(&counters.rx_write_failed, 1);
-            report.failed += 1;
-            report.errno = errno;
-        }
+        report.add(entry, errno);
         report.tell(shared, entry, Instant::now());
     }
 
@@ -210,7 +208,7 @@ impl Deliverer {
     pub(crate) fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         for (channel, report) in Channel::ALL.into_iter().zip(&mut self.reports) {
             if report.not_before.is_some_and(|at| at <= now) {
-                match shared.channels.get(channel) {
+                match shared.channels.get(channel).filter(|entry| report.is_about(entry)) {
                     Some(entry) => report.tell(shared, &entry, now),
                     None => *report = Report::default(),
                 }
@@ -244,19 +242,26 @@ impl Deliverer {
 }
 
 impl Report {
+    fn is_about(&self, entry: &Arc<Entry>) -> bool {
+        std::ptr::eq(self.datafd.as_ptr(), Arc::as_ptr(entry))
+    }
+
+    /// A message for this datafd was lost.
+    fn add(&mut self, entry: &Arc<Entry>, errno: i32) {
+        if !self.is_about(entry) {
+            *self = Self { datafd: Arc::downgrade(entry), ..Self::default() };
+        }
+        if errno == EAGAIN {
+            self.full += 1;
+        } else {
+            self.failed += 1;
+            self.errno = errno;
+        }
+    }
+
     /// Tells what was lost, unless something was told a moment ago.
     fn tell(&mut self, shared: &Shared, entry: &Entry, now: Instant) {
-        if self.not_before.is_some_and(|at| now < at) {
-            return;
-        }
-        let lost = [
-            (self.full > 0).then_some(DatafdProblem::Full { messages: self.full }),
-            (self.failed > 0)
-                .then_some(DatafdProblem::WriteFailed { errno: self.errno, messages: self.failed }),
-        ];
-        *self = Self::default();
-        for problem in lost.into_iter().flatten() {
-            self.not_before = Some(now + REPORT_INTERVAL);
+        for problem in self.take(now).into_iter().flatten() {
             shared.notifier.tell_datafd(DatafdEvent {
                 datafd: entry.number,
                 channel: entry.channel,
@@ -265,9 +270,70 @@ impl Report {
             });
         }
     }
+
+    /// What is to be told now.
+    fn take(&mut self, now: Instant) -> [Option<DatafdProblem>; 2] {
+        if self.not_before.is_some_and(|at| now < at) {
+            return [None; 2];
+        }
+        let Self { full, failed, errno, .. } = *self;
+        let told = full + failed > 0;
+        self.not_before = told.then(|| now + REPORT_INTERVAL);
+        (self.full, self.failed) = (0, 0);
+        [
+            (full > 0).then_some(DatafdProblem::Full { messages: full }),
+            (failed > 0).then_some(DatafdProblem::WriteFailed { errno, messages: failed }),
+        ]
+    }
 }
 
 /// At most one event of each kind in this time for a channel (`spec/datafd.md`).
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
 const EAGAIN: i32 = crate::errno::EAGAIN;
+
+#[cfg(test)]
+mod tests {
+    use knet_fd::{PairType, SocketPair};
+
+    use super::*;
+
+    fn datafd() -> Arc<Entry> {
+        let pair = SocketPair::new(PairType::SeqPacket, 4096).unwrap();
+        Arc::new(Entry::new(Channel::ALL[0], 5, Traffic::Messages, pair.left, None))
+    }
+
+    #[test]
+    fn losses_are_told_at_once_and_then_every_100_ms() {
+        let (entry, start) = (datafd(), Instant::now());
+        let mut report = Report::default();
+        report.add(&entry, EAGAIN);
+        assert_eq!(report.take(start), [Some(DatafdProblem::Full { messages: 1 }), None]);
+        report.add(&entry, EAGAIN);
+        report.add(&entry, 32);
+        report.add(&entry, EAGAIN);
+        assert_eq!(report.take(start + REPORT_INTERVAL / 2), [None; 2]);
+        let both = [
+            Some(DatafdProblem::Full { messages: 2 }),
+            Some(DatafdProblem::WriteFailed { errno: 32, messages: 1 }),
+        ];
+        assert_eq!(report.take(start + REPORT_INTERVAL), both);
+        assert_eq!(report.take(start + 2 * REPORT_INTERVAL), [None; 2]);
+        assert_eq!(report.not_before, None, "nothing to wait for");
+    }
+
+    #[test]
+    fn a_datafd_is_not_told_what_the_one_before_it_lost() {
+        let (first, now) = (datafd(), Instant::now());
+        let mut report = Report::default();
+        report.add(&first, EAGAIN);
+        assert!(report.take(now)[0].is_some());
+        report.add(&first, EAGAIN);
+        // It is removed, and another one added to its channel, by the same number.
+        drop(first);
+        let second = datafd();
+        assert!(!report.is_about(&second));
+        report.add(&second, EAGAIN);
+        assert_eq!(report.take(now), [Some(DatafdProblem::Full { messages: 1 }), None]);
+    }
+}

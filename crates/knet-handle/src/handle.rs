@@ -249,11 +249,12 @@ impl Handle {
 
     /// Removes a datafd, named by its [`Datafd`], by the caller's descriptor or by its number. What
     /// was written to it and not read yet is lost; a descriptor that the caller brought stays open
-    /// with its flags as they are. Works on a datafd that failed, and from any notification.
+    /// with its flags as they are: it is borrowed here, so that nobody can close it by naming it.
+    /// Works on a datafd that failed, and from any notification.
     ///
     /// # Errors
     /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
-    pub fn remove_datafd(&self, datafd: impl AsRawFd) -> Result<(), Error> {
+    pub fn remove_datafd(&self, datafd: &impl AsRawFd) -> Result<(), Error> {
         adding::remove(self.shared(), datafd.as_raw_fd())
     }
 
@@ -271,7 +272,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::UnknownDatafd`].
-    pub fn get_channel(&self, datafd: impl AsRawFd) -> Result<Channel, Error> {
+    pub fn get_channel(&self, datafd: &impl AsRawFd) -> Result<Channel, Error> {
         let fd = datafd.as_raw_fd();
         let entry = self.shared().channels.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
         Ok(entry.channel)

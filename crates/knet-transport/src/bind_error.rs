@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 pub enum BindError {
     /// There is no socket to be had: the system does not do this address family (`EAFNOSUPPORT`), or
     /// too many files are open (`EMFILE`, `ENFILE`).
-    #[error("cannot create a UDP socket for {address}: {source}")]
+    #[error("cannot create a UDP socket for {address}")]
     Create {
         /// The address that was to be bound.
         address: SocketAddr,
@@ -18,7 +18,7 @@ pub enum BindError {
     },
 
     /// The kernel refused an option that links can't do without, or one that was asked for.
-    #[error("cannot set {option} on the UDP socket for {address}: {source}")]
+    #[error("cannot set {option} on the UDP socket for {address}")]
     Option {
         /// The address that was to be bound.
         address: SocketAddr,
@@ -37,7 +37,7 @@ pub enum BindError {
 
     /// The address can't be bound for another reason: a port below 1024 without the right to it
     /// (`EACCES`), or a link-local IPv6 address without a scope (`EINVAL`).
-    #[error("cannot bind a UDP socket to {address}: {source}")]
+    #[error("cannot bind a UDP socket to {address}")]
     Bind {
         /// The address that was to be bound.
         address: SocketAddr,

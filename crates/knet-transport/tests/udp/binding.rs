@@ -121,6 +121,9 @@ fn an_address_that_cannot_be_bound_is_refused_by_name() {
     let error = UdpSocket::bind(without_scope, &SocketOptions::default()).unwrap_err();
     assert!(matches!(error, BindError::Bind { address, .. } if address == without_scope));
     assert_eq!(error.errno(), libc::EINVAL);
+    // The cause comes after it where errors are printed with their causes.
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(!error.to_string().contains(&cause), "{error}");
 }
 
 #[test]
