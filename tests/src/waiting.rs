@@ -22,14 +22,27 @@ pub fn readable(fd: impl AsFd) {
     assert!(readable_within(&fd, DEADLINE), "nothing to read from {:?}", fd.as_fd());
 }
 
+/// Waits until something can be written, or nobody is at the other end.
+///
+/// # Panics
+/// At the deadline.
+pub fn writable(fd: impl AsFd) {
+    let ready = ready_within(&fd, PollFlags::POLLOUT, DEADLINE);
+    assert!(ready, "no room in {:?}", fd.as_fd());
+}
+
 /// Whether there is something to read at this moment.
 pub fn is_readable(fd: impl AsFd) -> bool {
     readable_within(&fd, Duration::ZERO)
 }
 
 fn readable_within(fd: &impl AsFd, timeout: Duration) -> bool {
+    ready_within(fd, PollFlags::POLLIN, timeout)
+}
+
+fn ready_within(fd: &impl AsFd, flags: PollFlags, timeout: Duration) -> bool {
     let timeout = PollTimeout::try_from(timeout).expect("a timeout of seconds fits");
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let mut fds = [PollFd::new(fd.as_fd(), flags)];
     loop {
         match poll(&mut fds, timeout) {
             Ok(ready) => return ready > 0,
@@ -111,7 +124,7 @@ pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
     }
 }
 
-/// Waits for what nobody tells of, such as a counter.
+/// Waits for what nobody tells of, such as a counter, and looks a thousand times a second.
 ///
 /// # Panics
 /// At the deadline.
@@ -119,6 +132,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < give_up, "waited in vain: {what}");
-        thread::yield_now();
+        // Whoever is waited for may need this processor.
+        thread::park_timeout(Duration::from_millis(1));
     }
 }

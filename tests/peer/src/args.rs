@@ -1,0 +1,100 @@
+//! The command line: that of `knet`, as far as it goes. The suite `interop` holds the two together.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use kronosnet::{Channel, HostId, MAX_MESSAGE};
+
+/// Does what knet does, by means of the libknet of this machine.
+#[derive(Debug, Parser)]
+#[command(name = "libknet-peer", max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Says which libknet this machine has.
+    Version,
+    Cat(CatArgs),
+}
+
+/// Sends standard input to the peers, and writes what they send to standard output.
+///
+/// libknet tells even less of what became of a message than UDP does, so it sends no more than
+/// 128 KiB for every two pings that are answered: some 300 KiB a second.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CatArgs {
+    /// Our own host id, 0 to 65535.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) id: HostId,
+
+    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002.
+    #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
+    pub(crate) peers: Vec<PeerLink>,
+
+    /// The channel to send and receive on, 0 to 31.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(crate) channel: Channel,
+
+    /// Each line of input is a message, without its newline.
+    #[arg(long, conflicts_with = "message_size")]
+    pub(crate) lines: bool,
+
+    /// Cuts the input into messages of so many bytes.
+    #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = parse_message_size)]
+    pub(crate) message_size: usize,
+
+    /// How long to wait for the peers.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub(crate) wait: Duration,
+
+    /// How many messages to receive before ending.
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub(crate) recv: u64,
+
+    /// Sends to these peers only.
+    #[arg(long, value_name = "HOST", num_args = 1..)]
+    pub(crate) to: Vec<HostId>,
+
+    /// Tells on standard error when all peers are reachable.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// One link to a host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerLink {
+    pub(crate) host: HostId,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+impl FromStr for PeerLink {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (host, path) = text.split_once(':')?;
+            let (local, remote) = path.split_once('=')?;
+            let host = host.parse().ok()?;
+            Some(Self { host, local: local.parse().ok()?, remote: remote.parse().ok()? })
+        };
+        parse().ok_or("write HOST:LOCAL=REMOTE, such as 2:127.0.0.1:5001=127.0.0.1:5002")
+    }
+}
+
+fn parse_message_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size @ 1..=MAX_MESSAGE) => Ok(size),
+        _ => Err(format!("a number from 1 to {MAX_MESSAGE} is needed")),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or("a number of seconds is needed, such as 10 or 0.5")
+}

@@ -1,0 +1,168 @@
+//! Our host with its peers, as the command line describes them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kronosnet::{ChannelRequest, Direction, HostId, LinkId, PingTimers, Verdict};
+use libknet_peer::libknet::{CallError, Datafd, Handle, Host, Library, Link};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Usage;
+use crate::args::CatArgs;
+
+/// The handle, and what it is linked to.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    handle: Handle,
+    pub(super) datafd: Datafd,
+    hosts: BTreeMap<HostId, Host>,
+    links: Vec<Link>,
+    /// What was sent and may not have been taken in.
+    under_way: usize,
+    /// How many pongs each link will have had when it was; `None` if nobody waits for that.
+    settled_at: Option<Vec<u64>>,
+}
+
+impl Cluster {
+    /// Makes the handle with its datafd and links.
+    ///
+    /// # Errors
+    /// [`Usage`] if a host has too many links; [`CallError`].
+    pub(super) fn start(library: &'static Library, args: &CatArgs) -> anyhow::Result<Self> {
+        let handle = library.handle(args.id)?;
+        if !args.to.is_empty() {
+            send_only_to(&handle, args.to.clone())?;
+        }
+        let datafd = handle.add_datafd(ChannelRequest::Exact(args.channel))?;
+        handle.set_forwarding(true)?;
+        let (hosts, links, settled_at) = Default::default();
+        let mut cluster = Self { handle, datafd, hosts, links, under_way: 0, settled_at };
+        let mut counts: BTreeMap<HostId, u8> = BTreeMap::new();
+        for peer in &args.peers {
+            let count = counts.entry(peer.host).or_default();
+            let id = LinkId::new(*count).map_err(|_| Usage("a host has too many links".into()))?;
+            *count += 1;
+            cluster.add_link(peer.host, id, peer.local, peer.remote)?;
+        }
+        Ok(cluster)
+    }
+
+    fn add_link(
+        &mut self,
+        host: HostId,
+        id: LinkId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<(), CallError> {
+        if !self.hosts.contains_key(&host) {
+            self.hosts.insert(host, self.handle.add_host(host)?);
+        }
+        let link = self.hosts[&host].add_link(id, local, Some(remote))?;
+        link.set_ping_timers(PingTimers { interval: PING_INTERVAL, ..PingTimers::default() })?;
+        link.enable()?;
+        self.links.push(link);
+        Ok(())
+    }
+
+    /// The peers that are not reachable.
+    pub(super) fn missing(&self) -> Vec<HostId> {
+        let missing = self.hosts.values().filter(|host| !host.is_reachable());
+        missing.map(Host::id).collect()
+    }
+
+    /// Whether any peer is reachable.
+    pub(super) fn has_any(&self) -> bool {
+        self.hosts.values().any(Host::is_reachable)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(super) fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
+        let packets = message.len().div_ceil(self.handle.data_mtu()?.max(1));
+        self.under_way += message.len() + packets * BOOKKEEPING;
+        loop {
+            match self.datafd.send(message) {
+                Err(error) if error.errno == Errno::EAGAIN as i32 => {
+                    let mut fds = [PollFd::new(self.datafd.as_fd(), PollFlags::POLLOUT)];
+                    poll(&mut fds, PollTimeout::NONE)?;
+                }
+                sent => return Ok(sent.map(|_| ())?),
+            }
+        }
+    }
+
+    /// Whether the peers can be expected to take more: little is under way, or they have answered two
+    /// pings since then. The second of those left after everything else.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(super) fn has_room(&mut self) -> Result<bool, CallError> {
+        if self.settled_at.is_none() && self.under_way >= ROOM {
+            self.settled_at = Some(self.pongs(2)?);
+        }
+        if let Some(settled_at) = &self.settled_at {
+            let pongs = self.pongs(0)?;
+            if pongs.iter().zip(settled_at).any(|(pongs, enough)| pongs < enough) {
+                return Ok(false);
+            }
+            self.settled_at = None;
+            self.under_way = 0;
+        }
+        Ok(true)
+    }
+
+    /// How many pongs each link will have had after so many more. One that is down has had them all.
+    fn pongs(&self, more: u64) -> Result<Vec<u64>, CallError> {
+        let counts = self.links.iter().map(|link| {
+            let status = link.status()?;
+            let pongs = status.stats.rx_pong_packets + more;
+            Ok(if status.connected { pongs } else { u64::MAX })
+        });
+        counts.collect()
+    }
+
+    /// Sends what is left, waits until the peers have taken it in, but no longer than `patience`, and
+    /// goes away. How many received messages were lost.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(super) fn close(mut self, patience: Duration) -> Result<u64, CallError> {
+        self.handle.set_forwarding(false)?;
+        if self.under_way > 0 {
+            self.under_way = ROOM;
+            let give_up = Instant::now() + patience;
+            while !self.has_room()? && Instant::now() < give_up {
+                thread::park_timeout(STEP);
+            }
+        }
+        Ok(self.handle.lost())
+    }
+}
+
+/// Sends to those hosts only; receives from everybody.
+fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), CallError> {
+    handle.set_filter(move |message| {
+        if message.direction() == Direction::Rx {
+            return Verdict::Broadcast;
+        }
+        for &host in &hosts {
+            message.send_to(host);
+        }
+        Verdict::Listed
+    })
+}
+
+/// libknet pings no faster.
+const PING_INTERVAL: Duration = Duration::from_millis(200);
+/// What the kernel keeps of each packet besides its bytes.
+const BOOKKEEPING: usize = 768;
+/// How much may be under way: a third of the smallest buffer that a receiver is likely to have.
+const ROOM: usize = 128 * 1024;
+/// How often it is looked whether the peers have answered.
+const STEP: Duration = Duration::from_millis(10);

@@ -1,0 +1,183 @@
+//! `libknet-peer cat`: standard input to the peers, what the peers send to standard output.
+//!
+//! One thread does everything, in turn.
+
+mod cluster;
+mod framing;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use kronosnet::MAX_MESSAGE;
+use libknet_peer::libknet::Library;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::args::CatArgs;
+use crate::cat::cluster::Cluster;
+use crate::cat::framing::Framing;
+use crate::say;
+
+/// The program was called wrongly, or was given input that it cannot take. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// A peer could not be reached in time. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreachable(pub(crate) String);
+
+/// Runs until the input is at its end and enough was received, or something ends it.
+///
+/// # Errors
+/// [`Usage`], [`Unreachable`], and whatever else fails.
+pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<()> {
+    let (signals, signalled) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
+    }
+    let cluster = Cluster::start(library, args)?;
+    let mut session = Session {
+        framing: Framing::new((!args.lines).then_some(args.message_size)),
+        args,
+        stdin: File::from(io::stdin().as_fd().try_clone_to_owned()?),
+        stdout: File::from(io::stdout().as_fd().try_clone_to_owned()?),
+        signals,
+        started: false,
+        give_up: Instant::now() + args.wait,
+        input_ended: false,
+        received: 0,
+        cluster,
+    };
+    let patience = loop {
+        match session.turn()? {
+            Next::More => {}
+            Next::Done => break LAST_PONGS,
+            Next::End => break Duration::ZERO,
+        }
+    };
+    let lost = session.cluster.close(patience)?;
+    ensure!(lost == 0, "{lost} message(s) were lost: the output was not read fast enough");
+    Ok(())
+}
+
+/// What follows.
+enum Next {
+    /// There is more to do.
+    More,
+    /// The job is done.
+    Done,
+    /// A signal came, or nobody reads the output any more.
+    End,
+}
+
+struct Session<'a> {
+    args: &'a CatArgs,
+    cluster: Cluster,
+    stdin: File,
+    stdout: File,
+    /// Readable once a signal came.
+    signals: UnixStream,
+    framing: Framing,
+    /// Whether all peers have been reachable.
+    started: bool,
+    /// When to do without those that are not reachable.
+    give_up: Instant,
+    input_ended: bool,
+    received: u64,
+}
+
+impl Session<'_> {
+    /// Does what there is to do, and waits for more.
+    fn turn(&mut self) -> anyhow::Result<Next> {
+        let sent = self.send()?;
+        if sent && self.input_ended && self.received >= self.args.recv {
+            return Ok(Next::Done);
+        }
+        let wants_input = sent && self.started && !self.input_ended;
+        let mut fds = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.cluster.datafd.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.stdin.as_fd(), PollFlags::POLLIN),
+        ];
+        let watched = if wants_input { 3 } else { 2 };
+        // libknet's pongs and hosts are looked at again after a while.
+        match poll(&mut fds[..watched], PollTimeout::from(STEP)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let [signal, message, input] = fds.map(|fd| fd.any().unwrap_or(false));
+        if signal || (message && !self.receive()?) {
+            return Ok(Next::End);
+        }
+        if wants_input && input {
+            let mut buffer = [0; 65536];
+            let length = self.stdin.read(&mut buffer).context("cannot read the input")?;
+            self.input_ended = length == 0;
+            self.framing.add(&buffer[..length]);
+        }
+        Ok(Next::More)
+    }
+
+    /// Sends what is there, as far as the peers can be expected to take it; whether that is all.
+    fn send(&mut self) -> anyhow::Result<bool> {
+        if !self.is_complete()? {
+            return Ok(false);
+        }
+        while self.cluster.has_room()? {
+            match self.framing.take(self.input_ended)? {
+                Some(message) => self.cluster.send(&message)?,
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the peers are there: all of them at the start, one of them later.
+    fn is_complete(&mut self) -> Result<bool, Unreachable> {
+        let missing = self.cluster.missing();
+        let enough = missing.is_empty() || (self.started && self.cluster.has_any());
+        if enough {
+            if !self.started && self.args.verbose {
+                say(format_args!("all peers are reachable"));
+            }
+            self.started = true;
+            self.give_up = Instant::now() + self.args.wait;
+        } else if Instant::now() >= self.give_up {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            let (seconds, missing) = (self.args.wait.as_secs_f64(), missing.join(", "));
+            return Err(Unreachable(format!("after {seconds} s not reachable: host {missing}")));
+        }
+        Ok(enough)
+    }
+
+    /// Writes the messages that are there; whether anybody reads them.
+    fn receive(&mut self) -> anyhow::Result<bool> {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        while self.received < self.args.recv || !self.input_ended {
+            let length = match self.cluster.datafd.recv(&mut buffer) {
+                Err(error) if error.errno == Errno::EAGAIN as i32 => break,
+                length => length?,
+            };
+            let message = &buffer[..length];
+            let end: &[u8] = if self.args.lines && message != b"\n" { b"\n" } else { b"" };
+            match self.stdout.write_all(&[message, end].concat()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+                written => written.context("cannot write the output")?,
+            }
+            self.received += 1;
+        }
+        Ok(true)
+    }
+}
+
+/// How often it is looked whether the peers have answered, in milliseconds.
+const STEP: u16 = 10;
+/// How long the peers may take to answer in the end.
+const LAST_PONGS: Duration = Duration::from_secs(10);
