@@ -13,6 +13,8 @@ mod deny;
 mod doc;
 mod fmt;
 mod fuzz;
+mod interop;
+mod libknet;
 mod lint;
 mod test;
 mod tidy;
@@ -52,6 +54,8 @@ enum Command {
     Deny,
     /// Builds and runs the users of one small crate, and checks which packages come along.
     Consumers,
+    /// Runs kronosnet and libknet side by side (needs root, and libknet1, which it installs).
+    Interop,
     /// Runs each fuzz target for a while (needs cargo-fuzz and a nightly toolchain).
     Fuzz(fuzz::Options),
     /// Installs cargo-deny and cargo-fuzz in the versions that are used here.
@@ -79,6 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(&workspace),
         Command::Deny => deny::run(&workspace),
         Command::Consumers => consumers::run(&workspace),
+        Command::Interop => interop::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Tools => tools::install(&workspace),
     }

@@ -35,6 +35,15 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let selections =
         if options.each { crates(workspace)? } else { vec![vec!["--workspace".to_owned()]] };
+    run_selections(workspace, selections, options.deny_skips)
+}
+
+/// Runs `cargo test` with each of these lists of arguments in turn, and says what all of it came to.
+pub(crate) fn run_selections(
+    workspace: &Workspace,
+    selections: Vec<Vec<String>>,
+    deny_skips: bool,
+) -> Result<()> {
     let skips_dir = workspace.target()?.join("xtask");
     let skips_file = skips_dir.join("skips.txt");
     fs::create_dir_all(&skips_dir)?;
@@ -52,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     outcome.skips = fs::read_to_string(&skips_file)?.lines().map(str::to_owned).collect();
     outcome.report();
-    outcome.judge(options.deny_skips)
+    outcome.judge(deny_skips)
 }
 
 /// The arguments that select each package of `crates/`.
