@@ -100,7 +100,9 @@ fn a_link_has_libknets_defaults() {
     assert_eq!(status.ping_timers.precision, 2048);
     assert_eq!((status.last_pong, status.latency, status.latency_samples), (None, None, 0));
     assert_eq!(status.stats, kronosnet::LinkStats::default());
-    assert_eq!(link.remote_addr().unwrap(), config().remote);
+    assert_eq!(link.remote_addr().unwrap(), config().remote());
+    let local = link.local_addr().unwrap();
+    assert_eq!(link.config().unwrap(), LinkConfig::udp(local, config().remote().unwrap()));
     assert_ne!(link.local_addr().unwrap().port(), 0, "the port that the kernel picked");
 }
 

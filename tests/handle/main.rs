@@ -5,6 +5,7 @@
 
 mod clones;
 mod destinations;
+mod dynamic_links;
 mod events;
 mod filters;
 mod forwarding;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use knet_wire::{HostId, IpVersion};
+use knet_wire::HostId;
 
 use crate::error::PingTimersError;
 
@@ -104,13 +104,6 @@ pub struct LinkPath {
     pub socket: SocketId,
     /// The address of the peer's end.
     pub remote: SocketAddr,
-}
-
-impl LinkPath {
-    /// Which header the path's packets carry below UDP.
-    pub(crate) fn ip_version(&self) -> IpVersion {
-        if self.remote.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 }
-    }
 }
 
 /// How many pongs bring a link up unless told otherwise (`KNET_LINK_DEFAULT_PONG_COUNT`).

@@ -85,6 +85,15 @@ impl Engine {
         });
     }
 
+    /// A link that is up leads to another address. What was found of the path counts on only if it
+    /// was the port alone that changed.
+    pub(crate) fn path_changed(&mut self, now: Instant, host: HostId, link: LinkId, same_ip: bool) {
+        if !same_ip {
+            self.change_mtu(now, host, link, |mtu, _| mtu.forget());
+        }
+        self.start_or_stop_discovery(now, host, link);
+    }
+
     /// Sends the probe that is due, if any.
     pub(crate) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(conditions) = self.conditions(host, id) else { return };
@@ -105,7 +114,8 @@ impl Engine {
         let _ = probe.encode_probe(own, &mut header);
         let filler = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
         let packet = Packet::Probe { header, filler, size };
-        let (path, counters) = (link.path, link.counters.clone());
+        let Some(path) = link.peer.path() else { return };
+        let counters = link.counters.clone();
         self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Pmtu, packet, counters));
     }
 
@@ -148,7 +158,7 @@ impl Engine {
         let timeout = link.heartbeat.timers().timeout;
         let latency = link.heartbeat.latency().mean().unwrap_or_default();
         Some(Conditions {
-            version: link.path.ip_version(),
+            version: link.peer.ip_version(),
             crypto: self.crypto,
             patience: latency.saturating_mul(4).max(LEAST_PATIENCE).min(timeout),
             interval: self.mtu_interval,
@@ -161,7 +171,9 @@ impl Engine {
         let all = self.hosts.iter();
         all.flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
             .filter(|(_, _, link)| {
-                link.path.socket == socket && link.path.remote.ip() == destination
+                link.peer
+                    .path()
+                    .is_some_and(|path| path.socket == socket && path.remote.ip() == destination)
             })
             .map(|(host, id, _)| (host, id))
             .collect()

@@ -8,13 +8,14 @@ use knet_wire::{
     CryptoSizes, HostId, IpVersion, LinkId, MAX_FRAGMENTS, MAX_MESSAGE, path_overhead,
 };
 
-use crate::config::{EngineConfig, LinkPath, MAX_HOST_NAME, PingTimers, Policy};
+use crate::config::{EngineConfig, MAX_HOST_NAME, PingTimers, Policy};
 use crate::cookie::CookieJar;
 use crate::defrag::BufferPool;
 use crate::error::{HostError, LinkError, MtuError};
 use crate::event::{DownReason, Event};
 use crate::host::{Host, HostStatus};
 use crate::link::{Link, LinkStatus};
+use crate::link_peer::LinkPeer;
 use crate::receive::count_given_up;
 use crate::routes::{RouteTable, Routes};
 use crate::sequence::SequenceCounter;
@@ -181,32 +182,49 @@ impl Engine {
         Ok(())
     }
 
-    /// Configures a link: disabled, with default timers, pong count and priority.
+    /// Configures a link: disabled, with default timers, pong count and priority. The peer's address
+    /// is given ([`crate::LinkPath`]), or learnt ([`LinkPeer::dynamic`]).
     ///
     /// # Errors
-    /// [`LinkError::UnknownHost`]; [`LinkError::Configured`].
+    /// [`LinkError::UnknownHost`]; [`LinkError::Configured`]; [`LinkError::SharedSocket`].
     pub fn add_link(
         &mut self,
         now: Instant,
         host: HostId,
         link: LinkId,
-        path: LinkPath,
+        peer: impl Into<LinkPeer>,
     ) -> Result<(), LinkError> {
+        let peer = peer.into();
+        let other_kind = self.other_kind(&peer);
         let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
         let slot = entry.slot(link);
         if slot.is_some() {
             return Err(LinkError::Configured { host, link });
         }
-        *slot = Some(Box::new(Link::new(now, path)));
+        if let Some((host, link)) = other_kind {
+            return Err(LinkError::SharedSocket { host, link });
+        }
+        *slot = Some(Box::new(Link::new(now, peer)));
         Ok(())
     }
 
-    /// Forgets a disabled link with its settings and counters. Gives back its path, so that the
+    /// A link with the same socket whose peer is known in another way (`spec/api.md` 10.2).
+    fn other_kind(&self, peer: &LinkPeer) -> Option<(HostId, LinkId)> {
+        let clashes =
+            |link: &Link| link.peer.socket() == peer.socket() && link.peer.kind() != peer.kind();
+        let links = self
+            .hosts
+            .iter()
+            .flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)));
+        links.filter(|(_, _, link)| clashes(link)).map(|(host, id, _)| (host, id)).next()
+    }
+
+    /// Forgets a disabled link with its settings and counters. Gives back its peer, so that the
     /// driver can close a socket that nobody needs any more.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::Enabled`].
-    pub fn clear_link(&mut self, host: HostId, link: LinkId) -> Result<LinkPath, LinkError> {
+    pub fn clear_link(&mut self, host: HostId, link: LinkId) -> Result<LinkPeer, LinkError> {
         if self.link(host, link)?.is_enabled() {
             return Err(LinkError::Enabled { host, link });
         }
@@ -214,7 +232,7 @@ impl Engine {
         let slot = entry.slot(link);
         let mut cleared = slot.take().ok_or(LinkError::NotConfigured { host, link })?;
         self.timers.set(TimerKey::Link(host, link), &mut cleared.deadline, None);
-        Ok(cleared.path)
+        Ok(cleared.peer)
     }
 
     /// Starts or stops watching and using a link. Enabling sends the first ping at once; disabling

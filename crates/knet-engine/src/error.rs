@@ -92,6 +92,18 @@ pub enum LinkError {
         /// The link.
         link: LinkId,
     },
+    /// The socket is used by a link whose peer's address is known in another way. Packets that come
+    /// through a socket could not be told apart.
+    #[error(
+        "link {link} of host {host} has the same local address, and static and dynamic links \
+         cannot share one: choose another"
+    )]
+    SharedSocket {
+        /// The host of the other link.
+        host: HostId,
+        /// The other link.
+        link: LinkId,
+    },
     /// A pong count of 0 would bring a link up that nothing was heard of.
     #[error("a pong count of 0 is not possible: at least 1")]
     NoPongs,
@@ -105,7 +117,10 @@ impl LinkError {
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
-            Self::UnknownHost(_) | Self::NotConfigured { .. } | Self::NoPongs => EINVAL,
+            Self::UnknownHost(_)
+            | Self::NotConfigured { .. }
+            | Self::SharedSocket { .. }
+            | Self::NoPongs => EINVAL,
             Self::Configured { .. } | Self::Enabled { .. } => EBUSY,
             Self::PingTimers(error) => error.errno(),
         }

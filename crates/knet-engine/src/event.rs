@@ -84,6 +84,8 @@ impl fmt::Display for LinkState {
 pub enum DownReason {
     /// It was never enabled, or was disabled.
     Disabled,
+    /// It was enabled, and the peer has not spoken yet, which has to tell its address.
+    NoPeerYet,
     /// It was enabled, and not enough pongs have come yet.
     NoPongYet,
     /// No pong came for so long.
@@ -102,6 +104,7 @@ impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
+            Self::NoPeerYet => f.write_str("the peer has not spoken yet"),
             Self::NoPongYet => f.write_str("not enough pongs yet"),
             Self::PongTimeout { silence } => {
                 write!(f, "no pong for {:.1} s", silence.as_secs_f64())

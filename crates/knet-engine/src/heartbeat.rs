@@ -82,6 +82,13 @@ impl Heartbeat {
         self.last_ping = Some(now);
     }
 
+    /// Whether a pong whose ping had left at `sent` is neither a copy nor too late to tell where the
+    /// peer is now.
+    pub(crate) fn is_current(&self, now: Instant, sent: Instant) -> bool {
+        self.newest_answered.is_none_or(|newest| sent > newest)
+            && now.saturating_duration_since(sent) <= self.timers.timeout
+    }
+
     /// An authentic pong came in whose ping had left at `sent`.
     pub(crate) fn pong_received(&mut self, now: Instant, sent: Instant) -> Pong {
         if self.newest_answered.is_some_and(|newest| sent <= newest) {

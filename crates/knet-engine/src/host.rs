@@ -80,11 +80,10 @@ impl Host {
     /// one address it credits the lower).
     pub(crate) fn link_of_data(&self, socket: SocketId, source: SocketAddr) -> Option<LinkId> {
         let rank = |link: &Link| {
-            let remote = link.path.remote;
-            if remote.ip() != source.ip() {
+            let Some(path) = link.peer.path().filter(|path| path.remote.ip() == source.ip()) else {
                 return 0;
-            }
-            match (link.path.socket == socket, remote.port() == source.port()) {
+            };
+            match (path.socket == socket, path.remote.port() == source.port()) {
                 (true, true) => 3,
                 (true, false) => 2,
                 (false, _) => 1,
@@ -103,20 +102,18 @@ impl Host {
     /// The links that data takes now, by the host's policy (`spec/engine.md` 13).
     pub(crate) fn usable_links(&self, mtu: Option<u16>, crypto: CryptoSizes) -> Vec<LinkRoute> {
         let usable = self.links().filter(|(_, link)| link.is_usable());
-        let route = |(id, link): (LinkId, &Link)| LinkRoute {
-            link: id,
-            path: link.path,
-            data_mtu: link.data_mtu(mtu, crypto),
-            counters: link.counters.clone(),
+        let route = |(id, link): (LinkId, &Link)| {
+            let (data_mtu, counters) = (link.data_mtu(mtu, crypto), link.counters.clone());
+            Some(LinkRoute { link: id, path: link.peer.path()?, data_mtu, counters })
         };
         match self.policy {
             // The first of the highest priority: `max_by_key` would give the last.
             Policy::Passive => usable
                 .reduce(|best, next| if next.1.priority > best.1.priority { next } else { best })
-                .map(route)
+                .and_then(route)
                 .into_iter()
                 .collect(),
-            Policy::Active | Policy::RoundRobin => usable.map(route).collect(),
+            Policy::Active | Policy::RoundRobin => usable.filter_map(route).collect(),
         }
     }
 }
@@ -172,7 +169,7 @@ mod tests {
         for (n, (socket, remote)) in links.iter().enumerate() {
             let path =
                 LinkPath { socket: SocketId(u64::from(*socket)), remote: remote.parse().unwrap() };
-            *host.slot(LinkId::ALL[n]) = Some(Box::new(Link::new(Instant::now(), path)));
+            *host.slot(LinkId::ALL[n]) = Some(Box::new(Link::new(Instant::now(), path.into())));
         }
         host
     }

@@ -1,14 +1,16 @@
 //! One link to a host: its path, its settings, its state.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knet_wire::{CryptoSizes, path_overhead};
+use knet_wire::{CryptoSizes, Ping, path_overhead};
 
-use crate::config::{LinkPath, PingTimers};
+use crate::config::{PingTimers, SocketId};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
 use crate::history::{History, LinkChange};
+use crate::link_peer::{LinkKind, LinkPeer};
 use crate::mtu::PathMtu;
 use crate::peer::Heard;
 use crate::stats::{LinkCounters, LinkStats};
@@ -17,7 +19,7 @@ use crate::timers::Deadline;
 /// A configured link.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) path: LinkPath,
+    pub(crate) peer: LinkPeer,
     pub(crate) priority: u8,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) counters: Arc<LinkCounters>,
@@ -25,6 +27,9 @@ pub(crate) struct Link {
     /// What its pings said of the peer's numbers.
     pub(crate) heard: Heard,
     pub(crate) mtu: PathMtu,
+    /// The last ping from where the peer is not known to be, to be answered when it turns out to be
+    /// the peer's.
+    pub(crate) newcomer: Option<(SocketAddr, Ping)>,
     enabled: bool,
     state: LinkState,
     /// When it became what it is.
@@ -33,15 +38,16 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(now: Instant, path: LinkPath) -> Self {
+    pub(crate) fn new(now: Instant, peer: LinkPeer) -> Self {
         Self {
-            path,
+            peer,
             priority: 0,
             heartbeat: Heartbeat::new(now),
             counters: Arc::default(),
             deadline: Deadline::default(),
             heard: Heard::default(),
             mtu: PathMtu::default(),
+            newcomer: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
             since: now,
@@ -52,7 +58,9 @@ impl Link {
     /// Starts watching the link. It comes up when enough pongs came.
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
-        self.set_state(now, LinkState::Down(DownReason::NoPongYet));
+        let known = self.peer.path().is_some();
+        let waits = if known { DownReason::NoPongYet } else { DownReason::NoPeerYet };
+        self.set_state(now, LinkState::Down(waits));
         self.heartbeat.start(now);
     }
 
@@ -83,7 +91,23 @@ impl Link {
             self.counters.went_down();
         }
         self.heartbeat.restart(now);
+        self.peer.lose();
         was_up
+    }
+
+    /// The peer of a dynamic link is at this address now, and watched there. Gives back where it was
+    /// known to be last.
+    pub(crate) fn learn(&mut self, now: Instant, address: SocketAddr) -> Option<SocketAddr> {
+        let known = self.peer.path().is_some();
+        if !known {
+            self.heartbeat.start(now);
+        } else if !self.state.is_up() {
+            self.heartbeat.restart(now);
+        }
+        if self.state == LinkState::Down(DownReason::NoPeerYet) {
+            self.set_state(now, LinkState::Down(DownReason::NoPongYet));
+        }
+        self.peer.learn(address)
     }
 
     fn set_state(&mut self, now: Instant, state: LinkState) {
@@ -110,7 +134,7 @@ impl Link {
     /// The most payload bytes a packet may carry: by the MTU set by hand, else by the one that was
     /// found, else by the smallest that the address family promises (`spec/wire.md` 9).
     pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
-        let version = self.path.ip_version();
+        let version = self.peer.ip_version();
         let found = self.mtu.verified().unwrap_or_else(|| version.min_onwire());
         let onwire = manual.map_or(found, usize::from);
         crypto.app_mtu(onwire.saturating_sub(path_overhead(version))).unwrap_or(1)
@@ -123,7 +147,10 @@ impl Link {
             enabled: self.enabled,
             state: self.state,
             state_age: age(self.since),
-            path: self.path,
+            kind: self.peer.kind(),
+            socket: self.peer.socket(),
+            remote: self.peer.remote(),
+            peer_known: self.peer.path().is_some(),
             priority: self.priority,
             ping_timers: self.heartbeat.timers(),
             pong_count: self.heartbeat.pong_count(),
@@ -153,8 +180,16 @@ pub struct LinkStatus {
     pub state: LinkState,
     /// For how long it has been so.
     pub state_age: Duration,
-    /// Its socket and the peer's address.
-    pub path: LinkPath,
+    /// How the peer's address is known.
+    pub kind: LinkKind,
+    /// The driver's socket that sends and receives for it.
+    pub socket: SocketId,
+    /// The peer's address: the given one, or where the peer of a dynamic link was found last;
+    /// `None` before it was.
+    pub remote: Option<SocketAddr>,
+    /// Whether it is known where the peer is. Always so with a given address; with a dynamic link
+    /// from when the peer was found until the link goes down (libknet's `dynconnected`).
+    pub peer_known: bool,
     /// The higher wins under the passive policy. 0 to 255, default 0.
     pub priority: u8,
     /// How it is watched.

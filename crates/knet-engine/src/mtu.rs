@@ -89,6 +89,11 @@ impl PathMtu {
         self.probe = None;
     }
 
+    /// Another path: nothing is known of it.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// When [`PathMtu::poll_probe`] has to be asked next.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         match (self.probe, self.phase) {

@@ -9,11 +9,12 @@ use knet_wire::{
     Body, DATA_HEADER_LEN, Data, Fragment, HostId, LinkId, Packet, Ping, Pmtu, SequenceNumber,
 };
 
-use crate::config::SocketId;
+use crate::config::{LinkPath, SocketId};
 use crate::defrag::{Assembled, DropReason, Outcome};
 use crate::engine::Engine;
 use crate::heartbeat::Pong;
 use crate::host::Host;
+use crate::speaker::Speaker;
 use crate::stats::{DropStats, PacketKind};
 use crate::timers::TimerKey;
 use crate::transmit;
@@ -80,23 +81,23 @@ impl Engine {
         }
         match packet.body {
             Body::Data(data) => return self.data(now, arrival, host, &data, datagram.len()),
-            Body::Ping(ping) => {
-                if self.comes_from_link(arrival, host, ping.link) {
-                    self.ping(now, host, ping);
-                }
-            }
-            Body::Pong(pong) => {
-                if self.comes_from_link(arrival, host, pong.link) {
-                    self.pong(now, host, pong);
-                }
-            }
+            Body::Ping(ping) => match self.speaker(arrival, host, ping.link) {
+                Some(Speaker::Peer) => self.ping(now, host, ping),
+                Some(Speaker::Newcomer) => self.ping_of_newcomer(now, arrival, host, ping),
+                None => {}
+            },
+            Body::Pong(pong) => match self.speaker(arrival, host, pong.link) {
+                Some(Speaker::Peer) => self.pong(now, host, pong),
+                Some(Speaker::Newcomer) => self.pong_of_newcomer(now, arrival, host, pong),
+                None => {}
+            },
             Body::PmtuProbe(probe) => {
-                if self.comes_from_link(arrival, host, probe.link) {
+                if self.is_peer(arrival, host, probe.link) {
                     self.pmtu_probe(host, probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
-                if self.comes_from_link(arrival, host, reply.link) {
+                if self.is_peer(arrival, host, reply.link) {
                     if let Ok(link) = self.link(host, reply.link) {
                         link.counters.received(PacketKind::Pmtu, datagram.len());
                     }
@@ -120,22 +121,8 @@ impl Engine {
         self.pool.recycle(message);
     }
 
-    /// Whether a control packet comes from the address of the link that it names. Spoofed and
-    /// unconfigured links are counted (CVE-2026-15812).
-    fn comes_from_link(&mut self, arrival: Arrival, host: HostId, link: LinkId) -> bool {
-        let Ok(link) = self.link(host, link) else {
-            self.drops.unknown_link += 1;
-            return false;
-        };
-        let genuine = link.path.remote.ip() == arrival.source.ip();
-        if !genuine {
-            self.drops.wrong_source += 1;
-        }
-        genuine
-    }
-
-    /// Answers a ping on its own link, to the address that is configured for it.
-    fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
+    /// Answers a ping on its own link, to the address that is known for it.
+    pub(crate) fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
@@ -146,33 +133,58 @@ impl Engine {
         link.heard = heard;
         link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
-        self.answer(host, ping.link, PacketKind::Pong, pong);
+        if let Some(path) = link.peer.path() {
+            self.answer(host, ping.link, path, PacketKind::Pong, pong);
+        }
     }
 
     /// Answers a path MTU probe: that it arrived is all the peer wants to know.
     fn pmtu_probe(&mut self, host: HostId, probe: Pmtu, length: usize) {
         let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
-        if let Ok(link) = self.link(host, probe.link) {
-            link.counters.received(PacketKind::Pmtu, length);
+        let Ok(link) = self.link(host, probe.link) else { return };
+        link.counters.received(PacketKind::Pmtu, length);
+        if let Some(path) = link.peer.path() {
+            self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
         }
-        self.answer(host, probe.link, PacketKind::Pmtu, reply);
     }
 
     /// Queues the answer to a packet of a link.
-    fn answer(&mut self, host: HostId, id: LinkId, kind: PacketKind, packet: transmit::Packet) {
+    pub(crate) fn answer(
+        &mut self,
+        host: HostId,
+        id: LinkId,
+        path: LinkPath,
+        kind: PacketKind,
+        packet: transmit::Packet,
+    ) {
         if self.transmits.len() >= MAX_QUEUED_TRANSMITS {
             return;
         }
         let Ok(link) = self.link(host, id) else { return };
-        let (path, counters) = (link.path, link.counters.clone());
+        let counters = link.counters.clone();
         self.transmits.push_back(transmit::Transmit::new(host, id, path, kind, packet, counters));
     }
 
     fn pong(&mut self, now: Instant, host: HostId, pong: Ping) {
-        let Some(sent) = self.cookies.verify(pong.cookie, host, pong.link) else {
-            self.drops.forged_pong += 1;
-            return;
-        };
+        let remote = self.link(host, pong.link).ok().and_then(|link| link.peer.remote());
+        let Some(sent) = self.ping_of(host, &pong, remote) else { return };
+        self.count_pong(now, host, &pong, sent);
+    }
+
+    /// When the ping of this pong left for this address, or `None` if none did.
+    pub(crate) fn ping_of(
+        &mut self,
+        host: HostId,
+        pong: &Ping,
+        remote: Option<SocketAddr>,
+    ) -> Option<Instant> {
+        let sent = remote.and_then(|to| self.cookies.verify(pong.cookie, host, pong.link, to));
+        self.drops.forged_pong += u64::from(sent.is_none());
+        sent
+    }
+
+    /// An authentic pong came from the peer whose ping had left at `sent`.
+    pub(crate) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
         let Ok(link) = self.link_mut(host, pong.link) else { return };
         link.counters.received(PacketKind::Pong, knet_wire::PING_LEN);
         if !link.is_enabled() {

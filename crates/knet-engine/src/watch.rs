@@ -39,11 +39,11 @@ impl Engine {
         for (&host, entry) in &mut self.hosts {
             for id in LinkId::ALL {
                 let Some(link) = entry.link_mut(id) else { continue };
-                let remote = link.path.remote;
+                let Some(path) = link.peer.path() else { continue };
                 // Not the whole address: the kernel may leave out an IPv6 scope.
-                let hit = link.path.socket == socket
-                    && remote.ip() == destination.ip()
-                    && remote.port() == destination.port();
+                let hit = path.socket == socket
+                    && path.remote.ip() == destination.ip()
+                    && path.remote.port() == destination.port();
                 if hit && link.is_enabled() && link.take_down(now, reason) {
                     lost.push((host, id));
                 }
@@ -97,13 +97,15 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
-    /// Sets a link's timer to its next ping, its next probe or the end of its patience.
+    /// Sets a link's timer to its next ping, its next probe or the end of its patience. Nothing is
+    /// sent to a peer that is nowhere.
     pub(crate) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
         let (ping, expiry) = (link.heartbeat.next_ping(now), link.heartbeat.next_expiry());
         let next = ping.into_iter().chain(expiry).chain(link.mtu.next_timeout(now)).min();
+        let next = next.filter(|_| link.peer.path().is_some());
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
@@ -121,13 +123,26 @@ impl Engine {
         sequence: SequenceNumber,
         timed: bool,
     ) {
-        let (own, cookie) = (self.own, self.cookies.bake(now, host, id));
         let Ok(link) = self.link_mut(host, id) else { return };
+        let Some(path) = link.peer.path() else { return };
         link.heartbeat.ping_sent(now);
-        let ping = Ping { link: id, cookie, sequence, timed };
-        let packet = Packet::Ping(ping.encode_ping(own));
-        let (path, counters) = (link.path, link.counters.clone());
+        let counters = link.counters.clone();
+        let packet = self.ping_packet(now, host, id, path.remote, sequence, timed);
         self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Ping, packet, counters));
+    }
+
+    /// A ping whose pong shows that it arrived at this address.
+    pub(crate) fn ping_packet(
+        &self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        remote: SocketAddr,
+        sequence: SequenceNumber,
+        timed: bool,
+    ) -> Packet {
+        let cookie = self.cookies.bake(now, host, link, remote);
+        Packet::Ping(Ping { link, cookie, sequence, timed }.encode_ping(self.own))
     }
 
     /// Brings a link up that has earned it.

@@ -229,7 +229,7 @@ fn a_cleared_link_leaves_nothing_behind() {
     assert_eq!(engine.clear_link(peer, LINK).unwrap_err().errno(), 16, "still enabled");
     assert_eq!(engine.remove_host(peer).unwrap_err().errno(), 16, "still has a link");
     engine.set_link_enabled(now, peer, LINK, false).unwrap();
-    assert_eq!(engine.clear_link(peer, LINK), Ok(pair::path(B, LINK)));
+    assert_eq!(engine.clear_link(peer, LINK), Ok(pair::path(B, LINK).into()));
     engine.remove_host(peer).unwrap();
     assert_eq!(engine.hosts().count(), 0);
     assert_eq!(engine.poll_timeout(), None);

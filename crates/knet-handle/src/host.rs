@@ -7,7 +7,8 @@ use knet_wire::{HostId, LinkId};
 
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::link::{Link, LinkConfig};
+use crate::link::Link;
+use crate::link_config::LinkConfig;
 
 /// A host of a [`Handle`]. It counts as a clone of the handle.
 #[derive(Clone, Debug)]
@@ -126,8 +127,8 @@ impl Host {
     /// same link.
     ///
     /// # Errors
-    /// [`Error::MixedFamilies`]; [`Error::Bind`]; [`Error::Link`] with `UnknownHost` or
-    /// `Configured`; [`Error::InsideFilter`]. After any of them there is no link.
+    /// [`Error::MixedFamilies`]; [`Error::Bind`]; [`Error::Link`] with `UnknownHost`,
+    /// `Configured` or `SharedSocket`; [`Error::InsideFilter`]. After any of them there is no link.
     pub fn add_link(&self, link: LinkId, config: LinkConfig) -> Result<Link, Error> {
         Link::configure(&self.handle, self.id, link, config)
     }

@@ -72,7 +72,9 @@ pub use handle::Handle;
 mod host;
 pub use host::Host;
 mod link;
-pub use link::{Link, LinkConfig};
+pub use link::Link;
+mod link_config;
+pub use link_config::LinkConfig;
 mod notify;
 pub use notify::{EventStream, STREAM_CAPACITY};
 mod patience;
@@ -94,7 +96,7 @@ mod worker;
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
     DownReason, DropStats, HostError, HostEvent, HostStats, HostStatus, LinkChange, LinkError,
-    LinkEvent, LinkPath, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
+    LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
     PingTimers, PingTimersError, Policy,
 };
 pub use knet_transport::BindError;

@@ -2,29 +2,12 @@
 
 use std::net::SocketAddr;
 
-use knet_engine::{LinkPath, LinkStatus, PingTimers};
-use knet_wire::{HostId, LinkId};
+use knet_engine::{LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers};
+use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::error::Error;
 use crate::handle::Handle;
-
-/// Where a link leads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct LinkConfig {
-    /// Our end. Port 0 lets the kernel pick one. Links with the same local address share a socket.
-    pub local: SocketAddr,
-    /// The peer's end.
-    pub remote: SocketAddr,
-}
-
-impl LinkConfig {
-    /// A link over UDP to a peer whose address is known.
-    #[must_use]
-    pub fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { local, remote }
-    }
-}
+use crate::link_config::{Ends, LinkConfig};
 
 /// A link to a host. It counts as a clone of the [`Handle`].
 #[derive(Clone, Debug)]
@@ -45,17 +28,21 @@ impl Link {
         id: LinkId,
         config: LinkConfig,
     ) -> Result<Self, Error> {
-        let LinkConfig { local, remote } = config;
         let shared = handle.shared();
         shared.outside_filter()?;
-        if local.is_ipv4() != remote.is_ipv4() {
-            return Err(Error::MixedFamilies { local, remote });
+        if let Ends::Static { local, remote } = config.ends {
+            if local.is_ipv4() != remote.is_ipv4() {
+                return Err(Error::MixedFamilies { local, remote });
+            }
         }
         // Before a socket is opened for nothing.
         shared.query(|engine, _| engine.links(host).map(|_| ()))?;
-        let (socket, _) = shared.sockets.acquire(local, &shared.rx.poller)?;
-        let path = LinkPath { socket, remote };
-        let added = shared.configure(|engine, now| engine.add_link(now, host, id, path));
+        let (socket, local) = shared.sockets.acquire(config.local(), &shared.rx.poller)?;
+        let peer = match config.ends {
+            Ends::Static { remote, .. } => LinkPath { socket, remote }.into(),
+            Ends::Dynamic { .. } => LinkPeer::dynamic(socket, version(local)),
+        };
+        let added = shared.configure(|engine, now| engine.add_link(now, host, id, peer));
         if let Err(error) = added.and_then(|added| added.map_err(Error::from)) {
             shared.sockets.release(socket, &shared.rx.poller);
             return Err(error);
@@ -179,25 +166,38 @@ impl Link {
         Ok(self.handle.shared().configure(|engine, _| engine.clear_link_stats(host, id))??)
     }
 
+    /// How it was configured, with the port that the kernel picked if it was asked to.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn config(&self) -> Result<LinkConfig, Error> {
+        let (status, local) = (self.status()?, self.local_addr()?);
+        Ok(match (status.kind, status.remote) {
+            (LinkKind::Static, Some(remote)) => LinkConfig::udp(local, remote),
+            _ => LinkConfig::udp_dynamic(local),
+        })
+    }
+
     /// The address that our end is bound to, with the port that the kernel picked if it was asked
     /// to.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        let socket = self.status()?.path.socket;
+        let socket = self.status()?.socket;
         self.handle.shared().sockets.local_addr(socket).ok_or_else(|| {
             // Cleared by somebody else since the line above.
             knet_engine::LinkError::NotConfigured { host: self.host, link: self.id }.into()
         })
     }
 
-    /// The address of the peer's end.
+    /// The address of the peer's end: the one that was given, or where the peer of a dynamic link was
+    /// found last; `None` before it was. [`LinkStatus::peer_known`] says whether it is there still.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
-    pub fn remote_addr(&self) -> Result<SocketAddr, Error> {
-        Ok(self.status()?.path.remote)
+    pub fn remote_addr(&self) -> Result<Option<SocketAddr>, Error> {
+        Ok(self.status()?.remote)
     }
 
     /// Forgets its configuration and counters, and closes its socket if no other link uses it. It
@@ -208,8 +208,12 @@ impl Link {
     pub fn clear(self) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
-        let path = shared.configure(|engine, _| engine.clear_link(host, id))??;
-        shared.sockets.release(path.socket, &shared.rx.poller);
+        let peer = shared.configure(|engine, _| engine.clear_link(host, id))??;
+        shared.sockets.release(peer.socket(), &shared.rx.poller);
         Ok(())
     }
+}
+
+fn version(address: SocketAddr) -> IpVersion {
+    if address.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 }
 }

@@ -320,7 +320,7 @@ mod tests {
         link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
         link.set_pong_count(1).unwrap();
         link.enable().unwrap();
-        link.status().unwrap().path.socket
+        link.status().unwrap().socket
     }
 
     /// Closes a socket that an endpoint and a link use, under the feet of the routes.

@@ -91,7 +91,7 @@ impl Outage {
     /// Closes host 2's end, and gives what is needed to open it again.
     fn take(&mut self, hosts: &Hosts) -> Result<LinkConfig, Error> {
         let link = hosts.two.peer.link(PREFERRED)?;
-        let config = LinkConfig::udp(link.local_addr()?, link.remote_addr()?);
+        let config = link.config()?;
         link.disable()?;
         self.before = link.status()?.stats;
         link.clear()?;

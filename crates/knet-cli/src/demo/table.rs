@@ -15,7 +15,7 @@ pub(crate) struct Row {
     pub(crate) host: HostId,
     pub(crate) link: LinkId,
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Option<SocketAddr>,
     pub(crate) state: LinkState,
     /// The mean round trip of pings.
     pub(crate) latency: Option<Duration>,
@@ -99,7 +99,7 @@ fn cells(row: &Row) -> [String; COLUMNS] {
         row.host.to_string(),
         row.link.to_string(),
         row.local.to_string(),
-        row.remote.to_string(),
+        row.remote.map(|remote| remote.to_string()).unwrap_or_default(),
         row.state.to_string(),
         row.latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.0?}")),
         sent_packets.to_string(),
@@ -131,7 +131,7 @@ mod tests {
             host: HostId::new(1),
             link: LinkId::ALL[0],
             local: "127.0.1.1:5000".parse().unwrap(),
-            remote: "127.0.1.2:5001".parse().unwrap(),
+            remote: "127.0.1.2:5001".parse().ok(),
             state: LinkState::Up,
             latency: Some(Duration::from_micros(123)),
             counts: Counts {

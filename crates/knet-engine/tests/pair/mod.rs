@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Arrival, Delivery, Engine, EngineConfig, Event, FragmentPlan, LinkPath, LinkStatus, Policy,
-    Received, Routes, SocketId,
+    Arrival, Delivery, Engine, EngineConfig, Event, FragmentPlan, LinkPath, LinkPeer, LinkStatus,
+    Policy, Received, Routes, SocketId,
 };
-use knet_wire::{DataHeader, HostId, LinkId, SequenceNumber};
+use knet_wire::{DataHeader, HostId, IpVersion, LinkId, SequenceNumber};
 
 /// The hosts. The first is called `A` in the tests, the second `B`.
 pub(crate) const HOSTS: [HostId; 2] = [HostId::new(1), HostId::new(2)];
@@ -44,6 +44,10 @@ pub(crate) struct Pair {
     /// Whether what this host sends on this link is lost.
     pub(crate) cut: [[bool; LinkId::COUNT as usize]; 2],
     pub(crate) flying: VecDeque<Flight>,
+    /// Where each of them is on each link; the other end of a static link knows only the first place.
+    pub(crate) addresses: [[SocketAddr; LinkId::COUNT as usize]; 2],
+    /// What was sent to where nobody is, in order.
+    pub(crate) astray: Vec<(SocketAddr, Vec<u8>)>,
     /// The path MTU of every link, for probes; what every path takes unless a test says otherwise.
     pub(crate) mtu: u16,
     links: usize,
@@ -62,6 +66,8 @@ impl Pair {
             delivered: Default::default(),
             cut: Default::default(),
             flying: VecDeque::new(),
+            addresses: [A, B].map(|at| LinkId::ALL.map(|link| address(at, link))),
+            astray: Vec::new(),
             mtu: 576,
             links,
             policy,
@@ -69,6 +75,20 @@ impl Pair {
         pair.configure(A);
         pair.configure(B);
         pair
+    }
+
+    /// Two hosts with a link between them, both disabled. `B` does not know where `A` is.
+    pub(crate) fn dynamic() -> Self {
+        let mut pair = Self::new(1, Policy::Passive);
+        let peer = LinkPeer::dynamic(socket(LINK), IpVersion::V4);
+        pair.engines[B].clear_link(HOSTS[A], LINK).unwrap();
+        pair.engines[B].add_link(pair.now, HOSTS[A], LINK, peer).unwrap();
+        pair
+    }
+
+    /// Moves a host to another address, which nobody is told.
+    pub(crate) fn move_to(&mut self, at: usize, address: SocketAddr) {
+        self.addresses[at][LINK.index()] = address;
     }
 
     /// Two hosts whose links have just come up.
@@ -168,7 +188,7 @@ impl Pair {
 
     /// Gives a packet to a host as if it came on this link from the other host.
     pub(crate) fn arrive(&mut self, to: usize, link: LinkId, datagram: &[u8]) {
-        self.arrive_from(to, socket(link), address(1 - to, link), datagram);
+        self.arrive_from(to, socket(link), self.addresses[1 - to][link.index()], datagram);
     }
 
     /// Gives a packet to a host.
@@ -206,12 +226,15 @@ impl Pair {
     pub(crate) fn drain(&mut self, at: usize) {
         while let Some(transmit) = self.engines[at].poll_transmit() {
             let (link, mut packet) = (transmit.link(), transmit.packet().to_vec());
-            assert_eq!(transmit.path(), path(1 - at, link));
+            let LinkPath { socket: from, remote } = transmit.path();
+            assert_eq!(from, socket(link));
             packet.resize(packet.len() + transmit.filler(), 0);
             // A silent path: what is too long for it disappears.
             let too_long = transmit.probe_size().is_some_and(|size| size > self.mtu);
             transmit.sent(packet.len());
-            if !too_long {
+            if remote != self.addresses[1 - at][link.index()] {
+                self.astray.push((remote, packet));
+            } else if !too_long {
                 self.fly(1 - at, link, packet);
             }
         }

@@ -1,0 +1,115 @@
+//! Who may speak for a link, and how a dynamic link finds its peer.
+//!
+//! A packet is taken as the peer's if it comes from the peer's IP address. On a dynamic link the
+//! peer may also turn up elsewhere, the first time or because it moved. Its ping is then not
+//! believed but asked back: a ping of ours goes to where it claims to be, and only a pong from
+//! there, with the cookie of that ping, makes it the peer's address. So a packet with a forged
+//! source changes nothing, and brings about no more bytes than it had itself. The ping that started
+//! it is answered then too, so that nothing is lost by asking.
+//!
+//! What this cannot keep off, without encryption, is a machine that the access list accepts and that
+//! answers at its own address: it may say that it is the peer.
+
+use std::time::Instant;
+
+use knet_wire::{HostId, LinkId, Ping};
+
+use crate::config::LinkPath;
+use crate::engine::Engine;
+use crate::link_peer::LinkPeer;
+use crate::receive::Arrival;
+use crate::stats::PacketKind;
+use crate::transmit::Packet;
+
+/// Who sent a control packet that a link accepts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Speaker {
+    /// The peer, from where it is known to be.
+    Peer,
+    /// Somebody elsewhere, who may be the peer of a dynamic link.
+    Newcomer,
+}
+
+impl Engine {
+    /// Who sent a control packet, if the link that it names may be spoken for from there. Spoofed
+    /// and unconfigured links are counted (CVE-2026-15812).
+    pub(crate) fn speaker(
+        &mut self,
+        arrival: Arrival,
+        host: HostId,
+        link: LinkId,
+    ) -> Option<Speaker> {
+        let Ok(link) = self.link(host, link) else {
+            self.drops.unknown_link += 1;
+            return None;
+        };
+        let speaker = match link.peer {
+            LinkPeer::Static(path) => {
+                (path.remote.ip() == arrival.source.ip()).then_some(Speaker::Peer)
+            }
+            LinkPeer::Dynamic(_) if link.peer.socket() != arrival.socket => None,
+            LinkPeer::Dynamic(_) => {
+                let known = link.peer.path().is_some_and(|path| path.remote == arrival.source);
+                Some(if known { Speaker::Peer } else { Speaker::Newcomer })
+            }
+        };
+        if speaker.is_none() {
+            self.drops.wrong_source += 1;
+        }
+        speaker
+    }
+
+    /// Whether a control packet that teaches nothing comes from the peer of the link that it names.
+    pub(crate) fn is_peer(&mut self, arrival: Arrival, host: HostId, link: LinkId) -> bool {
+        let speaker = self.speaker(arrival, host, link);
+        self.drops.wrong_source += u64::from(speaker == Some(Speaker::Newcomer));
+        speaker == Some(Speaker::Peer)
+    }
+
+    /// Asks a newcomer back whether it is where its ping says.
+    pub(crate) fn ping_of_newcomer(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        host: HostId,
+        ping: Ping,
+    ) {
+        let (own, sequence) = (self.own, self.sequence.current());
+        let Ok(link) = self.link_mut(host, ping.link) else { return };
+        let path = LinkPath { socket: arrival.socket, remote: arrival.source };
+        if !link.is_enabled() {
+            // A configured link answers, but looks for nobody.
+            link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
+            let pong = Packet::Ping(ping.encode_pong(own));
+            return self.answer(host, ping.link, path, PacketKind::Pong, pong);
+        }
+        link.newcomer = Some((arrival.source, ping));
+        let question = self.ping_packet(now, host, ping.link, arrival.source, sequence, true);
+        self.answer(host, ping.link, path, PacketKind::Ping, question);
+    }
+
+    /// A newcomer answers: the peer is there if it was asked there.
+    pub(crate) fn pong_of_newcomer(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        host: HostId,
+        pong: Ping,
+    ) {
+        let Some(sent) = self.ping_of(host, &pong, Some(arrival.source)) else { return };
+        let Ok(link) = self.link_mut(host, pong.link) else { return };
+        if !link.is_enabled() || !link.heartbeat.is_current(now, sent) {
+            self.drops.unexpected += 1;
+            return;
+        }
+        let asked = link.newcomer.take_if(|(from, _)| *from == arrival.source);
+        let before = link.learn(now, arrival.source);
+        let same_ip = before.is_none_or(|before| before.ip() == arrival.source.ip());
+        self.refresh_routes(now, host);
+        self.path_changed(now, host, pong.link, same_ip);
+        self.count_pong(now, host, &pong, sent);
+        if let Some((_, ping)) = asked {
+            self.ping(now, host, ping);
+        }
+    }
+}
