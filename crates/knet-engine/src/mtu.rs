@@ -76,11 +76,15 @@ impl PathMtu {
         matches!(self.phase, Phase::Searching { .. })
     }
 
-    /// The link came up, or conditions changed: search now.
+    /// The link came up, or conditions changed: search now. The size in use comes first, because the
+    /// path may take less than before.
     pub(crate) fn search(&mut self, conditions: &Conditions) {
-        let good = self.verified.unwrap_or_else(|| conditions.least());
+        self.search_from(self.verified, conditions);
+    }
+
+    fn search_from(&mut self, hint: Option<usize>, conditions: &Conditions) {
         self.probe = None;
-        self.phase = Phase::Searching { good, bad: MAX_ONWIRE + 1, hint: None };
+        self.phase = Phase::Searching { good: conditions.least(), bad: MAX_ONWIRE + 1, hint };
     }
 
     /// The link went down, or its MTU was set by hand.
@@ -184,10 +188,10 @@ impl PathMtu {
     /// a search that begins there, and changes nothing until that has found out.
     pub(crate) fn suggested(&mut self, limit: usize, conditions: &Conditions) {
         let narrower = self.verified.is_some_and(|verified| limit < verified);
-        if narrower && matches!(self.phase, Phase::Resting { .. }) {
-            let (good, bad) = (conditions.least(), MAX_ONWIRE + 1);
-            self.probe = None;
-            self.phase = Phase::Searching { good, bad, hint: Some(limit) };
+        match &mut self.phase {
+            Phase::Resting { .. } if narrower => self.search_from(Some(limit), conditions),
+            Phase::Searching { hint, .. } => *hint = Some(limit),
+            Phase::Resting { .. } | Phase::Off => {}
         }
     }
 
@@ -215,17 +219,23 @@ impl PathMtu {
     /// A probe was sent often enough without an answer.
     fn lost(&mut self, probe: Probe, conditions: &Conditions) {
         self.probe = None;
+        // A path that lets nothing through at all is for the heartbeat to find out.
+        let narrow = conditions.last_pong.is_some_and(|pong| pong > probe.first_sent);
+        let unusable = narrow && self.verified.is_some_and(|verified| verified >= probe.onwire);
         match &mut self.phase {
             Phase::Off => {}
-            Phase::Searching { bad, .. } => *bad = probe.onwire.min(*bad),
-            Phase::Resting { .. } => {
-                // A path that lets nothing through at all is for the heartbeat to find out.
-                if conditions.last_pong.is_some_and(|pong| pong > probe.first_sent) {
-                    self.verified = None;
-                    let good = conditions.least();
-                    self.phase = Phase::Searching { good, bad: probe.onwire, hint: None };
+            Phase::Searching { good, bad, .. } => {
+                *bad = probe.onwire.min(*bad);
+                if unusable {
+                    self.verified = Some(*good).filter(|&good| good > conditions.least());
                 }
             }
+            Phase::Resting { .. } if unusable => {
+                self.verified = None;
+                let good = conditions.least();
+                self.phase = Phase::Searching { good, bad: probe.onwire, hint: None };
+            }
+            Phase::Resting { .. } => {}
         }
     }
 
@@ -417,6 +427,47 @@ mod tests {
         path.mtu = 1420;
         path.run(&mut discovery, Duration::from_secs(10));
         assert_eq!(discovery.verified(), Some(1420));
+    }
+
+    #[test]
+    fn a_black_hole_is_noticed_however_often_wider_paths_are_looked_for() {
+        let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
+        path.conditions.interval = Duration::from_secs(1);
+        let mut discovery = PathMtu::default();
+        discovery.search(&path.conditions);
+        path.run(&mut discovery, Duration::from_secs(3));
+        path.mtu = 1420;
+        path.run(&mut discovery, Duration::from_secs(10));
+        assert_eq!(discovery.verified(), Some(1420));
+    }
+
+    #[test]
+    fn what_a_path_does_not_take_any_more_is_out_of_use_before_the_search_is_over() {
+        let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
+        let mut discovery = PathMtu::default();
+        discovery.search(&path.conditions);
+        path.run(&mut discovery, Duration::from_secs(1));
+        path.mtu = 1390;
+        discovery.suggested(1390, &path.conditions);
+        // Two answers at once, three probes of what was in use without one.
+        path.run(&mut discovery, Duration::from_millis(350));
+        assert_eq!((discovery.verified(), discovery.is_searching()), (Some(1390), true));
+    }
+
+    #[test]
+    fn a_silent_link_is_not_taken_for_a_narrow_one() {
+        let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
+        let mut discovery = PathMtu::default();
+        discovery.search(&path.conditions);
+        path.run(&mut discovery, Duration::from_secs(1));
+        discovery.search(&path.conditions);
+        let mut now = path.now;
+        for _ in 0..MAX_SENDS {
+            assert_eq!(discovery.poll_probe(now, &path.conditions), Some(1500));
+            now += path.conditions.patience;
+        }
+        let _ = discovery.poll_probe(now, &path.conditions);
+        assert_eq!(discovery.verified(), Some(1500));
     }
 
     #[test]
