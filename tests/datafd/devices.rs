@@ -2,50 +2,19 @@
 //! device comes out of the other host, and what the other host sends goes to the kernel.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio};
 
 use knet_tests::cluster::Cluster;
-use knet_tests::network::{in_own_network, ip, run};
+use knet_tests::icmp::checksum;
+use knet_tests::network::{in_own_network, ip};
+use knet_tests::tun::{self, Kind};
 use knet_tests::waiting::next_message;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Tun = 0x0001,
-    Tap = 0x0002,
-}
-
-/// Opens a device of its own network that has the address 10.0.0.1/30.
+/// A device of its own network that has the address 10.0.0.1/30.
 fn device(kind: Kind) -> Result<OwnedFd, String> {
-    let fd = open("/dev/net/tun", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(|errno| format!("needs /dev/net/tun: {errno}"))?;
-    name(&fd, kind)?;
+    let fd = tun::device(kind, "device")?;
     ip("address add 10.0.0.1/30 dev device")?;
     ip("link set device up")?;
     Ok(fd)
-}
-
-/// `TUNSETIFF` has no safe form. Another process can do it just as well, because it works on the
-/// open file, which the two share.
-fn name(fd: &OwnedFd, kind: Kind) -> Result<(), String> {
-    const TUNSETIFF: &str = "0x400454ca";
-    const IFF_NO_PI: u16 = 0x1000;
-    let flags = (kind as u16 | IFF_NO_PI).to_string();
-    let program =
-        "my $r = pack('a16 S x22', 'device', $ARGV[1]); ioctl(STDIN, hex $ARGV[0], $r) or die $!";
-    let shared = fd.try_clone().map_err(|error| error.to_string())?;
-    run(Command::new("perl").args(["-e", program, TUNSETIFF, &flags]).stdin(Stdio::from(shared)))
-}
-
-/// The sum of `RFC 1071` over words in network order.
-fn checksum(bytes: &[u8]) -> [u8; 2] {
-    let words = bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-    let mut sum: u32 = words.map(u32::from).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    (!(sum as u16)).to_be_bytes()
 }
 
 /// An ICMP echo request (`RFC 792`) in an IPv4 packet.

@@ -4,8 +4,13 @@
 
 pub mod cluster;
 pub mod descriptors;
+pub mod icmp;
+pub mod lan;
+pub mod namespace;
 pub mod network;
 pub mod process;
 pub mod relay;
 pub mod skip;
+pub mod tun;
 pub mod waiting;
+pub mod wan;

@@ -36,8 +36,12 @@ pub fn is_readable(fd: impl AsFd) -> bool {
     readable_within(&fd, Duration::ZERO)
 }
 
-fn readable_within(fd: &impl AsFd, timeout: Duration) -> bool {
-    ready_within(fd, PollFlags::POLLIN, timeout)
+/// Whether there is something to read, or will be by then.
+///
+/// # Panics
+/// If it cannot be polled.
+pub fn readable_within(fd: impl AsFd, timeout: Duration) -> bool {
+    ready_within(&fd, PollFlags::POLLIN, timeout)
 }
 
 fn ready_within(fd: &impl AsFd, flags: PollFlags, timeout: Duration) -> bool {

@@ -9,8 +9,8 @@ use crate::workspace::Workspace;
 /// CI only, so that they do not stop anyone half-way through a change.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let shell = workspace.shell();
-    // Without its feature the suite that talks to libknet would be left out.
-    let features = ["--features", "knet-tests/interop"];
+    // Without their features the suites that take libknet or root would be left out.
+    let features = ["--features", "knet-tests/interop,knet-tests/netns"];
     cmd!(shell, "cargo clippy --workspace --all-targets {features...} -- -D warnings").run()?;
     Ok(())
 }

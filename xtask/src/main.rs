@@ -16,6 +16,7 @@ mod fuzz;
 mod interop;
 mod libknet;
 mod lint;
+mod netns;
 mod test;
 mod tidy;
 mod tools;
@@ -58,6 +59,8 @@ enum Command {
     Interop,
     /// Runs each fuzz target for a while (needs cargo-fuzz and a nightly toolchain).
     Fuzz(fuzz::Options),
+    /// Runs the suite of real networks in network namespaces (needs root and iproute2).
+    Netns(netns::Options),
     /// Installs cargo-deny and cargo-fuzz in the versions that are used here.
     Tools,
 }
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Consumers => consumers::run(&workspace),
         Command::Interop => interop::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Netns(options) => netns::run(&workspace, &options),
         Command::Tools => tools::install(&workspace),
     }
 }

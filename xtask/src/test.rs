@@ -77,7 +77,11 @@ fn crates(workspace: &Workspace) -> Result<Vec<Vec<String>>> {
 
 /// Runs `cargo test`, shows its output as it comes and counts the results in it. Returns whether the
 /// command was content.
-fn watch(command: &mut Command, shown: &mut impl Write, tally: &mut Tally) -> Result<bool> {
+pub(crate) fn watch(
+    command: &mut Command,
+    shown: &mut impl Write,
+    tally: &mut Tally,
+) -> Result<bool> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
     // `Stdio::piped` above puts a pipe there; without one there is nothing to read.
     if let Some(output) = child.stdout.take() {
@@ -93,8 +97,8 @@ fn watch(command: &mut Command, shown: &mut impl Write, tally: &mut Tally) -> Re
 
 /// How many tests did what, summed over the closing lines of all test programs.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Tally {
-    passed: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
     failed: u64,
     ignored: u64,
 }

@@ -1,0 +1,129 @@
+//! Cables that are pulled under traffic, and plugged in again.
+//!
+//! What may be lost is counted by events: with the passive policy the messages to a host from the
+//! moment its cable is touched until the sender notices; with the active policy none.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knet_tests::cluster::{QUICK, link_id};
+use knet_tests::lan::{Family, Lan};
+use knet_tests::waiting::DEADLINE;
+use kronosnet::{PingTimers, Policy};
+
+use crate::member::{Member, members};
+use crate::traffic::Traffic;
+
+/// Patient enough for a machine that stalls, so that only a cable takes a link down.
+const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(4), ..QUICK };
+
+/// Where a link is interrupted.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// At the switch: the host sees that its interface has no carrier, the others see nothing.
+    Cable,
+    /// In the host: its interface is off, and nothing can be sent on it.
+    Interface,
+}
+
+impl Cut {
+    fn set(self, lan: &Lan, host: u16, link: u8, works: bool) {
+        match (self, works) {
+            (Self::Cable, false) => lan.pull(host, link),
+            (Self::Cable, true) => lan.plug(host, link),
+            (Self::Interface, works) => lan.set_interface(host, link, works),
+        }
+    }
+}
+
+/// The first link of the last host is cut under traffic, and mended when everybody concerned knows.
+fn cut_and_mend(hosts: u16, family: Family, policy: Policy, cut: Cut) {
+    let lan = Lan::new(hosts, 2);
+    let members = members(&lan, 2, family, PATIENT);
+    members.iter().for_each(|member| member.set_policy(policy));
+    let mut traffic = Traffic::new(&members, 3000);
+    for _ in 0..50 {
+        traffic.round();
+    }
+    // Everybody to the last host, and the last host to everybody.
+    let concerned: BTreeSet<_> = (1..hosts).flat_map(|at| [(at, hosts), (hosts, at)]).collect();
+    for works in [false, true] {
+        let mut waiting = concerned.clone();
+        let give_up = Instant::now() + DEADLINE;
+        thread::scope(|scope| {
+            let lan = &lan;
+            let done = scope.spawn(move || cut.set(lan, hosts, 0, works));
+            while !waiting.is_empty() || !done.is_finished() {
+                assert!(Instant::now() < give_up, "{waiting:?} did not notice");
+                let may_lose =
+                    |from, to| policy == Policy::Passive && !works && waiting.contains(&(from, to));
+                traffic.round_with_losses(may_lose);
+                for member in &members {
+                    note_changes(member, works, &mut waiting);
+                }
+            }
+        });
+        for _ in 0..50 {
+            traffic.round();
+        }
+    }
+    if policy == Policy::Active {
+        assert_eq!(traffic.lost(), 0);
+    }
+    assert!(
+        members.iter().all(|member| member.host_events.is_empty()),
+        "every host stayed reachable"
+    );
+}
+
+/// Crosses out which host has noticed what became of its link to which other.
+fn note_changes(member: &Member, works: bool, waiting: &mut BTreeSet<(u16, u16)>) {
+    for event in member.link_events.try_iter().map(|notification| notification.event) {
+        assert_eq!((event.link, event.state.is_up()), (link_id(0), works), "{event:?}");
+        let pair = (member.id(), event.host.get());
+        assert!(waiting.remove(&pair), "told twice, or of the wrong link: {event:?}");
+    }
+}
+
+#[test]
+fn passive_loses_no_more_than_until_it_notices_a_pulled_cable() {
+    cut_and_mend(2, Family::V4, Policy::Passive, Cut::Cable);
+}
+
+#[test]
+fn passive_loses_no_more_than_until_it_notices_an_interface_that_is_off() {
+    cut_and_mend(2, Family::V4, Policy::Passive, Cut::Interface);
+}
+
+#[test]
+fn passive_over_ipv6_loses_no_more_either() {
+    cut_and_mend(2, Family::V6, Policy::Passive, Cut::Cable);
+    cut_and_mend(2, Family::V6, Policy::Passive, Cut::Interface);
+}
+
+#[test]
+fn passive_loses_nothing_between_hosts_whose_cables_are_in() {
+    cut_and_mend(3, Family::V4, Policy::Passive, Cut::Cable);
+}
+
+#[test]
+fn active_loses_nothing_when_a_cable_is_pulled() {
+    cut_and_mend(2, Family::V4, Policy::Active, Cut::Cable);
+}
+
+#[test]
+fn active_loses_nothing_when_an_interface_is_off() {
+    cut_and_mend(2, Family::V4, Policy::Active, Cut::Interface);
+}
+
+#[test]
+fn active_over_ipv6_loses_nothing_either() {
+    cut_and_mend(2, Family::V6, Policy::Active, Cut::Cable);
+    cut_and_mend(2, Family::V6, Policy::Active, Cut::Interface);
+}
+
+#[test]
+fn active_loses_nothing_among_three_hosts() {
+    cut_and_mend(3, Family::V6, Policy::Active, Cut::Cable);
+}

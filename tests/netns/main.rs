@@ -1,0 +1,10 @@
+//! Real networks: hosts in network namespaces, with cables that are pulled, paths that get narrow and
+//! lose packets, and processes that are killed. Needs root: `cargo xtask netns`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cable;
+mod faults;
+mod member;
+mod mtu;
+mod traffic;

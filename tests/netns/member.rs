@@ -1,0 +1,134 @@
+//! The hosts of a cluster, all in this process, each with its links in a namespace of its own.
+
+use std::net::{IpAddr, SocketAddr};
+
+use knet_tests::cluster::{exactly, link_id, watch};
+use knet_tests::lan::{Family, Lan, address};
+use knet_tests::namespace::Namespace;
+use knet_tests::waiting::next;
+use knet_tests::wan::Wan;
+use kronosnet::{
+    Datafd, DatafdSource, EventStream, Handle, HostEvent, HostId, Link, LinkEvent, PingTimers,
+    Policy,
+};
+
+/// Where hosts listen. Nobody else is in their namespaces to take it.
+pub(crate) const PORT: u16 = 5405;
+
+/// A host with a datafd.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) handle: Handle,
+    pub(crate) datafd: Datafd,
+    /// What happened since its links came up.
+    pub(crate) link_events: EventStream<LinkEvent>,
+    pub(crate) host_events: EventStream<HostEvent>,
+}
+
+impl Member {
+    /// A host without links.
+    pub(crate) fn new(id: u16) -> Self {
+        let handle = Handle::new(HostId::new(id)).unwrap();
+        // Kept on by being asked for once.
+        let _ = handle.datafd_events();
+        let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
+        handle.set_forwarding(true).unwrap();
+        let (link_events, host_events) = (handle.link_events(), handle.host_events());
+        Self { handle, datafd, link_events, host_events }
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u16 {
+        self.handle.host_id().get()
+    }
+
+    /// Gives it an enabled link whose end is in this namespace.
+    pub(crate) fn connect(
+        &self,
+        namespace: &Namespace,
+        (peer, link): (u16, u8),
+        (local, remote): (IpAddr, IpAddr),
+        timers: PingTimers,
+    ) -> Link {
+        let ends = [local, remote].map(|ip| SocketAddr::new(ip, PORT));
+        namespace.enter(|| watch(&self.handle, peer, link, ends[0], ends[1], timers))
+    }
+
+    /// How it sees a link.
+    pub(crate) fn link(&self, peer: u16, link: u8) -> Link {
+        let host = self.handle.host(HostId::new(peer)).unwrap();
+        host.link(link_id(link)).unwrap()
+    }
+
+    /// Waits until so many links come up for the first time, and are all that it takes to reach so
+    /// many hosts.
+    fn wait_for_first(&self, links: usize, hosts: usize) {
+        for _ in 0..links {
+            assert!(next(&self.link_events).state.is_up(), "nothing takes a link down yet");
+        }
+        for _ in 0..hosts {
+            assert!(next(&self.host_events).reachable, "nothing takes a host down yet");
+        }
+    }
+
+    /// How it uses its links to everybody.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        for host in self.handle.hosts() {
+            self.handle.host(host).unwrap().set_policy(policy).unwrap();
+        }
+    }
+}
+
+/// Two hosts with ways between them that can get narrow, slow or lossy.
+#[derive(Debug)]
+pub(crate) struct Distant {
+    namespaces: [Namespace; 2],
+    /// One for each link.
+    pub(crate) ways: Vec<Wan>,
+    pub(crate) members: Vec<Member>,
+}
+
+impl Distant {
+    /// Hosts without links, with a way for each of so many links. Their interfaces have this MTU.
+    pub(crate) fn new(links: u8, interface_mtu: u16, seed: u64) -> Self {
+        let namespaces = [Namespace::new(), Namespace::new()];
+        let [one, two] = &namespaces;
+        let way = |link: u8| Wan::new([one, two], link, interface_mtu, seed + u64::from(link));
+        let ways = (0..links).map(way).collect();
+        Self { ways, members: vec![Member::new(1), Member::new(2)], namespaces }
+    }
+
+    /// Connects them, and waits until the links are up.
+    pub(crate) fn connect(&self, family: Family, timers: PingTimers) {
+        for (at, peer) in [(0, 1), (1, 0)] {
+            let (member, peer) = (&self.members[at], &self.members[peer]);
+            for link in (0..).take(self.ways.len()) {
+                let ends = [member.id(), peer.id()].map(|host| address(family, host, link));
+                let ends = (ends[0], ends[1]);
+                member.connect(&self.namespaces[at], (peer.id(), link), ends, timers);
+            }
+        }
+        self.members.iter().for_each(|member| member.wait_for_first(self.ways.len(), 1));
+    }
+
+    /// The network of a host.
+    pub(crate) fn namespace(&self, host: u16) -> &Namespace {
+        &self.namespaces[usize::from(host) - 1]
+    }
+}
+
+/// All hosts of a network, with so many links between each two of them, which are up.
+pub(crate) fn members(lan: &Lan, links: u8, family: Family, timers: PingTimers) -> Vec<Member> {
+    let members: Vec<_> = (1..=lan.hosts()).map(Member::new).collect();
+    for at in &members {
+        for peer in members.iter().map(Member::id).filter(|&peer| peer != at.id()) {
+            for link in 0..links {
+                let ends = (address(family, at.id(), link), address(family, peer, link));
+                at.connect(lan.host(at.id()), (peer, link), ends, timers);
+            }
+        }
+    }
+    let peers = members.len() - 1;
+    members.iter().for_each(|member| member.wait_for_first(peers * usize::from(links), peers));
+    members
+}

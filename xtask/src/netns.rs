@@ -1,0 +1,51 @@
+//! `cargo xtask netns`: does it hold on real networks?
+//!
+//! The suite makes network namespaces, interfaces and cables, which takes root. So it is behind the
+//! feature `netns` of its package, where plain `cargo test` does not see it. Nothing in it is ever
+//! skipped: where namespaces are impossible this fails.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use xshell::cmd;
+
+use crate::test::{Tally, watch};
+use crate::workspace::Workspace;
+
+/// What `cargo xtask netns` takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Runs only the tests with this in their name.
+    filter: Option<String>,
+    /// Shows what the tests print.
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// Runs the suite. A test waits most of the time, so more run at once than there are processors.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    check_machine(workspace)?;
+    let mut command = Command::new("cargo");
+    command.current_dir(workspace.root());
+    command.args(["test", "--package", "knet-tests", "--features", "netns", "--test", "netns"]);
+    command.args(["--", "--test-threads", "4"]);
+    command.args(options.verbose.then_some("--nocapture")).args(&options.filter);
+    println!("$ {command:?}");
+    let mut tally = Tally::default();
+    let content = watch(&mut command, &mut std::io::stdout(), &mut tally)?;
+    ensure!(content, "the suite failed");
+    ensure!(tally.passed > 0, "no test ran");
+    Ok(())
+}
+
+/// Says what is missing before it shows as a failure of every test.
+fn check_machine(workspace: &Workspace) -> Result<()> {
+    let shell = workspace.shell();
+    cmd!(shell, "unshare --net ip link show lo").quiet().ignore_stdout().run().context(
+        "cannot make a network namespace: this needs root, unshare (util-linux) and ip (iproute2)",
+    )?;
+    let tun = Path::new("/dev/net/tun");
+    ensure!(tun.exists(), "{} is missing: load the kernel module tun", tun.display());
+    Ok(())
+}
