@@ -5,7 +5,7 @@
 //! `knet bench` gives it ends of kronosnet handles, the tests' libknet peer those of libknet, and the
 //! tests' floor those of bare sockets.
 //!
-//! - [`run`] measures two ends in one process; [`send`] and [`receive`] measure ends in two processes,
+//! - [`run()`] measures two ends in one process; [`send`] and [`receive`] measure ends in two processes,
 //!   perhaps on two machines.
 //! - [`Plan`] says what to do and is read from the command line; [`Report`] says how it went.
 //!
