@@ -50,13 +50,33 @@ fn duration(time: TimeVal) -> Duration {
 pub(crate) fn resident_bytes() -> Result<u64, BenchError> {
     let what = "reading /proc/self/status";
     let status = fs::read_to_string("/proc/self/status").map_err(BenchError::failed(what))?;
-    resident_in(&status).ok_or_else(|| BenchError::failed(what)("there is no VmRSS"))
+    let kibibytes = number_in(&status, "VmRSS:");
+    Ok(kibibytes.ok_or_else(|| BenchError::failed(what)("there is no VmRSS"))? * 1024)
 }
 
-fn resident_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
+/// How often the threads of this process, but for the one that calls, have gone to sleep: each time
+/// somebody has to wake them up
+/// ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)).
+pub(crate) fn sleeps_of_other_threads() -> Result<u64, BenchError> {
+    let what = "reading /proc/self/task";
+    let own = nix::unistd::gettid().to_string();
+    let mut sleeps = 0;
+    for task in fs::read_dir("/proc/self/task").map_err(BenchError::failed(what))? {
+        let task = task.map_err(BenchError::failed(what))?;
+        if task.file_name().to_str() == Some(&own) {
+            continue;
+        }
+        // A thread that has ended meanwhile does not sleep any more.
+        let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
+        let missing = || BenchError::failed(what)("there is no voluntary_ctxt_switches");
+        sleeps += number_in(&status, "voluntary_ctxt_switches:").ok_or_else(missing)?;
+    }
+    Ok(sleeps)
+}
+
+fn number_in(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -65,8 +85,9 @@ mod tests {
 
     #[test]
     fn memory_is_read_from_the_status_of_the_process() {
-        assert_eq!(resident_in("Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t  12 kB\n"), Some(12 * 1024));
-        assert_eq!(resident_in("Name:\tx\n"), None);
+        let status = "Name:\tx\nVmHWM:\t  900 kB\nVmRSS:\t  12 kB\n";
+        assert_eq!(number_in(status, "VmRSS:"), Some(12));
+        assert_eq!(number_in(status, "VmSwap:"), None);
         assert!(resident_bytes().unwrap() > 100_000);
     }
 
@@ -80,5 +101,21 @@ mod tests {
         }
         let cost = meter.stop().unwrap();
         assert!(cost.cpu >= Duration::from_millis(5), "{cost:?}");
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_noticed() {
+        let (wake, woken) = std::sync::mpsc::sync_channel::<()>(0);
+        let (answer, answered) = std::sync::mpsc::sync_channel::<()>(0);
+        let before = sleeps_of_other_threads().unwrap();
+        let thread = std::thread::spawn(move || woken.iter().try_for_each(|()| answer.send(())));
+        // Some of them may find the other awake.
+        for _ in 0..1000 {
+            wake.send(()).unwrap();
+            answered.recv().unwrap();
+        }
+        assert!(sleeps_of_other_threads().unwrap() > before);
+        drop((wake, answered));
+        let _ = thread.join().unwrap();
     }
 }

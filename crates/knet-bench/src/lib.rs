@@ -7,6 +7,7 @@
 //!
 //! - [`run()`] measures two ends in one process; [`send`] and [`receive`] measure ends in two processes,
 //!   perhaps on two machines.
+//! - [`idle`] watches a handle that has nothing to do, and [`create`] makes handles and lets them go.
 //! - [`Plan`] says what to do and is read from the command line; [`Report`] says how it went.
 //!
 //! What is sent never runs more than a window ahead of what was received, so nothing is lost unless
@@ -19,13 +20,17 @@ mod end;
 pub use end::{End, Lane};
 mod error;
 pub use error::BenchError;
+mod idle;
+pub use idle::{IdleReport, idle};
 mod latency;
+mod life;
+pub use life::{LifeReport, create};
 mod meeting;
 mod messages;
 mod plan;
 pub use plan::{Mode, Plan, PlanError, Policy, Via};
 mod report;
-pub use report::{Latency, Report};
+pub use report::{Latency, Report, print};
 mod run;
 pub use run::{receive, run, send};
 mod throughput;

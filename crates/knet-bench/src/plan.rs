@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, clap::Args)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Messages one way as fast as they go, or one at a time there and back.
+    /// What to measure.
     #[arg(long, value_enum, default_value_t = Mode::Throughput)]
     pub mode: Mode,
 
@@ -12,7 +12,8 @@ pub struct Plan {
     #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = parse_size)]
     pub size: usize,
 
-    /// How many messages, or round trips, to measure. A tenth as many go before as a warm-up.
+    /// How many messages, round trips or handles to measure. A tenth as many messages go before as a
+    /// warm-up.
     #[arg(long, value_name = "N", default_value = "200000", value_parser = parse_count)]
     pub count: u64,
 
@@ -28,13 +29,26 @@ pub struct Plan {
     #[arg(long, value_enum, default_value_t = Policy::Passive)]
     pub policy: Policy,
 
-    /// How many links there are between the two hosts, 1 to 8, if they are in this process.
+    /// How many links there are between the two hosts, 1 to 8, if they are in this process; 0 for an
+    /// idle handle.
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_links)]
     pub links: u8,
 
     /// Whether messages are written to the datafd or given to the call that sends.
     #[arg(long, value_enum, default_value_t = Via::Datafd)]
     pub via: Via,
+
+    /// How many hosts each host has configured, 1 to 1000; all but one never answer.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_hosts)]
+    pub hosts: u16,
+
+    /// How many channels each host has datafds for, 2 to 32; messages go over channel 0.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_channels)]
+    pub channels: u8,
+
+    /// How long an idle handle is watched.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub seconds: u64,
 
     /// Writes the report as one line of JSON.
     #[arg(long)]
@@ -50,6 +64,10 @@ pub enum Mode {
     Throughput,
     /// One message at a time, there and back.
     Latency,
+    /// How often a handle that has nothing to do wakes up, and how much memory it takes.
+    Idle,
+    /// How long it takes to make a handle and to let it go.
+    Create,
 }
 
 /// How several links to a host are used.
@@ -117,7 +135,20 @@ fn parse_batch(text: &str) -> Result<usize, PlanError> {
 }
 
 fn parse_links(text: &str) -> Result<u8, PlanError> {
-    parse(text, 1, 8).map(|links| links as u8)
+    parse(text, 0, 8).map(|links| links as u8)
+}
+
+fn parse_hosts(text: &str) -> Result<u16, PlanError> {
+    parse(text, 1, 1000).map(|hosts| hosts as u16)
+}
+
+/// Two are taken: for messages and for credit.
+fn parse_channels(text: &str) -> Result<u8, PlanError> {
+    parse(text, 2, 32).map(|channels| channels as u8)
+}
+
+fn parse_seconds(text: &str) -> Result<u64, PlanError> {
+    parse(text, 1, 3600)
 }
 
 fn parse(text: &str, least: u64, most: u64) -> Result<u64, PlanError> {
@@ -148,7 +179,10 @@ mod tests {
             ("--count", ["0", "x"]),
             ("--window", ["0", "4097"]),
             ("--batch", ["0", "65"]),
-            ("--links", ["0", "9"]),
+            ("--links", ["x", "9"]),
+            ("--hosts", ["0", "1001"]),
+            ("--channels", ["1", "33"]),
+            ("--seconds", ["0", "3601"]),
         ] {
             for value in wrong {
                 let error = parsed(&[option, value]).unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! How a measurement went, for people and for programs.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -85,21 +86,13 @@ impl Report {
             resident_bytes,
         }
     }
-
-    /// As one line of JSON.
-    ///
-    /// # Errors
-    /// None is known.
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.mode {
-            Mode::Throughput => "messages",
             Mode::Latency => "round trips",
+            _ => "messages",
         };
         writeln!(f, "{}: {} {what} of {} bytes", self.subject, self.messages, self.size)?;
         writeln!(f, "  in          {:>12.3} s, {} lost", self.seconds, self.lost)?;
@@ -113,4 +106,13 @@ impl fmt::Display for Report {
     }
 }
 
-const MIB: f64 = 1024.0 * 1024.0;
+/// Writes a report to standard output, for people or as one line of JSON.
+///
+/// # Errors
+/// Those of writing.
+pub fn print(plan: &Plan, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
+    let text = if plan.json { serde_json::to_string(report)? } else { report.to_string() };
+    writeln!(io::stdout(), "{text}")
+}
+
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;

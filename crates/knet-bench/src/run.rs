@@ -63,42 +63,34 @@ fn call<E: End>(
     credits: Credits<'_>,
 ) -> Result<Report, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
-    match plan.mode {
-        Mode::Throughput => {
-            let mut sender = Sender::new(end, plan, credits);
-            sender.send(0..warm_up)?;
-            let meter = Meter::start()?;
-            sender.send(warm_up..total)?;
-            Ok(Report::new(plan, subject, meter.stop()?, resident_bytes()?))
-        }
-        Mode::Latency => {
-            latency::call(end, plan, warm_up)?;
-            let meter = Meter::start()?;
-            let latency = latency::call(end, plan, plan.count)?;
-            let report = Report::new(plan, subject, meter.stop()?, resident_bytes()?);
-            Ok(Report { latency: Some(latency), ..report })
-        }
+    if plan.mode == Mode::Latency {
+        latency::call(end, plan, warm_up)?;
+        let meter = Meter::start()?;
+        let latency = latency::call(end, plan, plan.count)?;
+        let report = Report::new(plan, subject, meter.stop()?, resident_bytes()?);
+        return Ok(Report { latency: Some(latency), ..report });
     }
+    let mut sender = Sender::new(end, plan, credits);
+    sender.send(0..warm_up)?;
+    let meter = Meter::start()?;
+    sender.send(warm_up..total)?;
+    Ok(Report::new(plan, subject, meter.stop()?, resident_bytes()?))
 }
 
 /// The side that receives or answers; what the measurement cost, waiting for its start included.
 fn answer<E: End>(plan: &Plan, end: &E, credits: Credits<'_>) -> Result<Cost, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
-    match plan.mode {
-        Mode::Throughput => {
-            let mut receiver = Receiver::new(end, plan, credits);
-            receiver.receive(0..warm_up)?;
-            let meter = Meter::start()?;
-            receiver.receive(warm_up..total)?;
-            meter.stop()
-        }
-        Mode::Latency => {
-            latency::answer(end, plan, warm_up)?;
-            let meter = Meter::start()?;
-            latency::answer(end, plan, plan.count)?;
-            meter.stop()
-        }
+    if plan.mode == Mode::Latency {
+        latency::answer(end, plan, warm_up)?;
+        let meter = Meter::start()?;
+        latency::answer(end, plan, plan.count)?;
+        return meter.stop();
     }
+    let mut receiver = Receiver::new(end, plan, credits);
+    receiver.receive(0..warm_up)?;
+    let meter = Meter::start()?;
+    receiver.receive(warm_up..total)?;
+    meter.stop()
 }
 
 #[cfg(test)]

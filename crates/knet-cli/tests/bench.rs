@@ -79,3 +79,25 @@ fn a_peer_that_does_not_come_is_exit_code_3() {
     let line = finished.expect_failure(3);
     assert!(line.contains("host 2 is not reachable"), "{line}");
 }
+
+#[test]
+fn a_handle_that_has_nothing_to_do_is_watched() {
+    let args = ["bench", "--json", "--mode", "idle", "--seconds", "1"];
+    let report = report(&run(&[&args[..], &["--links", "0"]].concat(), b""));
+    assert!(report["resident_bytes"].as_u64().unwrap() > 100_000, "{report}");
+    assert!(report["wake_ups_per_second"].as_f64().unwrap() >= 0.0, "{report}");
+    run(&args, b"").expect_failure(2);
+}
+
+#[test]
+fn making_handles_is_timed() {
+    let report = report(&run(&["bench", "--json", "--mode", "create", "--count", "3"], b""));
+    assert_eq!(report["handles"], 3);
+    assert!(report["milliseconds_per_handle"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn a_crowd_of_hosts_and_channels_does_not_disturb() {
+    let args = ["bench", "--json", "--count", "100", "--hosts", "20", "--channels", "32"];
+    assert_eq!(report(&run(&args, b""))["messages"], 100);
+}

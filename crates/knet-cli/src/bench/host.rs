@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{End, Lane, Plan};
+use knet_bench::{End, Lane, Mode, Plan};
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
     LinkConfig, LinkId, MtuEvent, PingTimers,
 };
 
 use crate::args::BenchArgs;
+use crate::bench::crowd::Crowd;
 use crate::bench::policy;
 use crate::exit::{Unreachable, Usage};
 use crate::stderr;
@@ -25,14 +26,31 @@ pub(crate) struct BenchHost {
     data: Datafd,
     credits: Datafd,
     searches: EventStream<MtuEvent>,
+    timers: PingTimers,
+    _crowd: Crowd,
 }
 
 impl BenchHost {
+    /// One host that has nobody to talk to.
+    ///
+    /// # Errors
+    /// Those of the calls to kronosnet; [`Usage`] if links are planned.
+    pub(crate) fn alone(plan: &Plan) -> anyhow::Result<Self> {
+        if plan.links > 0 {
+            let text = "an idle handle with links has its peer in another process: use --role";
+            return Err(Usage(text.to_owned()).into());
+        }
+        Self::new(plan, HostId::new(1), HostId::new(2))
+    }
+
     /// Two hosts in this process, linked over loopback with ports that the kernel picks.
     ///
     /// # Errors
     /// Those of the calls to kronosnet; [`Unreachable`].
     pub(crate) fn pair(plan: &Plan) -> anyhow::Result<(Self, Self)> {
+        if plan.links == 0 {
+            return Err(Usage("--links 0: messages need a link".to_owned()).into());
+        }
         let (one, two) = (HostId::new(1), HostId::new(2));
         let mut near = Self::new(plan, one, two)?;
         let mut far = Self::new(plan, two, one)?;
@@ -67,7 +85,7 @@ impl BenchHost {
         Ok(host)
     }
 
-    fn new(plan: &Plan, own: HostId, peer: HostId) -> Result<Self, Error> {
+    fn new(plan: &Plan, own: HostId, peer: HostId) -> anyhow::Result<Self> {
         let handle = Handle::new(own)?;
         let searches = handle.mtu_events();
         // Told without being asked: it means that messages are lost.
@@ -82,18 +100,15 @@ impl BenchHost {
         handle.set_forwarding(true)?;
         let peer = handle.add_host(peer)?;
         peer.set_policy(policy(plan))?;
-        Ok(Self { handle, peer, links: Vec::new(), data, credits, searches })
+        let crowd = Crowd::add(&handle, plan)?;
+        let timers = if plan.mode == Mode::Idle { PingTimers::default() } else { QUICK };
+        let links = Vec::new();
+        Ok(Self { handle, peer, links, data, credits, searches, timers, _crowd: crowd })
     }
 
     fn add_link(&mut self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
         let link = self.peer.add_link(id, config)?;
-        // Pings come fast, so that the links come up fast. What the timeout is for is not measured
-        // here, and a machine under full load must not look like a dead link.
-        link.set_ping_timers(PingTimers {
-            interval: Duration::from_millis(200),
-            timeout: Duration::from_secs(10),
-            ..PingTimers::default()
-        })?;
+        link.set_ping_timers(self.timers)?;
         link.set_pong_count(1)?;
         link.enable()?;
         self.links.push(link);
@@ -147,6 +162,13 @@ fn channel(lane: Lane) -> Channel {
     }
 }
 
+/// Pings come fast, so that the links come up fast. What the timeout is for is not measured, and a
+/// machine under full load must not look like a dead link.
+const QUICK: PingTimers = PingTimers {
+    interval: Duration::from_millis(200),
+    timeout: Duration::from_secs(10),
+    precision: 2048,
+};
 /// Loopback, with a port that the kernel picks.
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 /// How long two hosts in this process may take to find each other.

@@ -1,0 +1,81 @@
+//! A host with nothing in it: a socket pair, a UDP socket and a thread for each direction.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use knet_bench::{End, Lane};
+use knet_fd::{PairType, SocketPair, set_buffer_sizes};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::pieces::Pieces;
+use crate::{rx, tx};
+
+/// The application's side of a host. Its threads go away with the process.
+#[derive(Debug)]
+pub(crate) struct FloorHost {
+    datafd: OwnedFd,
+}
+
+impl FloorHost {
+    /// Two hosts that are connected over loopback, for messages of one size.
+    pub(crate) fn pair(size: usize) -> anyhow::Result<(Self, Self)> {
+        let (one, two) = (udp()?, udp()?);
+        one.connect(&two.local_addr()?)?;
+        two.connect(&one.local_addr()?)?;
+        Ok((Self::start(one, size)?, Self::start(two, size)?))
+    }
+
+    fn start(udp: Socket, size: usize) -> anyhow::Result<Self> {
+        let pieces = Pieces::of(size);
+        if pieces.messages_at_once() > 1 {
+            // Each fits: the size of a message does.
+            let segment = i32::try_from(pieces.datagram)?;
+            setsockopt(&udp, sockopt::UdpGsoSegment, &segment).context("segmenting (GSO)")?;
+            setsockopt(&udp, sockopt::UdpGroSegment, &true).context("joining (GRO)")?;
+        }
+        let pair = SocketPair::new(PairType::SeqPacket, BUFFERS)?;
+        let (udp, inner) = (Arc::new(udp), Arc::new(pair.right));
+        let (to, from) = (udp.clone(), inner.clone());
+        thread::Builder::new().name("floor-tx".to_owned()).spawn(move || {
+            tx::run(&from, &to, pieces);
+        })?;
+        thread::Builder::new().name("floor-rx".to_owned()).spawn(move || {
+            rx::run(&udp, &inner, pieces);
+        })?;
+        Ok(Self { datafd: pair.left })
+    }
+}
+
+impl End for FloorHost {
+    fn datafd(&self, _: Lane) -> BorrowedFd<'_> {
+        self.datafd.as_fd()
+    }
+
+    fn send(&self, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+fn udp() -> anyhow::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    set_buffer_sizes(&socket, BUFFERS)?;
+    socket.set_nonblocking(true)?;
+    let any_port: std::net::SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+    socket.bind(&SockAddr::from(any_port))?;
+    Ok(socket)
+}
+
+/// Waits until the descriptor is ready, however long that takes.
+pub(crate) fn wait(fd: BorrowedFd<'_>, flags: PollFlags) {
+    // A signal ends it early; then there is nothing to be had and it is called again.
+    let _ = poll(&mut [PollFd::new(fd, flags)], PollTimeout::NONE);
+}
+
+/// Of all sockets, as kronosnet and libknet have them.
+const BUFFERS: usize = 8 * 1024 * 1024;

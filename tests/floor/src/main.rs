@@ -1,0 +1,40 @@
+//! `knet-floor bench`: the floor under `knet bench`.
+//!
+//! A message makes the same four hops (application, socket pair, UDP over loopback, socket pair,
+//! application) through as many threads, in batches and with the kernel's segmentation offload, but no
+//! protocol: no header, no sequence number, no checks, no timers. Whatever does more than this cannot be
+//! faster on the same machine at the same moment.
+
+#![forbid(unsafe_code)]
+
+mod host;
+mod pieces;
+mod rx;
+mod tx;
+
+use anyhow::ensure;
+use clap::Parser;
+use knet_bench::{Mode, Plan, Policy, Via};
+
+use crate::host::FloorHost;
+
+/// Measures the floor under knet bench.
+#[derive(Debug, Parser)]
+#[command(name = "knet-floor", max_term_width = 100)]
+enum Args {
+    /// Takes the plan of knet bench, and passes messages on with no protocol in between.
+    Bench {
+        #[command(flatten)]
+        plan: Plan,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let Args::Bench { plan } = Args::parse();
+    let has_all = plan.links == 1 && plan.policy == Policy::Passive && plan.via == Via::Datafd;
+    ensure!(has_all, "the floor has one link, no policy and no call that sends");
+    ensure!(matches!(plan.mode, Mode::Throughput | Mode::Latency), "the floor has no handle");
+    let (near, far) = FloorHost::pair(plan.size)?;
+    let report = knet_bench::run(&plan, "floor", &near, &far)?;
+    Ok(knet_bench::print(&plan, &report)?)
+}

@@ -1,0 +1,48 @@
+//! From UDP to the socket pair.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use knet_fd::SendBatch;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::Socket;
+
+use crate::host::wait;
+use crate::pieces::{LONGEST, Pieces};
+
+/// Passes messages on until something fails: then whoever measures notices that nothing comes any more.
+pub(crate) fn run(from: &Socket, to: &OwnedFd, pieces: Pieces) {
+    let batch = SendBatch::new(SendBatch::MAX_MESSAGES);
+    let mut arena = vec![0; pieces.message + LONGEST];
+    // Bytes at the beginning of the arena: of a message whose other half is to come.
+    let mut there = 0;
+    loop {
+        match recv(from.as_raw_fd(), &mut arena[there..], MsgFlags::MSG_DONTWAIT) {
+            // What the kernel has joined, or a single datagram: whole pieces in any case.
+            Ok(length) => there += length,
+            Err(Errno::EAGAIN) => wait(from.as_fd(), PollFlags::POLLIN),
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+        let whole = there - there % pieces.message;
+        if pass_on(&arena[..whole], &batch, to, pieces).is_none() {
+            return;
+        }
+        arena.copy_within(whole..there, 0);
+        there -= whole;
+    }
+}
+
+/// Writes all messages; none if the application has closed its end.
+fn pass_on(bytes: &[u8], batch: &SendBatch, to: &OwnedFd, pieces: Pieces) -> Option<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let taken = batch.send(to, rest.chunks_exact(pieces.message)).ok()?;
+        rest = &rest[taken * pieces.message..];
+        if !rest.is_empty() {
+            wait(to.as_fd(), PollFlags::POLLOUT);
+        }
+    }
+    Some(())
+}
