@@ -7,7 +7,7 @@
 //!
 //! - [`run()`] measures two ends in one process; [`send`] and [`receive`] measure ends in two processes,
 //!   perhaps on two machines.
-//! - [`idle`] watches a handle that has nothing to do, and [`create`] makes handles and lets them go.
+//! - [`idle()`] watches a handle that has nothing to do, and [`create`] makes handles and lets them go.
 //! - [`Plan`] says what to do and is read from the command line; [`Report`] says how it went.
 //!
 //! What is sent never runs more than a window ahead of what was received, so nothing is lost unless
