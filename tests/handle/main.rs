@@ -12,6 +12,7 @@ mod forwarding;
 mod hosts;
 mod links;
 mod losing_links;
+mod marking;
 mod mtu;
 mod policies;
 mod restarts;

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use knet_channel::{Channel, InvalidChannel};
 use knet_engine::{HostError, LinkError, LinkState, MtuError};
 use knet_fd::{AccessMode, FdKind};
-use knet_transport::BindError;
+use knet_transport::{BindError, DscpOutOfRange, MarkError};
 use knet_wire::{HostId, InvalidLinkId, LinkId};
 
 use crate::errno::*;
@@ -159,6 +159,9 @@ pub enum Error {
     /// A link's socket could not be made.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A number that is no differentiated services code point.
+    #[error(transparent)]
+    Dscp(#[from] DscpOutOfRange),
     /// A host did not become reachable in time.
     #[error("host {host} is not reachable{}", list(links))]
     NotReachable {
@@ -242,7 +245,14 @@ impl Error {
             Self::InvalidLinkId(error) => error.errno(),
             Self::Mtu(error) => error.errno(),
             Self::Bind(error) => error.errno(),
+            Self::Dscp(error) => error.errno(),
         }
+    }
+}
+
+impl From<MarkError> for Error {
+    fn from(error: MarkError) -> Self {
+        Self::Os { what: "marking a socket's packets", errno: error.errno() }
     }
 }
 

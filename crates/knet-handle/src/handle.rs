@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use knet_channel::{Channel, ChannelRequest};
 use knet_engine::{DropStats, Engine, EngineConfig};
+use knet_transport::Marking;
 use knet_wire::HostId;
 
 use crate::adding;
@@ -192,6 +193,23 @@ impl Handle {
         self.shared().outside_filter()?;
         self.shared().set_filter(None);
         Ok(())
+    }
+
+    /// Marks the packets of all links for this machine's queues and for the routers on their way
+    /// (`knet_handle_setprio_dscp`), but for links with a [`Link::set_marking`](crate::Link::set_marking)
+    /// of their own. Not marked at first. Takes effect at once, on links that are there too.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if the kernel refuses, for which no cause is known; [`Error::InsideFilter`].
+    pub fn set_marking(&self, marking: Marking) -> Result<(), Error> {
+        self.shared().outside_filter()?;
+        Ok(self.shared().sockets.set_default_marking(marking)?)
+    }
+
+    /// How the packets of links without a marking of their own are marked.
+    #[must_use]
+    pub fn marking(&self) -> Marking {
+        self.shared().sockets.default_marking()
     }
 
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to

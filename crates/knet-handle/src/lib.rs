@@ -99,5 +99,5 @@ pub use knet_engine::{
     LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
     PingTimers, PingTimersError, Policy,
 };
-pub use knet_transport::BindError;
+pub use knet_transport::{BindError, Dscp, DscpOutOfRange, Marking};
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};

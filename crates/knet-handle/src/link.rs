@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use knet_engine::{LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers};
+use knet_engine::{LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers};
+use knet_transport::Marking;
 use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::error::Error;
@@ -147,6 +148,31 @@ impl Link {
         Ok(self.status()?.priority)
     }
 
+    /// Marks its packets in another way than [`Handle::set_marking`] says; `None` goes back to that.
+    /// Takes effect at once.
+    ///
+    /// Links with the same local address share a socket, and so they share its marking: what is set
+    /// last counts for all of them. Give a link a local address of its own to mark it alone.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::Os`] if the kernel refuses, for
+    /// which no cause is known; [`Error::InsideFilter`].
+    pub fn set_marking(&self, marking: Option<Marking>) -> Result<(), Error> {
+        let shared = self.handle.shared();
+        shared.outside_filter()?;
+        let marked = shared.sockets.set_marking(self.status()?.socket, marking);
+        Ok(marked.ok_or_else(|| self.cleared())??)
+    }
+
+    /// How its packets are marked, if in another way than [`Handle::marking`] says.
+    ///
+    /// # Errors
+    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    pub fn marking(&self) -> Result<Option<Marking>, Error> {
+        let socket = self.status()?.socket;
+        self.handle.shared().sockets.marking(socket).ok_or_else(|| self.cleared())
+    }
+
     /// Its settings, state and counters.
     ///
     /// # Errors
@@ -185,10 +211,12 @@ impl Link {
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
         let socket = self.status()?.socket;
-        self.handle.shared().sockets.local_addr(socket).ok_or_else(|| {
-            // Cleared by somebody else since the line above.
-            knet_engine::LinkError::NotConfigured { host: self.host, link: self.id }.into()
-        })
+        self.handle.shared().sockets.local_addr(socket).ok_or_else(|| self.cleared())
+    }
+
+    /// What there is to say of a link that somebody else clears at this moment.
+    fn cleared(&self) -> Error {
+        LinkError::NotConfigured { host: self.host, link: self.id }.into()
     }
 
     /// The address of the peer's end: the one that was given, or where the peer of a dynamic link was

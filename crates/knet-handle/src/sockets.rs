@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use knet_engine::SocketId;
 use knet_poller::{Interest, Poller, Token};
-use knet_transport::{SocketOptions, UdpSocket};
+use knet_transport::{MarkError, Marking, SocketOptions, UdpSocket};
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub(crate) struct Sockets {
 struct Registry {
     entries: Vec<Entry>,
     last_id: u64,
+    /// How packets are marked where nobody says otherwise.
+    marking: Marking,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ struct Entry {
     asked: SocketAddr,
     bound: SocketAddr,
     users: usize,
+    /// How its packets are marked, if not as those of the others.
+    marking: Option<Marking>,
 }
 
 impl Sockets {
@@ -51,7 +55,7 @@ impl Sockets {
             return Ok((entry.id, entry.bound));
         }
         let (id, bound) = self.open(&mut registry, local, poller)?;
-        registry.entries.push(Entry { id, asked: local, bound, users: 1 });
+        registry.entries.push(Entry { id, asked: local, bound, users: 1, marking: None });
         Ok((id, bound))
     }
 
@@ -67,7 +71,7 @@ impl Sockets {
         }
         let mut registry = self.registry.lock();
         let (id, bound) = self.open(&mut registry, local, poller)?;
-        registry.entries.push(Entry { id, asked: bound, bound, users: 1 });
+        registry.entries.push(Entry { id, asked: bound, bound, users: 1, marking: None });
         Ok((id, bound))
     }
 
@@ -77,7 +81,8 @@ impl Sockets {
         local: SocketAddr,
         poller: &Poller,
     ) -> Result<(SocketId, SocketAddr), Error> {
-        let socket = UdpSocket::bind(local, &SocketOptions::default())?;
+        let options = SocketOptions { marking: registry.marking, ..SocketOptions::default() };
+        let socket = UdpSocket::bind(local, &options)?;
         let id = SocketId(registry.last_id + 1);
         poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
             what: "watching a link's socket",
@@ -109,6 +114,44 @@ impl Sockets {
             let _ = poller.remove(&*socket);
             wait_until_unused(socket);
         }
+    }
+
+    /// Marks the packets of all sockets that have no marking of their own, now and later.
+    pub(crate) fn set_default_marking(&self, marking: Marking) -> Result<(), MarkError> {
+        let mut registry = self.registry.lock();
+        registry.marking = marking;
+        for entry in registry.entries.iter().filter(|entry| entry.marking.is_none()) {
+            self.mark(entry.id, marking)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn default_marking(&self) -> Marking {
+        self.registry.lock().marking
+    }
+
+    /// Marks the packets of one socket; `None` marks them as those of the others. Gives `None` if there
+    /// is no such socket.
+    pub(crate) fn set_marking(
+        &self,
+        id: SocketId,
+        marking: Option<Marking>,
+    ) -> Option<Result<(), MarkError>> {
+        let mut registry = self.registry.lock();
+        let default = registry.marking;
+        let entry = registry.entries.iter_mut().find(|entry| entry.id == id)?;
+        entry.marking = marking;
+        Some(self.mark(id, marking.unwrap_or(default)))
+    }
+
+    /// The marking of one socket, if it is there and has one of its own.
+    pub(crate) fn marking(&self, id: SocketId) -> Option<Option<Marking>> {
+        let registry = self.registry.lock();
+        registry.entries.iter().find(|entry| entry.id == id).map(|entry| entry.marking)
+    }
+
+    fn mark(&self, id: SocketId, marking: Marking) -> Result<(), MarkError> {
+        self.get(id).map_or(Ok(()), |socket| socket.mark(marking))
     }
 
     /// A socket to send or receive with. Do not keep it longer than one system call takes.

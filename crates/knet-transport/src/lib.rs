@@ -52,14 +52,14 @@ mod address;
 mod bind_error;
 pub use bind_error::BindError;
 
-mod dscp;
-pub use dscp::{Dscp, DscpOutOfRange};
-
 mod errno;
 pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};
 
 mod error_queue;
 pub use error_queue::{ErrorOrigin, ErrorQueue, SocketError};
+
+mod marking;
+pub use marking::{Dscp, DscpOutOfRange, MarkError, Marking};
 
 mod options;
 pub use options::SocketOptions;

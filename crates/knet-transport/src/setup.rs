@@ -8,7 +8,7 @@ use knet_fd::BufferReport;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{BindError, SocketOptions};
+use crate::{BindError, MarkError, Marking, SocketOptions};
 
 /// An option with an integer value.
 #[derive(Clone, Copy)]
@@ -63,22 +63,39 @@ pub(crate) fn bound_socket(
     let buffers = knet_fd::set_buffer_sizes(&socket, options.buffer_size)
         .map_err(|error| refused("SO_RCVBUF", io::Error::from_raw_os_error(error.errno())))?;
     let required = if address.is_ipv4() { IPV4 } else { IPV6 };
-    for option in required.iter().copied().chain(chosen(address, options)) {
+    for option in required.iter().copied().chain(marks(address, options.marking)) {
         set_option(socket.as_fd(), option).map_err(|errno| refused(option.name, errno.into()))?;
     }
     socket.bind(&address.into()).map_err(|source| BindError::from_bind(address, source))?;
     Ok((socket, buffers))
 }
 
-/// What the caller asked for beyond what is required.
-fn chosen(address: SocketAddr, options: &SocketOptions) -> impl Iterator<Item = IntOption> {
-    let class = options.traffic_class().map(libc::c_int::from).map(|class| match address {
+/// Marks the packets of a socket that is bound to `address` from now on.
+pub(crate) fn mark(
+    socket: BorrowedFd<'_>,
+    address: SocketAddr,
+    marking: Marking,
+) -> Result<(), MarkError> {
+    for option in marks(address, marking) {
+        set_option(socket, option).map_err(|errno| MarkError {
+            address,
+            option: option.name,
+            source: errno.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Says how packets are marked, in full: what is not wanted is taken back.
+fn marks(address: SocketAddr, marking: Marking) -> [IntOption; 2] {
+    let class = marking.traffic_class().into();
+    let class = match address {
         SocketAddr::V4(_) => option!(IPPROTO_IP, IP_TOS, class),
         SocketAddr::V6(_) => option!(IPPROTO_IPV6, IPV6_TCLASS, class),
-    });
+    };
+    let priority = if marking.priority { PRIORITY } else { 0 };
     // Comes second, because IP_TOS sets the priority too.
-    let priority = options.priority.then_some(option!(SOL_SOCKET, SO_PRIORITY, PRIORITY));
-    class.into_iter().chain(priority)
+    [class, option!(SOL_SOCKET, SO_PRIORITY, priority)]
 }
 
 /// Sets one option. The options for the path MTU have no safe form in nix or socket2, and the others

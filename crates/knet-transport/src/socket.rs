@@ -10,10 +10,10 @@ use socket2::Socket;
 use crate::error_queue::receive_error;
 use crate::receive::receive;
 use crate::send::send;
-use crate::setup::bound_socket;
+use crate::setup;
 use crate::{
-    BindError, Datagram, ErrorQueue, ReceiveBatch, ReceiveError, SendBatch, SendProgress,
-    SocketError, SocketOptions,
+    BindError, Datagram, ErrorQueue, MarkError, Marking, ReceiveBatch, ReceiveError, SendBatch,
+    SendProgress, SocketError, SocketOptions,
 };
 
 /// A UDP socket as links need it.
@@ -50,7 +50,7 @@ impl UdpSocket {
     /// - [`BindError::AddressInUse`] if another socket has the port.
     /// - [`BindError::Bind`] if the address can't be bound for another reason.
     pub fn bind(local: SocketAddr, options: &SocketOptions) -> Result<UdpSocket, BindError> {
-        let (socket, buffers) = bound_socket(local, options)?;
+        let (socket, buffers) = setup::bound_socket(local, options)?;
         let bound = socket
             .local_addr()
             .and_then(|address| address.as_socket().ok_or(io::ErrorKind::Unsupported.into()))
@@ -79,6 +79,15 @@ impl UdpSocket {
     #[must_use]
     pub fn buffers(&self) -> BufferReport {
         self.buffers
+    }
+
+    /// Marks packets in another way, from the next on that is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkError`] if the kernel refuses, for which no cause is known.
+    pub fn mark(&self, marking: Marking) -> Result<(), MarkError> {
+        setup::mark(self.as_fd(), self.local, marking)
     }
 
     /// Sends `datagrams` in order, until all are taken by the kernel or one is refused. The progress

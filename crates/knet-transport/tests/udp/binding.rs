@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Mutex;
 
-use knet_transport::{BindError, Dscp, SocketOptions, UdpSocket};
+use knet_transport::{BindError, Dscp, Marking, SocketOptions, UdpSocket};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use tracing::field::{Field, Visit};
@@ -58,18 +58,34 @@ fn options_that_links_need_are_set() {
     assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_TCLASS), 0);
 }
 
+/// The traffic class and the priority of a socket.
+fn marks(socket: &UdpSocket) -> (libc::c_int, libc::c_int) {
+    let class = match socket.local_addr() {
+        SocketAddr::V4(_) => option(socket, libc::IPPROTO_IP, libc::IP_TOS),
+        SocketAddr::V6(_) => option(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    (class, option(socket, libc::SOL_SOCKET, libc::SO_PRIORITY))
+}
+
 #[test]
-fn priority_and_dscp_are_set_when_asked_for() {
+fn packets_are_marked_as_asked_for_from_the_start_and_later() {
     let expedited = Some(Dscp::try_from(46).unwrap());
-    let cases = [(true, None, 0x10), (true, expedited, 46 << 2), (false, expedited, 46 << 2)];
-    for (priority, dscp, class) in cases {
-        let options = SocketOptions { priority, dscp, ..SocketOptions::default() };
-        let [v4, v6] = both_families().map(|local| UdpSocket::bind(local, &options).unwrap());
-        assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_TOS), class);
-        assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_TCLASS), class);
-        if priority {
-            assert_eq!(option(&v4, libc::SOL_SOCKET, libc::SO_PRIORITY), 6);
-            assert_eq!(option(&v6, libc::SOL_SOCKET, libc::SO_PRIORITY), 6);
+    let cases = [
+        (Marking { priority: true, dscp: None }, (0x10, 6)),
+        (Marking { priority: true, dscp: expedited }, (46 << 2, 6)),
+        // The same class again: the kernel would keep the priority.
+        (Marking { priority: false, dscp: expedited }, (46 << 2, 0)),
+        (Marking { priority: false, dscp: Some(Dscp::MAX) }, (63 << 2, 0)),
+        (Marking { priority: false, dscp: None }, (0, 0)),
+    ];
+    let live = both_families().map(bind);
+    for (marking, expected) in cases {
+        let options = SocketOptions { marking, ..SocketOptions::default() };
+        for (local, live) in both_families().into_iter().zip(&live) {
+            let socket = UdpSocket::bind(local, &options).unwrap();
+            assert_eq!(marks(&socket), expected, "{marking:?} at {local}");
+            live.mark(marking).unwrap();
+            assert_eq!(marks(live), expected, "{marking:?} at {local}, later");
         }
     }
 }

@@ -1,4 +1,49 @@
-//! The differentiated services code point of a packet.
+//! How packets are marked, for this machine's queues and for the routers on their way.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// How the packets of a socket are marked. Default not at all.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Marking {
+    /// Whether they go before others on this machine (`SO_PRIORITY` 6), and are marked for low delay
+    /// (traffic class 0x10) unless `dscp` says otherwise: libknet's `KNET_LINK_FLAG_TRAFFICHIPRIO`.
+    pub priority: bool,
+    /// What they are marked with for the routers on their way. Goes into the traffic class of the IP
+    /// header: `IP_TOS` of an IPv4 socket, `IPV6_TCLASS` of an IPv6 one.
+    pub dscp: Option<Dscp>,
+}
+
+impl Marking {
+    /// The traffic class byte of the packets.
+    pub(crate) fn traffic_class(self) -> u8 {
+        self.dscp.map_or(if self.priority { LOW_DELAY } else { 0 }, Dscp::traffic_class)
+    }
+}
+
+/// `IPTOS_LOWDELAY` of `ip(7)`, what libknet marks prioritised traffic with if no DSCP is chosen.
+const LOW_DELAY: u8 = 0x10;
+
+/// Why [`UdpSocket::mark`](crate::UdpSocket::mark) failed: the kernel refused an option.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set {option} on the UDP socket of {address}")]
+#[non_exhaustive]
+pub struct MarkError {
+    /// The address that the socket is bound to.
+    pub address: SocketAddr,
+    /// The name of the option, as in the manual page.
+    pub option: &'static str,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl MarkError {
+    /// Returns the error number of the operating system.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        self.source.raw_os_error().unwrap_or(libc::EIO)
+    }
+}
 
 /// A differentiated services code point, 0..=63 (RFC 2474, section 3).
 ///
@@ -80,5 +125,13 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn traffic_class_follows_dscp_then_priority() {
+        let expedited = Some(Dscp::try_from(46).unwrap());
+        assert_eq!(Marking::default().traffic_class(), 0);
+        assert_eq!(Marking { priority: true, dscp: None }.traffic_class(), 0x10);
+        assert_eq!(Marking { priority: false, dscp: expedited }.traffic_class(), 0xb8);
+        assert_eq!(Marking { priority: true, dscp: expedited }.traffic_class(), 0xb8);
     }
 }
