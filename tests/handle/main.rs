@@ -17,6 +17,7 @@ mod mtu;
 mod policies;
 mod restarts;
 mod send_sync;
+mod slow_filters;
 mod sockets;
 mod statistics;
 mod versions;

@@ -23,6 +23,8 @@ pub(crate) struct Heartbeat {
     backoff_since: Instant,
     /// When the timers were set: silence from before is not held against the new ones.
     timers_since: Instant,
+    /// For how long of the silence since the last pong nobody was there to listen.
+    deaf: Duration,
     latency: Latency,
 }
 
@@ -50,6 +52,7 @@ impl Heartbeat {
             newest_answered: None,
             backoff_since: now,
             timers_since: now,
+            deaf: Duration::ZERO,
             latency: Latency::default(),
         }
     }
@@ -64,6 +67,7 @@ impl Heartbeat {
     pub(crate) fn restart(&mut self, now: Instant) {
         self.good_pongs = 0;
         self.last_pong = None;
+        self.deaf = Duration::ZERO;
         self.backoff_since = now;
     }
 
@@ -96,6 +100,7 @@ impl Heartbeat {
         }
         self.newest_answered = Some(sent);
         self.last_pong = Some(now);
+        self.deaf = Duration::ZERO;
         let round_trip = now.saturating_duration_since(sent);
         if round_trip > self.timers.timeout {
             return Pong::Late;
@@ -106,6 +111,12 @@ impl Heartbeat {
         }
         self.good_pongs = self.good_pongs.saturating_add(1).min(self.pong_count);
         if self.good_pongs == self.pong_count { Pong::Enough } else { Pong::Counted }
+    }
+
+    /// The driver was not run for so long. That is not held against the link: its pongs may be
+    /// waiting, and it was not asked for more.
+    pub(crate) fn was_deaf(&mut self, duration: Duration) {
+        self.deaf = self.deaf.saturating_add(duration);
     }
 
     /// How long the link has been silent, if that is too long.
@@ -168,7 +179,7 @@ impl Heartbeat {
 
     /// From when on patience is measured, if a pong is being waited for.
     fn waiting_since(&self) -> Option<Instant> {
-        Some(self.last_pong?.max(self.timers_since))
+        self.last_pong?.max(self.timers_since).checked_add(self.deaf)
     }
 
     /// How long a pong may be waited for now (`pong_timeout_adj` of the spec).

@@ -57,6 +57,10 @@ impl Host {
         LinkId::ALL.into_iter().filter_map(|id| Some((id, self.link(id)?)))
     }
 
+    pub(crate) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.links.iter_mut().filter_map(|link| link.as_deref_mut())
+    }
+
     /// What is counted of it, its links included.
     pub(crate) fn read_stats(&self) -> HostStats {
         let mut stats = self.stats;

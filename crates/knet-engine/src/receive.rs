@@ -37,6 +37,9 @@ pub enum Received {
     /// Nothing to deliver: a control packet, a fragment that was kept, or something that was
     /// thrown away and counted.
     Nothing,
+    /// A copy of a message, or of a part of one, that was handed out before. If that could not be
+    /// delivered, show this datagram again after [`Engine::delivery_failed`].
+    Copy,
     /// A whole message: the bytes of the datagram in this range.
     Whole(Delivery, Range<usize>),
     /// The last missing fragment of a message. Give the buffer back with
@@ -244,7 +247,7 @@ impl Engine {
         if peer.window.check_delivered(sequence).is_seen() {
             entry.stats.rx_duplicates += 1;
             self.drops.duplicate += 1;
-            return Received::Nothing;
+            return Received::Copy;
         }
         if peer.window.generation() != generation {
             peer.reassembler.clear(&mut self.pool);
@@ -273,7 +276,7 @@ impl Engine {
                     Outcome::Dropped(DropReason::AlreadyDone | DropReason::Duplicate) => {
                         entry.stats.rx_duplicates += 1;
                         self.drops.duplicate += 1;
-                        return Received::Nothing;
+                        return Received::Copy;
                     }
                     Outcome::Dropped(_) => {
                         self.drops.bad_fragment += 1;

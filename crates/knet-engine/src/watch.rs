@@ -1,13 +1,14 @@
 //! Watching the links: pings, timeouts, up and down, and what follows for the routes.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 
 use crate::config::SocketId;
 use crate::engine::Engine;
 use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+use crate::host::Host;
 use crate::receive::count_given_up;
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
@@ -16,7 +17,16 @@ use crate::transmit::{Packet, Transmit};
 impl Engine {
     /// Does what is due: pings, links that were silent too long, messages that will never be
     /// complete. Call it when the time of [`Engine::poll_timeout`] has come; earlier does nothing.
+    ///
+    /// A call that comes much later means that this process was stopped or could not run. No link
+    /// goes down for the silence of that time: what was said is still waiting to be received.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let late = self.timers.next().map(|due| now.saturating_duration_since(due));
+        if let Some(late) = late.filter(|&late| late >= LATE) {
+            for link in self.hosts.values_mut().flat_map(Host::links_mut) {
+                link.heartbeat.was_deaf(late);
+            }
+        }
         while let Some(key) = self.timers.due(now) {
             match key {
                 TimerKey::Link(host, link) => self.watch_link(now, host, link),
@@ -199,6 +209,10 @@ impl Engine {
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
     }
 }
+
+/// How late a timeout has to be handled to count as not having been run. Half of the least that a pong
+/// may take.
+const LATE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -123,6 +123,25 @@ fn a_link_goes_down_between_two_pings_that_are_further_apart_than_its_timeout() 
     assert!(!pair.status(A, LINK).state.is_up());
 }
 
+/// A process that was stopped, or a machine that ran something else: the driver comes back late.
+#[test]
+fn time_in_which_nobody_listened_is_not_held_against_a_link() {
+    let mut pair = Pair::up(2, Policy::Active);
+    pair.run(Duration::from_secs(20));
+    pair.take_events(A);
+    // The peer falls silent for good while we are stopped.
+    pair.set_cut(B, true);
+    pair.now += Duration::from_secs(3600);
+    pair.engines[A].handle_timeout(pair.now);
+    pair.drain(A);
+    assert_eq!(pair.events[A], [], "no link had a chance to answer");
+    // But from then on it has to answer in time, as ever.
+    pair.run(Duration::from_secs(3));
+    let states = link_states(&pair.events[A]);
+    assert_eq!(states.len(), 2, "{states:?}");
+    assert!(states.iter().all(|(_, _, state)| !state.is_up()));
+}
+
 #[test]
 fn a_link_that_went_down_comes_up_again() {
     let mut pair = Pair::up(1, Policy::Passive);

@@ -215,7 +215,7 @@ pub struct ChannelStats {
     pub rx_filter_error: u64,
     /// Dropped because the channel has no datafd here.
     pub rx_no_datafd: u64,
-    /// Dropped because the application does not read fast enough.
+    /// Dropped because the application does not read fast enough, or its filter is too slow.
     pub rx_dropped_full: u64,
     /// Dropped because writing to the datafd failed.
     pub rx_write_failed: u64,

@@ -1,56 +1,22 @@
 //! The way in behind the engine: filter, channel, datafd.
 
-use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::{Channel, ChannelSet};
-use knet_engine::{Assembled, Delivery, Receipt};
+use knet_engine::{Delivery, Receipt};
 use knet_fd::SendBatch;
 use knet_transport::ReceiveBatch;
 use knet_wire::HostId;
 
 use crate::channels::{Entry, Traffic, count};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
-use crate::filter::{self, Filter, Verdict};
+use crate::filter::{self, Verdict};
+use crate::incoming::{Backlog, Body, Incoming};
 use crate::shared::Shared;
 use crate::stream::{self, Written};
 use crate::transmit::BATCH;
-
-/// A message on its way to a datafd.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) delivery: Delivery,
-    pub(crate) body: Body,
-    /// Where it goes; `None` when it was thrown away.
-    channel: Option<Channel>,
-}
-
-/// Where a message's bytes are.
-#[derive(Debug)]
-pub(crate) enum Body {
-    /// In a datagram of the batch.
-    Datagram(usize, Range<usize>),
-    /// In a buffer of the engine's.
-    Assembled(Assembled),
-}
-
-impl Incoming {
-    pub(crate) fn new(delivery: Delivery, body: Body) -> Self {
-        Self { delivery, body, channel: None }
-    }
-
-    fn bytes<'a>(&'a self, datagrams: &'a ReceiveBatch) -> &'a [u8] {
-        match &self.body {
-            Body::Datagram(index, range) => {
-                let datagram = datagrams.get(*index).map(|datagram| datagram.bytes);
-                datagram.and_then(|bytes| bytes.get(range.clone())).unwrap_or_default()
-            }
-            Body::Assembled(message) => message.bytes(),
-        }
-    }
-}
 
 /// Writes messages to the datafds, and tells of those that do not fit.
 #[derive(Debug)]
@@ -58,6 +24,9 @@ pub(crate) struct Deliverer {
     batch: SendBatch,
     destinations: Vec<HostId>,
     failed: Vec<Receipt>,
+    /// What waits for a slow filter, and what of it is being handled.
+    backlog: Backlog,
+    working: Vec<Incoming>,
     reports: [Report; Channel::COUNT],
 }
 
@@ -79,33 +48,79 @@ impl Deliverer {
             batch: SendBatch::new(BATCH),
             destinations: Vec::new(),
             failed: Vec::new(),
+            backlog: Backlog::default(),
+            working: Vec::new(),
             reports: std::array::from_fn(|_| Report::default()),
         }
     }
 
-    /// Delivers the messages of one batch of datagrams, those of each channel in their order.
+    /// Delivers the messages of one batch of datagrams, those of each channel in their order. What a
+    /// slow filter has no time for now waits for [`Deliverer::work_off`]. Whether all of it was
+    /// delivered or waits.
     pub(crate) fn deliver(
         &mut self,
         shared: &Shared,
         datagrams: &ReceiveBatch,
         incoming: &mut Vec<Incoming>,
-    ) {
+    ) -> bool {
         if incoming.is_empty() {
+            return true;
+        }
+        let handled =
+            if self.has_backlog() { 0 } else { self.deliver_some(shared, datagrams, incoming) };
+        for message in incoming.drain(handled..) {
+            if let Err(message) = self.backlog.push(message, datagrams) {
+                let counters = shared.channels.counters(message.delivery.channel);
+                count(&counters.rx_dropped_full, 1);
+                self.failed.push(message.delivery.receipt);
+            }
+        }
+        self.settle(shared, incoming)
+    }
+
+    /// Whether messages wait for a slow filter.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Handles some of those that wait for a slow filter.
+    pub(crate) fn work_off(&mut self, shared: &Shared, datagrams: &ReceiveBatch) {
+        if !self.has_backlog() {
             return;
         }
-        let filter = shared.filter();
+        let mut working = std::mem::take(&mut self.working);
+        self.backlog.take(BATCH, &mut working);
+        let handled = self.deliver_some(shared, datagrams, &mut working);
+        self.backlog.put_back(working.drain(handled..));
+        self.settle(shared, &mut working);
+        self.working = working;
+    }
+
+    /// Delivers messages until the filter has taken too long, at least one; how many that were.
+    fn deliver_some(
+        &mut self,
+        shared: &Shared,
+        datagrams: &ReceiveBatch,
+        incoming: &mut [Incoming],
+    ) -> usize {
         let mut channels = ChannelSet::default();
+        let started = shared.has_filter().then(Instant::now);
+        let mut handled = 0;
         for message in incoming.iter_mut() {
             let bytes = message.bytes(datagrams);
-            let channel = self.choose(shared, filter.as_ref(), &message.delivery, bytes);
-            match channel {
-                Some(channel) => {
+            match self.choose(shared, &message.delivery, bytes) {
+                Ok(channel) => {
                     channels.insert(channel);
+                    message.channel = Some(channel);
                 }
-                None => self.failed.push(message.delivery.receipt),
+                Err(NotOurs) => self.failed.push(message.delivery.receipt),
             }
-            message.channel = channel;
+            handled += 1;
+            if started.is_some_and(|started| started.elapsed() > SLICE) {
+                break;
+            }
         }
+        let incoming = incoming.get(..handled).unwrap_or_default();
         for channel in channels.iter() {
             let mut messages: ArrayVec<(Receipt, &[u8]), BATCH> = ArrayVec::new();
             for message in incoming.iter().filter(|message| message.channel == Some(channel)) {
@@ -114,24 +129,25 @@ impl Deliverer {
             }
             self.write(shared, channel, &messages);
         }
-        self.settle(shared, incoming);
+        handled
     }
 
-    /// Where a message goes, or `None` with the reason counted.
+    /// Where a message goes; if nowhere, the reason is counted.
     fn choose(
         &mut self,
         shared: &Shared,
-        filter: Option<&Filter>,
         delivery: &Delivery,
         bytes: &[u8],
-    ) -> Option<Channel> {
+    ) -> Result<Channel, NotOurs> {
         let counters = shared.channels.counters(delivery.channel);
         if !shared.is_forwarding() {
             count(&counters.rx_forwarding_off, 1);
-            return None;
+            return Err(NotOurs);
         }
+        // Looked up for each message: the one before is not asked any more once it is replaced.
+        let filter = shared.filter();
         let filtered = filter::run(
-            filter,
+            filter.as_ref(),
             bytes,
             Direction::Rx,
             shared.own,
@@ -146,13 +162,12 @@ impl Deliverer {
         };
         if !ours {
             count(&counters.rx_filter_rejected, 1);
-            return None;
+            return Err(NotOurs);
         }
-        let channel = Channel::try_from(filtered.channel).ok();
-        if channel.is_none() {
+        Channel::try_from(filtered.channel).map_err(|_| {
             count(&counters.rx_filter_error, 1);
-        }
-        channel
+            NotOurs
+        })
     }
 
     /// Writes messages to the datafd of their channel.
@@ -221,12 +236,13 @@ impl Deliverer {
         self.reports.iter().filter(waiting).filter_map(|report| report.not_before).min()
     }
 
-    /// Gives the engine its buffers back, and names what was not delivered.
-    fn settle(&mut self, shared: &Shared, incoming: &mut Vec<Incoming>) {
+    /// Gives the engine its buffers back, and names what was not delivered; whether there was none.
+    fn settle(&mut self, shared: &Shared, incoming: &mut Vec<Incoming>) -> bool {
         let assembled = incoming.iter().any(|message| matches!(message.body, Body::Assembled(_)));
-        if !assembled && self.failed.is_empty() {
+        let all = self.failed.is_empty();
+        if !assembled && all {
             incoming.clear();
-            return;
+            return true;
         }
         shared.engine(|engine, _| {
             for receipt in self.failed.drain(..) {
@@ -238,6 +254,7 @@ impl Deliverer {
                 }
             }
         });
+        all
     }
 }
 
@@ -286,6 +303,14 @@ impl Report {
         ]
     }
 }
+
+/// A message that is not delivered here.
+#[derive(Debug)]
+struct NotOurs;
+
+/// How long messages are delivered before sockets and timers are looked at again: a filter that takes
+/// its time must not starve the heartbeat.
+const SLICE: Duration = Duration::from_millis(10);
 
 /// At most one event of each kind in this time for a channel (`spec/datafd.md`).
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);

@@ -174,6 +174,9 @@ impl Handle {
     /// Inside it every method that changes or sends something fails with [`Error::InsideFilter`].
     /// If it panics, the message is rejected.
     ///
+    /// When this returns, the filter before is not asked about any message any more. A call of it
+    /// that is running is waited for, but no longer than a second.
+    ///
     /// # Errors
     /// [`Error::InsideFilter`].
     pub fn set_filter(
@@ -186,6 +189,7 @@ impl Handle {
     }
 
     /// Removes the filter: every message goes to everybody, and everything received is delivered.
+    /// Waits as [`Handle::set_filter`] does.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].

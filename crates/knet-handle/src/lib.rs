@@ -71,6 +71,7 @@ mod handle;
 pub use handle::Handle;
 mod host;
 pub use host::Host;
+mod incoming;
 mod link;
 pub use link::Link;
 mod link_config;

@@ -8,8 +8,9 @@ use knet_engine::{Arrival, Received, SocketId};
 use knet_poller::{Event, Events};
 use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
-use crate::deliver::{Body, Deliverer, Incoming};
+use crate::deliver::Deliverer;
 use crate::errors;
+use crate::incoming::{Body, Incoming};
 use crate::shared::Shared;
 use crate::stream;
 use crate::transmit::{BATCH, Transmitter};
@@ -35,7 +36,11 @@ pub(crate) fn run(shared: &Shared) {
             continue;
         }
         let next = thread.serve_timers();
-        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = if thread.deliverer.has_backlog() {
+            Some(Duration::ZERO)
+        } else {
+            next.map(|at| at.saturating_duration_since(Instant::now()))
+        };
         thread.turn(timeout);
     }
 }
@@ -62,14 +67,15 @@ impl RxThread<'_> {
         [engine, self.deliverer.next_timeout()].into_iter().flatten().min()
     }
 
-    /// Waits for sockets and handles one batch of each, with the timers served in between; whether
-    /// there was any.
+    /// Waits for sockets and handles one batch of each, with the timers served in between, then some
+    /// of what waits for a slow filter; whether there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         if let Err(error) = self.shared.rx.poller.wait(&mut self.events, timeout) {
             tracing::error!(%error, "waiting for sockets failed");
             return false;
         }
         let ready: ArrayVec<Event, MAX_EVENTS> = self.events.iter().take(MAX_EVENTS).collect();
+        let backlog = self.deliverer.has_backlog();
         for (index, event) in ready.iter().enumerate() {
             if index > 0 {
                 self.serve_timers();
@@ -79,7 +85,11 @@ impl RxThread<'_> {
                 None => self.receive(SocketId(event.token.0), event.error),
             }
         }
-        !ready.is_empty()
+        // Not what has only just begun to wait: the sockets come first.
+        if backlog {
+            self.deliverer.work_off(self.shared, &self.datagrams);
+        }
+        backlog || !ready.is_empty()
     }
 
     /// Handles everything that arrived before now, within reason (`spec/engine.md` 18).
@@ -128,10 +138,26 @@ impl RxThread<'_> {
     }
 
     fn handle_datagrams(&mut self, socket: SocketId) {
+        let everything = u64::MAX;
+        let copies = self.handle_some(socket, everything);
+        // Pongs first: the peer measures how long they take.
+        self.transmitter.send_control(self.shared);
+        let all = self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
+        if !all && copies != 0 {
+            // A message that could not be delivered has a second chance if a copy of it came, even
+            // within the same batch.
+            self.handle_some(socket, copies);
+            self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
+        }
+    }
+
+    /// Shows the engine the datagrams of the batch whose bits are set; which of them were copies.
+    fn handle_some(&mut self, socket: SocketId, which: u64) -> u64 {
         let (datagrams, incoming) = (&self.datagrams, &mut self.incoming);
+        let mut copies = 0;
         self.shared.engine(|engine, now| {
             for (index, datagram) in datagrams.iter().enumerate() {
-                if datagram.truncated {
+                if datagram.truncated || which & 1 << index == 0 {
                     continue;
                 }
                 let arrival = Arrival { socket, source: datagram.source };
@@ -142,13 +168,12 @@ impl RxThread<'_> {
                     Received::Assembled(delivery, message) => {
                         incoming.push(Incoming::new(delivery, Body::Assembled(message)));
                     }
+                    Received::Copy => copies |= 1 << index,
                     _ => {}
                 }
             }
         });
-        // Pongs first: the peer measures how long they take.
-        self.transmitter.send_control(self.shared);
-        self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
+        copies
     }
 
     /// The datafd of a stream takes more.

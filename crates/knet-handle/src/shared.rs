@@ -14,6 +14,7 @@ use crate::filter::{self, Filter};
 use crate::notify::{Notice, Notifier};
 use crate::sockets::Sockets;
 use crate::transmit::Transmitter;
+use crate::unused::wait_until_alone;
 use crate::worker::Worker;
 
 /// The state of one handle.
@@ -139,10 +140,17 @@ impl Shared {
         self.filter.read().clone()
     }
 
+    pub(crate) fn has_filter(&self) -> bool {
+        self.filter.read().is_some()
+    }
+
+    /// Replaces the filter, and waits until nobody is inside the one before.
     pub(crate) fn set_filter(&self, filter: Option<Filter>) {
         let old = std::mem::replace(&mut *self.filter.write(), filter);
-        // Dropped outside the lock: it may own anything.
-        drop(old);
+        // Outside the lock, and so is its end: it may own anything.
+        if let Some(old) = old {
+            wait_until_alone(&old);
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

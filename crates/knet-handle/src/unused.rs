@@ -1,4 +1,4 @@
-//! Closing what a data thread may be using this very moment.
+//! Closing what a data thread may be using this very moment, and waiting for it to leave a filter.
 
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +18,17 @@ pub(crate) fn wait_until_unused<T>(mut shared: Arc<T>) -> Option<T> {
             Err(again) => shared = again,
         }
         thread::yield_now();
+    }
+}
+
+/// Waits until nobody else holds `shared`, which nobody can look up any more. A call of a filter may
+/// take as long as it likes, and may wait for the caller: then it is waited for no longer than
+/// [`PATIENCE`].
+pub(crate) fn wait_until_alone<T: ?Sized>(shared: &Arc<T>) {
+    let give_up = Instant::now() + PATIENCE;
+    while Arc::strong_count(shared) > 1 && Instant::now() < give_up {
+        // PAUSE: nobody tells when a data thread lets go of it.
+        thread::sleep(Duration::from_micros(100));
     }
 }
 
