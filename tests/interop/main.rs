@@ -15,7 +15,9 @@ mod theirs;
 
 mod clusters;
 mod links;
+mod losing_links;
 mod messages;
 mod mtu;
 mod numbers;
 mod policies;
+mod wire;

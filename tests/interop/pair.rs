@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use knet_tests::relay::Relay;
 use knet_tests::waiting::{is_readable, read, until, writable};
 use nix::errno::Errno;
 
@@ -21,9 +22,21 @@ pub(crate) struct Pair {
 impl Pair {
     /// With so many links.
     pub(crate) fn new(family: Family, links: u8) -> Self {
+        Self::linked(family, &(0..links).map(|_| None).collect::<Vec<_>>())
+    }
+
+    /// With a link through each of these relays, or straight where there is none.
+    pub(crate) fn linked(family: Family, relays: &[Option<(&Relay, Care)>]) -> Self {
+        let links = u8::try_from(relays.len()).unwrap();
         let pair = Self { ours: Ours::new(1), theirs: Theirs::new(2), links };
-        for link in 0..links {
-            connect(family, &pair.ours, &pair.theirs, link, &Care::default());
+        for (link, relay) in (0..links).zip(relays) {
+            let Some((relay, how)) = relay else {
+                connect(family, &pair.ours, &pair.theirs, link, &Care::default());
+                continue;
+            };
+            let (here, there) = (family.address(1, link), family.address(2, link));
+            pair.ours.connect(2, link, here, Some(relay.for_one()), how);
+            pair.theirs.connect(1, link, there, Some(relay.for_two()), how);
         }
         meet(&pair.ours, &pair.theirs);
         pair.wait_up();

@@ -1,7 +1,8 @@
 //! A stretch of network between two hosts that can be cut, which nothing else about a link shows:
-//! no socket is closed and no error is reported.
+//! no socket is closed and no error is reported. What passes can be watched, and held up.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::fmt;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,22 +15,47 @@ pub struct Relay {
     threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
 struct State {
     cut: AtomicBool,
     stop: AtomicBool,
+    watch: Box<Watch>,
+}
+
+/// Is shown each packet before it is passed on.
+type Watch = dyn Fn(&[u8]) + Send + Sync;
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("cut", &self.cut).finish_non_exhaustive()
+    }
 }
 
 impl Relay {
-    /// Connects the hosts that are bound to these addresses of 127.0.0.1.
+    /// Connects the hosts that are bound to these local addresses. Its own end has the address of the
+    /// first.
     ///
     /// # Panics
     /// If the kernel refuses sockets.
     #[must_use]
     pub fn between(one: SocketAddr, two: SocketAddr) -> Self {
-        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::watched(one, two, |_| {})
+    }
+
+    /// As [`Relay::between`], and shows `watch` each packet before it is passed on. If that takes its
+    /// time, so do the packets.
+    ///
+    /// # Panics
+    /// If the kernel refuses sockets.
+    #[must_use]
+    pub fn watched(
+        one: SocketAddr,
+        two: SocketAddr,
+        watch: impl Fn(&[u8]) + Send + Sync + 'static,
+    ) -> Self {
+        let bind = || UdpSocket::bind((one.ip(), 0)).expect("a free port");
         let sockets = [Arc::new(bind()), Arc::new(bind())];
-        let state = Arc::new(State::default());
+        let (cut, stop) = Default::default();
+        let state = Arc::new(State { cut, stop, watch: Box::new(watch) });
         let mut threads = Vec::new();
         for (from, to, destination) in [(0, 1, two), (1, 0, one)] {
             let (from, to) = (sockets[from].clone(), sockets[to].clone());
@@ -74,6 +100,7 @@ fn pass(from: &UdpSocket, to: &UdpSocket, destination: SocketAddr, state: &State
         // A host that is not there yet, or no more, is an error of the packet before.
         let Ok(length) = from.recv(&mut packet) else { continue };
         if !state.cut.load(Ordering::SeqCst) {
+            (state.watch)(&packet[..length]);
             let _ = to.send_to(&packet[..length], destination);
         }
     }

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knet-bench", &["knet-fd"]),
     ("knet-cli", &["knet-bench", "kronosnet"]),
     ("knet-floor", &["knet-bench", "knet-fd"]),
-    ("knet-tests", &["knet-fd", "kronosnet", "libknet-peer"]),
+    ("knet-tests", &["knet-fd", "knet-wire", "kronosnet", "libknet-peer"]),
     ("libknet-peer", &["kronosnet"]),
     ("xtask", &[]),
 ];

@@ -1,0 +1,123 @@
+//! Links that lose every packet, or keep them for a while, without anybody being told.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knet_tests::cluster::message;
+use knet_tests::relay::Relay;
+use knet_tests::waiting::{is_readable, read, until};
+use kronosnet::Policy;
+
+use crate::network::{Family, both_families};
+use crate::node::Care;
+use crate::pair::{Pair, stream_in_any_order, write};
+
+both_families! { cut_under_active cut_under_passive slow }
+
+/// Down soon after the last pong.
+const IMPATIENT: Care =
+    Care { interval: Duration::from_millis(200), timeout: Duration::from_secs(1), pong_count: 1 };
+
+fn two_links(family: Family, policy: Policy) -> (Pair, Relay) {
+    let relay = Relay::between(family.address(1, 0), family.address(2, 0));
+    let pair = Pair::linked(family, &[Some((&relay, IMPATIENT)), None]);
+    for (node, peer) in pair.ways() {
+        node.set_priority(peer.id(), 0, 9);
+        node.set_policy(peer.id(), policy);
+    }
+    (pair, relay)
+}
+
+fn wait_for_first_link(pair: &Pair, up: bool) {
+    for (node, peer) in pair.ways() {
+        until("both notice", || node.link(peer.id(), 0).up == up);
+    }
+}
+
+/// Every message takes both links, so that it does not matter if one of them loses it.
+fn cut_under_active(family: Family) {
+    let (pair, relay) = two_links(family, Policy::Active);
+    let (here, there) = pair.open(0);
+    let carried = || pair.ways().map(|(node, peer)| node.link(peer.id(), 0).tx_data);
+    let mut number = 0;
+    let mut exchange = || {
+        for (from, to) in [(&here, &there), (&there, &here)] {
+            let messages = (number..number + 50).map(|number| message(2000, number));
+            stream_in_any_order(from, to, messages);
+            number += 50;
+        }
+    };
+    until("both links are in use", || {
+        let before = carried();
+        exchange();
+        let after = carried();
+        after[0] >= before[0] + 50 && after[1] >= before[1] + 50
+    });
+    relay.cut();
+    exchange();
+    wait_for_first_link(&pair, false);
+    exchange();
+    relay.mend();
+    exchange();
+    wait_for_first_link(&pair, true);
+    exchange();
+    assert!(!is_readable(&here) && !is_readable(&there));
+}
+
+/// What takes the link that was cut is lost until that is noticed; then the other takes over.
+fn cut_under_passive(family: Family) {
+    let (pair, relay) = two_links(family, Policy::Passive);
+    let (here, there) = pair.open(0);
+    let ways = || [(&here, &there), (&there, &here)];
+    let carried = |link| pair.ways().map(|(node, peer)| node.link(peer.id(), link).tx_data);
+    let exchange = |start: usize| {
+        for (from, to) in ways() {
+            let messages = (start..start + 50).map(|number| message(2000, number));
+            stream_in_any_order(from, to, messages);
+        }
+    };
+    for round in 0..2 {
+        let start = 1000 * round;
+        let before = carried(1);
+        until("the better link is in use", || {
+            let before = carried(0);
+            exchange(start);
+            let after = carried(0);
+            after[0] > before[0] && after[1] > before[1]
+        });
+        relay.cut();
+        for (from, _) in ways() {
+            write(from, b"lost, or late");
+        }
+        wait_for_first_link(&pair, false);
+        for (from, to) in ways() {
+            // If it took the other link, because the first had just been given up, it has arrived.
+            write(from, b"the next");
+            let first = read(to);
+            assert!(first == b"the next" || read(to) == b"the next");
+        }
+        exchange(start + 500);
+        let after = carried(1);
+        assert!(after[0] > before[0] && after[1] > before[1]);
+        relay.mend();
+        wait_for_first_link(&pair, true);
+    }
+    assert!(!is_readable(&here) && !is_readable(&there));
+}
+
+/// Both measure what the way takes.
+fn slow(family: Family) {
+    const ONE_WAY: Duration = Duration::from_millis(30);
+    let relay = Relay::watched(family.address(1, 0), family.address(2, 0), |_| {
+        let until = Instant::now() + ONE_WAY;
+        while Instant::now() < until {
+            thread::park_timeout(until - Instant::now());
+        }
+    });
+    let pair = Pair::linked(family, &[Some((&relay, Care::default()))]);
+    for (node, peer) in pair.ways() {
+        let latency = node.link(peer.id(), 0).latency.unwrap();
+        assert!(latency >= 2 * ONE_WAY, "{latency:?}");
+        assert!(latency < Care::default().timeout, "{latency:?}");
+    }
+}
