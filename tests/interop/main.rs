@@ -14,6 +14,7 @@ mod pair;
 mod theirs;
 
 mod clusters;
+mod dynamic_links;
 mod links;
 mod losing_links;
 mod messages;

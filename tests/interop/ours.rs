@@ -51,7 +51,10 @@ impl Node for Ours {
     ) {
         let host = HostId::new(peer);
         let host = self.handle.host(host).or_else(|_| self.handle.add_host(host)).unwrap();
-        let config = LinkConfig::udp(local, remote.expect("static links only"));
+        let config = match remote {
+            Some(remote) => LinkConfig::udp(local, remote),
+            None => LinkConfig::udp_dynamic(local),
+        };
         let link = host.add_link(link_id(link), config).unwrap();
         link.set_ping_timers(how.timers()).unwrap();
         link.set_pong_count(how.pong_count).unwrap();

@@ -25,6 +25,8 @@ impl Theirs {
         let library = Library::open().unwrap();
         let handle = library.handle(HostId::new(id)).unwrap();
         handle.set_forwarding(true).unwrap();
+        // As it is in 1.25: with them, 1.35 takes nothing over a dynamic link that has no list.
+        handle.set_access_lists(false).unwrap();
         Self { id, handle, hosts: Mutex::default(), links: Mutex::default() }
     }
 
