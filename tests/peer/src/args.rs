@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use knet_bench::Plan;
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
 /// Does what knet does, by means of the libknet of this machine.
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     /// Says which libknet this machine has.
     Version,
     Cat(CatArgs),
+    Bench(BenchArgs),
 }
 
 /// Sends standard input to the peers, and writes what they send to standard output.
@@ -63,6 +65,38 @@ pub(crate) struct CatArgs {
     /// Tells on standard error when all peers are reachable.
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+/// Measures what knet bench measures, of libknet.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+
+    /// Which of two processes this is.
+    #[arg(long, value_enum, requires_all = ["id", "peers"], conflicts_with = "links")]
+    pub(crate) role: Option<Role>,
+
+    /// Our own host id, 0 to 65535.
+    #[arg(long, value_name = "HOST", requires = "role")]
+    pub(crate) id: Option<HostId>,
+
+    /// A link to the other host; several add several links.
+    #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., requires = "role")]
+    pub(crate) peers: Vec<PeerLink>,
+
+    /// How long to wait for the other process at the start.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    pub(crate) wait: Duration,
+}
+
+/// Which of two processes this is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// The one that sends.
+    Send,
+    /// The one that receives, or answers.
+    Recv,
 }
 
 /// One link to a host.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod cat;
 
 use std::io::{self, Write};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         match command {
             Command::Version => Ok(()),
             Command::Cat(args) => cat::run(library, &args),
+            Command::Bench(args) => bench::run(library, &args),
         }
     });
     let Err(error) = outcome else { return ExitCode::SUCCESS };

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knet-cli", &["knet-bench", "kronosnet"]),
     ("knet-floor", &["knet-bench", "knet-fd"]),
     ("knet-tests", &["knet-fd", "knet-wire", "kronosnet", "libknet-peer"]),
-    ("libknet-peer", &["kronosnet"]),
+    ("libknet-peer", &["knet-bench", "kronosnet"]),
     ("xtask", &[]),
 ];
 

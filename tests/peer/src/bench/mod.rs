@@ -1,0 +1,68 @@
+//! `libknet-peer bench`: what `knet bench` measures, of libknet.
+//!
+//! The loop that measures is the same, that of `knet-bench`; here are the hosts that it measures.
+
+mod host;
+
+use std::io;
+
+use anyhow::Context;
+use knet_bench::{Mode, Plan};
+use kronosnet::HostId;
+use libknet_peer::libknet::Library;
+
+use crate::args::{BenchArgs, Role};
+use crate::bench::host::BenchHost;
+use crate::cat::Usage;
+
+/// Measures, and writes the report to standard output.
+///
+/// # Errors
+/// [`Usage`] if the arguments contradict each other or ask for what only kronosnet is asked;
+/// [`Unreachable`](crate::cat::Unreachable); if a message is lost or anything fails.
+pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result<()> {
+    let plan = &args.plan;
+    if plan.hosts > 1 || plan.channels > 2 {
+        return Err(Usage("--hosts and --channels are not measured of libknet".to_owned()).into());
+    }
+    let subject = format!("libknet {}", library.version());
+    match (plan.mode, args.role) {
+        (Mode::Create, _) => {
+            let report = knet_bench::create(plan, &subject, || {
+                library.handle(HostId::new(1)).map(drop).map_err(io::Error::other)
+            })?;
+            knet_bench::print(plan, &report)
+        }
+        (Mode::Idle, role) => {
+            let host = match role {
+                Some(_) => BenchHost::connect(library, args)?,
+                None => BenchHost::alone(library, plan)?,
+            };
+            let report = knet_bench::idle(plan, &subject)?;
+            drop(host);
+            knet_bench::print(plan, &report)
+        }
+        (_, None) => {
+            let (near, far) = BenchHost::pair(library, plan)?;
+            knet_bench::print(plan, &knet_bench::run(plan, &subject, &near, &far)?)
+        }
+        (_, Some(Role::Send)) => {
+            let host = BenchHost::connect(library, args)?;
+            knet_bench::print(plan, &knet_bench::send(plan, &subject, &host)?)
+        }
+        (_, Some(Role::Recv)) => {
+            let host = BenchHost::connect(library, args)?;
+            knet_bench::print(plan, &knet_bench::receive(plan, &subject, &host)?)
+        }
+    }
+    .context("cannot write the report")
+}
+
+/// The policy in kronosnet's terms.
+fn policy(plan: &Plan) -> kronosnet::Policy {
+    match plan.policy {
+        knet_bench::Policy::Passive => kronosnet::Policy::Passive,
+        knet_bench::Policy::Active => kronosnet::Policy::Active,
+        knet_bench::Policy::RoundRobin => kronosnet::Policy::RoundRobin,
+    }
+}
