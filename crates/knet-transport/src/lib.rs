@@ -67,6 +67,7 @@ pub use options::SocketOptions;
 mod receive;
 pub use receive::{ReceiveBatch, Received};
 
+mod segments;
 mod send;
 pub use send::{Datagram, SendBatch, SendProgress};
 

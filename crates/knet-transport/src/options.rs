@@ -17,10 +17,17 @@ pub struct SocketOptions {
 
     /// How the packets are marked, until [`UdpSocket::mark`](crate::UdpSocket::mark) says otherwise.
     pub marking: Marking,
+
+    /// Whether the kernel may hand over several datagrams of one sender as one, which
+    /// [`ReceiveBatch`](crate::ReceiveBatch) takes apart again (`UDP_GRO` of `udp(7)`; without it where
+    /// the kernel has none). Default false: it asks for room of
+    /// [`ReceiveBatch::MAX_SIZE`](crate::ReceiveBatch::MAX_SIZE) bytes, however short the datagrams
+    /// are, since what does not fit is lost.
+    pub coalesce: bool,
 }
 
 impl Default for SocketOptions {
     fn default() -> SocketOptions {
-        SocketOptions { buffer_size: 8 * 1024 * 1024, marking: Marking::default() }
+        SocketOptions { buffer_size: 8 * 1024 * 1024, marking: Marking::default(), coalesce: false }
     }
 }

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use crate::ReceiveError;
 use crate::address::RawAddress;
+use crate::segments::CoalescedControl;
 
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +29,8 @@ pub struct Received<'a> {
 /// sees small ones stays small.
 #[derive(Debug)]
 pub struct ReceiveBatch {
-    /// One piece of `size` bytes per datagram.
+    /// One piece of `size` bytes per datagram, or per run of datagrams that the kernel has put
+    /// together.
     arena: Vec<u8>,
     size: usize,
     capacity: usize,
@@ -36,9 +38,10 @@ pub struct ReceiveBatch {
     found: Vec<Found>,
 }
 
-/// What is in one piece of the arena. `len` is at most the size of a piece.
+/// Where in the arena a datagram is.
 #[derive(Clone, Copy, Debug)]
 struct Found {
+    start: usize,
     len: usize,
     source: SocketAddr,
     truncated: bool,
@@ -52,6 +55,9 @@ impl ReceiveBatch {
     pub const MAX_SIZE: usize = 65_535;
 
     /// Creates room for up to `datagrams` datagrams of up to `size` bytes each.
+    ///
+    /// A socket with [`SocketOptions::coalesce`](crate::SocketOptions::coalesce) counts a run of
+    /// datagrams as one: there may be up to 64 times as many datagrams in the batch then.
     ///
     /// `datagrams` is taken as 1 if it is 0 and as [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above;
     /// `size` as 1 if it is 0 and as [`MAX_SIZE`](Self::MAX_SIZE) if it is above.
@@ -67,7 +73,7 @@ impl ReceiveBatch {
         }
     }
 
-    /// Returns how many datagrams one receive can bring.
+    /// Returns how many datagrams, or runs of them, one receive can bring.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -89,17 +95,43 @@ impl ReceiveBatch {
     /// [`len`](Self::len) or above.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Received<'_>> {
-        self.found.get(index).zip(self.arena.chunks_exact(self.size).nth(index)).map(received)
+        self.found.get(index).map(|found| self.received(found))
     }
 
     /// Iterates over the datagrams of the last receive, in the order of their arrival.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Received<'_>> {
-        self.found.iter().zip(self.arena.chunks_exact(self.size)).map(received)
+        self.found.iter().map(|found| self.received(found))
     }
-}
 
-fn received<'a>((found, piece): (&Found, &'a [u8])) -> Received<'a> {
-    Received { bytes: &piece[..found.len], source: found.source, truncated: found.truncated }
+    fn received(&self, found: &Found) -> Received<'_> {
+        let bytes = &self.arena[found.start..found.start + found.len];
+        Received { bytes, source: found.source, truncated: found.truncated }
+    }
+
+    /// Notes what the kernel put into a piece: a datagram of `filled` bytes, or a run of them of `run`
+    /// bytes each, the last of which may be shorter.
+    fn note(
+        &mut self,
+        piece: usize,
+        filled: usize,
+        run: Option<usize>,
+        source: SocketAddr,
+        cut: bool,
+    ) {
+        let (piece, filled) = (piece * self.size, filled.min(self.size));
+        let size = run.unwrap_or(filled);
+        let mut start = 0;
+        loop {
+            let len = size.min(filled - start);
+            let end = start + len;
+            let truncated = cut && end == filled;
+            self.found.push(Found { start: piece + start, len, source, truncated });
+            start = end;
+            if start >= filled {
+                return;
+            }
+        }
+    }
 }
 
 /// Fills `batch` with what is waiting, and returns how many datagrams that is.
@@ -123,12 +155,15 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
     let mut addresses = [const { MaybeUninit::<RawAddress>::uninit() }; MAX];
     let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX];
+    let mut controls = [const { MaybeUninit::<CoalescedControl>::uninit() }; MAX];
 
     batch.found.clear();
     let mut count = 0;
-    let slots = addresses.iter_mut().zip(&mut parts).zip(&mut headers);
-    for (piece, ((address, part), header)) in batch.arena.chunks_exact_mut(batch.size).zip(slots) {
+    let slots = addresses.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut headers);
+    let pieces = batch.arena.chunks_exact_mut(batch.size);
+    for (piece, (((address, part), control), header)) in pieces.zip(slots) {
         let address = address.write(RawAddress::EMPTY);
+        let control = control.write(CoalescedControl::EMPTY);
         let part =
             part.write(libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() });
         // SAFETY: `mmsghdr` is a plain C struct of integers and pointers, for all of which zero is a
@@ -138,13 +173,15 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         header.msg_hdr.msg_namelen = RawAddress::CAPACITY as libc::socklen_t;
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+        header.msg_hdr.msg_controllen = size_of::<CoalescedControl>() as _;
         count += 1;
     }
 
     // SAFETY: the first `count` headers have been written in the loop above. Their pointers are to
-    // `addresses` and, through `parts`, to pieces of the arena that do not overlap; all of them
-    // outlive the call, none is moved or touched during it, and each comes with its own length. A
-    // null timeout is allowed. `socket` is borrowed, so it is open.
+    // `addresses`, to `controls` and, through `parts`, to pieces of the arena that do not overlap; all
+    // of them outlive the call, none is moved or touched during it, and each comes with its own
+    // length. A null timeout is allowed. `socket` is borrowed, so it is open.
     let received = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -156,18 +193,20 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
     };
     let received = Errno::result(received)? as usize;
 
-    for (header, address) in headers.iter().zip(&mut addresses).take(received) {
-        // SAFETY: the kernel fills no more headers than the `count` it was given, and both were
+    let slots = headers.iter().zip(&mut addresses).zip(&controls);
+    for (piece, ((header, address), control)) in slots.take(received).enumerate() {
+        // SAFETY: the kernel fills no more headers than the `count` it was given, and all three were
         // written for those in the loop above.
-        let (header, address) = unsafe { (header.assume_init_ref(), address.assume_init_mut()) };
+        let (header, address, control) = unsafe {
+            (header.assume_init_ref(), address.assume_init_mut(), control.assume_init_ref())
+        };
         address.len = header.msg_hdr.msg_namelen as usize;
-        batch.found.push(Found {
-            len: batch.size.min(header.msg_len as usize),
-            // UDP always names the source, and one of the socket's family. An address that nobody can
-            // have is one that nobody is waiting for.
-            source: address.decode().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into()),
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
-        });
+        // UDP always names the source, and one of the socket's family. An address that nobody can
+        // have is one that nobody is waiting for.
+        let source = address.decode().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+        let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        let run = control.size(header.msg_hdr.msg_controllen as _);
+        batch.note(piece, header.msg_len as usize, run, source, truncated);
     }
     Ok(())
 }
@@ -184,6 +223,30 @@ mod tests {
         assert_eq!(most.capacity(), ReceiveBatch::MAX_CAPACITY);
         assert_eq!(most.size, ReceiveBatch::MAX_SIZE);
         assert_eq!(most.arena.len(), most.capacity * most.size);
+    }
+
+    #[test]
+    fn a_run_is_taken_apart() {
+        let source = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut batch = ReceiveBatch::new(3, 10);
+        for (index, byte) in batch.arena.iter_mut().enumerate() {
+            *byte = u8::try_from(index).unwrap();
+        }
+        batch.note(0, 7, None, source, false);
+        batch.note(1, 9, Some(4), source, false);
+        batch.note(2, 10, Some(5), source, true);
+        let found: Vec<_> = batch.iter().map(|one| (one.bytes.to_vec(), one.truncated)).collect();
+        let whole = |bytes: std::ops::Range<u8>| (bytes.collect::<Vec<u8>>(), false);
+        assert_eq!(
+            found[..5],
+            [whole(0..7), whole(10..14), whole(14..18), whole(18..19), whole(20..25)]
+        );
+        assert_eq!(found[5..], [((25..30).collect(), true)]);
+        batch.found.clear();
+        batch.note(0, 0, None, source, false);
+        batch.note(1, 99, Some(3), source, true);
+        let lens: Vec<_> = batch.iter().map(|one| (one.bytes.len(), one.truncated)).collect();
+        assert_eq!(lens, [(0, false), (3, false), (3, false), (3, false), (1, true)]);
     }
 
     #[test]

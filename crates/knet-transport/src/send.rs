@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use crate::SendError;
 use crate::address::RawAddress;
 use crate::errno::left_by_icmp;
+use crate::segments::{SegmentControl, Segmentation, run_length};
 
 /// A datagram to be sent: `header` and `payload` follow each other on the wire.
 ///
@@ -24,6 +25,12 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// Where it goes. Must be of the same family as the socket.
     pub destination: SocketAddr,
+}
+
+impl Datagram<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
 }
 
 /// How far [`UdpSocket::send`](crate::UdpSocket::send) got.
@@ -66,86 +73,126 @@ impl SendBatch {
 /// Sends as many of `datagrams` as the kernel takes.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
+    segmentation: &Segmentation,
     batch: &mut SendBatch,
     datagrams: &[Datagram<'_>],
 ) -> SendProgress {
-    send_in_chunks(datagrams.len(), batch.capacity(), |range| {
-        send_some(socket, &mut batch.addresses, &datagrams[range])
+    send_in_chunks(datagrams, batch.capacity(), segmentation, |chunk, runs| {
+        send_some(socket, &mut batch.addresses, &datagrams[chunk], runs)
     })
 }
 
-/// Calls `send_some` for up to `capacity` of `count` datagrams at a time, until all are taken or one is
-/// refused.
+/// Calls `send_some` for up to `capacity` of `datagrams` at a time, until all are taken or one is
+/// refused. The second argument says whether runs may be sent as one.
 ///
 /// An error that an ICMP message left behind hits whatever is sent next, and is gone once reported.
 /// So a datagram that fails with such a number gets a second chance, and only then is the error its
 /// own. The kernel keeps to itself why it stopped after some datagrams, so the one it stopped at has
 /// had its first chance.
+///
+/// A run that is refused is sent again one by one: the error is one datagram's, or segmentation is not
+/// to be had here, which shows if the first of them goes through.
 fn send_in_chunks(
-    count: usize,
+    datagrams: &[Datagram<'_>],
     capacity: usize,
-    mut send_some: impl FnMut(Range<usize>) -> Result<usize, Errno>,
+    segmentation: &Segmentation,
+    mut send_some: impl FnMut(Range<usize>, bool) -> Result<usize, Errno>,
 ) -> SendProgress {
     let mut sent = 0;
     let mut failed_before = false;
-    while sent < count {
-        let chunk = sent..count.min(sent + capacity);
-        match send_some(chunk.clone()) {
+    // The end of a run that was refused.
+    let mut one_by_one = 0;
+    let mut refused_at = None;
+    while sent < datagrams.len() {
+        let mut end = datagrams.len().min(sent + capacity);
+        let runs = sent >= one_by_one && segmentation.is_on();
+        if sent < one_by_one {
+            end = end.min(one_by_one);
+        }
+        match send_some(sent..end, runs) {
             Ok(taken) => {
+                if !runs && refused_at == Some(sent) {
+                    segmentation.give_up();
+                }
                 sent += taken;
-                failed_before = sent < chunk.end;
+                failed_before = sent < end;
             }
             Err(Errno::EINTR) => {}
             Err(errno) if left_by_icmp(errno) && !failed_before => failed_before = true,
-            Err(errno) => return SendProgress { sent, error: Some(SendError::new(errno)) },
+            Err(errno) => {
+                let run = run_length(&datagrams[sent..end]);
+                let is_full = matches!(errno, Errno::EAGAIN | Errno::ENOBUFS);
+                if !runs || run < 2 || is_full {
+                    return SendProgress { sent, error: Some(SendError::new(errno)) };
+                }
+                one_by_one = sent + run;
+                refused_at = Some(sent);
+                failed_before = false;
+            }
         }
     }
     SendProgress { sent, error: None }
 }
 
-/// One `sendmmsg(2)` for `datagrams`, of which there are no more than `addresses`. Returns how many
-/// were taken, at least one.
+/// One `sendmmsg(2)` for `datagrams`, of which there are no more than `addresses`; with `runs`, each
+/// run as one message. Returns how many datagrams were taken, at least one.
 #[allow(unsafe_code)]
 fn send_some(
     socket: BorrowedFd<'_>,
     addresses: &mut [RawAddress],
     datagrams: &[Datagram<'_>],
+    runs: bool,
 ) -> Result<usize, Errno> {
     const MAX: usize = SendBatch::MAX_CAPACITY;
     let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; MAX];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX];
+    let mut controls = [const { MaybeUninit::<SegmentControl>::uninit() }; MAX];
+    let mut lengths = [0_usize; MAX];
 
-    let mut count = 0;
-    let slots = addresses.iter_mut().zip(&mut parts).zip(&mut headers);
-    for (datagram, ((address, parts), header)) in datagrams.iter().zip(slots) {
-        *address = RawAddress::new(datagram.destination);
-        // The kernel only reads what it sends, `iovec` just has no form for that.
-        let parts = parts.write([datagram.header, datagram.payload].map(|part| libc::iovec {
-            iov_base: part.as_ptr().cast_mut().cast(),
-            iov_len: part.len(),
-        }));
+    let (mut count, mut rest, mut free) = (0, datagrams, parts.as_mut_slice());
+    let slots = addresses.iter_mut().zip(&mut controls).zip(&mut headers).zip(&mut lengths);
+    for (((address, control), header), length) in slots {
+        let run = if runs { run_length(rest) } else { rest.len().min(1) };
+        let (datagrams, others) = rest.split_at(run);
+        let Some(first) = datagrams.first() else { break };
+        let (parts, unused) = mem::take(&mut free).split_at_mut(run);
+        *address = RawAddress::new(first.destination);
+        for (datagram, parts) in datagrams.iter().zip(parts.iter_mut()) {
+            // The kernel only reads what it sends, `iovec` just has no form for that.
+            parts.write([datagram.header, datagram.payload].map(|part| libc::iovec {
+                iov_base: part.as_ptr().cast_mut().cast(),
+                iov_len: part.len(),
+            }));
+        }
         // SAFETY: `mmsghdr` is a plain C struct of integers and pointers, for all of which zero is a
         // valid value. It has private fields on some targets, so it cannot be written out.
         let header = header.write(unsafe { mem::zeroed() });
         header.msg_hdr.msg_name = address.bytes.as_mut_ptr().cast();
         header.msg_hdr.msg_namelen = address.len as libc::socklen_t;
-        header.msg_hdr.msg_iov = parts.as_mut_ptr();
-        header.msg_hdr.msg_iovlen = parts.len() as _;
+        header.msg_hdr.msg_iov = parts.as_mut_ptr().cast();
+        header.msg_hdr.msg_iovlen = (2 * run) as _;
+        if run > 1 {
+            // A run has no room for datagrams that are longer than 16 bits can say.
+            let control = control.write(SegmentControl::new(first.len() as u16));
+            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
+            header.msg_hdr.msg_controllen = size_of::<SegmentControl>() as _;
+        }
+        (*length, rest, free) = (run, others, unused);
         count += 1;
     }
 
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the first `count` headers have been written in the loop above. Their pointers are to
-    // `addresses`, to `parts` and, through those, to the bytes of `datagrams`; all of them outlive
-    // the call, none is moved or touched during it, and each comes with its own length. `socket` is
-    // borrowed, so it is open.
+    // `addresses`, to `controls`, to as many of `parts` as were written for them and, through those,
+    // to the bytes of `datagrams`; all of them outlive the call, none is moved or touched during it,
+    // and each comes with its own length. `socket` is borrowed, so it is open.
     let taken = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr().cast(), count, flags as _)
     };
     match Errno::result(taken)? {
         // Never seen, but a caller that loops must not depend on that.
         0 => Err(Errno::EAGAIN),
-        taken => Ok(taken as usize),
+        taken => Ok(lengths.iter().take(taken as usize).sum()),
     }
 }
 
@@ -160,17 +207,71 @@ mod tests {
         assert_eq!(SendBatch::new(usize::MAX).capacity(), SendBatch::MAX_CAPACITY);
     }
 
+    type Answer = Result<usize, Errno>;
+
+    /// Ten datagrams that make runs of this length.
+    fn ten(run: usize) -> Vec<Datagram<'static>> {
+        let port = |index| u16::try_from(index / run).unwrap();
+        let to = |index| SocketAddr::from(([127, 0, 0, 1], port(index)));
+        (0..10)
+            .map(|index| Datagram { header: b"1", payload: b"2", destination: to(index) })
+            .collect()
+    }
+
     /// Sends 10 datagrams in chunks of 4 to a kernel that follows the script: for each call which
     /// chunk it is to see, and what it answers.
-    fn follow(script: &[(Range<usize>, Result<usize, Errno>)]) -> (usize, Option<Errno>) {
+    fn follow(script: &[(Range<usize>, Answer)]) -> (usize, Option<Errno>) {
+        let script: Vec<_> =
+            script.iter().map(|(chunk, answer)| (chunk.clone(), true, *answer)).collect();
+        let (outcome, segmented) = follow_runs(1, &script);
+        assert!(segmented, "no run was refused");
+        outcome
+    }
+
+    /// The same with runs of this length, and for each call whether they may be sent as one; also
+    /// whether they still may be at the end.
+    fn follow_runs(
+        run: usize,
+        script: &[(Range<usize>, bool, Answer)],
+    ) -> ((usize, Option<Errno>), bool) {
         let mut script = script.iter();
-        let progress = send_in_chunks(10, 4, |chunk| {
-            let (expected, answer) = script.next().expect("one call too many");
-            assert_eq!(chunk, *expected);
+        let segmentation = Segmentation::new();
+        let progress = send_in_chunks(&ten(run), 4, &segmentation, |chunk, runs| {
+            let (expected, as_one, answer) = script.next().expect("one call too many");
+            assert_eq!((chunk, runs), (expected.clone(), *as_one));
             *answer
         });
         assert_eq!(script.next(), None, "calls are missing");
-        (progress.sent, progress.error.map(|error| Errno::from_raw(error.errno())))
+        let errno = progress.error.map(|error| Errno::from_raw(error.errno()));
+        ((progress.sent, errno), segmentation.is_on())
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_cut_runs_is_not_asked_again() {
+        let script = [
+            (0..4, true, Err(Errno::EIO)),
+            (0..2, false, Ok(2)),
+            (2..6, false, Ok(4)),
+            (6..10, false, Ok(4)),
+        ];
+        assert_eq!(follow_runs(2, &script), ((10, None), false));
+    }
+
+    #[test]
+    fn a_run_that_is_refused_for_one_of_its_datagrams_changes_nothing_for_others() {
+        let script = [
+            (0..4, true, Ok(2)),
+            (2..6, true, Err(Errno::EINVAL)),
+            (2..4, false, Err(Errno::EMSGSIZE)),
+            (2..4, false, Err(Errno::EMSGSIZE)),
+        ];
+        assert_eq!(follow_runs(2, &script), ((2, Some(Errno::EMSGSIZE)), true));
+    }
+
+    #[test]
+    fn a_run_that_finds_no_room_waits_as_a_whole() {
+        let script = [(0..4, true, Err(Errno::EAGAIN))];
+        assert_eq!(follow_runs(4, &script), ((0, Some(Errno::EAGAIN)), true));
     }
 
     #[test]

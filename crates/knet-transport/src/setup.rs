@@ -47,6 +47,9 @@ const IPV6: &[IntOption] = &[
     option!(IPPROTO_IPV6, IPV6_RECVERR, 1),
 ];
 
+/// Where the kernel has it: since Linux 5.0.
+const COALESCE: IntOption = option!(SOL_UDP, UDP_GRO, 1);
+
 /// The highest priority that needs no privilege, `TC_PRIO_INTERACTIVE`.
 const PRIORITY: libc::c_int = 6;
 
@@ -65,6 +68,11 @@ pub(crate) fn bound_socket(
     let required = if address.is_ipv4() { IPV4 } else { IPV6 };
     for option in required.iter().copied().chain(marks(address, options.marking)) {
         set_option(socket.as_fd(), option).map_err(|errno| refused(option.name, errno.into()))?;
+    }
+    if options.coalesce {
+        if let Err(errno) = set_option(socket.as_fd(), COALESCE) {
+            tracing::debug!(%address, %errno, "datagrams come one by one");
+        }
     }
     socket.bind(&address.into()).map_err(|source| BindError::from_bind(address, source))?;
     Ok((socket, buffers))

@@ -9,6 +9,7 @@ use socket2::Socket;
 
 use crate::error_queue::receive_error;
 use crate::receive::receive;
+use crate::segments::Segmentation;
 use crate::send::send;
 use crate::setup;
 use crate::{
@@ -29,6 +30,7 @@ pub struct UdpSocket {
     socket: Socket,
     local: SocketAddr,
     buffers: BufferReport,
+    segmentation: Segmentation,
 }
 
 impl UdpSocket {
@@ -65,7 +67,7 @@ impl UdpSocket {
                  net.core.rmem_max and net.core.wmem_max",
             );
         }
-        Ok(UdpSocket { socket, local: bound, buffers })
+        Ok(UdpSocket { socket, local: bound, buffers, segmentation: Segmentation::new() })
     }
 
     /// Returns the address the socket is bound to, with the port that the kernel chose if it was
@@ -97,7 +99,7 @@ impl UdpSocket {
     /// one that is refused. Errors left behind by ICMP messages about earlier datagrams do not cost
     /// the datagram at hand: it is tried a second time before it counts as refused.
     pub fn send(&self, batch: &mut SendBatch, datagrams: &[Datagram<'_>]) -> SendProgress {
-        send(self.as_fd(), batch, datagrams)
+        send(self.as_fd(), &self.segmentation, batch, datagrams)
     }
 
     /// Receives what is waiting, as much as `batch` has room for, with one system call. Returns how

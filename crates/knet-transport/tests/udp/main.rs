@@ -8,3 +8,4 @@ mod datagrams;
 mod error_queue;
 mod loopback;
 mod refusals;
+mod runs;

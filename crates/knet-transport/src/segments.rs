@@ -1,0 +1,185 @@
+//! Runs of datagrams that the kernel takes as one and cuts apart itself (UDP GSO), and the other way
+//! round (UDP GRO).
+//!
+//! The way through the kernel costs the same for one datagram as for a run of equally long ones to one
+//! destination. The rules are those of `udp(7)`, `UDP_SEGMENT` and `UDP_GRO`.
+
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::Datagram;
+
+/// Most datagrams in a run (`UDP_MAX_SEGMENTS` before Linux 6.9).
+const MAX_SEGMENTS: usize = 64;
+/// Most bytes in a run: what one datagram could have over IPv4.
+const MAX_RUN_BYTES: usize = 65_507;
+
+/// How many of `datagrams`, from the first on, make a run: they go to one destination and are equally
+/// long, but for the last, which may be shorter. At least 1, unless there are none.
+pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
+    let Some((first, rest)) = datagrams.split_first() else { return 0 };
+    let size = first.len();
+    let (mut count, mut bytes) = (1, size);
+    for datagram in rest.iter().take(MAX_SEGMENTS - 1) {
+        let len = datagram.len();
+        let fits = len > 0 && len <= size && bytes + len <= MAX_RUN_BYTES;
+        if !fits || datagram.destination != first.destination {
+            break;
+        }
+        count += 1;
+        bytes += len;
+        if len < size {
+            break;
+        }
+    }
+    count
+}
+
+/// Whether the kernel cuts runs for a socket; true until it refuses.
+#[derive(Debug)]
+pub(crate) struct Segmentation(AtomicBool);
+
+impl Segmentation {
+    pub(crate) fn new() -> Segmentation {
+        Segmentation(AtomicBool::new(true))
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn give_up(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The control message that says how long the datagrams of a run are: as C lays it out.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct SegmentControl {
+    header: libc::cmsghdr,
+    size: u16,
+    /// Up to where the next control message would start.
+    padding: [u8; 6],
+}
+
+impl SegmentControl {
+    /// For datagrams of `size` bytes.
+    pub(crate) fn new(size: u16) -> SegmentControl {
+        let header = libc::cmsghdr {
+            cmsg_len: offset_of!(SegmentControl, size) + size_of::<u16>(),
+            cmsg_level: libc::SOL_UDP,
+            cmsg_type: libc::UDP_SEGMENT,
+        };
+        SegmentControl { header, size, padding: [0; 6] }
+    }
+}
+
+/// Room for the control message that says how long the datagrams of a received run are.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CoalescedControl {
+    header: libc::cmsghdr,
+    size: libc::c_int,
+    padding: [u8; 4],
+}
+
+impl CoalescedControl {
+    pub(crate) const EMPTY: CoalescedControl = CoalescedControl {
+        header: libc::cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 },
+        size: 0,
+        padding: [0; 4],
+    };
+
+    /// How long the datagrams are, if the kernel has put several together. `filled` is how many bytes
+    /// of control messages it wrote.
+    pub(crate) fn size(&self, filled: usize) -> Option<usize> {
+        let wanted = offset_of!(CoalescedControl, size) + size_of::<libc::c_int>();
+        let is_ours = filled >= wanted
+            && self.header.cmsg_level == libc::SOL_UDP
+            && self.header.cmsg_type == libc::UDP_GRO;
+        let size = is_ours.then(|| usize::try_from(self.size).ok()).flatten();
+        size.filter(|&size| size > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run(lens: &[usize]) -> usize {
+        let bytes = vec![0; lens.iter().copied().max().unwrap_or(0)];
+        let destination = SocketAddr::from(([127, 0, 0, 1], 1));
+        let datagrams: Vec<_> = lens
+            .iter()
+            .map(|&len| Datagram {
+                header: &bytes[..len / 3],
+                payload: &bytes[len / 3..len],
+                destination,
+            })
+            .collect();
+        run_length(&datagrams)
+    }
+
+    #[test]
+    fn a_run_ends_with_the_first_shorter_datagram_and_before_a_longer_one() {
+        assert_eq!(run(&[]), 0);
+        assert_eq!(run(&[5]), 1);
+        assert_eq!(run(&[5, 5, 5]), 3);
+        assert_eq!(run(&[5, 5, 4, 4]), 3);
+        assert_eq!(run(&[5, 6]), 1);
+        assert_eq!(run(&[5, 5, 6]), 2);
+        assert_eq!(run(&[5, 0, 5]), 1, "an empty datagram cannot be told from none");
+        assert_eq!(run(&[0, 0]), 1);
+    }
+
+    #[test]
+    fn a_run_has_no_more_than_the_kernel_takes() {
+        assert_eq!(run(&[1; 100]), MAX_SEGMENTS);
+        assert_eq!(run(&[20_000; 10]), 3);
+        assert_eq!(run(&[MAX_RUN_BYTES, 1]), 1);
+        assert_eq!(run(&[MAX_RUN_BYTES - 1, 1]), 2);
+        assert_eq!(run(&[65_527, 65_527]), 1, "longer than a run may be, and sent all the same");
+    }
+
+    #[test]
+    fn a_run_has_one_destination() {
+        let datagram = |port| Datagram {
+            header: b"1",
+            payload: b"2",
+            destination: SocketAddr::from(([127, 0, 0, 1], port)),
+        };
+        assert_eq!(run_length(&[datagram(1), datagram(1), datagram(2)]), 2);
+    }
+
+    #[test]
+    fn control_messages_are_laid_out_as_cmsg_says() {
+        let control = SegmentControl::new(7);
+        // CMSG_LEN and CMSG_SPACE of cmsg(3) for 2 and 4 bytes, on a 64-bit machine.
+        if size_of::<usize>() == 8 {
+            assert_eq!((control.header.cmsg_len, size_of::<SegmentControl>()), (18, 24));
+            assert_eq!(size_of::<CoalescedControl>(), 24);
+        }
+        assert_eq!(CoalescedControl::EMPTY.size(0), None);
+        assert_eq!(CoalescedControl::EMPTY.size(24), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_kernel_cuts_a_run_where_the_datagrams_end(lens: Vec<u16>) {
+            let lens: Vec<usize> = lens.into_iter().map(usize::from).collect();
+            let count = run(&lens);
+            let run = &lens[..count];
+            prop_assert!(count >= 1 || lens.is_empty());
+            if let Some((last, equal)) = run.split_last() {
+                let size = run[0];
+                prop_assert!(equal.iter().all(|&len| len == size));
+                prop_assert!(*last <= size);
+            }
+        }
+    }
+}
