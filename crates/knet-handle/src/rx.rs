@@ -137,38 +137,47 @@ impl RxThread<'_> {
         }
     }
 
+    /// Handles what was received, a batch at a time: the kernel may have put many datagrams together.
     fn handle_datagrams(&mut self, socket: SocketId) {
+        for start in (0..self.datagrams.len()).step_by(BATCH) {
+            self.handle_batch(socket, start);
+        }
+    }
+
+    fn handle_batch(&mut self, socket: SocketId, start: usize) {
         let everything = u64::MAX;
-        let copies = self.handle_some(socket, everything);
+        let copies = self.handle_some(socket, start, everything);
         // Pongs first: the peer measures how long they take.
         self.transmitter.send_control(self.shared);
         let all = self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
         if !all && copies != 0 {
             // A message that could not be delivered has a second chance if a copy of it came, even
             // within the same batch.
-            self.handle_some(socket, copies);
+            self.handle_some(socket, start, copies);
             self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
         }
     }
 
-    /// Shows the engine the datagrams of the batch whose bits are set; which of them were copies.
-    fn handle_some(&mut self, socket: SocketId, which: u64) -> u64 {
+    /// Shows the engine the datagrams of the batch from `start` on whose bits are set; which of them
+    /// were copies.
+    fn handle_some(&mut self, socket: SocketId, start: usize, which: u64) -> u64 {
         let (datagrams, incoming) = (&self.datagrams, &mut self.incoming);
         let mut copies = 0;
         self.shared.engine(|engine, now| {
-            for (index, datagram) in datagrams.iter().enumerate() {
-                if datagram.truncated || which & 1 << index == 0 {
+            let batch = (0..BATCH).map_while(|bit| Some((bit, datagrams.get(start + bit)?)));
+            for (bit, datagram) in batch {
+                if datagram.truncated || which & 1 << bit == 0 {
                     continue;
                 }
                 let arrival = Arrival { socket, source: datagram.source };
                 match engine.handle_datagram(now, arrival, datagram.bytes) {
                     Received::Whole(delivery, range) => {
-                        incoming.push(Incoming::new(delivery, Body::Datagram(index, range)));
+                        incoming.push(Incoming::new(delivery, Body::Datagram(start + bit, range)));
                     }
                     Received::Assembled(delivery, message) => {
                         incoming.push(Incoming::new(delivery, Body::Assembled(message)));
                     }
-                    Received::Copy => copies |= 1 << index,
+                    Received::Copy => copies |= 1 << bit,
                     _ => {}
                 }
             }

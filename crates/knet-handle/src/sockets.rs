@@ -81,7 +81,9 @@ impl Sockets {
         local: SocketAddr,
         poller: &Poller,
     ) -> Result<(SocketId, SocketAddr), Error> {
-        let options = SocketOptions { marking: registry.marking, ..SocketOptions::default() };
+        let marking = registry.marking;
+        // The rx thread has room for the longest datagram.
+        let options = SocketOptions { marking, coalesce: true, ..SocketOptions::default() };
         let socket = UdpSocket::bind(local, &options)?;
         let id = SocketId(registry.last_id + 1);
         poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
