@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use knet_bench::Plan;
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
+use crate::check::args::CheckArgs;
 use crate::monitor::args::MonitorArgs;
 use crate::peer::PeerLink;
 
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Cat(CatArgs),
     Bench(BenchArgs),
     Monitor(MonitorArgs),
+    Check(CheckArgs),
 }
 
 /// Streams a file between two hosts in this process while one of their two links fails.

@@ -16,6 +16,11 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Unreachable(pub(crate) String);
 
+/// A check found that something is wrong. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Faulty(pub(crate) String);
+
 /// Says why the command failed, and gives the code to exit with.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     stderr::line(one_line(error));
@@ -30,7 +35,7 @@ pub(crate) fn refused(error: &ClapError) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        stderr::line("a command is needed: demo, cat, bench or monitor (see 'knet --help')");
+        stderr::line("a command is needed: demo, cat, bench, monitor or check (see 'knet --help')");
     } else {
         stderr::line(first_paragraph(&error.render().to_string()));
     }
@@ -40,8 +45,8 @@ pub(crate) fn refused(error: &ClapError) -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() {
         USAGE
-    } else if error.is::<Unreachable>() {
-        UNREACHABLE
+    } else if error.is::<Unreachable>() || error.is::<Faulty>() {
+        NOT_FINE
     } else {
         FAILURE
     }
@@ -72,7 +77,7 @@ fn first_paragraph(text: &str) -> String {
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
-const UNREACHABLE: u8 = 3;
+const NOT_FINE: u8 = 3;
 
 #[cfg(test)]
 mod tests {

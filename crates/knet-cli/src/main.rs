@@ -1,5 +1,6 @@
 //! The `knet` command: pipes data through kronosnet links (`knet cat`), watches them
-//! (`knet monitor`), shows them at work (`knet demo`) and measures them (`knet bench`).
+//! (`knet monitor`), tests them (`knet check`), shows them at work (`knet demo`) and measures them
+//! (`knet bench`).
 //!
 //! A thin face over the `kronosnet` crate: it decides nothing about the protocol. Messages for
 //! people go to standard error, one line each; standard output is for data and for the demo's
@@ -9,10 +10,12 @@
 mod args;
 mod bench;
 mod cat;
+mod check;
 mod demo;
 mod exit;
 mod monitor;
 mod node;
+mod output;
 mod peer;
 mod readiness;
 mod signals;
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Cat(args) => cat::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Monitor(args) => monitor::run(&args),
+        Command::Check(args) => check::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
     let nine_links: Vec<&str> =
         ["cat", "--id", "1", "--peer"].into_iter().chain([PEER; 9]).collect();
     let cases: &[(&[&str], &str)] = &[
-        (&[], "demo, cat, bench or monitor"),
+        (&[], "demo, cat, bench, monitor or check"),
         (&["dance"], "'dance'"),
         (&["demo", "one", "two"], "'two'"),
         (&["cat"], "--id <HOST>"),
@@ -34,6 +34,12 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
         (&["bench", "--role", "send"], "--id <HOST>"),
         (&["bench", "--id", "1", "--peer", PEER], "--role <ROLE>"),
         (&["bench", "--role", "send", "--id", "2", "--peer", PEER], "one other host"),
+        (&["monitor", "--id", "2", "--peer", PEER], "our own id"),
+        (&["monitor", "--id", "1", "--peer", PEER, "--wait", "5"], "--once"),
+        (&["check", "--id", "2", "--peer", PEER], "our own id"),
+        (&["check", "--id", "1", "--peer", PEER, "--count", "0"], "--count"),
+        (&["check", "--id", "1", "--peer", PEER, "--exchange", "often"], "'often'"),
+        (&["check", "--id", "1", "--peer", PEER, "--format", "xml"], "'xml'"),
     ];
     for (args, expected) in cases {
         let finished = run(args, b"");

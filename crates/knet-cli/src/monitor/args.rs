@@ -5,6 +5,7 @@ use std::time::Duration;
 use kronosnet::HostId;
 
 use crate::args::{parse_host, parse_seconds};
+use crate::output::Format;
 use crate::peer::PeerLink;
 
 /// Shows the links to the peers: state, latency, path MTU, rates, and what happened to them.
@@ -46,13 +47,4 @@ pub(crate) struct MonitorArgs {
     /// What --once prints.
     #[arg(long, value_name = "FORMAT", default_value = "table", requires = "once")]
     pub(crate) format: Format,
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// For scripts: one object, as docs/operating.md describes it.
-    Json,
 }

@@ -1,6 +1,7 @@
 //! What the columns of the monitor's tables say of a link, on the screen and on paper alike.
 
 use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot};
+use crate::output::{latency, or_dash};
 
 /// What stands above each column.
 pub(crate) const HEADERS: [&str; 11] = [
@@ -19,7 +20,6 @@ pub(crate) const HEADERS: [&str; 11] = [
 
 /// One link's row.
 pub(crate) fn cells(host: &HostSnapshot, link: &LinkSnapshot) -> [String; HEADERS.len()] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     [
         host.id.to_string(),
         if host.reachable { "yes" } else { "no" }.into(),
@@ -74,13 +74,6 @@ pub(crate) fn details(host: &HostSnapshot, link: &LinkSnapshot) -> [String; 3] {
     [first, second, third]
 }
 
-/// A round trip in milliseconds, with as many decimals as say something.
-pub(crate) fn latency(micros: u64) -> String {
-    let millis = micros as f64 / 1000.0;
-    let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
-    format!("{millis:.decimals$} ms")
-}
-
 /// How long something lasted, in the unit that fits.
 fn span(millis: u64) -> String {
     match millis / 1000 {
@@ -110,12 +103,6 @@ fn amount(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn latencies_keep_the_decimals_that_matter() {
-        let texts = [0, 83, 1234, 12_340, 123_456].map(latency);
-        assert_eq!(texts, ["0.00 ms", "0.08 ms", "1.23 ms", "12.3 ms", "123 ms"]);
-    }
 
     #[test]
     fn rates_have_units() {

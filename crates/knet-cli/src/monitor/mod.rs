@@ -12,7 +12,7 @@ mod snapshot;
 mod table;
 mod view;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,12 @@ use ratatui::crossterm::event::KeyEvent;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use crate::exit::{Unreachable, Usage};
-use crate::monitor::args::{Format, MonitorArgs};
+use crate::monitor::args::MonitorArgs;
 use crate::monitor::log::Entry;
 use crate::monitor::sampler::Sampler;
 use crate::monitor::snapshot::Snapshot;
 use crate::node::Node;
+use crate::output::{self, Format};
 use crate::{peer, signals};
 
 /// Something that the monitor has to heed.
@@ -106,11 +107,7 @@ fn once(mut sampler: Sampler, args: &MonitorArgs, events: &Receiver<Event>) -> a
         Format::Table => table::render(&snapshot),
         Format::Json => serde_json::to_string_pretty(&snapshot)? + "\n",
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever closed it does not want to know.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot write the output")?,
-    }
+    output::print(&text)?;
     if snapshot.all_reachable { Ok(()) } else { Err(unreachable(&snapshot).into()) }
 }
 

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use kronosnet::{Error, LinkStats, LinkStatus};
 
 use crate::monitor::log::{Entry, Log, unix_time};
-use crate::monitor::snapshot::{
-    HostSnapshot, LastDown, LinkSnapshot, Reason, Snapshot, Traffic, micros, millis,
-};
+use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Reason, Snapshot, Traffic};
 use crate::node::{Node, NodeLink};
+use crate::output::{micros, millis};
 
 /// Watches a node's links.
 #[derive(Debug)]

@@ -4,8 +4,6 @@
 //! `docs/operating.md` describes. Fields may be added; [`Snapshot::schema`] rises if one changes its
 //! meaning or goes away.
 
-use std::time::Duration;
-
 use kronosnet::{DownReason, HostId, LinkId, LinkState};
 use serde::Serialize;
 
@@ -138,14 +136,4 @@ impl From<DownReason> for Reason {
 /// Names a link for people.
 pub(crate) fn link_name(host: HostId, link: LinkId) -> String {
     format!("link {link} to host {host}")
-}
-
-/// Whole microseconds.
-pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

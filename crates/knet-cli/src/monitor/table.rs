@@ -1,23 +1,14 @@
 //! What `knet monitor --once` prints for people.
 
-use std::fmt::Write;
-
 use crate::monitor::columns::{HEADERS, cells};
 use crate::monitor::snapshot::Snapshot;
+use crate::output::aligned;
 
 /// A summary, and a line for each link.
 pub(crate) fn render(snapshot: &Snapshot) -> String {
     let mut rows = vec![HEADERS.map(str::to_owned)];
     rows.extend(snapshot.links().map(|(host, link)| cells(host, link)));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEADERS.len()).filter_map(width).collect();
-    let mut text = format!("host {}: {}\n", snapshot.id, snapshot.summary());
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
+    format!("host {}: {}\n{}", snapshot.id, snapshot.summary(), aligned(&rows))
 }
 
 #[cfg(test)]

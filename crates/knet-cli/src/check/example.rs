@@ -1,0 +1,68 @@
+//! Links as they might be found, for tests of what is said of them, and for the example in
+//! `docs/operating.md`.
+
+use kronosnet::{DownReason, LinkState};
+
+use crate::check::diagnose::{Facts, PeerView};
+use crate::check::interfaces::Interface;
+use crate::check::plan::Planned;
+use crate::check::probe::Counted;
+use crate::check::report::LinkReport;
+
+pub(crate) fn interface(mtu: usize) -> Interface {
+    Interface {
+        name: "eth0".into(),
+        address: "10.0.0.1".parse().unwrap(),
+        prefix: 24,
+        is_up: true,
+        has_carrier: true,
+        mtu: Some(mtu),
+    }
+}
+
+pub(crate) fn healthy() -> Facts {
+    Facts {
+        planned: Planned {
+            id: kronosnet::LinkId::new(0).unwrap(),
+            path: "2:10.0.0.1:5405=10.0.0.2:5405".parse().unwrap(),
+            interface: Some(interface(1500)),
+            findings: Vec::new(),
+        },
+        state: LinkState::Up,
+        was_up: true,
+        in_all: Counted { sent: 60, answered: 58 },
+        counted: Some(Counted { sent: 50, answered: 50 }),
+        heard: 60,
+        latency_us: Some(83),
+        path_mtu: Some(1500),
+        data_mtu: 1446,
+        peer: PeerView::Sees(there()),
+    }
+}
+
+pub(crate) fn there() -> LinkReport {
+    LinkReport {
+        link: 0,
+        up: true,
+        sent: 50,
+        answered: 50,
+        latency_us: Some(90),
+        path_mtu: Some(1500),
+        heard: 55,
+    }
+}
+
+/// A link on which nothing was answered.
+pub(crate) fn silent() -> Facts {
+    Facts {
+        state: LinkState::Down(DownReason::NoPongYet),
+        was_up: false,
+        in_all: Counted { sent: 200, answered: 0 },
+        counted: None,
+        heard: 0,
+        latency_us: None,
+        path_mtu: None,
+        peer: PeerView::Unasked,
+        ..healthy()
+    }
+}

@@ -1,0 +1,81 @@
+//! How results are printed.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// For whom results are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For scripts: one object, as docs/operating.md describes it.
+    Json,
+}
+
+/// Writes results to standard output.
+///
+/// # Errors
+/// If that fails, but not if it is closed: whoever closed it does not want to know.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the output"),
+    }
+}
+
+/// Lines of columns that are as wide as what is in them.
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// What stands in a column: a dash for nothing.
+pub(crate) fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".into())
+}
+
+/// A round trip in milliseconds, with as many decimals as say something.
+pub(crate) fn latency(micros: u64) -> String {
+    let millis = micros as f64 / 1000.0;
+    let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
+    format!("{millis:.decimals$} ms")
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_keep_the_decimals_that_matter() {
+        let texts = [0, 83, 1234, 12_340, 123_456].map(latency);
+        assert_eq!(texts, ["0.00 ms", "0.08 ms", "1.23 ms", "12.3 ms", "123 ms"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a", "b", "c"], ["10", "über", "x"]].map(|row| row.map(str::to_owned));
+        assert_eq!(aligned(&rows), "a   b     c\n10  über  x\n");
+    }
+}

@@ -1,0 +1,237 @@
+//! `knet check` against itself, against other nodes, and over networks that do not work.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod process;
+mod wire;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use process::{Finished, Running, free_address, run, start};
+use serde_json::Value;
+use wire::Wire;
+
+/// How long a check waits for what does not come. Long enough for what has to come meanwhile, on a
+/// busy machine too.
+const WAIT: &str = "8";
+
+/// `--peer` for host 1 and for host 2 of a link between these addresses.
+fn ends(one: SocketAddr, two: SocketAddr) -> [String; 2] {
+    [format!("2:{one}={two}"), format!("1:{two}={one}")]
+}
+
+/// A link over a wire that drops what `drops` says: `--peer` for both ends, and the address of
+/// the first.
+fn wired(
+    drops: impl Fn(&wire::Passing<'_>) -> bool + Send + Sync + 'static,
+) -> (Wire, [String; 2], SocketAddr) {
+    let (one, two) = (free_address(), free_address());
+    let wire = Wire::between(one, two, drops);
+    let peers = [format!("2:{one}={}", wire.for_one), format!("1:{two}={}", wire.for_two)];
+    (wire, peers, one)
+}
+
+/// Starts a node that is no `knet check`, and waits until its pings come to this address.
+fn node(id: &str, peer: &str, heard_at: SocketAddr, more: &[&str]) -> Running {
+    let ear = UdpSocket::bind(heard_at).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let node = start(&[&["cat", "--id", id, "--wait", "3600", "--peer", peer][..], more].concat());
+    ear.recv(&mut [0; 2000]).unwrap();
+    node
+}
+
+/// Starts a check that prints JSON.
+fn check(id: &str, peers: &[&str], more: &[&str]) -> Running {
+    let args = ["check", "--id", id, "--format", "json"];
+    start(&[&args[..], more, &["--peer"], peers].concat())
+}
+
+/// Runs a check that finds something out soon.
+fn table(peers: &[&str], wait: &str) -> Finished {
+    let args = ["check", "--id", "1", "--count", "5", "--wait", wait, "--peer"];
+    run(&[&args[..], peers].concat(), b"")
+}
+
+fn json(finished: &Finished) -> Value {
+    serde_json::from_str(finished.text()).unwrap()
+}
+
+fn codes(link: &Value) -> Vec<&str> {
+    let findings = link["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn two_checks_exchange_what_they_see_of_both_links() {
+    let links = [ends(free_address(), free_address()), ends(free_address(), free_address())];
+    let hosts = [0, 1].map(|host| {
+        let id = (host + 1).to_string();
+        check(
+            &id,
+            &[&links[0][host], &links[1][host]],
+            &["--exchange", "always", "--count", "5", "--wait", "60"],
+        )
+    });
+    for (host, finished) in (1u64..).zip(hosts.map(Running::finish_with_open_input)) {
+        finished.expect_success();
+        let seen = json(&finished);
+        assert_eq!((&seen["schema"], &seen["id"]), (&1.into(), &host.into()));
+        assert_eq!((&seen["ok"], &seen["verdict"]), (&true.into(), &"all 2 links are fine".into()));
+        for (id, link) in (0..).zip(seen["links"].as_array().unwrap()) {
+            assert_eq!((&link["host"], &link["link"]), (&(3 - host).into(), &id.into()));
+            assert_eq!((&link["ok"], &link["up"]), (&true.into(), &true.into()), "{link}");
+            assert_eq!(link["loss_percent"], 0.0);
+            assert!(link["pings_sent"].as_u64() >= Some(5) && link["latency_us"].is_u64());
+            assert!(link["path_mtu"].is_u64() && link["pings_heard"] != 0);
+            // Both links are on the loopback interface of this machine.
+            assert_eq!(codes(link).contains(&"same-network"), id == 1, "{link}");
+            let there = &link["peer"];
+            assert!(there["up"] == true && there["sent"] == there["answered"], "{link}");
+            assert!(there["heard"].as_u64() >= Some(5), "{link}");
+        }
+    }
+}
+
+#[test]
+fn any_node_will_do_as_a_peer() {
+    let (near, far) = (free_address(), free_address());
+    let [one, two] = ends(near, far);
+    let _peer = node("2", &two, near, &[]);
+    let finished = table(&[&one], "60");
+    finished.expect_success();
+    let text = finished.text();
+    assert!(text.contains("ok from here"), "{text}");
+    assert!(text.ends_with("verdict: the link is fine\n"), "{text}");
+
+    let missing = check("1", &[&one], &["--exchange", "always", "--count", "5", "--wait", WAIT]);
+    let finished = missing.finish_with_open_input();
+    finished.expect_failure(3);
+    assert_eq!(codes(&json(&finished)["links"][0]), ["no-results"]);
+}
+
+#[test]
+fn a_port_without_a_listener_and_one_without_a_voice_are_told_apart() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let refused = free_address();
+    let peers = [
+        format!("2:{}={refused}", free_address()),
+        format!("3:{}={}", free_address(), silent.local_addr().unwrap()),
+    ];
+    let finished = table(&[&peers[0], &peers[1]], WAIT);
+    let line = finished.expect_failure(3);
+    assert!(line.contains("2 of 2 links at fault: link 0 to host 2, link 0 to host 3"), "{line}");
+    let text = finished.text();
+    assert!(text.contains(&format!("nothing listens at {refused}")), "{text}");
+    assert!(text.contains(&format!("no answer from {}", silent.local_addr().unwrap())), "{text}");
+}
+
+#[test]
+fn a_wire_that_works_one_way_only_is_told_by_its_direction() {
+    let (_wire, [one, two], near) = wired(|packet| packet.from_one);
+    let _peer = node("2", &two, near, &[]);
+    let finished = table(&[&one], WAIT);
+    finished.expect_failure(3);
+    let text = finished.text();
+    assert!(text.contains("pings of host 2 arrive here but ours are not answered"), "{text}");
+
+    // From the other side nothing at all can be seen, but for a check there and a second link.
+    let (_wire, [one, two], _) = wired(|packet| packet.from_one);
+    let good = ends(free_address(), free_address());
+    let more = ["--exchange", "always", "--count", "5", "--wait", WAIT];
+    let hosts = [("1", &one, &good[0]), ("2", &two, &good[1])]
+        .map(|(id, bad, good)| check(id, &[bad, good], &more));
+    let [first, second] = hosts.map(|host| json(&host.finish_with_open_input()));
+    assert_eq!(codes(&first["links"][0]), ["one-way"]);
+    assert_eq!(codes(&second["links"][0]), ["answers-lost"]);
+    for seen in [first, second] {
+        assert_eq!(seen["links"][1]["ok"], true, "{seen}");
+    }
+}
+
+#[test]
+fn lost_pings_are_counted() {
+    let pings = AtomicU32::new(0);
+    let (_wire, [one, two], near) = wired(move |packet| {
+        packet.from_one && packet.is_ping() && pings.fetch_add(1, Ordering::Relaxed) % 3 == 0
+    });
+    let _peer = node("2", &two, near, &[]);
+    let args = ["--count", "30", "--wait", WAIT, "--exchange", "never"];
+    let finished = check("1", &[&one], &args).finish_with_open_input();
+    finished.expect_failure(3);
+    let link = &json(&finished)["links"][0];
+    assert!(codes(link).contains(&"loss"), "{link}");
+    let (sent, answered) = (link["pings_sent"].as_u64(), link["pings_answered"].as_u64());
+    assert!(sent >= Some(30) && answered < sent && answered > Some(0), "{link}");
+    assert!(link["loss_percent"].as_f64() > Some(5.0), "{link}");
+}
+
+#[test]
+fn a_narrow_path_is_a_warning() {
+    let headers = 28;
+    let (_wire, [one, two], near) = wired(move |packet| packet.bytes.len() + headers > 1400);
+    let _peer = node("2", &two, near, &[]);
+    let finished = check("1", &[&one], &["--exchange", "never", "--count", "5", "--wait", "60"])
+        .finish_with_open_input();
+    finished.expect_success();
+    let link = &json(&finished)["links"][0];
+    assert!(link["path_mtu"].as_u64() <= Some(1400), "{link}");
+    let narrow = &link["findings"][0];
+    assert_eq!(narrow["severity"], "warning");
+    assert!(narrow["text"].as_str().unwrap().contains("path MTU "), "{link}");
+}
+
+#[test]
+fn a_plan_that_cannot_work_is_refused_in_words() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let foreign = format!("2:192.0.2.1:5001={}", silent.local_addr().unwrap());
+    let finished = table(&[&foreign], "0.5");
+    finished.expect_failure(3);
+    let text = finished.text();
+    assert!(text.contains("FAULT: 192.0.2.1 is not an address of this machine"), "{text}");
+}
+
+#[test]
+fn a_peer_with_another_id_is_told() {
+    let (near, far) = (free_address(), free_address());
+    let _peer = node("7", &format!("1:{far}={near}"), near, &[]);
+    let finished = table(&[&format!("2:{near}={far}")], WAIT);
+    finished.expect_failure(3);
+    let text = finished.text();
+    assert!(text.contains("host ids that are not in the plan: is --id right there?"), "{text}");
+}
+
+#[test]
+fn strange_messages_on_its_channel_do_not_matter() {
+    let (near, far) = (free_address(), free_address());
+    let [one, two] = ends(near, far);
+    let mut peer = node("2", &two, near, &["--channel", "31", "--lines", "-v"]);
+    let more = ["--exchange", "always", "--count", "5", "--wait", WAIT];
+    let checking = check("1", &[&one], &more);
+    peer.wait_for_error("host 1 is reachable");
+    for line in ["good morning", "{}", r#"{"knet_check":1,"from":2,"to":1,"links":[[]]}"#] {
+        peer.feed(format!("{line}\n").as_bytes());
+    }
+    peer.feed(&[b'[', b'\n'].repeat(1000));
+    let finished = checking.finish_with_open_input();
+    finished.expect_failure(3);
+    assert_eq!(codes(&json(&finished)["links"][0]), ["no-results"]);
+}
+
+#[test]
+fn an_address_in_use_is_a_failure_and_a_signal_ends_it() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let address = silent.local_addr().unwrap();
+    let finished = table(&[&format!("2:{address}={}", free_address())], "1");
+    assert!(finished.expect_failure(1).contains("in use"), "{}", finished.stderr);
+
+    let checking = check("1", &[&format!("2:{}={address}", free_address())], &["--wait", "3600"]);
+    // It is there when it pings.
+    silent.recv(&mut [0; 2000]).unwrap();
+    checking.signal(Signal::SIGINT);
+    let finished = checking.finish_with_open_input();
+    assert!(finished.expect_failure(1).contains("interrupted"), "{}", finished.stderr);
+}
