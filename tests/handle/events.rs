@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::select;
-use knet_tests::cluster::{Cluster, exactly, link_id, set_enabled};
+use knet_tests::cluster::{Cluster, channel, exactly, link_id, set_enabled};
 use knet_tests::descriptors::stream_pair;
-use knet_tests::waiting::{DEADLINE, next, next_like};
-use kronosnet::{DatafdSource, Handle, HostId, LinkState, STREAM_CAPACITY};
+use knet_tests::waiting::{DEADLINE, next, next_like, receive};
+use kronosnet::{DatafdSource, DownReason, Handle, HostId, LinkState, STREAM_CAPACITY};
 
 /// Makes an event: a datafd that reaches its end, which is removed again.
 fn one_event(handle: &Handle) {
@@ -102,6 +102,39 @@ fn events_come_in_the_order_in_which_things_happened() {
     for _ in 0..20 {
         assert!(matches!(next(&events).state, LinkState::Down(_)));
         assert!(next(&events).state.is_up());
+    }
+}
+
+#[test]
+fn a_host_event_says_which_link_made_the_difference_and_why() {
+    let cluster = Cluster::new(2, 2);
+    let hosts = cluster.handle(1).host_events();
+    cluster.link(1, 2, 0).disable().unwrap();
+    cluster.link(1, 2, 1).disable().unwrap();
+    let lost = next(&hosts);
+    let down = LinkState::Down(DownReason::Disabled);
+    assert_eq!((lost.reachable, lost.cause), (false, Some((link_id(1), down))));
+    cluster.link(1, 2, 0).enable().unwrap();
+    let found = next(&hosts);
+    assert_eq!((found.reachable, found.cause), (true, Some((link_id(0), LinkState::Up))));
+}
+
+#[test]
+fn who_is_told_of_a_host_can_send_to_it() {
+    let cluster = Cluster::pair();
+    let (_from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let (tell, told) = crossbeam_channel::unbounded();
+    cluster.handle(1).on_host_event(move |handle, event| {
+        if event.reachable {
+            tell.send(handle.send(channel(0), b"welcome").map(|report| report.hosts)).unwrap();
+        }
+    });
+    let link = cluster.link(1, 2, 0);
+    for _ in 0..20 {
+        link.disable().unwrap();
+        link.enable().unwrap();
+        assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap(), 1);
+        assert_eq!(receive(&to), b"welcome");
     }
 }
 

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use knet_wire::{HostId, LinkId, MTU_HEADER_LEN, PMTU_HEADER_LEN, Pmtu, path_overhead};
+use knet_wire::{
+    HostId, IpVersion, LinkId, MAX_FRAGMENTS, MAX_MESSAGE, MTU_HEADER_LEN, PMTU_HEADER_LEN, Pmtu,
+    path_overhead,
+};
 
 use crate::config::SocketId;
 use crate::engine::Engine;
@@ -14,6 +17,63 @@ use crate::stats::PacketKind;
 use crate::transmit::{Packet, Transmit};
 
 impl Engine {
+    /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
+    /// finding it out. Takes effect with the next message.
+    ///
+    /// # Errors
+    /// [`MtuError::TooSmall`] if the largest message would need too many fragments.
+    pub fn set_manual_mtu(&mut self, now: Instant, onwire: Option<u16>) -> Result<(), MtuError> {
+        if let Some(onwire) = onwire {
+            let least = self.least_manual_mtu();
+            if onwire < least {
+                return Err(MtuError::TooSmall { onwire, least });
+            }
+        }
+        let crypto = self.crypto;
+        let before = std::mem::replace(&mut self.manual_mtu, onwire);
+        let all = self.hosts.iter();
+        let links: Vec<_> = all
+            .flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
+            .map(|(host, id, link)| {
+                (host, id, link.data_mtu(before, crypto), link.data_mtu(onwire, crypto))
+            })
+            .collect();
+        for &(host, link, before, data_mtu) in &links {
+            if before != data_mtu {
+                self.events.push_back(Event::Mtu(MtuEvent::Link { host, link, data_mtu }));
+            }
+        }
+        for (host, link, ..) in links {
+            self.refresh_routes(now, host);
+            self.start_or_stop_discovery(now, host, link);
+        }
+        Ok(())
+    }
+
+    /// The MTU set by hand, in bytes of a whole IP packet.
+    #[must_use]
+    pub fn manual_mtu(&self) -> Option<u16> {
+        self.manual_mtu
+    }
+
+    /// The most payload bytes that a packet carries on every link in use; before any link is up,
+    /// the least that libknet works with (`min_mtu` of `spec/wire.md` 9).
+    #[must_use]
+    pub fn data_mtu(&self) -> usize {
+        self.routes.least_mtu().unwrap_or_else(|| self.crypto.min_mtu())
+    }
+
+    /// The smallest MTU with which the largest message fits into [`MAX_FRAGMENTS`] on an
+    /// IPv6 link, which has the longer headers.
+    fn least_manual_mtu(&self) -> u16 {
+        let enough = |onwire: u16| {
+            let room = usize::from(onwire).checked_sub(path_overhead(IpVersion::V6))?;
+            let data_mtu = self.crypto.app_mtu(room)?;
+            (data_mtu * usize::from(MAX_FRAGMENTS) >= MAX_MESSAGE).then_some(onwire)
+        };
+        (0..=u16::MAX).find_map(enough).unwrap_or(u16::MAX)
+    }
+
     /// Sets how often the path MTU of each link is searched anew, 1 s to 86400 s. Default 60 s
     /// (`KNET_PMTUD_DEFAULT_INTERVAL`). Takes effect with the next search.
     ///
@@ -149,8 +209,20 @@ impl Engine {
         if before == data_mtu {
             return;
         }
+        self.events.push_back(Event::Mtu(MtuEvent::Link { host, link: id, data_mtu }));
         self.refresh_routes(now, host);
-        self.events.push_back(Event::Mtu(MtuEvent { host, link: id, data_mtu }));
+    }
+
+    /// Tells that packets to a host carry another number of bytes than before, `None` if there is no
+    /// way to it any more, and whether that is the least of all hosts.
+    pub(crate) fn tell_mtu(&mut self, host: HostId, data_mtu: Option<usize>) {
+        if let Some(data_mtu) = data_mtu {
+            self.events.push_back(Event::Mtu(MtuEvent::Host { host, data_mtu }));
+        }
+        let least = self.data_mtu();
+        if std::mem::replace(&mut self.told_mtu, least) != least {
+            self.events.push_back(Event::Mtu(MtuEvent::Handle { data_mtu: least }));
+        }
     }
 
     fn conditions(&self, host: HostId, id: LinkId) -> Option<Conditions> {

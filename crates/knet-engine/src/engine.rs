@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knet_wire::{
-    CryptoSizes, HostId, IpVersion, LinkId, MAX_FRAGMENTS, MAX_MESSAGE, path_overhead,
-};
+use knet_wire::{CryptoSizes, HostId, LinkId};
 
 use crate::config::{EngineConfig, MAX_HOST_NAME, PingTimers, Policy};
 use crate::cookie::CookieJar;
 use crate::defrag::BufferPool;
-use crate::error::{HostError, LinkError, MtuError};
+use crate::error::{HostError, LinkError};
 use crate::event::{DownReason, Event};
 use crate::host::{Host, HostStatus};
 use crate::link::{Link, LinkStatus};
@@ -39,6 +37,8 @@ pub struct Engine {
     pub(crate) drops: DropStats,
     pub(crate) manual_mtu: Option<u16>,
     pub(crate) mtu_interval: Duration,
+    /// The data MTU of all hosts that was told last.
+    pub(crate) told_mtu: usize,
     pub(crate) crypto: CryptoSizes,
 }
 
@@ -59,6 +59,7 @@ impl Engine {
             drops: DropStats::default(),
             manual_mtu: None,
             mtu_interval: crate::discover::DEFAULT_INTERVAL,
+            told_mtu: CryptoSizes::CLEAR.min_mtu(),
             crypto: CryptoSizes::CLEAR,
         }
     }
@@ -344,55 +345,6 @@ impl Engine {
     pub fn clear_link_stats(&mut self, host: HostId, link: LinkId) -> Result<(), LinkError> {
         self.link_mut(host, link)?.clear_stats();
         Ok(())
-    }
-
-    /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
-    /// finding it out. Takes effect with the next message.
-    ///
-    /// # Errors
-    /// [`MtuError::TooSmall`] if the largest message would need too many fragments.
-    pub fn set_manual_mtu(&mut self, now: Instant, onwire: Option<u16>) -> Result<(), MtuError> {
-        if let Some(onwire) = onwire {
-            let least = self.least_manual_mtu();
-            if onwire < least {
-                return Err(MtuError::TooSmall { onwire, least });
-            }
-        }
-        self.manual_mtu = onwire;
-        let links: Vec<_> = self
-            .hosts
-            .iter()
-            .flat_map(|(&host, entry)| entry.links().map(move |(id, _)| (host, id)))
-            .collect();
-        for (host, link) in links {
-            self.start_or_stop_discovery(now, host, link);
-            self.refresh_routes(now, host);
-        }
-        Ok(())
-    }
-
-    /// The smallest MTU with which the largest message fits into [`MAX_FRAGMENTS`] on an
-    /// IPv6 link, which has the longer headers.
-    fn least_manual_mtu(&self) -> u16 {
-        let enough = |onwire: u16| {
-            let room = usize::from(onwire).checked_sub(path_overhead(IpVersion::V6))?;
-            let data_mtu = self.crypto.app_mtu(room)?;
-            (data_mtu * usize::from(MAX_FRAGMENTS) >= MAX_MESSAGE).then_some(onwire)
-        };
-        (0..=u16::MAX).find_map(enough).unwrap_or(u16::MAX)
-    }
-
-    /// The MTU set by hand, in bytes of a whole IP packet.
-    #[must_use]
-    pub fn manual_mtu(&self) -> Option<u16> {
-        self.manual_mtu
-    }
-
-    /// The most payload bytes that a packet carries on every link in use; before any link is up,
-    /// the least that libknet works with (`min_mtu` of `spec/wire.md` 9).
-    #[must_use]
-    pub fn data_mtu(&self) -> usize {
-        self.routes.least_mtu().unwrap_or_else(|| self.crypto.min_mtu())
     }
 
     /// Our own host id.

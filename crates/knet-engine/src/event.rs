@@ -6,6 +6,10 @@ use std::time::Duration;
 use knet_wire::{HostId, LinkId};
 
 /// Something the application may want to know. Comes out of [`crate::Engine::poll_event`].
+///
+/// Events come in the order in which things happened. Of what follows from one change, the link comes
+/// first, then its host, then the MTUs: of the link, of the host, of the handle. Who looks at a status
+/// after an event sees what the event told or something newer, never something older.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -13,7 +17,7 @@ pub enum Event {
     Link(LinkEvent),
     /// A host became reachable or unreachable.
     Host(HostEvent),
-    /// The path MTU of a link was found, or is another now.
+    /// Packets carry more or less than before.
     Mtu(MtuEvent),
 }
 
@@ -37,18 +41,50 @@ pub struct HostEvent {
     pub host: HostId,
     /// Whether at least one link to it is usable.
     pub reachable: bool,
+    /// The link that made the difference: of those to the host the first that came up, or the last
+    /// that went down, with the reason.
+    pub cause: Option<(LinkId, LinkState)>,
 }
 
-/// The path MTU of a link was found, or is another now.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Packets carry more or less than before: a path MTU was found or set, or other links are in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct MtuEvent {
-    /// The host at the other end.
-    pub host: HostId,
-    /// Which of its links.
-    pub link: LinkId,
-    /// The most payload bytes that one packet on it carries now.
-    pub data_mtu: usize,
+pub enum MtuEvent {
+    /// Packets on one link.
+    Link {
+        /// The host at the other end.
+        host: HostId,
+        /// Which of its links.
+        link: LinkId,
+        /// The most payload bytes that a packet on it carries now.
+        data_mtu: usize,
+    },
+    /// Packets to one host: what the narrowest of the links in use takes. Told whenever the host
+    /// becomes reachable, too.
+    Host {
+        /// The host.
+        host: HostId,
+        /// The most payload bytes that a packet to it carries now.
+        data_mtu: usize,
+    },
+    /// Packets to any host: what the narrowest of all links in use takes, which is what libknet's
+    /// `pmtud_notify` tells.
+    Handle {
+        /// The most payload bytes that a packet to anybody carries now.
+        data_mtu: usize,
+    },
+}
+
+impl MtuEvent {
+    /// The most payload bytes that a packet carries now.
+    #[must_use]
+    pub fn data_mtu(&self) -> usize {
+        match *self {
+            Self::Link { data_mtu, .. }
+            | Self::Host { data_mtu, .. }
+            | Self::Handle { data_mtu } => data_mtu,
+        }
+    }
 }
 
 /// Whether a link carries data.

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
 use crate::host::Host;
 use crate::receive::count_given_up;
+use crate::routes::HostRoute;
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
 use crate::transmit::{Packet, Transmit};
@@ -45,23 +46,25 @@ impl Engine {
         errno: i32,
     ) {
         let reason = DownReason::TransportError { errno };
-        let mut lost = Vec::new();
-        for (&host, entry) in &mut self.hosts {
-            for id in LinkId::ALL {
-                let Some(link) = entry.link_mut(id) else { continue };
+        let mut hit = Vec::new();
+        for (&host, entry) in &self.hosts {
+            for (id, link) in entry.links().filter(|(_, link)| link.is_enabled()) {
                 let Some(path) = link.peer.path() else { continue };
                 // Not the whole address: the kernel may leave out an IPv6 scope.
-                let hit = path.socket == socket
+                if path.socket == socket
                     && path.remote.ip() == destination.ip()
-                    && path.remote.port() == destination.port();
-                if hit && link.is_enabled() && link.take_down(now, reason) {
-                    lost.push((host, id));
+                    && path.remote.port() == destination.port()
+                {
+                    hit.push((host, id));
                 }
             }
         }
-        for (host, link) in lost {
-            self.announce_down(now, host, link, reason);
-            self.watch_link(now, host, link);
+        // One after the other, so that a host is not called lost before its last link is.
+        for (host, id) in hit {
+            if self.link_mut(host, id).is_ok_and(|link| link.take_down(now, reason)) {
+                self.announce_down(now, host, id, reason);
+                self.watch_link(now, host, id);
+            }
         }
     }
 
@@ -159,9 +162,7 @@ impl Engine {
     pub(crate) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if link.bring_up(now) {
-            let state = LinkState::Up;
-            self.events.push_back(Event::Link(LinkEvent { host, link: id, state }));
-            self.refresh_routes(now, host);
+            self.announce(now, host, id, LinkState::Up);
             self.start_or_stop_discovery(now, host, id);
         }
     }
@@ -173,17 +174,26 @@ impl Engine {
         link: LinkId,
         reason: DownReason,
     ) {
-        let state = LinkState::Down(reason);
-        self.events.push_back(Event::Link(LinkEvent { host, link, state }));
-        self.refresh_routes(now, host);
+        self.announce(now, host, link, LinkState::Down(reason));
         if let Ok(link) = self.link_mut(host, link) {
             link.mtu.stop();
         }
     }
 
-    /// Chooses the links that data to a host takes, and tells if it became reachable or was lost
-    /// (`spec/engine.md` 13).
+    /// Tells that a link came up or went down, and what follows from that.
+    fn announce(&mut self, now: Instant, host: HostId, link: LinkId, state: LinkState) {
+        self.events.push_back(Event::Link(LinkEvent { host, link, state }));
+        self.reroute(now, host, Some((link, state)));
+    }
+
+    /// Chooses the links that data to a host takes when something other than their state changed.
     pub(crate) fn refresh_routes(&mut self, now: Instant, host: HostId) {
+        self.reroute(now, host, None);
+    }
+
+    /// Chooses the links that data to a host takes, and tells if it became reachable or was lost
+    /// (`spec/engine.md` 13), or if its packets carry more or less now.
+    fn reroute(&mut self, now: Instant, host: HostId, cause: Option<(LinkId, LinkState)>) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let links = entry.usable_links(self.manual_mtu, self.crypto);
         let reachable = !links.is_empty();
@@ -191,13 +201,18 @@ impl Engine {
         if changed && !reachable {
             entry.peer.lost(now);
         }
+        let mtu_before = self.routes.get(host).map(HostRoute::data_mtu);
         if reachable || changed {
             self.routes.set(host, entry.policy, links);
         }
         if changed {
             let stats = &mut entry.stats;
             *(if reachable { &mut stats.up_count } else { &mut stats.down_count }) += 1;
-            self.events.push_back(Event::Host(HostEvent { host, reachable }));
+            self.events.push_back(Event::Host(HostEvent { host, reachable, cause }));
+        }
+        let mtu = self.routes.get(host).map(HostRoute::data_mtu);
+        if mtu != mtu_before {
+            self.tell_mtu(host, mtu);
         }
     }
 

@@ -6,7 +6,8 @@ mod pair;
 
 use std::time::Duration;
 
-use knet_engine::{Event, Policy};
+use knet_engine::{Event, MtuEvent, Policy};
+use knet_wire::LinkId;
 use pair::{A, B, HOSTS, LINK, Pair};
 
 /// A pair whose links came up on a path of this MTU, and the searches are over.
@@ -41,7 +42,7 @@ fn both_ends_find_what_the_path_takes_and_use_it() {
 fn the_application_is_told_of_another_mtu_only() {
     let told = |pair: &mut Pair| -> Vec<usize> {
         let mtu = |event| match event {
-            Event::Mtu(event) => Some(event.data_mtu),
+            Event::Mtu(MtuEvent::Link { data_mtu, .. }) => Some(data_mtu),
             _ => None,
         };
         pair.take_events(A).into_iter().filter_map(mtu).collect()
@@ -51,6 +52,63 @@ fn the_application_is_told_of_another_mtu_only() {
     pair.run(Duration::from_secs(200));
     assert!(told(&mut pair).is_empty(), "the same was found again");
     assert!(told(&mut found(576)).is_empty(), "it is what was used from the start");
+}
+
+/// The MTU events of the first host, without their host and link.
+fn mtu_events(pair: &mut Pair) -> Vec<(&'static str, usize)> {
+    let mtu = |event| match event {
+        Event::Mtu(event @ MtuEvent::Link { .. }) => Some(("link", event.data_mtu())),
+        Event::Mtu(event @ MtuEvent::Host { .. }) => Some(("host", event.data_mtu())),
+        Event::Mtu(event) => Some(("handle", event.data_mtu())),
+        _ => None,
+    };
+    pair.take_events(A).into_iter().filter_map(mtu).collect()
+}
+
+#[test]
+fn links_hosts_and_the_handle_have_their_own_mtu() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.mtu = 1500;
+    pair.enable(A);
+    pair.enable(B);
+    pair.run(Duration::from_secs(10));
+    let all = [("host", 522), ("handle", 522), ("link", 1446), ("host", 1446), ("handle", 1446)];
+    assert_eq!(mtu_events(&mut pair), all);
+
+    pair.engines[A].set_manual_mtu(pair.now, Some(1000)).unwrap();
+    pair.drain(A);
+    assert_eq!(mtu_events(&mut pair), [("link", 946), ("host", 946), ("handle", 946)]);
+    pair.engines[A].set_manual_mtu(pair.now, Some(1000)).unwrap();
+    pair.drain(A);
+    assert_eq!(mtu_events(&mut pair), [], "the same again");
+
+    // Without a host in reach there is only the smallest that libknet works with.
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], LINK, false).unwrap();
+    pair.drain(A);
+    assert_eq!(mtu_events(&mut pair), [("handle", 482)]);
+    assert_eq!(pair.engines[A].data_mtu(), 482);
+}
+
+/// With two links in use the narrower one counts, with one the other does not.
+#[test]
+fn a_host_is_told_of_the_links_in_use() {
+    let mut pair = Pair::up(2, Policy::Passive);
+    let wide = LinkId::ALL[1];
+    pair.run(Duration::from_secs(10));
+    pair.take_events(A);
+    pair.mtu = 1500;
+    // Enabled anew, a link searches at once; the other one keeps what it found.
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], wide, false).unwrap();
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], wide, true).unwrap();
+    pair.drain(A);
+    pair.run(Duration::from_secs(10));
+    assert_eq!(mtu_events(&mut pair), [("link", 1446)], "link 0 carries the data");
+    pair.engines[A].set_priority(pair.now, HOSTS[B], wide, 1).unwrap();
+    pair.drain(A);
+    assert_eq!(mtu_events(&mut pair), [("host", 1446), ("handle", 1446)]);
+    pair.engines[A].set_policy(pair.now, HOSTS[B], Policy::Active).unwrap();
+    pair.drain(A);
+    assert_eq!(mtu_events(&mut pair), [("host", 522), ("handle", 522)]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod pair;
 
 use std::time::Duration;
 
-use knet_engine::{Event, Policy};
-use knet_wire::LinkId;
+use knet_engine::{Arrival, Engine, EngineConfig, Event, Policy};
+use knet_wire::{Body, LinkId, Packet};
 use pair::{A, B, HOSTS, LINK, Pair};
 
 fn host_events(events: &[Event]) -> Vec<bool> {
@@ -140,4 +140,66 @@ fn the_mtu_of_a_host_is_that_of_its_narrowest_link_in_use() {
     assert_eq!(pair.engines[A].set_manual_mtu(pair.now, Some(300)).unwrap_err().errno(), 22);
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.take_delivered(B), [[1; 1447]]);
+}
+
+/// What an engine tells of links and hosts, in words.
+fn told(events: impl IntoIterator<Item = Event>) -> Vec<String> {
+    let tell = |event| match event {
+        Event::Link(event) => Some(format!("link {} {}", event.link, event.state)),
+        Event::Host(event) => {
+            let (link, state) = event.cause.expect("no other cause is tried here");
+            Some(format!("host {} by link {link} {state}", event.reachable))
+        }
+        _ => None,
+    };
+    events.into_iter().filter_map(tell).collect()
+}
+
+#[test]
+fn a_host_event_follows_that_of_the_link_that_made_the_difference() {
+    let mut pair = Pair::new(2, Policy::Active);
+    pair.enable(A);
+    pair.enable(B);
+    pair.run(Duration::from_secs(10));
+    let events = pair.take_events(A);
+    assert_eq!(told(events), ["link 0 up", "host true by link 0 up", "link 1 up"]);
+    for link in [1, 0] {
+        let link = LinkId::ALL[link];
+        pair.engines[A].set_link_enabled(pair.now, HOSTS[B], link, false).unwrap();
+    }
+    pair.drain(A);
+    let down =
+        ["link 1 down: disabled", "link 0 down: disabled", "host false by link 0 down: disabled"];
+    assert_eq!(told(pair.take_events(A)), down);
+}
+
+#[test]
+fn a_host_is_not_called_lost_before_its_last_link_is() {
+    // Two links to one address: one error takes both down.
+    let path = pair::path(B, LINK);
+    let mut now = std::time::Instant::now();
+    let config = EngineConfig { host: HOSTS[A], cookie_key: [0; 16] };
+    let mut engine = Engine::new(now, &config);
+    engine.add_host(HOSTS[B]).unwrap();
+    for link in LinkId::ALL.into_iter().take(2) {
+        engine.add_link(now, HOSTS[B], link, path).unwrap();
+        engine.set_pong_count(HOSTS[B], link, 1).unwrap();
+        engine.set_link_enabled(now, HOSTS[B], link, true).unwrap();
+    }
+    now += Duration::from_millis(1);
+    let pings: Vec<_> = std::iter::from_fn(|| engine.poll_transmit()).collect();
+    for ping in pings {
+        let Body::Ping(ping) = Packet::decode(ping.packet()).unwrap().body else { panic!() };
+        let arrival = Arrival { socket: path.socket, source: path.remote };
+        let _ = engine.handle_datagram(now, arrival, &ping.encode_pong(HOSTS[B]));
+    }
+    let up =
+        std::iter::from_fn(|| engine.poll_event()).filter(|event| matches!(event, Event::Link(_)));
+    assert_eq!(up.count(), 2);
+    engine.handle_transport_error(now, path.socket, path.remote, 111);
+    let refused = "down: Connection refused (os error 111)";
+    let events = told(std::iter::from_fn(|| engine.poll_event()));
+    let links = [0, 1].map(|link| format!("link {link} {refused}"));
+    assert_eq!(events[..2], links);
+    assert_eq!(events[2..], [format!("host false by link 1 {refused}")]);
 }

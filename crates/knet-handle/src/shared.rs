@@ -69,6 +69,12 @@ impl Shared {
         let now = Instant::now();
         let mut engine = self.engine.lock();
         let answer = change(&mut engine, now);
+        // Before the events: who is told of a host may send to it.
+        let rerouted = engine.poll_routes();
+        let routed = rerouted.is_some();
+        if let Some(routes) = rerouted {
+            *self.routes.write() = Arc::new(routes);
+        }
         let mut told = false;
         while let Some(event) = engine.poll_event() {
             told = true;
@@ -78,11 +84,6 @@ impl Shared {
                 Event::Mtu(event) => self.notifier.queue(Notice::Mtu(event)),
                 _ => {}
             }
-        }
-        let rerouted = engine.poll_routes();
-        let routed = rerouted.is_some();
-        if let Some(routes) = rerouted {
-            *self.routes.write() = Arc::new(routes);
         }
         drop(engine);
         if told {

@@ -61,14 +61,15 @@ impl Handle {
         self.shared().notifier.link.remove_callback();
     }
 
-    /// A stream of links whose path MTU was found or is another now.
+    /// A stream of what packets carry now, on a link, to a host and to anybody, whenever it is more or
+    /// less than before (`knet_handle_enable_pmtud_notify` tells the last of these).
     #[must_use]
     pub fn mtu_events(&self) -> EventStream<MtuEvent> {
         self.shared().notifier.mtu.stream()
     }
 
-    /// Calls `callback` when the path MTU of a link was found or is another now, in place of the
-    /// callback before, as [`Handle::on_datafd_event`] does.
+    /// Calls `callback` when packets carry more or less than before, in place of the callback before, as
+    /// [`Handle::on_datafd_event`] does.
     pub fn on_mtu_event(&self, callback: impl Fn(&Handle, &MtuEvent) + Send + Sync + 'static) {
         self.shared().notifier.mtu.set_callback(Arc::new(callback));
     }

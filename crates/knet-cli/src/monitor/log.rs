@@ -41,15 +41,14 @@ impl From<&HostEvent> for Entry {
     }
 }
 
-impl From<&MtuEvent> for Entry {
-    fn from(event: &MtuEvent) -> Self {
-        let link = link_name(event.host, event.link);
-        let text = format!("{link} carries {} bytes a packet", event.data_mtu);
-        Self::now("mtu", event.host.get(), Some(event.link.get()), text)
-    }
-}
-
 impl Entry {
+    /// Of hosts and the handle, what packets carry follows from their links.
+    pub(crate) fn of_mtu(event: &MtuEvent) -> Option<Self> {
+        let MtuEvent::Link { host, link, data_mtu } = *event else { return None };
+        let text = format!("{} carries {data_mtu} bytes a packet", link_name(host, link));
+        Some(Self::now("mtu", host.get(), Some(link.get()), text))
+    }
+
     pub(crate) const REACHABLE: &str = "reachable";
     pub(crate) const UNREACHABLE: &str = "unreachable";
 

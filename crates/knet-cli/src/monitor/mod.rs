@@ -90,7 +90,9 @@ fn watch_links(handle: &Handle, tell: &Sender<Event>) {
     });
     let happened = tell.clone();
     handle.on_mtu_event(move |_, event| {
-        let _ = happened.send(Event::Happened(event.into()));
+        if let Some(entry) = Entry::of_mtu(event) {
+            let _ = happened.send(Event::Happened(entry));
+        }
     });
 }
 
