@@ -2,14 +2,15 @@
 
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::process::{knet_threads, open_fds};
 use knet_tests::waiting::{DEADLINE, receive, until};
-use kronosnet::{DatafdSource, Handle, HostId};
+use kronosnet::{DatafdSource, Error, Handle, HostId};
 
 use crate::alone;
 
@@ -158,4 +159,66 @@ fn handles_may_be_dropped_by_many_threads_at_once() {
     }
     no_threads();
     assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn closing_waits_for_a_callback_and_until_all_is_closed() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    for _ in 0..5 {
+        let handle = Handle::new(HostId::new(1)).unwrap();
+        let (given, far) = stream_pair();
+        let (enter, entered) = crossbeam_channel::bounded(1);
+        let finished = Arc::new(AtomicBool::new(false));
+        let done = finished.clone();
+        handle.on_datafd_event(move |handle, _| {
+            enter.send(()).unwrap();
+            // Waits for what will not happen.
+            let host = handle.add_host(HostId::new(2)).unwrap();
+            host.wait_reachable(Duration::from_millis(50)).unwrap_err();
+            done.store(true, Ordering::SeqCst);
+        });
+        handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
+        drop(far);
+        entered.recv_timeout(DEADLINE).unwrap();
+        handle.close().unwrap();
+        assert!(finished.load(Ordering::SeqCst));
+        drop(given);
+        assert_eq!(open_fds(), before, "nothing is left open for a moment");
+    }
+    no_threads();
+}
+
+#[test]
+fn a_handle_in_use_is_not_closed() {
+    let _alone = alone();
+    no_threads();
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let host = handle.add_host(HostId::new(2)).unwrap();
+    let error = handle.close().unwrap_err();
+    assert!(matches!(error, Error::StillInUse { others: 1 }), "{error}");
+    assert_eq!(error.errno(), nix::libc::EBUSY);
+    host.set_name("still here").unwrap();
+    drop(host);
+    no_threads();
+}
+
+#[test]
+fn a_callback_cannot_close_its_handle() {
+    let _alone = alone();
+    no_threads();
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (given, far) = stream_pair();
+    let (tell, told) = crossbeam_channel::bounded(1);
+    handle.on_datafd_event(move |handle, _| {
+        tell.send(handle.clone().close().unwrap_err()).unwrap();
+    });
+    handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
+    drop(far);
+    let error = told.recv_timeout(DEADLINE).unwrap();
+    assert!(matches!(error, Error::InsideCallback), "{error}");
+    assert_eq!(error.errno(), nix::libc::EDEADLK);
+    handle.close().unwrap();
+    no_threads();
 }

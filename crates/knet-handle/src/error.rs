@@ -173,6 +173,15 @@ pub enum Error {
     /// A method was called from inside the filter that must not be.
     #[error("not possible from inside the filter: hand it to another thread")]
     InsideFilter,
+    /// A handle was to be closed from inside a callback of its own.
+    #[error("a callback cannot wait for its own end: close the handle from another thread")]
+    InsideCallback,
+    /// A handle was to be closed that has other clones.
+    #[error("the handle is still in use by {others} other clone(s), hosts, links or datafds")]
+    StillInUse {
+        /// How many there were just then.
+        others: usize,
+    },
     /// The operating system refused something that has no error of its own here.
     #[error("{what}: {}", os(*errno))]
     Os {
@@ -220,7 +229,7 @@ impl Error {
             | Self::FilterNoDestination
             | Self::FilterChannel(_)
             | Self::MixedFamilies { .. } => EINVAL,
-            Self::ChannelInUse(_) | Self::NoChannelFree => EBUSY,
+            Self::ChannelInUse(_) | Self::NoChannelFree | Self::StillInUse { .. } => EBUSY,
             Self::DatafdExists { .. } => EEXIST,
             Self::DatafdNotOpen { .. } => EBADF,
             Self::NotPollable { .. } => EPERM,
@@ -233,7 +242,7 @@ impl Error {
             Self::NotUnicast(_) => E2BIG,
             Self::HostDown => EHOSTDOWN,
             Self::NotReachable { .. } => ETIMEDOUT,
-            Self::InsideFilter => EDEADLK,
+            Self::InsideFilter | Self::InsideCallback => EDEADLK,
             Self::Send { failures } => {
                 let mut tried = failures.iter().map(|failure| failure.reason.errno());
                 tried.find(|&errno| errno != EHOSTDOWN).unwrap_or(EHOSTDOWN)

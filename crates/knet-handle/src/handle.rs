@@ -32,7 +32,8 @@ use crate::{rx, tx};
 ///
 /// Cloning is cheap, and every clone may be used from any thread. When the last clone goes away
 /// (a [`Host`], a [`Link`](crate::Link), a [`Datafd`] or an [`Endpoint`] counts as one), the threads
-/// stop and everything that the handle opened is closed. To use the handle from a callback take
+/// stop and everything that the handle opened is closed; while a callback runs that happens when it
+/// returns, and [`Handle::close`] waits for it. To use the handle from a callback take
 /// the one that is passed in: a callback that owns a clone keeps the handle alive for ever.
 #[derive(Clone)]
 pub struct Handle {
@@ -401,6 +402,32 @@ impl Handle {
         receive::recv(self.shared(), channel, buffer)
     }
 
+    /// Gives up the last clone, and returns when everything that the handle opened is closed and its
+    /// threads have ended. Waits for a callback that runs just now; none is called after.
+    ///
+    /// # Errors
+    /// [`Error::StillInUse`] if there are other clones: this one is gone, the last of the others closes
+    /// the handle. [`Error::InsideCallback`], because a callback cannot wait for its own end;
+    /// [`Error::InsideFilter`].
+    pub fn close(self) -> Result<(), Error> {
+        self.shared().outside_filter()?;
+        let me = thread::current().id();
+        if self.inner.threads.iter().any(|thread| thread.thread().id() == me) {
+            return Err(Error::InsideCallback);
+        }
+        let shared = self.inner.shared.clone();
+        // A callback is given a clone, so none may run while the others are counted.
+        let last = shared.notifier.while_silent(|| Arc::try_unwrap(self.inner));
+        drop(shared);
+        match last {
+            Ok(inner) => {
+                drop(inner);
+                Ok(())
+            }
+            Err(inner) => Err(Error::StillInUse { others: Arc::strong_count(&inner) - 1 }),
+        }
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.inner.shared
     }
@@ -468,8 +495,9 @@ fn notify(shared: &Shared, inner: &Weak<Inner>) {
     while !shared.is_stopping() {
         shared.notifier.wait();
         while let Some(notice) = shared.notifier.next() {
-            let Some(inner) = inner.upgrade() else { return };
+            let Some(inner) = shared.notifier.begin(|| inner.upgrade()) else { return };
             shared.notifier.deliver(&Handle { inner }, notice);
+            shared.notifier.end();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use knet_engine::{HostEvent, LinkEvent, MtuEvent};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::event::{DatafdEvent, Notification};
 use crate::handle::Handle;
@@ -32,6 +32,9 @@ pub(crate) struct Notifier {
     queue: Mutex<VecDeque<Notice>>,
     wake: Sender<()>,
     woken: Receiver<()>,
+    /// Whether somebody is being told just now. Locked for a look at it only.
+    telling: Mutex<bool>,
+    told: Condvar,
     pub(crate) datafd: Audience<DatafdEvent>,
     pub(crate) host: Audience<HostEvent>,
     pub(crate) link: Audience<LinkEvent>,
@@ -45,6 +48,8 @@ impl Default for Notifier {
             queue: Mutex::default(),
             wake,
             woken,
+            telling: Mutex::default(),
+            told: Condvar::new(),
             datafd: Audience::default(),
             host: Audience::default(),
             link: Audience::default(),
@@ -90,6 +95,28 @@ impl Notifier {
 
     pub(crate) fn next(&self) -> Option<Notice> {
         self.queue.lock().pop_front()
+    }
+
+    /// Begins to tell somebody, with what `prepare` gives; [`Notifier::end`] has to follow.
+    pub(crate) fn begin<T>(&self, prepare: impl FnOnce() -> Option<T>) -> Option<T> {
+        let mut telling = self.telling.lock();
+        let prepared = prepare()?;
+        *telling = true;
+        Some(prepared)
+    }
+
+    pub(crate) fn end(&self) {
+        *self.telling.lock() = false;
+        self.told.notify_all();
+    }
+
+    /// Does something quick while nobody is being told and none begins to be, after waiting for that.
+    pub(crate) fn while_silent<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut telling = self.telling.lock();
+        while *telling {
+            self.told.wait(&mut telling);
+        }
+        work()
     }
 
     /// Hands an event to everybody who asked for its kind.
