@@ -5,6 +5,10 @@
 
 mod cable;
 mod faults;
+mod idle;
 mod member;
 mod mtu;
+mod peer_process;
+mod restart;
+mod roaming;
 mod traffic;

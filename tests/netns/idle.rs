@@ -1,0 +1,111 @@
+//! A host whose way out is closed does not wear itself out trying.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knet_tests::cluster::QUICK;
+use knet_tests::lan::{Family, Lan, address, interface};
+use knet_tests::waiting::{next, next_like, silent};
+use kronosnet::{LinkEvent, PingTimers};
+
+use crate::member::Member;
+use crate::peer_process::{PeerProcess, Report};
+
+/// Far enough apart that even a busy machine goes to sleep in between.
+const TIMERS: PingTimers =
+    PingTimers { interval: Duration::from_millis(100), timeout: Duration::from_secs(1), ..QUICK };
+
+/// Closes the way out of host 2, which is a process, sees that it does no more than it has to, and
+/// opens it again.
+fn rests_while_closed(family: Family, close: impl Fn(&Lan), open: impl Fn(&Lan)) {
+    let lan = Lan::new(2, 1);
+    let member = Member::new(1);
+    let mut peer = PeerProcess::start(lan.host(2), family, TIMERS);
+    let ends = (address(family, 1, 0), address(family, 2, 0));
+    member.connect(lan.host(1), (2, 0), ends, TIMERS);
+    assert!(next(&member.link_events).state.is_up());
+
+    close(&lan);
+    next_like(&member.link_events, |event: &LinkEvent| !event.state.is_up());
+    let (start, before) = (Instant::now(), peer.report());
+    silent(&member.link_events, Duration::from_secs(2));
+    let (after, elapsed) = (peer.report(), start.elapsed());
+    did_no_more_than_ping(before, after, elapsed);
+
+    open(&lan);
+    next_like(&member.link_events, |event: &LinkEvent| event.state.is_up());
+}
+
+/// The thread that pings sleeps once for each. One that spins sleeps as often as it is refused, or
+/// never, and takes all of a processor that it gets.
+fn did_no_more_than_ping(before: Report, after: Report, elapsed: Duration) {
+    let (slept, pings) = (after.slept - before.slept, after.pings - before.pings);
+    assert!(pings > 0, "it still tries");
+    let expected = pings / 2..=4 * pings + 50;
+    assert!(expected.contains(&slept), "{slept} wake-ups for {pings} pings");
+    let cpu = after.cpu - before.cpu;
+    assert!(cpu < elapsed / 4, "{cpu:?} of {elapsed:?}");
+}
+
+#[test]
+fn while_an_interface_is_off() {
+    both_families(|family| {
+        let set = |up| move |lan: &Lan| lan.set_interface(2, 0, up);
+        rests_while_closed(family, set(false), set(true));
+    });
+}
+
+#[test]
+fn while_a_cable_is_pulled() {
+    both_families(|family| {
+        rests_while_closed(family, |lan| lan.pull(2, 0), |lan| lan.plug(2, 0));
+    });
+}
+
+/// The kernel finds out by ARP or neighbour discovery, and puts `EHOSTUNREACH` into the error queue.
+#[test]
+fn while_nobody_has_the_address_of_the_peer() {
+    both_families(|family| {
+        let leave = |lan: &Lan| {
+            lan.set_interface(1, 0, false);
+            lan.host(2).ip(&format!("neighbour flush dev {}", interface(0)));
+        };
+        rests_while_closed(family, leave, |lan| lan.set_interface(1, 0, true));
+    });
+}
+
+/// `EHOSTUNREACH`.
+#[test]
+fn while_a_route_says_unreachable() {
+    both_families(|family| refused_by_route(family, "unreachable"));
+}
+
+/// `EACCES`.
+#[test]
+fn while_a_route_says_prohibited() {
+    both_families(|family| refused_by_route(family, "prohibit"));
+}
+
+/// `EINVAL`.
+#[test]
+fn while_a_route_leads_nowhere() {
+    both_families(|family| refused_by_route(family, "blackhole"));
+}
+
+fn refused_by_route(family: Family, refusal: &str) {
+    let route = |verb| {
+        let to = address(family, 1, 0);
+        move |lan: &Lan| lan.host(2).ip(&format!("route {verb} {refusal} {to}"))
+    };
+    rests_while_closed(family, route("add"), route("del"));
+}
+
+/// At the same time, each in networks of its own.
+fn both_families(test: impl Fn(Family) + Sync) {
+    thread::scope(|scope| {
+        for family in [Family::V4, Family::V6] {
+            let test = &test;
+            scope.spawn(move || test(family));
+        }
+    });
+}

@@ -1,0 +1,102 @@
+//! A peer's process that is killed and started again.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use knet_tests::cluster::message;
+use knet_tests::lan::{Family, Lan, address};
+use knet_tests::waiting::{DEADLINE, is_readable, next, readable_within, receive};
+use kronosnet::{DownReason, LinkState, PingTimers};
+use nix::libc::ECONNREFUSED;
+
+use crate::member::Member;
+use crate::peer_process::PeerProcess;
+
+/// Nothing but a report of the kernel takes a link down in time.
+const TIMERS: PingTimers = PingTimers {
+    interval: Duration::from_secs(2),
+    timeout: Duration::from_secs(600),
+    precision: 64,
+};
+
+/// Messages to a peer that sends them back.
+struct Echoes<'a> {
+    member: &'a Member,
+    sent: usize,
+    came_back: BTreeSet<usize>,
+}
+
+impl Echoes<'_> {
+    /// Sends a message, and takes in what comes back until that does, or until this much time is over.
+    fn send(&mut self, timeout: Duration) -> bool {
+        let number = self.sent;
+        self.sent += 1;
+        // Until the link is up it goes nowhere.
+        let _ = self.member.datafd.send(&message(2000, number));
+        while readable_within(&self.member.datafd, timeout) {
+            self.take_in();
+            if self.came_back.contains(&number) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn take_in(&mut self) {
+        let received = receive(&self.member.datafd);
+        let number = usize::from_le_bytes(received[..8].try_into().unwrap());
+        assert!(received == message(2000, number), "{number} came back damaged");
+        assert!(self.came_back.insert(number), "{number} came back twice");
+    }
+
+    /// Messages flow: the first that comes back is followed by many that do.
+    fn flow(&mut self) {
+        let give_up = Instant::now() + DEADLINE;
+        while !self.send(Duration::from_millis(100)) {
+            assert!(Instant::now() < give_up, "nothing comes back");
+        }
+        for _ in 0..200 {
+            assert!(self.send(DEADLINE), "{} of {} came back", self.came_back.len(), self.sent);
+        }
+    }
+}
+
+/// The peer is killed and started again a few times.
+fn kill_and_restart(family: Family) {
+    let lan = Lan::new(2, 1);
+    let member = Member::new(1);
+    let mut echoes = Echoes { member: &member, sent: 0, came_back: BTreeSet::new() };
+    let mut peer = PeerProcess::start(lan.host(2), family, TIMERS);
+    let ends = (address(family, 1, 0), address(family, 2, 0));
+    let link = member.connect(lan.host(1), (2, 0), ends, TIMERS);
+    for round in 0..3 {
+        if round > 0 {
+            peer = PeerProcess::start(lan.host(2), family, TIMERS);
+        }
+        assert_eq!(next(&member.link_events).state, LinkState::Up);
+        assert!(next(&member.host_events).reachable);
+        echoes.flow();
+
+        peer.kill();
+        let pings = || link.status().unwrap().stats.tx_ping_packets;
+        let before = pings();
+        let refused = LinkState::Down(DownReason::TransportError { errno: ECONNREFUSED });
+        assert_eq!(next(&member.link_events).state, refused);
+        assert!(!next(&member.host_events).reachable);
+        // The one that is refused, and one that may have left since.
+        assert!(pings() - before <= 2, "{before} pings, then {}", pings());
+    }
+    while is_readable(&member.datafd) {
+        echoes.take_in();
+    }
+}
+
+#[test]
+fn a_killed_peer_is_down_with_the_next_ping_and_comes_back() {
+    kill_and_restart(Family::V4);
+}
+
+#[test]
+fn a_killed_ipv6_peer_is_down_with_the_next_ping_and_comes_back() {
+    kill_and_restart(Family::V6);
+}
