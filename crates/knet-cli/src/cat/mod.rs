@@ -11,7 +11,6 @@ mod intake;
 mod links;
 mod messages;
 mod output;
-mod signals;
 mod spool;
 mod verbose;
 
@@ -22,6 +21,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::CatArgs;
 use crate::cat::cluster::Cluster;
@@ -29,6 +29,7 @@ use crate::cat::event::{Event, Events};
 use crate::cat::intake::Intake;
 use crate::cat::messages::Framing;
 use crate::cat::spool::Spool;
+use crate::signals;
 use crate::stderr;
 
 /// Runs until the input is at its end and enough was received, or something ends it.
@@ -41,7 +42,10 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
         verbose::log_to_stderr();
     }
     let (tell, events) = mpsc::channel();
-    signals::watch(tell.clone()).context("watching for signals")?;
+    let end = tell.clone();
+    // Nobody listens any more when the command is ending anyway.
+    signals::watch(&[SIGINT, SIGTERM], move || drop(end.send(Event::Signal)))
+        .context("watching for signals")?;
     let cluster = Cluster::start(args, &tell)?;
     let spool = Arc::new(Spool::default());
     output::start(spool.clone(), tell.clone()).context("starting to write")?;

@@ -71,7 +71,7 @@ fn of_silence(facts: &Facts) -> Finding {
             Finding::Refused(remote)
         }
         LinkState::Down(reason @ DownReason::TransportError { .. }) => {
-            Finding::Unreachable(reason.to_string())
+            Finding::Unreachable { remote: remote.ip(), why: reason.to_string() }
         }
         _ if facts.heard > 0 => Finding::OneWay { host },
         _ if arrive_there => Finding::AnswersLost { host },
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(said, [expected]);
         let state = LinkState::Down(DownReason::TransportError { errno: 113 });
         let said = words(&Facts { state, ..silent() });
-        assert!(said[0].contains("No route to host"), "{said:?}");
+        assert!(said[0].contains("packets to 10.0.0.2 cannot be delivered"), "{said:?}");
     }
 
     #[test]

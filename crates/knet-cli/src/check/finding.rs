@@ -18,7 +18,7 @@ pub(crate) enum Finding {
     SameNetwork { link: LinkId, network: String, interface: String },
     // What was seen from here.
     Refused(SocketAddr),
-    Unreachable(String),
+    Unreachable { remote: IpAddr, why: String },
     OneWay { host: HostId },
     AnswersLost { host: HostId },
     Silent { host: HostId, remote: SocketAddr },
@@ -89,7 +89,7 @@ impl Finding {
             Self::SameAddresses { .. } => "same-addresses",
             Self::SameNetwork { .. } => "same-network",
             Self::Refused(_) => "refused",
-            Self::Unreachable(_) => "unreachable",
+            Self::Unreachable { .. } => "unreachable",
             Self::OneWay { .. } => "one-way",
             Self::AnswersLost { .. } => "answers-lost",
             Self::Silent { .. } => "silent",
@@ -139,7 +139,11 @@ impl fmt::Display for Finding {
                 "the peer's port refuses packets: nothing listens at {remote}; is the other side \
                  running, with this address and port?"
             ),
-            Self::Unreachable(why) => write!(f, "the network does not deliver packets: {why}"),
+            Self::Unreachable { remote, why } => write!(
+                f,
+                "packets to {remote} cannot be delivered: {why}; is that machine on, and in that \
+                 network?"
+            ),
             Self::OneWay { host } => write!(
                 f,
                 "pings of host {host} arrive here but ours are not answered: a firewall lets \

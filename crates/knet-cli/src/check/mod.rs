@@ -19,21 +19,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use kronosnet::{
-    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, HostId, LinkId,
+    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, HostId, Link,
     MAX_MESSAGE, PingTimers, Verdict as Filtered,
 };
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::check::args::{CheckArgs, Exchange};
 use crate::check::exchange::Results;
-use crate::check::plan::Planned;
 use crate::check::probe::PING_INTERVAL;
 use crate::check::tested::Tested;
 use crate::check::verdict::Verdict;
 use crate::exit::Faulty;
 use crate::node::Node;
 use crate::output::{self, Format};
-use crate::peer::PeerLink;
 use crate::{peer, readiness, signals};
 
 /// Tests the links, prints what was found and ends.
@@ -47,18 +45,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let tell = interrupted.clone();
     signals::watch(&[SIGINT, SIGTERM], move || tell.store(true, Ordering::Relaxed))
         .context("watching for signals")?;
-    let links: Vec<(LinkId, PeerLink)> = peers
-        .values()
-        .flat_map(|paths| LinkId::ALL.into_iter().zip(paths.iter().copied()))
-        .collect();
-    let interfaces = interfaces::list().context("cannot list the addresses of this machine")?;
-    let planned = plan::examine(&links, &interfaces);
-
     let post = Post::open(args)?;
     let timers =
         PingTimers { interval: PING_INTERVAL, timeout: timeout(args), precision: PRECISION };
     let node = Node::join(post.handle.clone(), &peers, timers)?;
-    let mut session = Session::new(args, node, planned, post, timers);
+    let mut session = Session::new(args, node, post, timers);
     session.work(&interrupted)?;
     print(&session.verdict()?, args.format)
 }
@@ -81,17 +72,9 @@ struct Session {
 }
 
 impl Session {
-    fn new(
-        args: &CheckArgs,
-        node: Node,
-        planned: Vec<Planned>,
-        post: Post,
-        timers: PingTimers,
-    ) -> Self {
-        let links = node.links().map(|link| link.link.clone()).zip(planned);
-        let links = links
-            .map(|(link, planned)| Tested::new(planned, link, args.count, args.wait, timers))
-            .collect();
+    fn new(args: &CheckArgs, node: Node, post: Post, timers: PingTimers) -> Self {
+        let tested = |link: &Link| Tested::new(link.clone(), args.count, args.wait, timers);
+        let links = node.links().map(|link| tested(&link.link)).collect();
         let hosts = node.peers.iter().map(|peer| peer.host.id());
         let results = Results::new(args.id, args.exchange, args.wait, hosts);
         Self { node, post, links, results }
@@ -132,7 +115,7 @@ impl Session {
     fn tell_peers(&mut self, is_done: bool) -> anyhow::Result<()> {
         for peer in &self.node.peers {
             let host = peer.host.id();
-            let links = self.links.iter().filter(|link| link.planned.path.host == host);
+            let links = self.links.iter().filter(|link| link.link.host_id() == host);
             let links = links.map(Tested::report).collect::<Result<_, _>>()?;
             let report = self.results.report(host, is_done, links);
             self.post.send(host, &report.encode()?)?;
@@ -149,10 +132,15 @@ impl Session {
         Ok(true)
     }
 
-    fn verdict(&self) -> Result<Verdict, Error> {
+    /// Looks at the plan last: an interface that was being switched on has its carrier by now.
+    fn verdict(&self) -> anyhow::Result<Verdict> {
+        let interfaces = interfaces::list().context("cannot list the addresses of this machine")?;
+        let links: Vec<_> = self.node.links().map(|link| (link.link.id(), link.path)).collect();
+        let planned = plan::examine(&links, &interfaces);
         let mut facts = Vec::new();
-        for link in &self.links {
-            facts.push(link.facts(self.results.view(link.planned.path.host, link.planned.id))?);
+        for (link, planned) in self.links.iter().zip(planned) {
+            let peer = self.results.view(link.link.host_id(), link.link.id());
+            facts.push(link.facts(planned, peer)?);
         }
         Ok(Verdict::new(self.node.handle.host_id(), &facts, &self.node.handle.drop_stats()))
     }

@@ -13,8 +13,7 @@ use crate::output::micros;
 /// One link of the plan.
 #[derive(Debug)]
 pub(crate) struct Tested {
-    pub(crate) planned: Planned,
-    link: Link,
+    pub(crate) link: Link,
     probe: Probe,
     /// How it was when its test ended: the peer may end right after, which is no news.
     last: Option<LinkStatus>,
@@ -22,15 +21,9 @@ pub(crate) struct Tested {
 }
 
 impl Tested {
-    pub(crate) fn new(
-        planned: Planned,
-        link: Link,
-        count: u32,
-        patience: Duration,
-        timers: PingTimers,
-    ) -> Self {
+    pub(crate) fn new(link: Link, count: u32, patience: Duration, timers: PingTimers) -> Self {
         let probe = Probe::new(Instant::now(), count, patience);
-        Self { planned, link, probe, last: None, timers }
+        Self { link, probe, last: None, timers }
     }
 
     /// Goes on with the test; whether it has ended.
@@ -73,7 +66,7 @@ impl Tested {
         let status = self.status()?;
         let counted = self.probe.result().unwrap_or(Counted { sent: 0, answered: 0 });
         Ok(LinkReport {
-            link: self.planned.id.get(),
+            link: self.link.id().get(),
             up: status.state.is_up(),
             sent: counted.sent,
             answered: counted.answered,
@@ -83,14 +76,14 @@ impl Tested {
         })
     }
 
-    /// All that is known of it, with what the peer says.
+    /// All that is known of it, with what the plan and the peer say.
     ///
     /// # Errors
     /// Those of the calls to kronosnet.
-    pub(crate) fn facts(&self, peer: PeerView) -> Result<Facts, Error> {
+    pub(crate) fn facts(&self, planned: Planned, peer: PeerView) -> Result<Facts, Error> {
         let status = self.status()?;
         Ok(Facts {
-            planned: self.planned.clone(),
+            planned,
             state: status.state,
             was_up: self.probe.has_begun(),
             in_all: Counted {

@@ -71,12 +71,8 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
 fn watch_signals(tell: &Sender<Event>) -> io::Result<()> {
     let (end, resized) = (tell.clone(), tell.clone());
     // Nobody listens any more when the command is ending anyway.
-    signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT], move || {
-        let _ = end.send(Event::End);
-    })?;
-    signals::watch(&[SIGWINCH], move || {
-        let _ = resized.send(Event::Resized);
-    })
+    signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT], move || drop(end.send(Event::End)))?;
+    signals::watch(&[SIGWINCH], move || drop(resized.send(Event::Resized)))
 }
 
 fn watch_links(handle: &Handle, tell: &Sender<Event>) {
