@@ -72,7 +72,7 @@ fn two_checks_exchange_what_they_see_of_both_links() {
         check(
             &id,
             &[&links[0][host], &links[1][host]],
-            &["--exchange", "always", "--count", "5", "--wait", "60"],
+            &["--exchange", "always", "--count", "5", "--wait", "40"],
         )
     });
     for (host, finished) in (1u64..).zip(hosts.map(Running::finish_with_open_input)) {
@@ -173,7 +173,7 @@ fn a_narrow_path_is_a_warning() {
     let headers = 28;
     let (_wire, [one, two], near) = wired(move |packet| packet.bytes.len() + headers > 1400);
     let _peer = node("2", &two, near, &[]);
-    let finished = check("1", &[&one], &["--exchange", "never", "--count", "5", "--wait", "60"])
+    let finished = check("1", &[&one], &["--exchange", "never", "--count", "5", "--wait", "40"])
         .finish_with_open_input();
     finished.expect_success();
     let link = &json(&finished)["links"][0];
