@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "these commands exist to print")]
 
+mod bench;
 mod ci;
 mod consumers;
 mod deny;
@@ -61,6 +62,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Runs the suite of real networks in network namespaces (needs root and iproute2).
     Netns(netns::Options),
+    /// Measures kronosnet side by side with libknet and with what no protocol at all would take.
+    Bench(bench::Options),
     /// Installs cargo-deny and cargo-fuzz in the versions that are used here.
     Tools,
 }
@@ -89,6 +92,7 @@ fn run(command: Command) -> Result<()> {
         Command::Interop => interop::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Netns(options) => netns::run(&workspace, &options),
+        Command::Bench(options) => bench::run(&workspace, &options),
         Command::Tools => tools::install(&workspace),
     }
 }

@@ -27,11 +27,13 @@ pub struct IdleReport {
     pub resident_bytes: u64,
 }
 
-/// Watches this process, but for the calling thread, for as long as planned.
+/// Watches this process, but for the calling thread, for as long as planned, once it has settled.
 ///
 /// # Errors
 /// [`BenchError`], if `/proc` cannot be read.
 pub fn idle(plan: &Plan, subject: &str) -> Result<IdleReport, BenchError> {
+    // PAUSE: threads that were just started go to sleep for the first time; nobody tells when.
+    thread::sleep(SETTLE);
     let start = Instant::now();
     let before = sleeps_of_other_threads()?;
     // PAUSE: nothing must happen for that long, which is what is measured.
@@ -46,6 +48,9 @@ pub fn idle(plan: &Plan, subject: &str) -> Result<IdleReport, BenchError> {
         resident_bytes: resident_bytes()?,
     })
 }
+
+/// How long a handle takes to come to rest.
+const SETTLE: Duration = Duration::from_secs(1);
 
 impl fmt::Display for IdleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,147 @@
+//! From the reports of all rounds to the figures of the table.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::measure::number;
+use super::scenario::{Quantity, Row, Scenario, Target};
+
+/// The reports of one round, by the label of the arm.
+pub(super) type Round = BTreeMap<&'static str, Value>;
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Figure {
+    pub(super) scenario: &'static str,
+    pub(super) title: String,
+    pub(super) what: &'static str,
+    pub(super) unit: &'static str,
+    /// The arm, and the median of all rounds.
+    pub(super) of: (&'static str, f64),
+    /// What it is compared with.
+    pub(super) to: Option<(&'static str, f64)>,
+    /// The median of the ratios within each round: what both had to put up with falls out of it.
+    pub(super) ratio: Option<f64>,
+    pub(super) target: Target,
+}
+
+impl Figure {
+    /// What the target is about.
+    pub(super) fn value(&self) -> f64 {
+        self.ratio.unwrap_or(self.of.1)
+    }
+
+    /// Whether the target is reached; none if there is none.
+    pub(super) fn is_reached(&self) -> Option<bool> {
+        self.target.is_reached(self.value())
+    }
+}
+
+/// The figures of a scenario.
+pub(super) fn figures(scenario: &Scenario, rounds: &[Round]) -> Result<Vec<Figure>> {
+    scenario.rows.iter().map(|row| figure(scenario, row, rounds)).collect()
+}
+
+fn figure(scenario: &Scenario, row: &Row, rounds: &[Round]) -> Result<Figure> {
+    let of = values(row.of, rounds)?;
+    let to = row.to.map(|to| values(to, rounds)).transpose()?;
+    let ratio = to.as_ref().map(|to| of.iter().zip(to).map(|(of, to)| of / to).collect());
+    Ok(Figure {
+        scenario: scenario.name,
+        title: scenario.title.clone(),
+        what: row.what,
+        unit: row.of.unit,
+        of: (row.of.arm, median(of)),
+        to: row.to.map(|to| to.arm).zip(to.map(median)),
+        ratio: ratio.map(median),
+        target: row.target,
+    })
+}
+
+/// A quantity in each round.
+fn values(quantity: Quantity, rounds: &[Round]) -> Result<Vec<f64>> {
+    rounds.iter().map(|round| value(quantity, round)).collect()
+}
+
+fn value(quantity: Quantity, round: &Round) -> Result<f64> {
+    let of = |arm| {
+        let report = round.get(arm).with_context(|| format!("{arm} was not measured"))?;
+        number(report, quantity.pointer)
+    };
+    let less = quantity.minus.map(of).transpose()?.unwrap_or(0.0);
+    Ok((of(quantity.arm)? - less) * quantity.scale)
+}
+
+/// The middle one, or the mean of the two in the middle. There is at least one round.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bench::scenario::{Arm, Place, Subject};
+
+    const RATE: Quantity =
+        Quantity { arm: "ours", pointer: "/rate", minus: None, scale: 2.0, unit: "/s" };
+
+    fn round(ours: f64, theirs: f64) -> Round {
+        BTreeMap::from([("ours", json!({ "rate": ours })), ("libknet", json!({ "rate": theirs }))])
+    }
+
+    fn scenario(row: Row) -> Scenario {
+        let arm = Arm {
+            label: "ours",
+            subject: Subject::Ours,
+            place: Place::OneProcess,
+            count: 1,
+            plan: String::new(),
+        };
+        Scenario { name: "x", title: String::new(), arms: vec![arm], rows: vec![row] }
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_what_each_round_says() {
+        // The machine was ten times as fast in the last round, for both.
+        let rounds = [round(3.0, 1.0), round(8.0, 4.0), round(30.0, 10.0)];
+        let to = Some(Quantity { arm: "libknet", ..RATE });
+        let row = Row { what: "rate", of: RATE, to, target: Target::AtLeast(3.0) };
+        let figure = &figures(&scenario(row), &rounds).unwrap()[0];
+        assert_eq!(figure.of, ("ours", 16.0));
+        assert_eq!(figure.to, Some(("libknet", 8.0)));
+        assert_eq!((figure.ratio, figure.is_reached()), (Some(3.0), Some(true)));
+    }
+
+    #[test]
+    fn a_difference_is_taken_before_it_is_scaled() {
+        let rounds = [round(3.0, 1.0), round(7.0, 1.0)];
+        let of = Quantity { minus: Some("libknet"), ..RATE };
+        let row = Row { what: "more", of, to: None, target: Target::AtMost(7.0) };
+        let figure = &figures(&scenario(row), &rounds).unwrap()[0];
+        assert_eq!((figure.value(), figure.is_reached()), (8.0, Some(false)));
+    }
+
+    #[test]
+    fn what_a_report_lacks_is_named() {
+        let row = Row {
+            what: "x",
+            of: Quantity { pointer: "/nothing", ..RATE },
+            to: None,
+            target: Target::None,
+        };
+        let error = figures(&scenario(row), &[round(1.0, 1.0)]).unwrap_err().to_string();
+        assert!(error.contains("/nothing"), "{error}");
+    }
+
+    #[test]
+    fn an_even_number_of_rounds_has_its_median_in_between() {
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median(vec![7.0]), 7.0);
+    }
+}
