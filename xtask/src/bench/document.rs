@@ -41,6 +41,7 @@ impl Results {
     fn markdown(&self, machine: &str) -> String {
         let Self { figures, counts, rounds, command } = self;
         let mut text = format!("Machine: {machine}\n\nCommand: `{command}`, {rounds} rounds.\n\n");
+        text += "![Each ratio and its target](performance.svg)\n\n";
         text += &table::markdown(figures);
         if !counts.is_empty() {
             text += "\n";

@@ -22,6 +22,7 @@ use self::document::Results;
 use self::figures::{Figure, Round};
 use self::measure::Programs;
 use self::scenario::{Scenario, Subject};
+use crate::libknet;
 use crate::workspace::Workspace;
 
 /// What `cargo xtask bench` takes.
@@ -56,8 +57,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         return Ok(());
     }
+    let subjects = subjects(&scenarios);
+    if subjects.contains(&Subject::Libknet) {
+        libknet::prepare(workspace)?;
+    }
     let machine = document::machine(workspace)?;
-    let programs = Programs::build(workspace, &subjects(&scenarios))?;
+    let programs = Programs::build(workspace, &subjects)?;
     let rounds = if options.quick { 1 } else { options.rounds.max(1) };
     let divisor = if options.quick { 10 } else { 1 };
     let mut figures = Vec::new();

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -110,8 +109,9 @@ impl BenchHost {
                 let text = "not all links came up and found their MTU";
                 return Err(Unreachable(text.to_owned()).into());
             }
-            // PAUSE: libknet tells of the MTU by a callback, but not of a link that comes up.
-            thread::sleep(Duration::from_millis(20));
+            // libknet does not tell of a link that comes up; it is looked at again and again, and at
+            // once if the host is lost.
+            let _ = self.peer.wait_unreachable(Duration::from_millis(20));
         }
         Ok(())
     }
