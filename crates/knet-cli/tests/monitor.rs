@@ -48,6 +48,9 @@ fn once_tells_scripts_all_about_a_healthy_link() {
     let events = seen["events"].as_array().unwrap();
     let happened = |word| events.iter().any(|event| event["event"] == word && event["host"] == 2);
     assert!(happened("link-up") && happened("reachable"), "{events:?}");
+    for stray in ["malformed", "unknown_host", "unknown_link", "wrong_source", "forged_pong"] {
+        assert_eq!(seen["strays"][stray], 0, "{stray}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kronosnet::DownReason;
 
 use crate::monitor::log::Entry;
-use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Snapshot, Traffic};
+use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Snapshot, Strays, Traffic};
 
 /// Three links to two hosts, one of which does not answer.
 pub(crate) fn snapshot() -> Snapshot {
@@ -52,6 +52,7 @@ pub(crate) fn snapshot() -> Snapshot {
             HostSnapshot { id: 2, reachable: true, links: vec![healthy, recovered] },
             HostSnapshot { id: 3, reachable: false, links: vec![silent] },
         ],
+        strays: Strays { unknown_host: 12, ..Strays::default() },
         events: vec![
             entry(754, "link-up", Some(0), "link 0 to host 2 is up"),
             entry(754, "reachable", None, "host 2 is reachable"),

@@ -101,6 +101,7 @@ impl Sampler {
             watched_ms: millis(self.started.elapsed()),
             all_reachable: hosts.iter().all(|host| host.reachable),
             hosts,
+            strays: self.node.handle.drop_stats().into(),
             events: self.log.entries(),
         })
     }

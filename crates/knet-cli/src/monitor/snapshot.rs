@@ -4,7 +4,7 @@
 //! `docs/operating.md` describes. Fields may be added; [`Snapshot::schema`] rises if one changes its
 //! meaning or goes away.
 
-use kronosnet::{DownReason, HostId, LinkId, LinkState};
+use kronosnet::{DownReason, DropStats, HostId, LinkId, LinkState};
 use serde::Serialize;
 
 use crate::monitor::log::Entry;
@@ -23,6 +23,7 @@ pub(crate) struct Snapshot {
     pub(crate) all_reachable: bool,
     /// In ascending order.
     pub(crate) hosts: Vec<HostSnapshot>,
+    pub(crate) strays: Strays,
     /// What happened, oldest first; the newest 1000.
     pub(crate) events: Vec<Entry>,
 }
@@ -63,6 +64,21 @@ pub(crate) struct LinkSnapshot {
     pub(crate) received: Traffic,
     /// Packets that the kernel refused to send.
     pub(crate) send_errors: u64,
+}
+
+/// Packets that came and were thrown away because something is not as planned, by reason.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct Strays {
+    /// Not of this protocol, or encrypted.
+    pub(crate) malformed: u64,
+    /// Of a host that we were not told of.
+    pub(crate) unknown_host: u64,
+    /// For a link that we were not told of.
+    pub(crate) unknown_link: u64,
+    /// From another address than the link's.
+    pub(crate) wrong_source: u64,
+    /// Answers to pings that we did not send.
+    pub(crate) forged_pong: u64,
 }
 
 /// Packets of all kinds, pings included; bytes are what UDP carries.
@@ -110,6 +126,34 @@ impl Snapshot {
     }
 }
 
+impl Strays {
+    /// Those that came, in words.
+    pub(crate) fn words(&self) -> Option<String> {
+        let kinds = [
+            (self.malformed, "malformed"),
+            (self.unknown_host, "of unknown hosts"),
+            (self.unknown_link, "for unknown links"),
+            (self.wrong_source, "from wrong addresses"),
+            (self.forged_pong, "forged pongs"),
+        ];
+        let came = kinds.iter().filter(|(count, _)| *count > 0);
+        let came: Vec<String> = came.map(|(count, kind)| format!("{count} {kind}")).collect();
+        (!came.is_empty()).then(|| format!("thrown away: {}", came.join(", ")))
+    }
+}
+
+impl From<DropStats> for Strays {
+    fn from(drops: DropStats) -> Self {
+        Self {
+            malformed: drops.malformed,
+            unknown_host: drops.unknown_host,
+            unknown_link: drops.unknown_link,
+            wrong_source: drops.wrong_source,
+            forged_pong: drops.forged_pong,
+        }
+    }
+}
+
 impl Reason {
     /// Why a link is down, if it is.
     pub(crate) fn of(state: LinkState) -> Option<Self> {
@@ -124,6 +168,7 @@ impl From<DownReason> for Reason {
     fn from(reason: DownReason) -> Self {
         let code = match reason {
             DownReason::Disabled => "disabled",
+            DownReason::NoPeerYet => "no-peer-yet",
             DownReason::NoPongYet => "no-pong-yet",
             DownReason::PongTimeout { .. } => "pong-timeout",
             DownReason::TransportError { .. } => "transport-error",

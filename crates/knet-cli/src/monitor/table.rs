@@ -8,7 +8,11 @@ use crate::output::aligned;
 pub(crate) fn render(snapshot: &Snapshot) -> String {
     let mut rows = vec![HEADERS.map(str::to_owned)];
     rows.extend(snapshot.links().map(|(host, link)| cells(host, link)));
-    format!("host {}: {}\n{}", snapshot.id, snapshot.summary(), aligned(&rows))
+    let mut text = format!("host {}: {}\n{}", snapshot.id, snapshot.summary(), aligned(&rows));
+    if let Some(strays) = snapshot.strays.words() {
+        text += &format!("{strays}\n");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -24,6 +28,7 @@ HOST  REACH  LINK  STATE  LATENCY  MTU   OUT p/s  OUT B/s  IN p/s  IN B/s  LAST 
 2     yes    0     up     0.08 ms  1500  1.2k     1.5M     812     97k     -
 2     yes    1     up     1.34 ms  1400  2.0      116      2.0     116     3 min ago: no pong for 2.1 s
 3     no     0     down   -        -     1.0      58       0       0       not enough pongs yet
+thrown away: 12 of unknown hosts
 ";
         assert_eq!(render(&example::snapshot()), expected);
     }

@@ -28,8 +28,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model) {
         frame.render_widget(Paragraph::new(details(host, link).map(Line::from).to_vec()), chosen);
     }
     draw_log(frame, model, log);
-    let help = format!("q quit   up/down choose   s order: {}", model.order.name());
-    frame.render_widget(Line::from(help).dim(), keys);
+    let help = format!("q quit   up/down choose   s order: {}   ", model.order.name());
+    let strays = model.snapshot.strays.words().unwrap_or_default();
+    frame.render_widget(Line::from_iter([help.dim(), strays.fg(Color::Red)]), keys);
 }
 
 /// Who we are, how things stand, and what time it is.
