@@ -1,10 +1,12 @@
 //! What is counted of handles, hosts, links and channels, and what can be asked of their settings
 //! (`spec/api.md` 3.3 to 3.5 and 15).
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, channel, flush, message, wait_up};
+use knet_tests::network::{in_own_network, ip, run};
 use knet_tests::waiting::{receive, until};
 use kronosnet::{
     ChannelStats, ClearStats, DownReason, DropStats, HandleStats, LinkState, Policy, Verdict,
@@ -173,4 +175,29 @@ fn statistics_may_be_read_and_cleared_under_traffic() {
             assert!(receive(&to) == message(600, number));
         }
     });
+}
+
+/// A device with a short queue refuses what is longer with `ENOBUFS`.
+#[test]
+fn packets_that_had_to_be_tried_again_are_counted() {
+    in_own_network(
+        || {
+            let shape = "qdisc replace dev lo root tbf rate 40mbit burst 70000 limit 5000";
+            ip("link set lo mtu 1500")?;
+            run(Command::new("tc").args(shape.split(' ')))
+        },
+        |()| {
+            let cluster = Cluster::pair();
+            let (from, link) = (cluster.create(1, 0), cluster.link(1, 2, 0));
+            let stats = || link.status().unwrap().stats;
+            until("a packet is tried again", || {
+                // Whether all of it gets through in the end does not matter.
+                let _ = from.send(&message(65_536, 0));
+                stats().tx_data_retries > 0
+            });
+            assert!(stats().tx_retries() >= stats().tx_data_retries);
+            link.clear_stats().unwrap();
+            assert_eq!(stats().tx_data_retries, 0);
+        },
+    );
 }

@@ -23,6 +23,7 @@ struct KindCounters {
     tx_packets: AtomicU64,
     tx_bytes: AtomicU64,
     tx_errors: AtomicU64,
+    tx_retries: AtomicU64,
     rx_packets: AtomicU64,
     rx_bytes: AtomicU64,
 }
@@ -52,6 +53,11 @@ impl LinkCounters {
     /// Counts a packet that the kernel refused.
     pub fn failed(&self, kind: PacketKind) {
         self.of(kind).tx_errors.fetch_add(1, Relaxed);
+    }
+
+    /// Counts that a packet had to be tried again, because there was no room for it.
+    pub fn retried(&self, kind: PacketKind) {
+        self.of(kind).tx_retries.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn received(&self, kind: PacketKind, bytes: usize) {
@@ -101,6 +107,10 @@ impl LinkCounters {
             tx_ping_errors: get(&self.ping.tx_errors),
             tx_pong_errors: get(&self.pong.tx_errors),
             tx_pmtu_errors: get(&self.pmtu.tx_errors),
+            tx_data_retries: get(&self.data.tx_retries),
+            tx_ping_retries: get(&self.ping.tx_retries),
+            tx_pong_retries: get(&self.pong.tx_retries),
+            tx_pmtu_retries: get(&self.pmtu.tx_retries),
             up_count: get(&self.ups),
             down_count: get(&self.downs),
         }
@@ -118,9 +128,14 @@ impl LinkCounters {
 
 impl KindCounters {
     fn clear(&self) {
-        for counter in
-            [&self.tx_packets, &self.tx_bytes, &self.tx_errors, &self.rx_packets, &self.rx_bytes]
-        {
+        for counter in [
+            &self.tx_packets,
+            &self.tx_bytes,
+            &self.tx_errors,
+            &self.tx_retries,
+            &self.rx_packets,
+            &self.rx_bytes,
+        ] {
             counter.store(0, Relaxed);
         }
     }
@@ -173,6 +188,15 @@ pub struct LinkStats {
     pub tx_pong_errors: u64,
     /// Path MTU probes and answers that the kernel refused; too long a probe is not an error.
     pub tx_pmtu_errors: u64,
+    /// How often a data packet had to wait because the socket or the device was full, and was tried
+    /// again.
+    pub tx_data_retries: u64,
+    /// The same of pings.
+    pub tx_ping_retries: u64,
+    /// The same of pongs.
+    pub tx_pong_retries: u64,
+    /// The same of path MTU probes and answers.
+    pub tx_pmtu_retries: u64,
     /// How often the link came up.
     pub up_count: u64,
     /// How often it went down after having been up.
@@ -196,6 +220,12 @@ impl LinkStats {
     #[must_use]
     pub fn tx_errors(&self) -> u64 {
         self.tx_data_errors + self.tx_ping_errors + self.tx_pong_errors + self.tx_pmtu_errors
+    }
+
+    /// How often a packet of any kind had to wait and was tried again.
+    #[must_use]
+    pub fn tx_retries(&self) -> u64 {
+        self.tx_data_retries + self.tx_ping_retries + self.tx_pong_retries + self.tx_pmtu_retries
     }
 
     /// Packets of all kinds received.
@@ -226,6 +256,7 @@ impl AddAssign<&LinkStats> for LinkStats {
             tx_pong_packets tx_pong_bytes rx_pong_packets rx_pong_bytes
             tx_pmtu_packets tx_pmtu_bytes rx_pmtu_packets rx_pmtu_bytes
             tx_data_errors tx_ping_errors tx_pong_errors tx_pmtu_errors
+            tx_data_retries tx_ping_retries tx_pong_retries tx_pmtu_retries
             up_count down_count
         }
     }

@@ -91,6 +91,11 @@ impl Transmit {
         }
     }
 
+    /// Counts that it had to be tried again, because there was no room for it.
+    pub fn retried(&self) {
+        self.counters.retried(self.kind);
+    }
+
     /// Counts it as sent with so many bytes of UDP payload.
     pub fn sent(self, bytes: usize) {
         self.counters.sent(self.kind, 1, bytes as u64);

@@ -37,7 +37,8 @@ impl Transmitter {
         let length = header.len() + payload.len();
         let datagram = Datagram { header, payload, destination: path.remote };
         let mut patience = self.stuck.patience(path.socket);
-        let sent = send_one(&socket, &mut self.batch, datagram, &mut patience);
+        let retried = || transmit.retried();
+        let sent = send_one(&socket, &mut self.batch, datagram, &mut patience, retried);
         self.stuck.note(path.socket, sent.is_ok(), &patience);
         drop(socket);
         match (sent, transmit.probe_size()) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use arrayvec::ArrayVec;
-use knet_engine::{PacketKind, Routes, SocketId};
+use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
 use knet_transport::{Datagram, SendError, SendErrorKind, SendProgress};
 use knet_wire::{DATA_HEADER_LEN, DataHeader};
 
@@ -105,6 +105,9 @@ impl Transmitter {
                 }
                 return;
             }
+            if let Some(link) = self.frames.get(next).and_then(|frame| self.link(routes, frame)) {
+                link.counters.retried(PacketKind::Data);
+            }
         }
         self.stuck.forget(id);
     }
@@ -171,13 +174,19 @@ impl Transmitter {
         Some(shared.sockets.get(socket)?.send(&mut self.batch, &datagrams))
     }
 
+    /// The link that a frame goes over.
+    fn link<'a>(&self, routes: &'a Routes, frame: &Frame) -> Option<&'a LinkRoute> {
+        let copy = self.copies.get(frame.copy)?;
+        routes.at(copy.host)?.links().get(copy.link)
+    }
+
     /// Counts a frame that left, or that did not.
     fn account(&mut self, routes: &Routes, at: usize, refused: Option<NotSent>) {
         let Some(frame) = self.frames.get(at) else { return };
-        let Some(copy) = self.copies.get_mut(frame.copy) else { return };
-        copy.refused = copy.refused.or(refused);
-        let host = routes.at(copy.host);
-        let Some(link) = host.and_then(|host| host.links().get(copy.link)) else { return };
+        if let Some(copy) = self.copies.get_mut(frame.copy) {
+            copy.refused = copy.refused.or(refused);
+        }
+        let Some(link) = self.link(routes, frame) else { return };
         if refused.is_none() {
             let length = DATA_HEADER_LEN + frame.part.len();
             link.counters.sent(PacketKind::Data, 1, length as u64);

@@ -8,18 +8,26 @@ use knet_transport::{Datagram, SendBatch, SendError, SendErrorKind, UdpSocket};
 
 use crate::errno::ENOBUFS;
 
-/// Sends one packet, or gives back the errno with which the kernel refused it.
+/// Sends one packet, or gives back the errno with which the kernel refused it. Calls `retried` each
+/// time that it is tried again after waiting for room.
 pub(crate) fn send_one(
     socket: &UdpSocket,
     batch: &mut SendBatch,
     datagram: Datagram<'_>,
     patience: &mut Patience,
+    retried: impl Fn(),
 ) -> Result<(), i32> {
     loop {
         let Some(error) = socket.send(batch, &[datagram]).error else { return Ok(()) };
         let again = match error.kind() {
             SendErrorKind::Pending => patience.once_more(),
-            SendErrorKind::WouldBlock => patience.wait(socket, &error),
+            SendErrorKind::WouldBlock => {
+                let again = patience.wait(socket, &error);
+                if again {
+                    retried();
+                }
+                again
+            }
             _ => false,
         };
         if !again {
