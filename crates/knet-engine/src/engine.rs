@@ -334,8 +334,7 @@ impl Engine {
         host: HostId,
         link: LinkId,
     ) -> Result<LinkStatus, LinkError> {
-        let link = self.link(host, link)?;
-        Ok(link.status(now, link.data_mtu(self.manual_mtu, self.crypto)))
+        Ok(self.link(host, link)?.status(now, self.manual_mtu, self.crypto))
     }
 
     /// Starts counting a link's packets and changes anew. What it is and has measured stays.

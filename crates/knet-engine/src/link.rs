@@ -140,7 +140,13 @@ impl Link {
         crypto.app_mtu(onwire.saturating_sub(path_overhead(version))).unwrap_or(1)
     }
 
-    pub(crate) fn status(&self, now: Instant, data_mtu: usize) -> LinkStatus {
+    pub(crate) fn status(
+        &self,
+        now: Instant,
+        manual_mtu: Option<u16>,
+        crypto: CryptoSizes,
+    ) -> LinkStatus {
+        let headers = path_overhead(self.peer.ip_version()) + MTU_HEADER_LEN;
         let latency = self.heartbeat.latency();
         let age = |at: Instant| now.saturating_duration_since(at);
         LinkStatus {
@@ -161,7 +167,8 @@ impl Link {
             latency_min: latency.min(),
             latency_max: latency.max(),
             latency_samples: latency.samples(),
-            data_mtu,
+            data_mtu: self.data_mtu(manual_mtu, crypto),
+            overhead: headers + crypto.salt + crypto.hash,
             path_mtu: self.mtu.verified(),
             searching_mtu: self.mtu.is_searching(),
             stats: self.counters.read(),
@@ -214,6 +221,9 @@ pub struct LinkStatus {
     pub latency_samples: u32,
     /// The most payload bytes that one packet on it carries.
     pub data_mtu: usize,
+    /// How many bytes of a whole IP packet are not for payload: the headers of IP, UDP and knet, as MTU
+    /// arithmetic charges them, and what encryption adds but for padding (`spec/wire.md` 9).
+    pub overhead: usize,
     /// The longest IP packet that was seen to arrive, in bytes; `None` until one was looked for.
     pub path_mtu: Option<usize>,
     /// Whether the path MTU is being searched.

@@ -31,6 +31,7 @@ fn both_ends_find_what_the_path_takes_and_use_it() {
         for at in [A, B] {
             assert_eq!(data_mtu(&pair, at), data, "{mtu} bytes on the wire");
             assert_eq!(pair.status(at, LINK).path_mtu, Some(usize::from(mtu)));
+            assert_eq!(pair.status(at, LINK).overhead, usize::from(mtu) - data);
             assert!(!pair.status(at, LINK).searching_mtu);
             assert_eq!(pair.routes[at].get(HOSTS[1 - at]).unwrap().data_mtu(), data);
             assert_eq!(pair.engines[at].data_mtu(), data);

@@ -1,4 +1,6 @@
 //! Asking a handle to tell what happens: event streams and callbacks.
+//!
+//! One thread tells everything, in the order in which it happened.
 
 use std::sync::Arc;
 
@@ -27,7 +29,8 @@ impl Handle {
         self.shared().notifier.datafd.set_callback(Arc::new(callback));
     }
 
-    /// A stream of hosts that become reachable or are lost.
+    /// A stream of hosts that become reachable or are lost. An event comes after that of the link that
+    /// made the difference; routes and status are up to date by then.
     #[must_use]
     pub fn host_events(&self) -> EventStream<HostEvent> {
         self.shared().notifier.host.stream()

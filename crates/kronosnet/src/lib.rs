@@ -182,6 +182,40 @@
 //! # }
 //! ```
 //!
+//! Events come in the order in which things happened: a link first, then its host, then what packets
+//! carry. A status that is read after an event shows what the event told, or something newer.
+//!
+//! ## Statistics
+//!
+//! [`Handle::stats`] adds everything up; [`Host::status`], [`Link::status`] and
+//! [`Handle::channel_stats`] tell of the parts. A link remembers when it came up and went down, and why.
+//! Reading stops nobody, and [`Handle::clear_stats`] starts anew.
+//!
+//! ```
+//! # use kronosnet::{Handle, HostId, LinkConfig, LinkId};
+//! # fn main() -> Result<(), kronosnet::Error> {
+//! # let one = Handle::new(HostId::new(1))?;
+//! # let host = one.add_host(HostId::new(2))?;
+//! # let nobody = ([127, 0, 0, 1], 9).into();
+//! # let local = ([127, 0, 0, 1], 0).into();
+//! # host.add_link(LinkId::new(0)?, LinkConfig::udp(local, nobody))?;
+//! let totals = one.stats().totals;
+//! println!("{} of {} links are up", totals.usable_links, totals.links);
+//! for id in host.links()? {
+//!     let status = host.link(id)?.status()?;
+//!     println!("link {id} is {}, {} packets sent", status.state, status.stats.tx_packets());
+//!     if let Some(latency) = status.latency {
+//!         println!("answers come after {latency:?}");
+//!     }
+//!     for change in &status.history {
+//!         println!("{:?} ago: {}", change.age, change.state);
+//!     }
+//! }
+//! # assert_eq!((totals.usable_links, totals.links), (0, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! ## Errors
 //!
 //! Every call returns one [`Error`] that says what was wrong and what to do. [`Error::errno`] gives
