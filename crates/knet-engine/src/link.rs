@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knet_wire::{CryptoSizes, Ping, path_overhead};
+use knet_wire::{CryptoSizes, MTU_HEADER_LEN, Ping, path_overhead};
 
 use crate::config::{PingTimers, SocketId};
 use crate::event::{DownReason, LinkState};
