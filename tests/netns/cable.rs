@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, link_id};
-use knet_tests::lan::{Family, Lan};
+use knet_tests::lan::{Family, Lan, address};
 use knet_tests::waiting::DEADLINE;
 use kronosnet::{PingTimers, Policy};
 
@@ -25,15 +25,29 @@ enum Cut {
     Cable,
     /// In the host: its interface is off, and nothing can be sent on it.
     Interface,
+    /// Host 1 must not send to the host, as where a firewall is in the way.
+    Forbidden,
 }
 
 impl Cut {
-    fn set(self, lan: &Lan, host: u16, link: u8, works: bool) {
+    /// Cuts or mends link 0 of the last host.
+    fn set(self, lan: &Lan, family: Family, works: bool) {
+        let host = lan.hosts();
         match (self, works) {
-            (Self::Cable, false) => lan.pull(host, link),
-            (Self::Cable, true) => lan.plug(host, link),
-            (Self::Interface, works) => lan.set_interface(host, link, works),
+            (Self::Cable, false) => lan.pull(host, 0),
+            (Self::Cable, true) => lan.plug(host, 0),
+            (Self::Interface, works) => lan.set_interface(host, 0, works),
+            (Self::Forbidden, works) => {
+                let (verb, to) = (if works { "del" } else { "add" }, address(family, host, 0));
+                lan.host(1).ip(&format!("route {verb} prohibit {to}"));
+            }
         }
+    }
+
+    /// Who notices that the link to whom is down.
+    fn concerns(self, hosts: u16) -> BTreeSet<(u16, u16)> {
+        let others = if matches!(self, Self::Forbidden) { 1..2 } else { 1..hosts };
+        others.flat_map(|other| [(other, hosts), (hosts, other)]).collect()
     }
 }
 
@@ -46,14 +60,12 @@ fn cut_and_mend(hosts: u16, family: Family, policy: Policy, cut: Cut) {
     for _ in 0..50 {
         traffic.round();
     }
-    // Everybody to the last host, and the last host to everybody.
-    let concerned: BTreeSet<_> = (1..hosts).flat_map(|at| [(at, hosts), (hosts, at)]).collect();
     for works in [false, true] {
-        let mut waiting = concerned.clone();
+        let mut waiting = cut.concerns(hosts);
         let give_up = Instant::now() + DEADLINE;
         thread::scope(|scope| {
             let lan = &lan;
-            let done = scope.spawn(move || cut.set(lan, hosts, 0, works));
+            let done = scope.spawn(move || cut.set(lan, family, works));
             while !waiting.is_empty() || !done.is_finished() {
                 assert!(Instant::now() < give_up, "{waiting:?} did not notice");
                 let may_lose =
@@ -105,6 +117,16 @@ fn passive_over_ipv6_loses_no_more_either() {
 #[test]
 fn passive_loses_nothing_between_hosts_whose_cables_are_in() {
     cut_and_mend(3, Family::V4, Policy::Passive, Cut::Cable);
+}
+
+#[test]
+fn passive_loses_nothing_to_others_when_one_may_not_be_sent_to() {
+    cut_and_mend(3, Family::V4, Policy::Passive, Cut::Forbidden);
+}
+
+#[test]
+fn active_loses_nothing_when_one_may_not_be_sent_to() {
+    cut_and_mend(3, Family::V6, Policy::Active, Cut::Forbidden);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Member {
 
     /// Waits until so many links come up for the first time, and are all that it takes to reach so
     /// many hosts.
-    fn wait_for_first(&self, links: usize, hosts: usize) {
+    pub(crate) fn wait_for_first(&self, links: usize, hosts: usize) {
         for _ in 0..links {
             assert!(next(&self.link_events).state.is_up(), "nothing takes a link down yet");
         }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, message};
-use knet_tests::lan::Family;
+use knet_tests::lan::{Family, address};
+use knet_tests::namespace::Namespace;
 use knet_tests::waiting::{DEADLINE, receive, until};
 use knet_tests::wan::{Conditions, interface};
 use kronosnet::PingTimers;
@@ -23,62 +24,67 @@ fn overhead(family: Family) -> usize {
 }
 
 /// Waits until both hosts cut messages for a path of so many bytes.
-fn wait_for(pair: &Distant, family: Family, mtu: usize) {
-    for (at, peer) in [(0, 2), (1, 1)] {
-        let link = pair.members[at].link(peer, 0);
-        until(&format!("{mtu} bytes found"), || link.status().unwrap().path_mtu == Some(mtu));
-        let found = pair.members[at].handle.data_mtu();
-        assert_eq!(found, mtu - overhead(family));
-    }
+fn wait_for(members: &[Member], family: Family, mtu: u16) {
+    let data_mtu = usize::from(mtu) - overhead(family);
+    until(&format!("{mtu} bytes are used"), || {
+        found(members, mtu) && members.iter().all(|member| member.handle.data_mtu() == data_mtu)
+    });
+}
+
+/// Whether both hosts have found a path of so many bytes.
+fn found(members: &[Member], mtu: u16) -> bool {
+    let links = [members[0].link(2, 0), members[1].link(1, 0)];
+    links.iter().all(|link| link.status().unwrap().path_mtu == Some(mtu.into()))
 }
 
 /// Two hosts on a path whose MTU both have found, and look for again every second.
 fn connected(family: Family, interface_mtu: u16, path: Conditions) -> Distant {
     let pair = Distant::new(1, interface_mtu, 7);
     pair.ways[0].set(path);
-    for member in &pair.members {
+    look_often(&pair.members);
+    pair.connect(family, PATIENT);
+    wait_for(&pair.members, family, path.mtu.min(interface_mtu));
+    pair
+}
+
+fn look_often(members: &[Member]) {
+    for member in members {
         member.handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
     }
-    pair.connect(family, PATIENT);
-    wait_for(&pair, family, path.mtu.min(interface_mtu).into());
-    pair
 }
 
 /// Messages flow while `change` happens and until both hosts have found the new MTU; until then
 /// some may be lost if `may_lose`.
 fn change_under_traffic(
-    pair: &Distant,
+    members: &[Member],
     family: Family,
     mtu: u16,
     may_lose: bool,
     change: impl FnOnce(),
 ) {
-    let mut traffic = Traffic::new(&pair.members, 6000);
+    let mut traffic = Traffic::new(members, 6000);
     for _ in 0..20 {
         traffic.round();
     }
     change();
-    let links = [pair.members[0].link(2, 0), pair.members[1].link(1, 0)];
-    let found =
-        || links.iter().all(|link| link.status().unwrap().path_mtu == Some(usize::from(mtu)));
     let give_up = Instant::now() + DEADLINE;
-    while !found() {
+    while !found(members, mtu) {
         assert!(Instant::now() < give_up, "{mtu} was not found");
         traffic.round_with_losses(|_, _| may_lose);
     }
     for _ in 0..100 {
         traffic.round();
     }
-    wait_for(pair, family, mtu.into());
-    assert!(links.iter().all(|link| link.status().unwrap().stats.down_count == 0));
+    wait_for(members, family, mtu);
+    assert!(members.iter().all(|member| member.link_events.is_empty()), "the link stayed up");
 }
 
 fn narrower_and_wider(family: Family, tells: bool) {
     let wide = Conditions { tells, ..Conditions::default() };
     let pair = connected(family, 1500, wide);
     let narrow = Conditions { mtu: 1400, ..wide };
-    change_under_traffic(&pair, family, 1400, true, || pair.ways[0].set(narrow));
-    change_under_traffic(&pair, family, 1500, false, || pair.ways[0].set(wide));
+    change_under_traffic(&pair.members, family, 1400, true, || pair.ways[0].set(narrow));
+    change_under_traffic(&pair.members, family, 1500, false, || pair.ways[0].set(wide));
 }
 
 #[test]
@@ -101,9 +107,58 @@ fn an_ipv6_path_that_gets_narrow_silently_is_followed() {
     narrower_and_wider(Family::V6, false);
 }
 
+/// A router of the kernel's, which tells host 1 that the last stretch to host 2 has become narrow.
+fn narrower_behind_a_router(family: Family) {
+    let router = Namespace::new();
+    router.set("ipv4/ip_forward", 1);
+    router.set("ipv6/conf/all/forwarding", 1);
+    let hosts = [Namespace::new(), Namespace::new()];
+    // Each host is in a network of its own.
+    let ends = [address(family, 1, 0), address(family, 2, 1)];
+    for ((host, end), link) in hosts.iter().zip(ends).zip([0, 1]) {
+        let (port, gateway) = (format!("port{link}"), address(family, 254, link));
+        router.connect(&port, host, "eth0");
+        router.add_address(&port, gateway, family.prefix());
+        host.add_address("eth0", end, family.prefix());
+        host.ip(&format!("route add default via {gateway}"));
+    }
+    let members = [Member::new(1), Member::new(2)];
+    look_often(&members);
+    members[0].connect(&hosts[0], (2, 0), (ends[0], ends[1]), PATIENT);
+    members[1].connect(&hosts[1], (1, 0), (ends[1], ends[0]), PATIENT);
+    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    wait_for(&members, family, 1500);
+    // Both ends of the last cable.
+    let set = |mtu: u16| {
+        router.ip(&format!("link set port1 mtu {mtu}"));
+        hosts[1].ip(&format!("link set eth0 mtu {mtu}"));
+    };
+    change_under_traffic(&members, family, 1400, true, || set(1400));
+    change_under_traffic(&members, family, 1500, false, || set(1500));
+}
+
+#[test]
+fn a_router_with_a_narrow_way_out_is_heeded() {
+    narrower_behind_a_router(Family::V4);
+}
+
+#[test]
+fn an_ipv6_router_with_a_narrow_way_out_is_heeded() {
+    narrower_behind_a_router(Family::V6);
+}
+
 #[test]
 fn an_interface_that_takes_less_loses_nothing_in_silence() {
-    let pair = connected(Family::V4, 1500, Conditions::default());
+    narrower_interface(Family::V4);
+}
+
+#[test]
+fn an_interface_that_takes_less_over_ipv6_loses_nothing_in_silence() {
+    narrower_interface(Family::V6);
+}
+
+fn narrower_interface(family: Family) {
+    let pair = connected(family, 1500, Conditions::default());
     let [one, two] = pair.members.as_slice() else { panic!("two hosts") };
     let link = one.link(2, 0);
     let set = |mtu: u16| {

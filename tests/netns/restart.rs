@@ -1,6 +1,7 @@
 //! A peer's process that is killed and started again.
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
@@ -69,7 +70,7 @@ fn kill_and_restart(family: Family) {
     let mut peer = PeerProcess::start(lan.host(2), family, TIMERS);
     let ends = (address(family, 1, 0), address(family, 2, 0));
     let link = member.connect(lan.host(1), (2, 0), ends, TIMERS);
-    for round in 0..3 {
+    for round in 0..4 {
         if round > 0 {
             peer = PeerProcess::start(lan.host(2), family, TIMERS);
         }
@@ -77,18 +78,32 @@ fn kill_and_restart(family: Family) {
         assert!(next(&member.host_events).reachable);
         echoes.flow();
 
-        peer.kill();
+        if round % 2 == 0 {
+            peer.kill();
+        } else {
+            kill_under_traffic(&mut peer, &mut echoes);
+        }
         let pings = || link.status().unwrap().stats.tx_ping_packets;
-        let before = pings();
+        let killed = pings();
         let refused = LinkState::Down(DownReason::TransportError { errno: ECONNREFUSED });
         assert_eq!(next(&member.link_events).state, refused);
         assert!(!next(&member.host_events).reachable);
         // The one that is refused, and one that may have left since.
-        assert!(pings() - before <= 2, "{before} pings, then {}", pings());
+        assert!(pings() - killed <= 2, "{killed} pings, then {}", pings());
     }
     while is_readable(&member.datafd) {
         echoes.take_in();
     }
+}
+
+/// Messages are on their way when the peer dies.
+fn kill_under_traffic(peer: &mut PeerProcess, echoes: &mut Echoes<'_>) {
+    thread::scope(|scope| {
+        let killed = scope.spawn(|| peer.kill());
+        while !killed.is_finished() {
+            echoes.send(Duration::from_millis(1));
+        }
+    });
 }
 
 #[test]
