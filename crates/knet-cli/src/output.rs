@@ -63,6 +63,39 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What scripts rely on: the names of all fields that are printed.
+#[cfg(test)]
+pub(crate) mod schema {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    /// Checks that JSON has these fields, wherever in it, no others, and that all of them are
+    /// described in `docs/operating.md`.
+    pub(crate) fn expect_fields(json: impl serde::Serialize, expected: &str) {
+        let mut fields = BTreeSet::new();
+        collect(&serde_json::to_value(json).unwrap(), &mut fields);
+        let expected = expected.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(fields, expected, "scripts rely on the fields: has the schema's version risen?");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        for field in fields {
+            assert!(page.contains(&format!("`{field}`")), "{field} is not described");
+        }
+    }
+
+    fn collect(value: &Value, fields: &mut BTreeSet<String>) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| collect(value, fields)),
+            Value::Object(object) => {
+                fields.extend(object.keys().cloned());
+                object.values().for_each(|value| collect(value, fields));
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

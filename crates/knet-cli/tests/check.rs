@@ -5,12 +5,12 @@
 mod process;
 mod wire;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use process::{Finished, Running, free_address, run, start};
+use process::{Finished, Running, free_address, free_port, run, start};
 use serde_json::Value;
 use wire::Wire;
 
@@ -110,6 +110,18 @@ fn any_node_will_do_as_a_peer() {
     let finished = missing.finish_with_open_input();
     finished.expect_failure(3);
     assert_eq!(codes(&json(&finished)["links"][0]), ["no-results"]);
+}
+
+#[test]
+fn ipv6_links_are_tested_too() {
+    let [near, far] = [0, 1].map(|_| free_port(Ipv6Addr::LOCALHOST.into()));
+    let [one, two] = ends(near, far);
+    let _peer = node("2", &two, near, &[]);
+    let args = ["--exchange", "never", "--count", "5", "--wait", "60"];
+    let finished = check("1", &[&one], &args).finish_with_open_input();
+    finished.expect_success();
+    let link = &json(&finished)["links"][0];
+    assert_eq!((&link["local"], &link["up"]), (&near.to_string().into(), &true.into()));
 }
 
 #[test]

@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::check::example::{healthy, silent, there};
     use crate::check::probe::Counted;
+    use crate::output::schema::expect_fields;
 
     fn planned(facts: Facts, link: usize, path: &str) -> Facts {
         let mut facts = facts;
@@ -217,6 +218,17 @@ mod tests {
         let (example, _) = rest.split_once("```").expect("its end");
         let expected = verdict().to_table();
         assert_eq!(format!("HOST  LINK  LATENCY{example}"), expected, "it should be:\n{expected}");
+    }
+
+    #[test]
+    fn scripts_get_the_fields_that_are_documented() {
+        let verdict = Verdict { notes: vec![(&Finding::StrangeHosts(1)).into()], ..verdict() };
+        expect_fields(
+            verdict,
+            "schema id ok verdict notes links host link local remote findings code severity text \
+             up latency_us pings_sent pings_answered loss_percent path_mtu data_mtu pings_heard \
+             peer sent answered heard",
+        );
     }
 
     #[test]

@@ -182,3 +182,21 @@ impl From<DownReason> for Reason {
 pub(crate) fn link_name(host: HostId, link: LinkId) -> String {
     format!("link {link} to host {host}")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::monitor::example;
+    use crate::output::schema::expect_fields;
+
+    #[test]
+    fn scripts_get_the_fields_that_are_documented() {
+        expect_fields(
+            example::snapshot(),
+            "schema id unix_time watched_ms all_reachable hosts strays events \
+             malformed unknown_host unknown_link wrong_source forged_pong event host link text \
+             reachable links local remote up state_ms reason code last_down ago_ms up_count \
+             down_count latency_us latency_min_us latency_max_us path_mtu data_mtu sent received \
+             packets bytes data_packets data_bytes packets_per_second bytes_per_second send_errors",
+        );
+    }
+}
