@@ -95,7 +95,9 @@ impl Engine {
 
     /// The kernel refused a probe ([`Transmit::probe_size`]) for its length.
     pub fn handle_probe_refused(&mut self, now: Instant, host: HostId, link: LinkId, size: u16) {
-        self.change_mtu(now, host, link, |mtu, _| mtu.refused(usize::from(size)));
+        self.change_mtu(now, host, link, |mtu, conditions| {
+            mtu.refused(usize::from(size), conditions);
+        });
     }
 
     /// The kernel says that packets of more than `limit` bytes cannot leave through this socket for
@@ -232,7 +234,7 @@ impl Engine {
         Some(Conditions {
             version: link.peer.ip_version(),
             crypto: self.crypto,
-            patience: latency.saturating_mul(4).max(LEAST_PATIENCE).min(timeout),
+            patience: latency.saturating_mul(4).min(timeout),
             interval: self.mtu_interval,
             last_pong: link.heartbeat.last_pong(),
             data_packets: link.counters.read().tx_data_packets,
@@ -256,5 +258,3 @@ impl Engine {
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
-/// An answer may always take so long, however quick the pongs are: a long packet takes longer.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);

@@ -3,6 +3,10 @@
 //! The rules are those of `spec/engine.md` 11 with deadlines in place of the 200 ms tick. The
 //! back-off of 11.4 (tenfold patience that shrinks by one a second) is a function of the time
 //! since it started, so that nothing has to wake up to count it down.
+//!
+//! One thing goes beyond them: a ping that is not answered in time is followed by the next one soon.
+//! With the default timers two lost pings in a row would take a link down, which at 1 % loss happens
+//! every hour.
 
 use std::time::{Duration, Instant};
 
@@ -74,6 +78,7 @@ impl Heartbeat {
     pub(crate) fn set_timers(&mut self, now: Instant, timers: PingTimers) {
         self.timers = timers;
         self.timers_since = now;
+        self.deaf = Duration::ZERO;
     }
 
     pub(crate) fn set_pong_count(&mut self, count: u8) {
@@ -113,10 +118,13 @@ impl Heartbeat {
         if self.good_pongs == self.pong_count { Pong::Enough } else { Pong::Counted }
     }
 
-    /// The driver was not run for so long. That is not held against the link: its pongs may be
-    /// waiting, and it was not asked for more.
-    pub(crate) fn was_deaf(&mut self, duration: Duration) {
-        self.deaf = self.deaf.saturating_add(duration);
+    /// The driver was not run for so long until now. That is not held against the link: its pongs
+    /// may be waiting, and it was not asked for more.
+    pub(crate) fn was_deaf(&mut self, now: Instant, duration: Duration) {
+        // Before the last pong it was another silence.
+        let Some(waiting) = self.waiting_since() else { return };
+        let waited = now.saturating_duration_since(waiting);
+        self.deaf = self.deaf.saturating_add(duration.min(waited));
     }
 
     /// How long the link has been silent, if that is too long.
@@ -129,7 +137,18 @@ impl Heartbeat {
     /// When the next ping has to leave: `now` if none has left yet, `None` if the interval is longer
     /// than the clock can count.
     pub(crate) fn next_ping(&self, now: Instant) -> Option<Instant> {
-        self.last_ping.map_or(Some(now), |last| last.checked_add(self.timers.interval))
+        let Some(last) = self.last_ping else { return Some(now) };
+        let answered = self.newest_answered.is_some_and(|answered| answered >= last);
+        // Of a link that has gone silent before, or never spoke, no answer is missed.
+        let missed = self.last_pong.is_some() && !answered;
+        let interval = self.timers.interval;
+        last.checked_add(if missed { self.answer_time().min(interval) } else { interval })
+    }
+
+    /// After how long a ping is repeated that was not answered.
+    fn answer_time(&self) -> Duration {
+        let round_trip = self.latency.mean().unwrap_or_default();
+        (self.timers.interval / REPEATS).max(round_trip.saturating_mul(2)).max(LEAST_ANSWER_TIME)
     }
 
     /// The earliest time at which [`Heartbeat::expired`] says so if no pong comes.
@@ -239,6 +258,11 @@ const BACKOFF_START: u32 = 10;
 /// How long each step of the back-off lasts (five ticks of the reference).
 const BACKOFF_STEP: Duration = Duration::from_secs(1);
 
+/// How many pings leave in an interval if none is answered.
+const REPEATS: u32 = 4;
+/// A busy peer may take so long, however quick it is otherwise.
+const LEAST_ANSWER_TIME: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -304,6 +328,54 @@ mod tests {
         assert_eq!(heartbeat.expired(set), None);
         assert_eq!(heartbeat.next_expiry(), Some(set + ms(200)));
         assert_eq!(heartbeat.expired(set + ms(200)), Some(ms(1100)), "the age of the pong");
+    }
+
+    #[test]
+    fn a_ping_that_is_not_answered_is_followed_by_others_soon() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        heartbeat.ping_sent(start);
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(1000)), "a link that is down");
+        heartbeat.pong_received(start + ms(20), start);
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(1000)));
+        for n in 0..4 {
+            let sent = start + ms(1000 + 250 * n);
+            heartbeat.ping_sent(sent);
+            assert_eq!(heartbeat.next_ping(sent), Some(sent + ms(250)));
+        }
+        heartbeat.pong_received(start + ms(1770), start + ms(1750));
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(2750)));
+        heartbeat.restart(start);
+        heartbeat.ping_sent(start + ms(3000));
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(4000)), "it went down");
+    }
+
+    #[test]
+    fn an_answer_is_not_missed_before_it_can_be_there() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        heartbeat.pong_received(start + ms(300), start);
+        heartbeat.ping_sent(start + ms(1000));
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(1600)));
+        let quick = PingTimers { interval: ms(20), ..PingTimers::default() };
+        heartbeat.set_timers(start, quick);
+        assert_eq!(heartbeat.next_ping(start), Some(start + ms(1020)), "never later than else");
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_is_not_held_against_the_link() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(start);
+        let pong = start + ms(60_000);
+        heartbeat.pong_received(pong, pong);
+        heartbeat.was_deaf(pong + ms(31_000), ms(30_000));
+        assert_eq!(heartbeat.expired(pong + ms(31_000)), None);
+        assert_eq!(heartbeat.next_expiry(), Some(pong + ms(32_000)));
+        heartbeat.pong_received(pong + ms(31_000), pong + ms(31_000));
+        assert_eq!(heartbeat.next_expiry(), Some(pong + ms(33_000)), "it is over with a pong");
+        // Before the pong the loop was late, too, but that has nothing to do with the time since.
+        heartbeat.was_deaf(pong + ms(31_500), ms(31_500));
+        assert_eq!(heartbeat.next_expiry(), Some(pong + ms(33_500)));
     }
 
     #[test]

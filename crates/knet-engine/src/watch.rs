@@ -25,7 +25,7 @@ impl Engine {
         let late = self.timers.next().map(|due| now.saturating_duration_since(due));
         if let Some(late) = late.filter(|&late| late >= LATE) {
             for link in self.hosts.values_mut().flat_map(Host::links_mut) {
-                link.heartbeat.was_deaf(late);
+                link.heartbeat.was_deaf(now, late);
             }
         }
         while let Some(key) = self.timers.due(now) {

@@ -92,6 +92,7 @@ fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
     pair.engines[A].force_pings(now);
     pair.drain(A);
     assert_eq!(forced_pings(&pair, B), [(0, number(8191)), (1, number(8191))]);
+    pair.run(pair::LATENCY * 2);
     // A forced ping stands for the next periodic one.
     assert_eq!(pair.engines[A].poll_timeout(), Some(now + Duration::from_secs(1)));
     pair.run(Duration::from_secs(1));

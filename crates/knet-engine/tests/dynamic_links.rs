@@ -71,6 +71,7 @@ fn the_peer_is_found_where_it_speaks_from_and_data_flows_both_ways() {
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.take_delivered(B), [b"to the one who waited"]);
     assert_eq!(pair.take_delivered(A), [b"to the one who spoke"]);
+    pair.run(Duration::from_secs(30));
     assert!(pair.status(B, LINK).path_mtu.is_some(), "its path MTU is found too");
 }
 

@@ -132,7 +132,9 @@ fn a_replayed_pong_counts_once() {
 
     // Nor does one of the past keep a link up that went silent.
     let mut pair = Pair::up(1, Policy::Passive);
-    pair.run(Duration::from_secs(20));
+    // So that the next timeout is a ping's.
+    pair.engines[B].set_manual_mtu(pair.now, Some(576)).unwrap();
+    pair.run(Duration::from_secs(20) + pair::LATENCY * 2);
     let next_ping = pair.engines[B].poll_timeout().unwrap();
     pair.run(next_ping - pair.now);
     let pong = pong_for_ping_on_its_way(&pair, LINK);

@@ -16,7 +16,7 @@ fn found(mtu: u16) -> Pair {
     pair.mtu = mtu;
     pair.enable(A);
     pair.enable(B);
-    pair.run(Duration::from_secs(20));
+    pair.run(Duration::from_secs(40));
     pair
 }
 
@@ -152,7 +152,7 @@ fn an_mtu_set_by_hand_stops_the_search() {
     assert_eq!(data_mtu(&pair, A), 946);
     let now = pair.now;
     pair.engines[A].set_manual_mtu(now, None).unwrap();
-    pair.run(Duration::from_secs(20));
+    pair.run(Duration::from_secs(40));
     assert_eq!(data_mtu(&pair, A), 1446);
 }
 

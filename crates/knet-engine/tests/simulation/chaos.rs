@@ -1,13 +1,15 @@
-//! Everything at once: cuts, storms, stops and starts, traffic of all sizes, at random.
+//! Everything at once: cuts, storms, paths that become narrower and wider, stops and starts, stalls,
+//! clocks that jump, traffic of all sizes, at random.
 
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::HostId;
+use knet_wire::{HostId, MAX_ONWIRE};
 
 use crate::cluster::{Cluster, Plan};
 use crate::network::Weather;
 use crate::node::Target;
+use crate::promises::MTU_FOUND;
 use crate::seeds::each_seed;
 
 /// Hosts stop for at least so long. A shorter stop may go unnoticed by a host that hears nothing of
@@ -30,6 +32,7 @@ fn nothing_breaks_a_promise() {
         let mut changed = vec![cluster.now; usize::from(cluster.plan.hosts)];
         for _ in 0..400 {
             change_the_weather(&mut cluster, &mut dice);
+            disturb(&mut cluster, &mut dice);
             let host = HostId::new(dice.u16(1..=cluster.plan.hosts));
             let since = cluster.now - changed[usize::from(host.get()) - 1];
             if cluster.is_running(host) && since > UPTIME && dice.u8(..) < 20 {
@@ -48,6 +51,8 @@ fn nothing_breaks_a_promise() {
             }
         }
         cluster.heal();
+        // What is too long for its path is lost without a word.
+        cluster.run_for(MTU_FOUND);
         let hosts: Vec<_> = cluster.plan.host_ids().collect();
         for from in hosts.iter().copied() {
             let id = cluster.send(from, Target::Everybody, 3000, 0).unwrap();
@@ -69,9 +74,27 @@ fn change_the_weather(cluster: &mut Cluster, dice: &mut fastrand::Rng) {
         3 => Weather { latency: Duration::from_millis(dice.u64(1..300)), ..Weather::CLEAR },
         _ => Weather::CLEAR,
     };
+    let mtu = dice.bool().then(|| [1280, 1500, 9000, dice.u16(1280..)][dice.usize(0..4)]);
+    let weather = Weather { mtu, ..weather };
     match dice.u8(0..20) {
-        0 => cluster.network.set_all(weather),
-        _ => cluster.network.set(path, weather),
+        0 => cluster.set_weather(weather),
+        _ => cluster.set_weather_of(path, weather),
+    }
+}
+
+/// Lets an event loop stand still, a clock jump or the interfaces change, now and then.
+fn disturb(cluster: &mut Cluster, dice: &mut fastrand::Rng) {
+    if dice.u8(0..50) == 0 {
+        cluster.set_interface([1500, 9000, MAX_ONWIRE][dice.usize(0..3)]);
+    }
+    let host = HostId::new(dice.u16(1..=cluster.plan.hosts));
+    if dice.u8(0..10) > 0 || !cluster.is_running(host) {
+        return;
+    }
+    if dice.bool() {
+        cluster.stall(host, Duration::from_millis(dice.u64(1..5000)));
+    } else {
+        cluster.jump(host, Duration::from_millis(dice.u64(1..30_000)));
     }
 }
 

@@ -34,7 +34,7 @@ fn loss_jitter_and_copies_break_no_promise() {
     each_seed(|seed| {
         for policy in [Policy::Passive, Policy::Active, Policy::RoundRobin] {
             let mut cluster = Cluster::start_and_settle(seed, Plan::new(3, 3, policy));
-            cluster.network.set_all(Weather::STORM);
+            cluster.set_weather(Weather::STORM);
             let hosts: Vec<_> = cluster.plan.host_ids().collect();
             let mut sent = 0;
             for _ in 0..400 {
@@ -57,7 +57,7 @@ fn bursts_take_links_down_and_they_come_back() {
         plan.pong_count = 2;
         let mut cluster = Cluster::start_and_settle(seed, plan);
         // Half of the bursts are as long as the pong timeout.
-        cluster.network.set_all(Weather { burst: 0.05, ..Weather::CLEAR });
+        cluster.set_weather(Weather { burst: 0.05, ..Weather::CLEAR });
         cluster.run_for(Duration::from_secs(600));
         let status = |cluster: &mut Cluster| {
             let now = cluster.now;
@@ -76,7 +76,7 @@ fn a_link_that_carries_one_way_only_is_down_on_both_ends() {
         let mut cluster = Cluster::start_and_settle(seed, Plan::new(2, 2, Policy::Active));
         let [one, two] = [1, 2].map(HostId::new);
         let link = LinkId::ALL[0];
-        cluster.network.set(Path { from: one, to: two, link }, Weather::CUT);
+        cluster.set_weather_of(Path { from: one, to: two, link }, Weather::CUT);
         cluster.run_for(Duration::from_secs(20));
         for (from, to) in [(one, two), (two, one)] {
             let links = cluster.node(from).routes.get(to).unwrap().links();
@@ -96,7 +96,7 @@ fn a_split_is_noticed_and_heals() {
         let side = |host: HostId| host.get() <= 2;
         for path in cluster.plan.paths() {
             if side(path.from) != side(path.to) {
-                cluster.network.set(path, Weather::CUT);
+                cluster.set_weather_of(path, Weather::CUT);
             }
         }
         cluster.run_for(Duration::from_secs(30));
@@ -118,7 +118,7 @@ fn a_split_is_noticed_and_heals() {
 fn a_host_that_has_lost_everybody_sends_to_nobody() {
     each_seed(|seed| {
         let mut cluster = Cluster::start_and_settle(seed, Plan::new(3, 1, Policy::Passive));
-        cluster.network.set_all(Weather::CUT);
+        cluster.set_weather(Weather::CUT);
         cluster.run_for(Duration::from_secs(30));
         assert_eq!(cluster.send(HostId::new(1), Target::Everybody, 100, 0), None);
         assert_eq!(cluster.send(HostId::new(1), Target::Only(HostId::new(2)), 100, 0), None);

@@ -24,7 +24,7 @@ fn flap(cluster: &mut Cluster, time: Duration) {
             if *at <= cluster.now {
                 let cut = !cluster.network.weather(*path).cut;
                 let weather = Weather { cut, ..cluster.plan.weather };
-                cluster.network.set(*path, weather);
+                cluster.set_weather_of(*path, weather);
                 *at += Duration::from_secs(1)
                     + Duration::from_secs(60).mul_f64(cluster.network.rng.f64());
             }

@@ -25,7 +25,7 @@ fn shuffled_packets_make_every_long_message_whole() {
     each_seed(|seed| {
         for policy in [Policy::Passive, Policy::Active] {
             let mut cluster = Cluster::start_and_settle(seed, Plan::new(2, 2, policy));
-            cluster.network.set_all(SHUFFLE);
+            cluster.set_weather(SHUFFLE);
             for n in 0..20 {
                 // 16 of them are on their way at the same time.
                 cluster.send(HostId::new(1), Target::Everybody, MAX_MESSAGE - n, 31).unwrap();
@@ -45,7 +45,7 @@ fn a_lost_packet_costs_its_message_and_no_other() {
     each_seed(|seed| {
         let mut cluster = Cluster::start_and_settle(seed, patient(1, Policy::Passive));
         // 126 packets a message: one in two messages loses one.
-        cluster.network.set_all(Weather { loss: 0.005, ..SHUFFLE });
+        cluster.set_weather(Weather { loss: 0.005, ..SHUFFLE });
         for n in 0..150 {
             cluster.send(HostId::new(1), Target::Everybody, MAX_MESSAGE, 0).unwrap();
             cluster.send(HostId::new(1), Target::Everybody, 12 + n, 0).unwrap();
@@ -63,7 +63,7 @@ fn a_lost_packet_costs_its_message_and_no_other() {
 fn a_copy_over_another_link_makes_up_for_a_lost_packet() {
     each_seed(|seed| {
         let mut cluster = Cluster::start_and_settle(seed, patient(2, Policy::Active));
-        cluster.network.set_all(Weather { loss: 0.005, ..SHUFFLE });
+        cluster.set_weather(Weather { loss: 0.005, ..SHUFFLE });
         for _ in 0..40 {
             cluster.send(HostId::new(1), Target::Everybody, MAX_MESSAGE, 0).unwrap();
             cluster.run_for(Duration::from_millis(20));

@@ -84,6 +84,15 @@ impl Ledger {
         );
     }
 
+    /// A host's clock jumps: what is incomplete by then may be too old for it to wait for the rest.
+    pub(crate) fn clock_jumps(&mut self, receiver: Life) {
+        for (_, stream) in self.streams.iter_mut().filter(|((_, to), _)| *to == receiver) {
+            for (number, _) in stream.partial.drain(..) {
+                stream.given_up.insert(number);
+            }
+        }
+    }
+
     /// Whether one message was delivered to a host.
     pub(crate) fn has(&self, receiver: Life, id: MessageId) -> bool {
         self.streams.get(&(id.sender, receiver)).is_some_and(|s| s.delivered.contains(id.number))

@@ -9,6 +9,7 @@
 
 mod chaos;
 mod cluster;
+mod day;
 mod faults;
 mod flapping;
 mod fragments;
@@ -17,6 +18,10 @@ mod invariants;
 mod message;
 mod network;
 mod node;
+mod path_mtu;
+mod promises;
 mod restart;
 mod seeds;
+mod stalls;
+mod thousand;
 mod wrap;

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use knet_wire::{HostId, LinkId};
 
 use crate::message::Frame;
+use crate::node::promised;
 
 /// One direction of one link between two hosts.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,6 +37,9 @@ pub(crate) struct Weather {
     pub(crate) burst: f64,
     /// How likely a packet arrives twice.
     pub(crate) duplicate: f64,
+    /// The longest IP packet that passes, in bytes: longer ones disappear. `None`: what the address
+    /// family promises.
+    pub(crate) mtu: Option<u16>,
 }
 
 impl Weather {
@@ -47,6 +51,7 @@ impl Weather {
         loss: 0.0,
         burst: 0.0,
         duplicate: 0.0,
+        mtu: None,
     };
 
     /// Everything that can go wrong does, but most packets arrive.
@@ -57,26 +62,57 @@ impl Weather {
         loss: 0.05,
         burst: 0.01,
         duplicate: 0.1,
+        mtu: None,
     };
 
     pub(crate) const CUT: Self = Self { cut: true, ..Self::CLEAR };
+
+    /// Whether every packet that is not too long arrives, and soon.
+    fn is_good(&self) -> bool {
+        let quick = self.latency + self.jitter <= Duration::from_millis(300);
+        !self.cut && quick && self.loss == 0.0 && self.burst == 0.0
+    }
 }
 
 /// A packet on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Flight {
     pub(crate) path: Path,
     pub(crate) datagram: Vec<u8>,
+    /// How long it is with its IP header.
+    pub(crate) onwire: usize,
     /// What it carries, if it carries data.
     pub(crate) frame: Option<Frame>,
+}
+
+/// A weather and how long it lasts already.
+#[derive(Clone, Copy, Debug)]
+struct Lasting {
+    weather: Weather,
+    /// Since when every packet arrives that is not too long, if it does.
+    good_since: Option<Instant>,
+    /// Since when packets may be as long as they may.
+    mtu_since: Instant,
+}
+
+impl Lasting {
+    fn new(now: Instant, weather: Weather) -> Self {
+        Self { weather, good_since: weather.is_good().then_some(now), mtu_since: now }
+    }
+
+    fn change(self, now: Instant, weather: Weather) -> Self {
+        let good_since = self.good_since.or(Some(now)).filter(|_| weather.is_good());
+        let mtu_since = if weather.mtu == self.weather.mtu { self.mtu_since } else { now };
+        Self { weather, good_since, mtu_since }
+    }
 }
 
 /// The network between all hosts.
 pub(crate) struct Network {
     pub(crate) rng: Rng,
-    weather: Weather,
+    weather: Lasting,
     /// Paths with a weather of their own.
-    local: BTreeMap<Path, Weather>,
+    local: BTreeMap<Path, Lasting>,
     in_burst: BTreeMap<Path, bool>,
     /// By arrival, then by the order in which they were sent.
     arrivals: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -85,10 +121,10 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+    pub(crate) fn new(seed: u64, now: Instant, weather: Weather) -> Self {
         Self {
             rng: Rng::with_seed(seed),
-            weather,
+            weather: Lasting::new(now, weather),
             local: BTreeMap::new(),
             in_burst: BTreeMap::new(),
             arrivals: BinaryHeap::new(),
@@ -98,30 +134,52 @@ impl Network {
     }
 
     /// Gives all paths the same weather.
-    pub(crate) fn set_all(&mut self, weather: Weather) {
-        self.local.clear();
-        self.weather = weather;
+    pub(crate) fn set_all(&mut self, now: Instant, weather: Weather) {
+        for path in self.local.values_mut().chain([&mut self.weather]) {
+            *path = path.change(now, weather);
+        }
+    }
+
+    /// Clears up everywhere. Packets may not be longer than before.
+    pub(crate) fn clear_up(&mut self, now: Instant) {
+        for path in self.local.values_mut().chain([&mut self.weather]) {
+            *path = path.change(now, Weather { mtu: path.weather.mtu, ..Weather::CLEAR });
+        }
     }
 
     /// Gives one direction of a link a weather of its own.
-    pub(crate) fn set(&mut self, path: Path, weather: Weather) {
-        self.local.insert(path, weather);
+    pub(crate) fn set(&mut self, now: Instant, path: Path, weather: Weather) {
+        let changed = self.lasting(path).change(now, weather);
+        self.local.insert(path, changed);
     }
 
     pub(crate) fn weather(&self, path: Path) -> Weather {
+        self.lasting(path).weather
+    }
+
+    /// Since when every packet arrives that is not too long, if it does.
+    pub(crate) fn good_since(&self, path: Path) -> Option<Instant> {
+        self.lasting(path).good_since
+    }
+
+    /// Since when the longest packet that passes is as long as it is.
+    pub(crate) fn mtu_since(&self, path: Path) -> Instant {
+        self.lasting(path).mtu_since
+    }
+
+    fn lasting(&self, path: Path) -> Lasting {
         self.local.get(&path).copied().unwrap_or(self.weather)
     }
 
     /// Sends a packet off now.
     pub(crate) fn send(&mut self, now: Instant, flight: Flight) {
         let weather = self.weather(flight.path);
-        if self.is_lost(flight.path, weather) {
+        let longest = weather.mtu.map_or_else(|| promised(flight.path.link), usize::from);
+        if self.is_lost(flight.path, weather) || flight.onwire > longest {
             return;
         }
         if self.rng.f64() < weather.duplicate {
-            let Flight { path, datagram, frame } = &flight;
-            let copy = Flight { path: *path, datagram: datagram.clone(), frame: *frame };
-            self.take_off(now, weather, copy);
+            self.take_off(now, weather, flight.clone());
         }
         self.take_off(now, weather, flight);
     }

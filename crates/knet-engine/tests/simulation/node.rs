@@ -1,14 +1,15 @@
 //! One host of the cluster: an engine and what its driver keeps beside it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use knet_engine::{
     Engine, EngineConfig, Event, FragmentPlan, LinkPath, Routes, SequenceCounter, SocketId,
     Transmit, forced_ping_due,
 };
-use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, LinkId};
+use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, IpVersion, LinkId, path_overhead};
 
 use crate::cluster::Plan;
 use crate::invariants::Sent;
@@ -30,6 +31,16 @@ pub(crate) struct Node {
     pub(crate) events: Vec<(Instant, Event)>,
     /// How often its timers woke it up.
     pub(crate) wakeups: u64,
+    /// When it is next going to be woken, as the cluster has noted.
+    pub(crate) wakeup: Option<Instant>,
+    /// How far its clock has jumped ahead of that of the others.
+    pub(crate) ahead: Duration,
+    /// Until when its event loop stands still, if it does.
+    pub(crate) stalled_until: Option<Instant>,
+    /// What its sockets hold meanwhile, in order.
+    pub(crate) inbox: VecDeque<Flight>,
+    /// Since when it works as it should.
+    pub(crate) steady_since: Instant,
     sequence: Arc<SequenceCounter>,
     /// Messages sent so far.
     sent: u64,
@@ -39,7 +50,7 @@ impl Node {
     /// Starts a host that knows all others, with all links enabled.
     pub(crate) fn start(now: Instant, life: Life, plan: &Plan, cookie_key: [u8; 16]) -> Self {
         let mut engine = Engine::new(now, &EngineConfig { host: life.host, cookie_key });
-        for peer in plan.host_ids().filter(|&peer| peer != life.host) {
+        for peer in plan.peers_of(life.host) {
             engine.add_host(peer).unwrap();
             engine.set_policy(now, peer, plan.policy).unwrap();
             for link in plan.link_ids() {
@@ -52,7 +63,20 @@ impl Node {
         }
         let sequence = engine.sequence();
         let routes = Routes::default();
-        Self { life, engine, routes, events: Vec::new(), wakeups: 0, sequence, sent: 0 }
+        Self {
+            life,
+            engine,
+            routes,
+            events: Vec::new(),
+            wakeups: 0,
+            wakeup: None,
+            ahead: Duration::ZERO,
+            stalled_until: None,
+            inbox: VecDeque::new(),
+            steady_since: now,
+            sequence,
+            sent: 0,
+        }
     }
 
     /// Numbers a message and cuts it into packets for each link that it takes. `None` if nobody
@@ -101,24 +125,35 @@ impl Node {
         Some((id, Sent { len, channel, broadcast, targets }, flights))
     }
 
-    /// A control packet on its way, counted as sent; `None` if the path is too narrow for it. Paths
-    /// take what their address family promises and drop the rest silently.
-    pub(crate) fn control(&self, transmit: Transmit) -> Option<Flight> {
+    /// A control packet on its way, counted as sent.
+    pub(crate) fn control(&self, transmit: Transmit) -> Flight {
         let mut packet = transmit.packet().to_vec();
         packet.resize(packet.len() + transmit.filler(), 0);
-        let takes = if transmit.path().remote.is_ipv4() { 576 } else { 1280 };
-        let too_long = transmit.probe_size().is_some_and(|size| size > takes);
         let flight = self.flight(transmit.path(), packet, None);
-        let named = (transmit.host(), transmit.link());
-        assert_eq!((flight.path.to, flight.path.link), named);
+        assert_eq!((flight.path.to, flight.path.link), (transmit.host(), transmit.link()));
+        assert!(transmit.probe_size().is_none_or(|size| usize::from(size) == flight.onwire));
         transmit.sent(flight.datagram.len());
-        (!too_long).then_some(flight)
+        flight
+    }
+
+    /// What this host's clock says when it is `now` for the others.
+    pub(crate) fn clock(&self, now: Instant) -> Instant {
+        now + self.ahead
+    }
+
+    /// When its event loop next looks at its timers, as the others count time.
+    pub(crate) fn next_wakeup(&self) -> Option<Instant> {
+        // Before its clock jumped it may have been due already.
+        let due = self.engine.poll_timeout()?;
+        let due = due.checked_sub(self.ahead).unwrap_or(due);
+        Some(self.stalled_until.map_or(due, |until| due.max(until)))
     }
 
     fn flight(&self, path: LinkPath, datagram: Vec<u8>, frame: Option<Frame>) -> Flight {
         let (to, link) = who_is_at(path.remote);
         assert_eq!(path.socket, socket(link), "sent from another link's socket");
-        Flight { path: Path { from: self.life.host, to, link }, datagram, frame }
+        let onwire = datagram.len() + path_overhead(version(link));
+        Flight { path: Path { from: self.life.host, to, link }, datagram, onwire, frame }
     }
 }
 
@@ -145,6 +180,16 @@ fn who_is_at(address: SocketAddr) -> (HostId, LinkId) {
         SocketAddr::V6(v6) => (SIX, v6.ip().segments()[7]),
     };
     (HostId::new(host), LinkId::new(link).unwrap())
+}
+
+/// The IP version of a link.
+fn version(link: LinkId) -> IpVersion {
+    if link.get() == SIX { IpVersion::V6 } else { IpVersion::V4 }
+}
+
+/// The longest IP packet that every path of the link's address family takes.
+pub(crate) fn promised(link: LinkId) -> usize {
+    version(link).min_onwire()
 }
 
 /// The link that is IPv6.

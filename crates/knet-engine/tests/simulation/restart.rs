@@ -93,9 +93,9 @@ fn a_host_that_restarted_unseen_is_heard_again() {
         tell_numbers(&mut cluster);
         // Host 2 loses host 1, but goes on hearing its pings, until these end too.
         let link = LinkId::ALL[0];
-        cluster.network.set(Path { from: TWO, to: ONE, link }, Weather::CUT);
+        cluster.set_weather_of(Path { from: TWO, to: ONE, link }, Weather::CUT);
         cluster.run_for(Duration::from_secs(15));
-        cluster.network.set(Path { from: ONE, to: TWO, link }, Weather::CUT);
+        cluster.set_weather_of(Path { from: ONE, to: TWO, link }, Weather::CUT);
         // Meanwhile host 1 starts anew, and talks to host 3 alone.
         cluster.stop_host(ONE);
         cluster.run_for(Duration::from_secs(1));

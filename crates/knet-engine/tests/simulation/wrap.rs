@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_micros(100);
 #[test]
 fn seventy_thousand_messages_arrive_across_the_wrap() {
     let mut cluster = Cluster::start_and_settle(1, Plan::new(2, 1, Policy::Passive));
-    cluster.network.set_all(Weather {
+    cluster.set_weather(Weather {
         jitter: Duration::from_millis(10),
         duplicate: 0.1,
         ..Weather::CLEAR
