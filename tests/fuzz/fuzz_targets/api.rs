@@ -1,0 +1,282 @@
+//! Calls of the handle in any order, on two handles with real sockets and threads, over the loopback
+//! interface: none panics or hangs, and when the handles are gone so are their descriptors.
+#![no_main]
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use kronosnet::{
+    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Endpoint, Handle, HostId, LinkConfig,
+    LinkId, PingTimers, Policy, Verdict,
+};
+
+/// A call. Numbers are taken modulo what there is, now and then one more than there is.
+#[derive(Arbitrary, Debug)]
+enum Call {
+    AddHost { host: u8 },
+    RemoveHost { host: u8 },
+    SetName { host: u8, name: u8 },
+    SetPolicy { host: u8, policy: u8 },
+    AddLink { host: u8, link: u8, nowhere: bool },
+    ClearLink { host: u8, link: u8 },
+    Enable { host: u8, link: u8, on: bool },
+    SetTimers { host: u8, link: u8, interval_ms: u16, timeout_ms: u16, precision: u8 },
+    SetPongCount { host: u8, link: u8, count: u8 },
+    SetPriority { host: u8, link: u8, priority: u8 },
+    CreateDatafd { channel: Option<u8> },
+    BringDatafd { channel: Option<u8> },
+    CloseFarEnd,
+    RemoveDatafd { nth: u8 },
+    DropDatafd { nth: u8 },
+    Send { channel: u8, length: u16 },
+    SendSync { channel: u8, length: u16 },
+    Receive { channel: u8 },
+    Forwarding { on: bool },
+    Filter { kind: u8 },
+    Mtu { mtu: Option<u16> },
+    MtuInterval { seconds: u32 },
+    WaitReachable { host: u8 },
+    Subscribe { kind: u8 },
+    Clear { links: bool },
+    Read,
+    /// The other handle is called from now on.
+    Switch,
+    /// A clone does not keep the handle from working.
+    Clone,
+}
+
+libfuzzer_sys::fuzz_target!(|calls: Vec<Call>| {
+    // The fuzzer opens files of its own between two runs.
+    let before = open_descriptors();
+    {
+        let mut sides = [Side::new(1), Side::new(2)];
+        connect(&sides);
+        let mut at = 0;
+        for call in calls.into_iter().take(MAX_CALLS) {
+            match call {
+                Call::Switch => at = 1 - at,
+                call => {
+                    let remote = sides[1 - at].endpoint.addr();
+                    sides[at].call(call, remote);
+                }
+            }
+        }
+        for side in &sides {
+            // It may hold the handle that holds it.
+            side.handle.remove_filter().expect("not in a filter");
+        }
+    }
+    assert_eq!(open_descriptors(), before, "descriptors were left open");
+});
+
+/// A handle and what an application keeps beside it.
+struct Side {
+    handle: Handle,
+    endpoint: Endpoint,
+    datafds: Vec<Datafd>,
+    /// Both ends of the pairs that were brought.
+    brought: Vec<UnixDatagram>,
+    clones: Vec<Handle>,
+}
+
+impl Side {
+    fn new(id: u16) -> Self {
+        let handle = Handle::new(HostId::new(id)).expect("threads and descriptors are to be had");
+        let endpoint = handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let datafds = Vec::new();
+        Self { handle, endpoint, datafds, brought: Vec::new(), clones: Vec::new() }
+    }
+
+    /// Makes a call; what it refuses is none of our business.
+    fn call(&mut self, call: Call, remote: std::net::SocketAddr) {
+        let handle = &self.handle;
+        match call {
+            Call::AddHost { host } => drop(handle.add_host(host_id(host))),
+            Call::RemoveHost { host } => drop(handle.remove_host(host_id(host))),
+            Call::SetName { host, name } => {
+                drop(handle.host(host_id(host)).and_then(|h| h.set_name(&(name % 5).to_string())));
+            }
+            Call::SetPolicy { host, policy } => {
+                let policy =
+                    [Policy::Passive, Policy::Active, Policy::RoundRobin][usize::from(policy % 3)];
+                drop(handle.host(host_id(host)).and_then(|h| h.set_policy(policy)));
+            }
+            Call::AddLink { host, link, nowhere } => {
+                let remote = if nowhere { ([127, 0, 0, 1], 9).into() } else { remote };
+                let config = LinkConfig::udp(self.endpoint.addr(), remote);
+                drop(handle.host(host_id(host)).and_then(|h| h.add_link(link_id(link), config)));
+            }
+            Call::ClearLink { host, link } => {
+                drop(self.link(host, link).and_then(kronosnet::Link::clear));
+            }
+            Call::Enable { host, link, on } => drop(
+                self.link(host, link).and_then(|l| if on { l.enable() } else { l.disable() }),
+            ),
+            Call::SetTimers { host, link, interval_ms, timeout_ms, precision } => {
+                let timers = PingTimers {
+                    interval: Duration::from_millis(interval_ms.into()),
+                    timeout: Duration::from_millis(timeout_ms.into()),
+                    precision: precision.into(),
+                };
+                drop(self.link(host, link).and_then(|l| l.set_ping_timers(timers)));
+            }
+            Call::SetPongCount { host, link, count } => {
+                drop(self.link(host, link).and_then(|l| l.set_pong_count(count)));
+            }
+            Call::SetPriority { host, link, priority } => {
+                drop(self.link(host, link).and_then(|l| l.set_priority(priority)));
+            }
+            Call::WaitReachable { host } => {
+                let host = handle.host(host_id(host));
+                drop(host.and_then(|h| h.wait_reachable(Duration::from_millis(1))));
+            }
+            Call::Forwarding { on } => drop(handle.set_forwarding(on)),
+            Call::Mtu { mtu } => drop(handle.set_manual_mtu(mtu)),
+            Call::MtuInterval { seconds } => {
+                drop(handle.set_mtu_interval(Duration::from_secs(seconds.into())));
+            }
+            Call::Filter { kind } => self.filter(kind),
+            Call::Subscribe { kind } => self.subscribe(kind),
+            Call::Clear { links } => drop(handle.clear_stats(if links {
+                ClearStats::HandleAndLinks
+            } else {
+                ClearStats::HandleOnly
+            })),
+            Call::Read => self.read(),
+            Call::Clone => self.clones.push(handle.clone()),
+            call => self.data(call),
+        }
+    }
+
+    /// Calls that have to do with datafds.
+    fn data(&mut self, call: Call) {
+        let handle = &self.handle;
+        match call {
+            Call::CreateDatafd { channel } => {
+                self.datafds.extend(handle.add_datafd(DatafdSource::Create, request(channel)));
+            }
+            Call::BringDatafd { channel } => {
+                let (near, far) = UnixDatagram::pair().expect("descriptors are to be had");
+                let source = DatafdSource::Fd(near.as_fd());
+                self.datafds.extend(handle.add_datafd(source, request(channel)));
+                self.brought.extend([near, far]);
+            }
+            Call::CloseFarEnd => drop(self.brought.pop()),
+            Call::RemoveDatafd { nth } => {
+                if let Some(nth) = usize::from(nth).checked_rem(self.datafds.len()) {
+                    drop(self.datafds.swap_remove(nth).remove());
+                }
+            }
+            Call::DropDatafd { nth } => {
+                if let Some(nth) = usize::from(nth).checked_rem(self.datafds.len()) {
+                    drop(self.datafds.swap_remove(nth));
+                }
+            }
+            Call::Send { channel, length } => {
+                drop(handle.send(channel_of(channel), &vec![1; length.into()]));
+            }
+            Call::SendSync { channel, length } => {
+                drop(handle.send_sync(channel_of(channel), &vec![2; length.into()]));
+            }
+            Call::Receive { channel } => {
+                drop(handle.recv(channel_of(channel), &mut [0; 1000]));
+            }
+            _ => {}
+        }
+    }
+
+    fn filter(&self, kind: u8) {
+        let own = self.handle.host_id();
+        let handle = self.handle.clone();
+        drop(match kind % 5 {
+            0 => self.handle.remove_filter(),
+            1 => self.handle.set_filter(|_| Verdict::Broadcast),
+            2 => self.handle.set_filter(|_| Verdict::Reject),
+            3 => self.handle.set_filter(move |message| {
+                message.send_to(own);
+                message.send_to(HostId::new(2));
+                message.set_channel(message.channel().wrapping_add(1));
+                Verdict::Listed
+            }),
+            // What is refused in here must not hang.
+            _ => self.handle.set_filter(move |_| {
+                drop(handle.set_forwarding(false));
+                drop(handle.add_host(HostId::new(9)));
+                let _ = handle.stats();
+                Verdict::Broadcast
+            }),
+        });
+    }
+
+    fn subscribe(&self, kind: u8) {
+        let handle = &self.handle;
+        match kind % 6 {
+            0 => drop(handle.datafd_events()),
+            1 => handle.on_host_event(|handle, _| drop(handle.set_forwarding(true))),
+            2 => handle.on_link_event(|handle, _| drop(handle.hosts())),
+            3 => handle.remove_host_callback(),
+            4 => handle.remove_link_callback(),
+            _ => handle.on_datafd_event(|handle, event| {
+                drop(handle.get_datafd(event.channel).and_then(Datafd::remove));
+            }),
+        }
+    }
+
+    /// Looks at everything.
+    fn read(&self) {
+        let handle = &self.handle;
+        let _ = (handle.stats(), handle.drop_stats(), handle.data_mtu(), handle.manual_mtu());
+        for channel in handle.channels() {
+            drop((handle.channel_stats(channel), handle.datafd_status(channel)));
+        }
+        for id in handle.hosts() {
+            let Ok(host) = handle.host(id) else { continue };
+            drop((host.status(), host.stats(), host.name(), host.link_states()));
+            for link in host.links().unwrap_or_default() {
+                drop(host.link(link).and_then(|link| link.status()));
+            }
+        }
+    }
+
+    fn link(&self, host: u8, link: u8) -> Result<kronosnet::Link, kronosnet::Error> {
+        self.handle.host(host_id(host))?.link(link_id(link))
+    }
+}
+
+/// Lets the two reach each other, so that there is something to break.
+fn connect(sides: &[Side; 2]) {
+    for (side, other) in [(&sides[0], &sides[1]), (&sides[1], &sides[0])] {
+        drop(side.handle.datafd_events());
+        let host = side.handle.add_host(other.handle.host_id()).expect("it is new");
+        let config = LinkConfig::udp(side.endpoint.addr(), other.endpoint.addr());
+        let link = host.add_link(link_id(0), config).expect("it is new");
+        link.set_pong_count(1).expect("at least one");
+        link.enable().expect("it was added");
+        side.handle.set_forwarding(true).expect("not in a filter");
+    }
+}
+
+fn host_id(number: u8) -> HostId {
+    HostId::new(u16::from(number % 4))
+}
+
+fn link_id(number: u8) -> LinkId {
+    LinkId::ALL[usize::from(number) % 3]
+}
+
+fn channel_of(number: u8) -> Channel {
+    Channel::new(number % 4).expect("below 32")
+}
+
+fn request(channel: Option<u8>) -> ChannelRequest {
+    channel.map_or(ChannelRequest::Any, |number| ChannelRequest::Exact(channel_of(number)))
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("Linux has it").count()
+}
+
+/// Longer inputs find nothing that shorter ones do not.
+const MAX_CALLS: usize = 60;
