@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{consumers, deny, doc, fmt, fuzz, interop, lint, netns, test, tidy};
+use crate::{consumers, deny, doc, fmt, fuzz, interop, lint, netns, soak, test, tidy};
 
 /// How long each fuzz target runs here: long enough to find what the last change broke outright.
 const FUZZ_SECONDS: u32 = 10;
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     ("test --each", |workspace| {
         test::run(workspace, &test::Options { deny_skips: true, each: true })
     }),
+    ("soak", |workspace| soak::run(workspace, &soak::Options::same_minute())),
     ("fuzz", |workspace| fuzz::run(workspace, &fuzz::Options::all_for(FUZZ_SECONDS))),
 ];
 

@@ -18,6 +18,7 @@ mod interop;
 mod libknet;
 mod lint;
 mod netns;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -64,6 +65,8 @@ enum Command {
     Netns(netns::Options),
     /// Measures kronosnet side by side with libknet and with what no protocol at all would take.
     Bench(bench::Options),
+    /// Plays a simulated cluster's bad days with new seeds.
+    Soak(soak::Options),
     /// Installs cargo-deny and cargo-fuzz in the versions that are used here.
     Tools,
 }
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Netns(options) => netns::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Soak(options) => soak::run(&workspace, &options),
         Command::Tools => tools::install(&workspace),
     }
 }
