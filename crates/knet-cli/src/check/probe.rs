@@ -25,6 +25,7 @@ pub(crate) struct Probe {
     phase: Phase,
     count: u32,
     patience: Duration,
+    has_begun: bool,
     result: Option<Counted>,
 }
 
@@ -77,7 +78,7 @@ impl Probe {
     /// to happen.
     pub(crate) fn new(now: Instant, count: u32, patience: Duration) -> Self {
         let phase = Phase::Waiting { until: now + patience };
-        Self { phase, count, patience, result: None }
+        Self { phase, count, patience, has_begun: false, result: None }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -86,7 +87,7 @@ impl Probe {
 
     /// Whether the link came up.
     pub(crate) fn has_begun(&self) -> bool {
-        self.result.is_some() || !matches!(self.phase, Phase::Waiting { .. } | Phase::Done)
+        self.has_begun
     }
 
     /// What was counted; nothing if the link never was up for long enough.
@@ -104,6 +105,7 @@ impl Probe {
             Phase::Waiting { .. } if is_up => {
                 let quiet = reading.latency.unwrap_or_default().saturating_mul(4).max(QUIET);
                 self.phase = Phase::Quiet { until: now + quiet };
+                self.has_begun = true;
                 Some(Pace::Still)
             }
             Phase::Waiting { until } if now < until => None,
@@ -263,6 +265,18 @@ mod tests {
         assert!(probe.is_done() && probe.has_begun());
         let counted = probe.result().unwrap();
         assert!(counted.sent < 20 && counted.sent == counted.answered, "{counted:?}");
+    }
+
+    #[test]
+    fn a_link_that_goes_down_at_once_was_up_all_the_same() {
+        let mut link = Link::new(&[true]);
+        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        link.reading.is_up = true;
+        link.tick(&mut probe);
+        link.reading.is_up = false;
+        link.tick(&mut probe);
+        assert!(probe.is_done() && probe.has_begun());
+        assert_eq!(probe.result(), None);
     }
 
     #[test]
