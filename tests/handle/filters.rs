@@ -8,7 +8,8 @@ use std::time::Duration;
 use knet_tests::cluster::{Cluster, channel, link_id, message};
 use knet_tests::waiting::{DEADLINE, receive};
 use kronosnet::{
-    ChannelRequest, DatafdSource, Direction, Error, HostId, LinkConfig, PingTimers, Policy, Verdict,
+    ChannelRequest, ClearStats, DatafdSource, Direction, Error, HostId, LinkConfig, Marking,
+    PingTimers, Policy, Verdict,
 };
 use nix::libc::{EDEADLK, EFAULT, EINVAL};
 
@@ -144,12 +145,16 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
                 handle.set_filter(|_| Verdict::Reject).err(),
                 handle.remove_filter().err(),
                 handle.set_manual_mtu(Some(1500)).err(),
+                handle.set_marking(Marking::default()).err(),
+                handle.clear_stats(ClearStats::HandleAndLinks).err(),
+                handle.clone().close().err(),
                 handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).err(),
                 handle.remove_datafd(&9).err(),
                 handle.send(channel(0), b"more").err(),
                 handle.send_sync(channel(0), b"more").err(),
                 host.set_name("name").err(),
                 host.set_policy(Policy::Active).err(),
+                host.clear_stats().err(),
                 host.wait_reachable(Duration::ZERO).err(),
                 host.add_link(link_id(1), LinkConfig::udp(any, any)).err(),
                 link.enable().err(),
@@ -157,10 +162,13 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
                 link.set_ping_timers(PingTimers::default()).err(),
                 link.set_pong_count(9).err(),
                 link.set_priority(9).err(),
-                link.clear().err(),
+                link.set_marking(None).err(),
+                link.clear_stats().err(),
+                link.clone().clear().err(),
             ];
             // Looking is fine.
-            assert!(handle.forwarding() && host.is_reachable().unwrap());
+            assert!(handle.forwarding() && host.is_reachable().unwrap() && handle.has_filter());
+            let _ = (handle.stats(), host.stats().unwrap(), link.status().unwrap());
             tell.send(results).unwrap();
             Verdict::Broadcast
         };

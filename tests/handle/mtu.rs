@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, link_id, message};
 use knet_tests::network::{in_own_network, ip};
-use knet_tests::waiting::{next_like, receive, until};
+use knet_tests::waiting::{DEADLINE, next_like, receive, until};
 use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError, MtuEvent};
 
 /// Bytes of IPv4 and UDP header, and the header that MTU arithmetic charges to a packet.
@@ -42,6 +42,29 @@ fn without_one_it_is_found_out_and_told() {
     from.send(&message(MAX_MESSAGE, 5)).unwrap();
     assert!(receive(&to) == message(MAX_MESSAGE, 5));
     assert_eq!(packets() - before, 2);
+}
+
+#[test]
+fn a_callback_is_told_of_each_change_until_it_is_removed() {
+    let cluster = Cluster::pair();
+    let handle = cluster.handle(1);
+    let (tell, told) = crossbeam_channel::unbounded();
+    handle.on_mtu_event(move |handle, event| {
+        if let MtuEvent::Handle { data_mtu } = *event {
+            tell.send((data_mtu, handle.data_mtu())).unwrap();
+        }
+    });
+    for onwire in [600, 1000] {
+        handle.set_manual_mtu(Some(onwire)).unwrap();
+        let data_mtu = usize::from(onwire) - OVERHEAD;
+        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), (data_mtu, data_mtu));
+    }
+    let events = handle.mtu_events();
+    handle.remove_mtu_callback();
+    handle.set_manual_mtu(Some(700)).unwrap();
+    next_like(&events, |event| *event == MtuEvent::Handle { data_mtu: 700 - OVERHEAD });
+    let gone = crossbeam_channel::RecvTimeoutError::Disconnected;
+    assert_eq!(told.recv_timeout(DEADLINE), Err(gone), "with what it owned");
 }
 
 #[test]
