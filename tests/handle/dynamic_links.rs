@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use knet_tests::cluster::{QUICK, channel, exactly, link_id, wait_up, watch};
 use knet_tests::waiting::{next_message, until};
 use kronosnet::{
-    Datafd, DatafdSource, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkError, LinkKind,
-    LinkState,
+    AclAction, AclEntry, Datafd, DatafdSource, DownReason, Error, Handle, HostId, Link, LinkConfig,
+    LinkError, LinkKind, LinkState,
 };
 use nix::libc::EINVAL;
 
@@ -21,13 +21,18 @@ fn node(id: u16) -> (Handle, Datafd) {
     (handle, datafd)
 }
 
-/// Host 1's link to host 2, which may be anywhere.
+/// Host 1's link to host 2, which may be anywhere on this machine.
 fn waiting(handle: &Handle, ip: IpAddr) -> Link {
     let host = handle.add_host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp_dynamic(SocketAddr::new(ip, 0));
     let link = host.add_link(link_id(0), config).unwrap();
     link.set_ping_timers(QUICK).unwrap();
     link.set_pong_count(1).unwrap();
+    let (first, last) = match ip {
+        IpAddr::V4(_) => ([127, 0, 0, 1].into(), [127, 255, 255, 254].into()),
+        IpAddr::V6(_) => (ip, ip),
+    };
+    link.add_acl_entry(AclEntry::range(AclAction::Accept, first, last).unwrap()).unwrap();
     link.enable().unwrap();
     link
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use knet_tests::cluster::{channel, exactly, link_id};
+use knet_tests::cluster::{channel, exactly, let_everybody_in, link_id};
 use knet_tests::waiting::until;
 use kronosnet::{DatafdSource, Handle, Host, HostId, Link, LinkConfig, Policy};
 
@@ -56,6 +56,9 @@ impl Node for Ours {
             None => LinkConfig::udp_dynamic(local),
         };
         let link = host.add_link(link_id(link), config).unwrap();
+        if remote.is_none() {
+            let_everybody_in(&link);
+        }
         link.set_ping_timers(how.timers()).unwrap();
         link.set_pong_count(how.pong_count).unwrap();
         link.enable().unwrap();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use knet_tests::cluster::{QUICK, link_id, watch};
+use knet_tests::cluster::{QUICK, let_everybody_in, link_id, watch};
 use knet_tests::lan::{Family, Lan, address, interface};
 use knet_tests::waiting::DEADLINE;
 use kronosnet::{HostId, Link, LinkConfig, PingTimers};
@@ -19,6 +19,7 @@ fn dynamic_link(lan: &Lan, member: &Member, family: Family) -> Link {
     let host = member.handle.add_host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp_dynamic(SocketAddr::new(address(family, 1, 0), PORT));
     let link = lan.host(1).enter(|| host.add_link(link_id(0), config)).unwrap();
+    let_everybody_in(&link);
     link.set_ping_timers(TIMERS).unwrap();
     link.set_pong_count(1).unwrap();
     link.enable().unwrap();

@@ -1,13 +1,13 @@
 //! Hosts that reach each other, all in this process.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use kronosnet::{
-    Channel, ChannelRequest, ChannelStats, Datafd, DatafdEvent, DatafdSource, EventStream, Handle,
-    Host, HostId, Link, LinkConfig, LinkId, PingTimers,
+    AclAction, AclEntry, Channel, ChannelRequest, ChannelStats, Datafd, DatafdEvent, DatafdSource,
+    EventStream, Handle, Host, HostId, Link, LinkConfig, LinkId, PingTimers,
 };
 
 use crate::waiting::{DEADLINE, next};
@@ -192,6 +192,19 @@ pub fn flush(handle: &Handle) {
 pub fn stats(handle: &Handle, number: u8) -> ChannelStats {
     flush(handle);
     handle.channel_stats(channel(number))
+}
+
+/// Lets the peer of a dynamic link speak from anywhere.
+///
+/// # Panics
+/// If the link is not configured, or not dynamic.
+pub fn let_everybody_in(link: &Link) {
+    let nothing: IpAddr = match link.local_addr().expect("it is configured") {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let all = AclEntry::mask(AclAction::Accept, nothing, nothing).expect("one family");
+    link.add_acl_entry(all).expect("it is dynamic, and its list was empty");
 }
 
 /// Enables or disables a link.

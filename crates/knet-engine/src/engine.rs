@@ -15,6 +15,7 @@ use crate::host::{Host, HostStatus};
 use crate::link::{Link, LinkStatus};
 use crate::link_peer::LinkPeer;
 use crate::receive::count_given_up;
+use crate::refusal::RefusalGates;
 use crate::routes::{RouteTable, Routes};
 use crate::sequence::SequenceCounter;
 use crate::stats::{DropStats, LinkTotals};
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) cookies: CookieJar,
     pub(crate) pool: BufferPool,
     pub(crate) drops: DropStats,
+    pub(crate) refusals: RefusalGates,
+    pub(crate) access_lists: bool,
     pub(crate) manual_mtu: Option<u16>,
     pub(crate) mtu_interval: Duration,
     /// The data MTU of all hosts that was told last.
@@ -57,6 +60,8 @@ impl Engine {
             cookies: CookieJar::new(config.cookie_key, now),
             pool: BufferPool::default(),
             drops: DropStats::default(),
+            refusals: RefusalGates::default(),
+            access_lists: true,
             manual_mtu: None,
             mtu_interval: crate::discover::DEFAULT_INTERVAL,
             told_mtu: CryptoSizes::CLEAR.min_mtu(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
 
+use crate::refusal::Refusal;
+
 /// Something the application may want to know. Comes out of [`crate::Engine::poll_event`].
 ///
 /// Events come in the order in which things happened. Of what follows from one change, the link comes
@@ -19,6 +21,8 @@ pub enum Event {
     Host(HostEvent),
     /// Packets carry more or less than before.
     Mtu(MtuEvent),
+    /// Somebody sent packets that were not let in.
+    Refused(Refusal),
 }
 
 /// A link came up or went down.

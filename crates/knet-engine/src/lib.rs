@@ -63,6 +63,9 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
+mod acl;
+pub use acl::{AclAction, AclEntry};
 mod config;
 pub use config::{
     DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PingTimers, Policy, SocketId,
@@ -75,7 +78,7 @@ mod discover;
 mod engine;
 pub use engine::Engine;
 mod error;
-pub use error::{HostError, LinkError, MtuError, PingTimersError};
+pub use error::{AclEntryError, AclError, HostError, LinkError, MtuError, PingTimersError};
 mod event;
 pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod fragment;
@@ -93,6 +96,8 @@ mod mtu;
 mod peer;
 mod receive;
 pub use receive::{Arrival, Delivery, Receipt, Received};
+mod refusal;
+pub use refusal::{Refusal, RefusalReason};
 mod routes;
 pub use routes::{HostRoute, LinkRoute, Routes};
 mod sequence;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{CryptoSizes, MTU_HEADER_LEN, Ping, path_overhead};
 
+use crate::acl::AccessList;
 use crate::config::{PingTimers, SocketId};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     /// What its pings said of the peer's numbers.
     pub(crate) heard: Heard,
     pub(crate) mtu: PathMtu,
+    /// From where the peer of a dynamic link may speak.
+    pub(crate) acl: AccessList,
     /// The last ping from where the peer is not known to be, to be answered when it turns out to be
     /// the peer's.
     pub(crate) newcomer: Option<(SocketAddr, Ping)>,
@@ -47,6 +50,7 @@ impl Link {
             deadline: Deadline::default(),
             heard: Heard::default(),
             mtu: PathMtu::default(),
+            acl: AccessList::default(),
             newcomer: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),

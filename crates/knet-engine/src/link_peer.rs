@@ -83,6 +83,11 @@ impl LinkPeer {
         }
     }
 
+    /// Whether the link uses IPv4, and not IPv6.
+    pub(crate) fn is_ipv4(&self) -> bool {
+        self.ip_version() == IpVersion::V4
+    }
+
     /// Which header the link's packets carry below UDP.
     pub(crate) fn ip_version(&self) -> IpVersion {
         match self {

@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use knet_channel::Channel;
 use knet_wire::{
-    Body, DATA_HEADER_LEN, Data, Fragment, HostId, LinkId, Packet, Ping, Pmtu, SequenceNumber,
+    Body, DATA_HEADER_LEN, Data, DecodeError, Fragment, HostId, InvalidLinkId, LinkId, Packet,
+    Ping, Pmtu, SequenceNumber,
 };
 
+use crate::access;
 use crate::config::{LinkPath, SocketId};
 use crate::defrag::{Assembled, DropReason, Outcome};
 use crate::engine::Engine;
 use crate::heartbeat::Pong;
 use crate::host::Host;
+use crate::refusal::RefusalReason;
 use crate::speaker::Speaker;
 use crate::stats::{DropStats, PacketKind};
 use crate::timers::TimerKey;
@@ -73,34 +76,41 @@ impl Engine {
     /// Takes a datagram in clear. Afterwards drain [`Engine::poll_transmit`],
     /// [`Engine::poll_event`] and [`Engine::poll_routes`].
     pub fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &[u8]) -> Received {
-        let Ok(packet) = Packet::decode(datagram) else {
-            self.drops.malformed += 1;
-            return Received::Nothing;
+        let packet = match Packet::decode(datagram) {
+            Ok(packet) => packet,
+            Err(DecodeError::Link(InvalidLinkId(link))) => {
+                self.refuse(now, arrival.source, RefusalReason::InvalidLink(link));
+                return Received::Nothing;
+            }
+            Err(_) => {
+                self.drops.malformed += 1;
+                return Received::Nothing;
+            }
         };
         let host = packet.source;
         if !self.hosts.contains_key(&host) {
-            self.drops.unknown_host += 1;
+            self.refuse(now, arrival.source, RefusalReason::UnknownHost(host));
             return Received::Nothing;
         }
         match packet.body {
             Body::Data(data) => return self.data(now, arrival, host, &data, datagram.len()),
-            Body::Ping(ping) => match self.speaker(arrival, host, ping.link) {
+            Body::Ping(ping) => match self.speaker(now, arrival, host, ping.link) {
                 Some(Speaker::Peer) => self.ping(now, host, ping),
                 Some(Speaker::Newcomer) => self.ping_of_newcomer(now, arrival, host, ping),
                 None => {}
             },
-            Body::Pong(pong) => match self.speaker(arrival, host, pong.link) {
+            Body::Pong(pong) => match self.speaker(now, arrival, host, pong.link) {
                 Some(Speaker::Peer) => self.pong(now, host, pong),
                 Some(Speaker::Newcomer) => self.pong_of_newcomer(now, arrival, host, pong),
                 None => {}
             },
             Body::PmtuProbe(probe) => {
-                if self.is_peer(arrival, host, probe.link) {
+                if self.is_peer(now, arrival, host, probe.link) {
                     self.pmtu_probe(host, probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
-                if self.is_peer(arrival, host, reply.link) {
+                if self.is_peer(now, arrival, host, reply.link) {
                     if let Ok(link) = self.link(host, reply.link) {
                         link.counters.received(PacketKind::Pmtu, datagram.len());
                     }
@@ -210,10 +220,14 @@ impl Engine {
     ) -> Received {
         let Some(entry) = self.hosts.get_mut(&host) else { return Received::Nothing };
         let Some(id) = entry.link_of_data(arrival.socket, arrival.source) else {
-            self.drops.wrong_source += 1;
+            self.refuse(now, arrival.source, RefusalReason::WrongSource(host, None));
             return Received::Nothing;
         };
         let Some(link) = entry.link_mut(id) else { return Received::Nothing };
+        if !access::lets_in(self.access_lists, link, arrival.source.ip()) {
+            self.refuse(now, arrival.source, RefusalReason::AccessList(host, id));
+            return Received::Nothing;
+        }
         link.counters.received(PacketKind::Data, length);
         if !entry.reachable {
             // Data from a host that answered a ping already: it has found us before we have found

@@ -14,10 +14,12 @@ use std::time::Instant;
 
 use knet_wire::{HostId, LinkId, Ping};
 
+use crate::access;
 use crate::config::LinkPath;
 use crate::engine::Engine;
 use crate::link_peer::LinkPeer;
 use crate::receive::Arrival;
+use crate::refusal::RefusalReason;
 use crate::stats::PacketKind;
 use crate::transmit::Packet;
 
@@ -35,34 +37,46 @@ impl Engine {
     /// and unconfigured links are counted (CVE-2026-15812).
     pub(crate) fn speaker(
         &mut self,
+        now: Instant,
         arrival: Arrival,
         host: HostId,
-        link: LinkId,
+        id: LinkId,
     ) -> Option<Speaker> {
-        let Ok(link) = self.link(host, link) else {
-            self.drops.unknown_link += 1;
+        let source = arrival.source;
+        let Ok(link) = self.link(host, id) else {
+            self.refuse(now, source, RefusalReason::UnknownLink(host, id));
             return None;
         };
+        if !access::lets_in(self.access_lists, link, source.ip()) {
+            self.refuse(now, source, RefusalReason::AccessList(host, id));
+            return None;
+        }
         let speaker = match link.peer {
-            LinkPeer::Static(path) => {
-                (path.remote.ip() == arrival.source.ip()).then_some(Speaker::Peer)
-            }
+            LinkPeer::Static(path) => (path.remote.ip() == source.ip()).then_some(Speaker::Peer),
             LinkPeer::Dynamic(_) if link.peer.socket() != arrival.socket => None,
             LinkPeer::Dynamic(_) => {
-                let known = link.peer.path().is_some_and(|path| path.remote == arrival.source);
+                let known = link.peer.path().is_some_and(|path| path.remote == source);
                 Some(if known { Speaker::Peer } else { Speaker::Newcomer })
             }
         };
         if speaker.is_none() {
-            self.drops.wrong_source += 1;
+            self.refuse(now, source, RefusalReason::WrongSource(host, Some(id)));
         }
         speaker
     }
 
     /// Whether a control packet that teaches nothing comes from the peer of the link that it names.
-    pub(crate) fn is_peer(&mut self, arrival: Arrival, host: HostId, link: LinkId) -> bool {
-        let speaker = self.speaker(arrival, host, link);
-        self.drops.wrong_source += u64::from(speaker == Some(Speaker::Newcomer));
+    pub(crate) fn is_peer(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        host: HostId,
+        link: LinkId,
+    ) -> bool {
+        let speaker = self.speaker(now, arrival, host, link);
+        if speaker == Some(Speaker::Newcomer) {
+            self.refuse(now, arrival.source, RefusalReason::WrongSource(host, Some(link)));
+        }
         speaker == Some(Speaker::Peer)
     }
 

@@ -15,6 +15,7 @@ pub struct LinkCounters {
     pmtu: KindCounters,
     ups: AtomicU64,
     downs: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// What is counted of the packets of one kind.
@@ -74,12 +75,17 @@ impl LinkCounters {
         self.downs.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn clear(&self) {
         for kind in [&self.data, &self.ping, &self.pong, &self.pmtu] {
             kind.clear();
         }
         self.ups.store(0, Relaxed);
         self.downs.store(0, Relaxed);
+        self.refused.store(0, Relaxed);
     }
 
     /// The counters as they stand.
@@ -113,6 +119,7 @@ impl LinkCounters {
             tx_pmtu_retries: get(&self.pmtu.tx_retries),
             up_count: get(&self.ups),
             down_count: get(&self.downs),
+            rx_refused: get(&self.refused),
         }
     }
 
@@ -201,6 +208,8 @@ pub struct LinkStats {
     pub up_count: u64,
     /// How often it went down after having been up.
     pub down_count: u64,
+    /// Packets that name it and were not let in, for their source.
+    pub rx_refused: u64,
 }
 
 impl LinkStats {
@@ -257,7 +266,7 @@ impl AddAssign<&LinkStats> for LinkStats {
             tx_pmtu_packets tx_pmtu_bytes rx_pmtu_packets rx_pmtu_bytes
             tx_data_errors tx_ping_errors tx_pong_errors tx_pmtu_errors
             tx_data_retries tx_ping_retries tx_pong_retries tx_pmtu_retries
-            up_count down_count
+            up_count down_count rx_refused
         }
     }
 }
@@ -282,14 +291,18 @@ pub struct LinkTotals {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DropStats {
-    /// Not a packet of this protocol: wrong version, type, length, link id, fragment or channel.
+    /// Not a packet of this protocol: wrong version, type, length, fragment or channel.
     pub malformed: u64,
     /// From a host id that was never added.
     pub unknown_host: u64,
     /// For a link that is not configured.
     pub unknown_link: u64,
-    /// From an address that is not the one of the link it claims.
+    /// From an address, or through a socket, that is not the one of the link it claims.
     pub wrong_source: u64,
+    /// From an address that the access list of the link it claims does not accept.
+    pub access_list: u64,
+    /// For a link that cannot exist: 8 or above.
+    pub invalid_link: u64,
     /// Data of a host that is not reachable.
     pub not_reachable: u64,
     /// Copies of messages or fragments that came before.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 
 use knet_channel::{Channel, InvalidChannel};
-use knet_engine::{HostError, LinkError, LinkState, MtuError};
+use knet_engine::{AclEntryError, AclError, HostError, LinkError, LinkState, MtuError};
 use knet_fd::{AccessMode, FdKind};
 use knet_transport::{BindError, DscpOutOfRange, MarkError};
 use knet_wire::{HostId, InvalidLinkId, LinkId};
@@ -153,6 +153,12 @@ pub enum Error {
         /// The peer's.
         remote: std::net::SocketAddr,
     },
+    /// An access list was not changed.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    /// An entry for an access list cannot be.
+    #[error(transparent)]
+    AclEntry(#[from] AclEntryError),
     /// A manual MTU was refused.
     #[error(transparent)]
     Mtu(#[from] MtuError),
@@ -252,6 +258,8 @@ impl Error {
             Self::Host(error) => error.errno(),
             Self::Link(error) => error.errno(),
             Self::InvalidLinkId(error) => error.errno(),
+            Self::Acl(error) => error.errno(),
+            Self::AclEntry(error) => error.errno(),
             Self::Mtu(error) => error.errno(),
             Self::Bind(error) => error.errno(),
             Self::Dscp(error) => error.errno(),

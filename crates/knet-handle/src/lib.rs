@@ -47,6 +47,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod adding;
 mod builder;
 pub use builder::HandleBuilder;
@@ -96,9 +97,9 @@ mod worker;
 
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
-    DownReason, DropStats, HostError, HostEvent, HostStats, HostStatus, LinkChange, LinkError,
-    LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
-    PingTimers, PingTimersError, Policy,
+    AclAction, AclEntry, AclEntryError, AclError, DownReason, DropStats, HostError, HostEvent,
+    HostStats, HostStatus, LinkChange, LinkError, LinkEvent, LinkKind, LinkState, LinkStats,
+    LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
 };
 pub use knet_transport::{BindError, Dscp, DscpOutOfRange, Marking};
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};

@@ -51,6 +51,10 @@ impl Link {
         Ok(Self::new(handle.clone(), host, id))
     }
 
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// The host at its other end.
     #[must_use]
     pub fn host_id(&self) -> HostId {

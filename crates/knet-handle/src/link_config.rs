@@ -26,7 +26,8 @@ impl LinkConfig {
 
     /// A link over UDP to a peer whose address is not known, or may change: it is found when it
     /// speaks, and followed when it speaks from elsewhere. The peer needs a link to our address,
-    /// made with [`LinkConfig::udp`].
+    /// made with [`LinkConfig::udp`]; and its own address has to be accepted by the link's access
+    /// list, which is empty at first: [`Link::add_acl_entry`](crate::Link::add_acl_entry).
     ///
     /// A link with such a peer cannot have the local address of one that was made with
     /// [`LinkConfig::udp`].

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent, Refusal};
 use parking_lot::{Condvar, Mutex};
 
 use crate::event::{DatafdEvent, Notification};
@@ -24,6 +24,8 @@ pub(crate) enum Notice {
     Host(HostEvent),
     Link(LinkEvent),
     Mtu(MtuEvent),
+    /// For the log only.
+    Refused(Refusal),
 }
 
 /// Where events wait for the notify thread, and who gets them.
@@ -70,7 +72,7 @@ impl Notifier {
                 Some(Notice::Host(_)) => self.host.missed(),
                 Some(Notice::Link(_)) => self.link.missed(),
                 Some(Notice::Mtu(_)) => self.mtu.missed(),
-                None => {}
+                Some(Notice::Refused(_)) | None => {}
             }
         }
         queue.push_back(notice);
@@ -126,6 +128,9 @@ impl Notifier {
             Notice::Host(event) => self.host.deliver(handle, event),
             Notice::Link(event) => self.link.deliver(handle, event),
             Notice::Mtu(event) => self.mtu.deliver(handle, event),
+            Notice::Refused(Refusal { source, reason, more, .. }) => {
+                tracing::warn!(%source, %reason, more, "packet rejected");
+            }
         }
     }
 }

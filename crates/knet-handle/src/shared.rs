@@ -82,6 +82,7 @@ impl Shared {
                 Event::Link(event) => self.notifier.queue(Notice::Link(event)),
                 Event::Host(event) => self.notifier.queue(Notice::Host(event)),
                 Event::Mtu(event) => self.notifier.queue(Notice::Mtu(event)),
+                Event::Refused(refusal) => self.notifier.queue(Notice::Refused(refusal)),
                 _ => {}
             }
         }

@@ -5,12 +5,12 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Arrival, Delivery, Engine, EngineConfig, Event, FragmentPlan, LinkPath, LinkPeer, LinkStatus,
-    Policy, Received, Routes, SocketId,
+    AclAction, AclEntry, Arrival, Delivery, Engine, EngineConfig, Event, FragmentPlan, LinkPath,
+    LinkPeer, LinkStatus, Policy, Received, Routes, SocketId,
 };
 use knet_wire::{DataHeader, HostId, IpVersion, LinkId, SequenceNumber};
 
@@ -77,12 +77,16 @@ impl Pair {
         pair
     }
 
-    /// Two hosts with a link between them, both disabled. `B` does not know where `A` is.
+    /// Two hosts with a link between them, both disabled. `B` does not know where `A` is, and would
+    /// take it from anywhere.
     pub(crate) fn dynamic() -> Self {
         let mut pair = Self::new(1, Policy::Passive);
         let peer = LinkPeer::dynamic(socket(LINK), IpVersion::V4);
         pair.engines[B].clear_link(HOSTS[A], LINK).unwrap();
         pair.engines[B].add_link(pair.now, HOSTS[A], LINK, peer).unwrap();
+        let (any, none) = (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into());
+        let everybody = AclEntry::mask(AclAction::Accept, any, none).unwrap();
+        pair.engines[B].add_acl_entry(HOSTS[A], LINK, everybody).unwrap();
         pair
     }
 

@@ -1,0 +1,204 @@
+//! Access lists on real sockets: who is let in, and which edits are refused (`spec/api.md` 11).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use knet_tests::cluster::{QUICK, channel, exactly, link_id, wait_up, watch};
+use knet_tests::waiting::until;
+use kronosnet::{
+    AclAction, AclEntry, AclEntryError, AclError, Datafd, DatafdSource, Error, Handle, HostId,
+    Link, LinkConfig, PingTimers,
+};
+use nix::libc::{EEXIST, EINVAL, ENOENT};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// As little patience as is allowed, to see links go down soon.
+const IMPATIENT: PingTimers = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
+
+fn node(id: u16) -> (Handle, Datafd) {
+    let handle = Handle::new(HostId::new(id)).unwrap();
+    // Kept on by being asked for once.
+    let _ = handle.datafd_events();
+    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
+    handle.set_forwarding(true).unwrap();
+    (handle, datafd)
+}
+
+/// Host 1's dynamic link to host 2, whose list is empty.
+fn dynamic(handle: &Handle, ip: IpAddr) -> Link {
+    let host = handle.add_host(HostId::new(2)).unwrap();
+    let config = LinkConfig::udp_dynamic(SocketAddr::new(ip, 0));
+    let link = host.add_link(link_id(0), config).unwrap();
+    link.set_ping_timers(IMPATIENT).unwrap();
+    link.set_pong_count(1).unwrap();
+    link.enable().unwrap();
+    link
+}
+
+fn accept(ip: IpAddr) -> AclEntry {
+    AclEntry::address(AclAction::Accept, ip)
+}
+
+/// What came to host 1, sent by host 2.
+struct Listener {
+    sender: Handle,
+    _sends: Datafd,
+    receives: Datafd,
+    heard: Vec<String>,
+}
+
+impl Listener {
+    /// Sends a message; host 1 may or may not get it.
+    fn send(&self, message: &str) {
+        let _ = self.sender.send(channel(0), message.as_bytes());
+    }
+
+    fn hear(&mut self) {
+        let mut buffer = [0; 64];
+        while let Ok(length) = self.receives.recv(&mut buffer) {
+            self.heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+    }
+
+    /// Sends a message again and again until it is heard.
+    fn until_heard(&mut self, message: &str) {
+        until("a message is heard", || {
+            self.send(message);
+            self.hear();
+            self.heard.iter().any(|heard| heard == message)
+        });
+    }
+}
+
+/// The scenario of libknet's own test `fun_acl_check`.
+#[test]
+fn a_peer_that_the_list_rejects_is_cut_off_until_the_lists_are_off() {
+    let ((one, receives), (two, _sends)) = (node(1), node(2));
+    let mut listener = Listener { sender: two.clone(), _sends, receives, heard: Vec::new() };
+    one.set_access_lists(false).unwrap();
+    assert!(!one.access_lists());
+    let link = dynamic(&one, HERE);
+    let end = two.bind(SocketAddr::new(HERE, 0)).unwrap();
+    watch(&two, 1, 0, end.addr(), link.local_addr().unwrap(), IMPATIENT);
+    wait_up(&link);
+    listener.until_heard("1: the lists are off");
+
+    let mask = IpAddr::from([255, 255, 255, 0]);
+    let rejects = [
+        AclEntry::address(AclAction::Reject, HERE),
+        AclEntry::mask(AclAction::Reject, [127, 0, 0, 0].into(), mask).unwrap(),
+        AclEntry::range(AclAction::Reject, [127, 0, 0, 0].into(), HERE).unwrap(),
+    ];
+    link.add_acl_entry(accept(HERE)).unwrap();
+    for (number, reject) in (2..).zip(rejects) {
+        link.insert_acl_entry(0, reject).unwrap();
+        assert_eq!(link.acl().unwrap(), [reject, accept(HERE)]);
+        let refused = link.status().unwrap().stats.rx_refused;
+        one.set_access_lists(true).unwrap();
+        listener.hear();
+        // Host 2 believes that host 1 is reachable for a while yet.
+        listener.send("never to be heard");
+        until("host 1 loses the link", || !link.status().unwrap().state.is_up());
+        until("host 2's pings are refused", || {
+            link.status().unwrap().stats.rx_refused > refused + 3
+        });
+        listener.send("never to be heard");
+        assert!(!link.status().unwrap().peer_known);
+
+        one.set_access_lists(false).unwrap();
+        wait_up(&link);
+        listener.until_heard(&format!("{number}: the lists are off again"));
+        link.remove_acl_entry(reject).unwrap();
+    }
+    one.set_access_lists(true).unwrap();
+    listener.until_heard("5: the list accepts");
+    assert!(one.drop_stats().access_list >= 12);
+    listener.heard.dedup();
+    assert_eq!(listener.heard.len(), 5, "{:?}", listener.heard);
+}
+
+#[test]
+fn a_dynamic_link_lets_nobody_in_until_its_list_says_whom() {
+    for ip in [HERE, Ipv6Addr::LOCALHOST.into()] {
+        let ((one, _receives), (two, _sends)) = (node(1), node(2));
+        assert!(one.access_lists(), "on at first");
+        let link = dynamic(&one, ip);
+        assert!(link.acl().unwrap().is_empty());
+        let end = two.bind(SocketAddr::new(ip, 0)).unwrap();
+        watch(&two, 1, 0, end.addr(), link.local_addr().unwrap(), QUICK);
+        until("pings are refused", || link.status().unwrap().stats.rx_refused >= 3);
+        assert_eq!(link.remote_addr().unwrap(), None);
+        assert_eq!(link.status().unwrap().stats.tx_pong_packets, 0);
+        // In libknet 1.35 such an entry in the first place counts as an empty list.
+        link.add_acl_entry(accept(ip)).unwrap();
+        wait_up(&link);
+        assert_eq!(link.remote_addr().unwrap(), Some(end.addr()));
+    }
+}
+
+#[test]
+fn entries_go_where_they_are_put() {
+    let (one, _datafd) = node(1);
+    let link = dynamic(&one, HERE);
+    let entry = |n: u8| accept([10, 0, 0, n].into());
+    for n in 0..5 {
+        link.add_acl_entry(entry(n)).unwrap();
+    }
+    for (index, n) in [(1, 11), (0, 10), (6, 16), (99, 99), (usize::MAX, 100)] {
+        link.insert_acl_entry(index, entry(n)).unwrap();
+    }
+    let expected = [10, 0, 11, 1, 2, 3, 16, 4, 99, 100].map(entry);
+    assert_eq!(link.acl().unwrap(), expected);
+    for n in [0, 1, 2, 3, 4] {
+        link.remove_acl_entry(entry(n)).unwrap();
+    }
+    assert_eq!(link.acl().unwrap(), [10, 11, 16, 99, 100].map(entry));
+    link.clear_acl().unwrap();
+    assert!(link.acl().unwrap().is_empty());
+}
+
+#[test]
+fn edits_that_make_no_sense_are_errors() {
+    let (one, _datafd) = node(1);
+    let link = dynamic(&one, HERE);
+    link.add_acl_entry(accept(HERE)).unwrap();
+    let six = accept(Ipv6Addr::LOCALHOST.into());
+    let absent = AclEntry::address(AclAction::Reject, HERE);
+    for (answer, errno, text) in [
+        (link.add_acl_entry(accept(HERE)), EEXIST, "\"accept 127.0.0.1\" is listed already"),
+        (link.remove_acl_entry(absent), ENOENT, "\"reject 127.0.0.1\" is not listed"),
+        (
+            link.add_acl_entry(six),
+            EINVAL,
+            "\"accept ::1\" is of the other address family than the link",
+        ),
+    ] {
+        let error = answer.unwrap_err();
+        assert_eq!((error.errno(), error.to_string().as_str()), (errno, text));
+    }
+    let mixed = AclEntry::range(AclAction::Accept, HERE, Ipv6Addr::LOCALHOST.into()).unwrap_err();
+    assert!(matches!(mixed, AclEntryError::MixedFamilies { .. }));
+    assert_eq!(Error::from(mixed).errno(), EINVAL);
+
+    // Neither a static link nor one that is not there has a list to be changed.
+    let host = one.host(HostId::new(2)).unwrap();
+    let config = LinkConfig::udp(([127, 0, 0, 2], 0).into(), ([127, 0, 0, 3], 9).into());
+    let fixed = host.add_link(link_id(1), config).unwrap();
+    let edits = |link: &Link| {
+        [
+            link.add_acl_entry(accept(HERE)).unwrap_err(),
+            link.insert_acl_entry(0, accept(HERE)).unwrap_err(),
+            link.remove_acl_entry(accept(HERE)).unwrap_err(),
+            link.clear_acl().unwrap_err(),
+        ]
+    };
+    for error in edits(&fixed) {
+        assert!(matches!(error, Error::Acl(AclError::NotDynamic { .. })), "{error}");
+        assert_eq!(error.errno(), EINVAL);
+    }
+    fixed.clone().clear().unwrap();
+    for error in edits(&fixed) {
+        assert_eq!(error.errno(), EINVAL);
+        assert_eq!(error.to_string(), "link 1 of host 2 is not configured");
+    }
+}
