@@ -51,7 +51,7 @@ impl LinkCounters {
         kind.tx_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// Counts a packet that the kernel refused.
+    /// Counts a packet that did not leave.
     pub fn failed(&self, kind: PacketKind) {
         self.of(kind).tx_errors.fetch_add(1, Relaxed);
     }
@@ -187,13 +187,13 @@ pub struct LinkStats {
     pub rx_pmtu_packets: u64,
     /// Bytes of those.
     pub rx_pmtu_bytes: u64,
-    /// Data packets that the kernel refused.
+    /// Data packets that did not leave: the kernel refused them, or there was no room in time.
     pub tx_data_errors: u64,
-    /// Pings that the kernel refused.
+    /// Pings that did not leave.
     pub tx_ping_errors: u64,
-    /// Pongs that the kernel refused.
+    /// Pongs that did not leave.
     pub tx_pong_errors: u64,
-    /// Path MTU probes and answers that the kernel refused; too long a probe is not an error.
+    /// Path MTU probes and answers that did not leave; too long a probe is not an error.
     pub tx_pmtu_errors: u64,
     /// How often a data packet had to wait because the socket or the device was full, and was tried
     /// again.
@@ -225,7 +225,7 @@ impl LinkStats {
         self.tx_data_bytes + self.tx_ping_bytes + self.tx_pong_bytes + self.tx_pmtu_bytes
     }
 
-    /// Packets of all kinds that the kernel refused.
+    /// Packets of all kinds that did not leave.
     #[must_use]
     pub fn tx_errors(&self) -> u64 {
         self.tx_data_errors + self.tx_ping_errors + self.tx_pong_errors + self.tx_pmtu_errors

@@ -18,7 +18,7 @@
 //!
 //! A [`Handle`] is a host's place in the cluster. It is cheap to clone and may be used from any
 //! thread. When the last clone goes away, its threads stop and everything that it opened is closed;
-//! there is nothing to free by hand.
+//! there is nothing to free by hand. [`Handle::close`] returns when all of that is done.
 //!
 //! ```
 //! use kronosnet::{Handle, HostId};
