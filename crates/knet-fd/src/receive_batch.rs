@@ -46,6 +46,8 @@ pub struct ReceiveBatch {
     headroom: usize,
     message_size: usize,
     /// The first `len` are those of the messages that are there.
+    /// How many messages the next receive may bring.
+    limit: usize,
     filled: [Filled; AT_ONCE],
     len: usize,
 }
@@ -67,12 +69,19 @@ impl ReceiveBatch {
         let message_size = message_size.clamp(1, Self::MAX_SIZE);
         ReceiveBatch {
             // Zeroed memory comes from the kernel as it is, so untouched pages cost nothing.
-            arena: vec![0; messages * (headroom + message_size)],
+            arena: vec![0; messages * place(headroom, message_size)],
             headroom,
             message_size,
+            limit: messages,
             filled: [Filled::default(); AT_ONCE],
             len: 0,
         }
+    }
+
+    /// Lets receives bring no more than so many messages, 1 to what the batch has room for: few big
+    /// ones at a time stay in the processor's caches until they are sent on.
+    pub fn set_limit(&mut self, messages: usize) {
+        self.limit = messages.clamp(1, self.capacity());
     }
 
     /// Receives the messages that are there, as many as the batch has room for, in place of those
@@ -90,8 +99,9 @@ impl ReceiveBatch {
         self.len = 0;
         let place = self.place();
         let received = retry(|| {
-            let places = self.arena.chunks_exact_mut(place);
-            let buffers = places.map(|place| &mut place[self.headroom..]);
+            let places = self.arena.chunks_exact_mut(place).take(self.limit);
+            let room = self.headroom..self.headroom + self.message_size;
+            let buffers = places.map(|place| &mut place[room.clone()]);
             mmsg::receive(socket, buffers, &mut self.filled)
         });
         let received = match received {
@@ -102,7 +112,7 @@ impl ReceiveBatch {
         // An end of file fills the rest of the batch with zero lengths.
         let last_with_bytes = self.filled[..received].iter().rposition(|filled| filled.len > 0);
         let with_bytes = last_with_bytes.map_or(0, |last| last + 1);
-        let may_be_the_end = with_bytes < received && received == self.capacity();
+        let may_be_the_end = with_bytes < received && received == self.limit;
         let end_of_file = may_be_the_end && is_end_of_file(socket);
         self.len = if end_of_file { with_bytes } else { received };
         Ok(BatchOutcome { messages: self.len, end_of_file })
@@ -156,9 +166,18 @@ impl ReceiveBatch {
 
     /// The bytes from one place to the next; at least 1.
     const fn place(&self) -> usize {
-        self.headroom + self.message_size
+        place(self.headroom, self.message_size)
     }
 }
+
+/// How far the places of two messages are apart. With message sizes that are powers of two all
+/// messages would begin at the same place of the processor's caches and push each other out.
+const fn place(headroom: usize, message_size: usize) -> usize {
+    headroom + message_size + SKEW
+}
+
+/// 17 cache lines of the usual size.
+const SKEW: usize = 17 * 64;
 
 impl fmt::Debug for ReceiveBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,6 +80,7 @@ pub use link_config::LinkConfig;
 mod notify;
 pub use notify::{EventStream, STREAM_CAPACITY};
 mod patience;
+mod portion;
 mod receive;
 mod report;
 pub use report::{NotSent, SendFailure, SendReport};

@@ -11,6 +11,7 @@ use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 use crate::deliver::Deliverer;
 use crate::errors;
 use crate::incoming::{Body, Incoming};
+use crate::portion::Portion;
 use crate::shared::Shared;
 use crate::stream;
 use crate::transmit::{BATCH, Transmitter};
@@ -21,6 +22,7 @@ pub(crate) fn run(shared: &Shared) {
         shared,
         events: Events::with_capacity(MAX_EVENTS),
         datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
+        portion: Portion::new(),
         errors: ErrorQueue::new(),
         incoming: Vec::with_capacity(BATCH),
         deliverer: Deliverer::new(),
@@ -49,6 +51,7 @@ struct RxThread<'a> {
     shared: &'a Shared,
     events: Events,
     datagrams: ReceiveBatch,
+    portion: Portion,
     errors: ErrorQueue,
     incoming: Vec<Incoming>,
     deliverer: Deliverer,
@@ -120,12 +123,15 @@ impl RxThread<'_> {
     /// Handles a batch of a socket; whether there may be more.
     fn receive_batch(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
+        self.datagrams.set_limit(self.portion.count());
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
         match received {
             Ok(0) => false,
             Ok(_) => {
+                let bytes = self.datagrams.iter().map(|datagram| datagram.bytes.len()).sum();
+                self.portion.note(self.datagrams.runs(), bytes);
                 self.handle_datagrams(id);
                 true
             }

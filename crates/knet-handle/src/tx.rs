@@ -10,6 +10,7 @@ use knet_wire::MAX_MESSAGE;
 
 use crate::channels::{Entry, Traffic, count};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
+use crate::portion::Portion;
 use crate::shared::Shared;
 use crate::transmit::{BATCH, Transmitter};
 
@@ -19,6 +20,7 @@ pub(crate) fn run(shared: &Shared) {
         shared,
         events: Events::with_capacity(Channel::COUNT),
         messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
+        portion: Portion::new(),
         // One byte more than a message may have, to see that it has more.
         single: vec![0; MAX_MESSAGE + 1],
         transmitter: Transmitter::default(),
@@ -39,6 +41,7 @@ struct TxThread<'a> {
     shared: &'a Shared,
     events: Events,
     messages: ReceiveBatch,
+    portion: Portion,
     single: Vec<u8>,
     transmitter: Transmitter,
 }
@@ -109,8 +112,11 @@ impl TxThread<'_> {
     }
 
     fn read_batch(&mut self, entry: &Entry) -> (End, usize) {
+        self.messages.set_limit(self.portion.count());
         match self.messages.receive(entry) {
             Ok(outcome) => {
+                let bytes = self.messages.iter().map(|message| message.bytes.len()).sum();
+                self.portion.note(outcome.messages, bytes);
                 let end = match (outcome.messages, outcome.end_of_file) {
                     (_, true) => End::Closed,
                     (0, false) => End::Empty,

@@ -34,6 +34,10 @@ pub struct ReceiveBatch {
     arena: Vec<u8>,
     size: usize,
     capacity: usize,
+    /// How many pieces the next receive may fill.
+    limit: usize,
+    /// How many the last receive has filled.
+    runs: usize,
     /// What the last receive has found, in the order of the pieces.
     found: Vec<Found>,
 }
@@ -66,9 +70,11 @@ impl ReceiveBatch {
         let capacity = datagrams.clamp(1, Self::MAX_CAPACITY);
         let size = size.clamp(1, Self::MAX_SIZE);
         ReceiveBatch {
-            arena: vec![0; capacity * size],
+            arena: vec![0; capacity * (size + SKEW)],
             size,
             capacity,
+            limit: capacity,
+            runs: 0,
             found: Vec::with_capacity(capacity),
         }
     }
@@ -79,10 +85,24 @@ impl ReceiveBatch {
         self.capacity
     }
 
+    /// Lets receives bring no more than so many datagrams, or runs of them, 1 to
+    /// [`capacity`](Self::capacity): few big ones at a time stay in the processor's caches until they
+    /// are sent on.
+    pub fn set_limit(&mut self, datagrams: usize) {
+        self.limit = datagrams.clamp(1, self.capacity);
+    }
+
     /// Returns how many datagrams the last receive brought.
     #[must_use]
     pub fn len(&self) -> usize {
         self.found.len()
+    }
+
+    /// Returns how many datagrams, or runs of them that the kernel has put together, the last receive
+    /// brought.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs
     }
 
     /// Returns whether the last receive brought nothing.
@@ -118,7 +138,7 @@ impl ReceiveBatch {
         source: SocketAddr,
         cut: bool,
     ) {
-        let (piece, filled) = (piece * self.size, filled.min(self.size));
+        let (piece, filled) = (piece * (self.size + SKEW), filled.min(self.size));
         let size = run.unwrap_or(filled);
         let mut start = 0;
         loop {
@@ -158,9 +178,12 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
     let mut controls = [const { MaybeUninit::<CoalescedControl>::uninit() }; MAX];
 
     batch.found.clear();
+    batch.runs = 0;
     let mut count = 0;
     let slots = addresses.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut headers);
-    let pieces = batch.arena.chunks_exact_mut(batch.size);
+    let size = batch.size;
+    let pieces = batch.arena.chunks_exact_mut(size + SKEW).take(batch.limit);
+    let pieces = pieces.map(|piece| &mut piece[..size]);
     for (piece, (((address, part), control), header)) in pieces.zip(slots) {
         let address = address.write(RawAddress::EMPTY);
         let control = control.write(CoalescedControl::EMPTY);
@@ -192,6 +215,7 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         )
     };
     let received = Errno::result(received)? as usize;
+    batch.runs = received;
 
     let slots = headers.iter().zip(&mut addresses).zip(&controls);
     for (piece, ((header, address), control)) in slots.take(received).enumerate() {
@@ -211,6 +235,10 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
     Ok(())
 }
 
+/// How far apart two pieces are beyond their size: 17 cache lines of the usual size. Otherwise all
+/// pieces would begin at nearly the same place of the processor's caches and push each other out.
+const SKEW: usize = 17 * 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,15 +250,16 @@ mod tests {
         let most = ReceiveBatch::new(usize::MAX, usize::MAX);
         assert_eq!(most.capacity(), ReceiveBatch::MAX_CAPACITY);
         assert_eq!(most.size, ReceiveBatch::MAX_SIZE);
-        assert_eq!(most.arena.len(), most.capacity * most.size);
+        assert_eq!(most.arena.len(), most.capacity * (most.size + SKEW));
     }
 
     #[test]
     fn a_run_is_taken_apart() {
         let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut batch = ReceiveBatch::new(3, 10);
-        for (index, byte) in batch.arena.iter_mut().enumerate() {
-            *byte = u8::try_from(index).unwrap();
+        let mut count = 0..;
+        for piece in batch.arena.chunks_exact_mut(10 + SKEW) {
+            piece[..10].fill_with(|| count.next().unwrap());
         }
         batch.note(0, 7, None, source, false);
         batch.note(1, 9, Some(4), source, false);
