@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{consumers, deny, doc, fmt, fuzz, interop, lint, netns, soak, test, tidy};
+use crate::{bench, consumers, deny, doc, fmt, fuzz, interop, lint, netns, soak, test, tidy};
 
 /// How long each fuzz target runs here: long enough to find what the last change broke outright.
 const FUZZ_SECONDS: u32 = 10;
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("test", |workspace| test::run(workspace, &test::Options { deny_skips: true, each: false })),
     ("interop", interop::run),
     ("netns", |workspace| netns::run(workspace, &netns::Options::default())),
+    ("bench", bench::check),
     ("doc", doc::run),
     ("consumers", consumers::run),
     ("test --each", |workspace| {

@@ -5,6 +5,7 @@
 //! medians of the ratios within a round. Figures of different runs are never compared.
 
 mod chart;
+mod check;
 mod document;
 mod figures;
 mod measure;
@@ -46,10 +47,24 @@ pub(crate) struct Options {
     /// Writes table and chart into docs/, after counting system calls as well.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     write: bool,
+    /// Compares the instructions that a message takes with those that are kept; needs valgrind.
+    #[arg(long, exclusive = true)]
+    check: bool,
+    /// Counts the instructions that a message takes, and keeps the counts.
+    #[arg(long, exclusive = true)]
+    record: bool,
+}
+
+/// Whether a message takes more instructions than it did.
+pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    check::run(workspace, false)
 }
 
 /// Measures and prints the table.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.check || options.record {
+        return check::run(workspace, options.record);
+    }
     let scenarios = selected(&options.only)?;
     if options.list {
         for Scenario { name, title, .. } in scenarios {

@@ -1,0 +1,104 @@
+//! Sends messages from one host to another in this process, each when the one before has arrived, so that
+//! every thread does the same work for each: `knet-counts datafd|send|fragments COUNT`.
+//!
+//! `cargo xtask bench --check` runs it under callgrind with two counts; what the longer run takes more,
+//! divided by what it sends more, are the instructions of one message on its whole way: from the
+//! application through knet-tx (or `Handle::send`), the engine and knet-rx to the application.
+
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use knet_fd::Received;
+use kronosnet::{
+    ChannelRequest, Datafd, DatafdSource, Handle, HostId, LinkConfig, LinkId, PingTimers,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [work, count] = arguments.as_slice() else {
+        bail!("call it as: knet-counts datafd|send|fragments COUNT");
+    };
+    let count: u64 = count.parse().context("COUNT is a number")?;
+    let (size, mtu, through_datafd) = match work.as_str() {
+        "datafd" => (64, None, true),
+        "send" => (1024, None, false),
+        "fragments" => (65_536, Some(1500), true),
+        other => bail!("there is no work named {other}"),
+    };
+    let (near, far) = pair(mtu)?;
+    let message = vec![7; size];
+    let mut buffer = vec![0; size];
+    for _ in 0..count {
+        if through_datafd {
+            let _ = knet_fd::send(&near, &message)?;
+        } else {
+            near.send(&message)?;
+        }
+        receive(&far, &mut buffer)?;
+    }
+    Ok(())
+}
+
+/// Two hosts with a link over loopback and a datafd each.
+fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
+    let handles = [1, 2].map(|id| Handle::new(HostId::new(id)));
+    let [one, two] = handles;
+    let (one, two) = (one?, two?);
+    let here = one.bind(([127, 0, 0, 1], 0).into())?;
+    let there = two.bind(([127, 0, 0, 1], 0).into())?;
+    let mut ends = Vec::new();
+    for (handle, peer, local, remote) in [(&one, &two, &here, &there), (&two, &one, &there, &here)]
+    {
+        // Told by nobody: everything is lost or nothing, and then a message does not come.
+        handle.on_datafd_event(|_, _| {});
+        handle.set_manual_mtu(Some(mtu.unwrap_or(u16::MAX)))?;
+        let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+        handle.set_forwarding(true)?;
+        let host = handle.add_host(peer.host_id())?;
+        let link = host.add_link(LinkId::ALL[0], LinkConfig::udp(local.addr(), remote.addr()))?;
+        link.set_pong_count(1)?;
+        link.set_ping_timers(QUICK)?;
+        link.enable()?;
+        ends.push((datafd, host, link));
+    }
+    for (_, host, link) in &ends {
+        host.wait_reachable(PATIENCE)?;
+        // From here on nothing but messages makes work.
+        link.set_ping_timers(RARE)?;
+    }
+    let mut ends = ends.into_iter().map(|(datafd, ..)| datafd);
+    ends.next().zip(ends.next()).context("there are two")
+}
+
+/// Waits for a message and takes it.
+fn receive(datafd: &Datafd, buffer: &mut [u8]) -> Result<()> {
+    loop {
+        let timeout = PollTimeout::try_from(PATIENCE)?;
+        let ready = poll(&mut [PollFd::new(datafd.as_fd(), PollFlags::POLLIN)], timeout)?;
+        ensure!(ready > 0, "a message was lost");
+        match knet_fd::receive(datafd, buffer)? {
+            Received::Message { len, truncated: false } if len == buffer.len() => return Ok(()),
+            Received::WouldBlock => {}
+            other => bail!("a message came as {other:?}"),
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pings come fast until the hosts have found each other.
+const QUICK: PingTimers = PingTimers {
+    interval: Duration::from_millis(100),
+    timeout: Duration::from_secs(60),
+    precision: 2048,
+};
+/// And then hardly ever.
+const RARE: PingTimers = PingTimers {
+    interval: Duration::from_secs(30),
+    timeout: Duration::from_secs(300),
+    precision: 2048,
+};
