@@ -11,6 +11,7 @@ mod network;
 mod node;
 mod ours;
 mod pair;
+mod program;
 mod theirs;
 
 mod clusters;
@@ -21,4 +22,6 @@ mod messages;
 mod mtu;
 mod numbers;
 mod policies;
+mod programs;
+mod restarts;
 mod wire;

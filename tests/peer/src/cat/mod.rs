@@ -45,6 +45,7 @@ pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<(
     let cluster = Cluster::start(library, args)?;
     let mut session = Session {
         framing: Framing::new((!args.lines).then_some(args.message_size)),
+        next: None,
         args,
         stdin: File::from(io::stdin().as_fd().try_clone_to_owned()?),
         stdout: File::from(io::stdout().as_fd().try_clone_to_owned()?),
@@ -85,6 +86,8 @@ struct Session<'a> {
     /// Readable once a signal came.
     signals: UnixStream,
     framing: Framing,
+    /// The message whose turn it is.
+    next: Option<Vec<u8>>,
     /// Whether all peers have been reachable.
     started: bool,
     /// When to do without those that are not reachable.
@@ -127,16 +130,22 @@ impl Session<'_> {
 
     /// Sends what is there, as far as the peers can be expected to take it; whether that is all.
     fn send(&mut self) -> anyhow::Result<bool> {
-        if !self.is_complete()? {
-            return Ok(false);
-        }
-        while self.cluster.has_room()? {
-            match self.framing.take(self.input_ended)? {
-                Some(message) => self.cluster.send(&message)?,
-                None => return Ok(true),
+        loop {
+            if self.next.is_none() {
+                self.next = self.framing.take(self.input_ended)?;
+            }
+            if self.started && self.next.is_none() {
+                // They may be gone, if nothing is to be sent.
+                self.give_up = Instant::now() + self.args.wait;
+                return Ok(true);
+            }
+            if !self.is_complete()? || !self.cluster.has_room()? {
+                return Ok(false);
+            }
+            if let Some(message) = self.next.take() {
+                self.cluster.send(&message)?;
             }
         }
-        Ok(false)
     }
 
     /// Whether the peers are there: all of them at the start, one of them later.
