@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for target in targets {
         let run = cmd!(
             shell,
-            "cargo +nightly fuzz run {common...} {target_dir} {target} -- {limit} -timeout=10"
+            "cargo +nightly fuzz run {common...} {target_dir} {target} -- {limit} -timeout=10 -len_control=0"
         );
         if run.run().is_err() {
             broken.push(target);
