@@ -90,7 +90,9 @@ fn counted(victim: &Victim) -> u64 {
     drops.malformed
         + drops.unknown_host
         + drops.unknown_link
+        + drops.invalid_link
         + drops.wrong_source
+        + drops.access_list
         + drops.forged_pong
 }
 

@@ -10,11 +10,13 @@ use crate::victim::Victim;
 type Counter = fn(&DropStats) -> u64;
 
 /// All counters, so that each packet can be seen to be counted once and in one place.
-const COUNTERS: [(&str, Counter); 10] = [
+const COUNTERS: [(&str, Counter); 12] = [
     ("malformed", |drops| drops.malformed),
     ("unknown_host", |drops| drops.unknown_host),
     ("unknown_link", |drops| drops.unknown_link),
     ("wrong_source", |drops| drops.wrong_source),
+    ("access_list", |drops| drops.access_list),
+    ("invalid_link", |drops| drops.invalid_link),
     ("not_reachable", |drops| drops.not_reachable),
     ("duplicate", |drops| drops.duplicate),
     ("bad_fragment", |drops| drops.bad_fragment),
@@ -62,10 +64,10 @@ fn the_negative_vectors_of_the_wire_format() {
             ("data of a host nobody knows", with(whole(), 2, 0xff), "unknown_host"),
             ("a ping for link 1, which is not configured", ping(1), "unknown_link"),
             ("a ping for link 7, which is not configured", ping(7), "unknown_link"),
-            ("a ping for link 8, which libknet took for 0", ping(8), "malformed"),
-            ("a ping for link 255", ping(255), "malformed"),
+            ("a ping for link 8, which libknet took for 0", ping(8), "invalid_link"),
+            ("a ping for link 255", ping(255), "invalid_link"),
             ("a probe for link 1", pmtu(PROBE, 2, 1), "unknown_link"),
-            ("a probe for link 8", pmtu(PROBE, 2, 8), "malformed"),
+            ("a probe for link 8", pmtu(PROBE, 2, 8), "invalid_link"),
             ("the first 7 bytes of a ping", ping(0)[..7].to_vec(), "malformed"),
             ("a ping that lacks a byte", ping(0)[..25].to_vec(), "malformed"),
             ("a probe that lacks a byte", pmtu(PROBE, 2, 0)[..8].to_vec(), "malformed"),
