@@ -163,14 +163,13 @@ impl Transmitter {
         chunk: Range<usize>,
     ) -> Option<SendProgress> {
         let frames = self.frames.get(chunk).unwrap_or_default();
-        let datagrams: ArrayVec<Datagram<'_>, BATCH> = frames
-            .iter()
-            .map(|frame| Datagram {
-                header: &frame.header,
-                payload: payload(messages, frame),
-                destination: frame.remote,
-            })
-            .collect();
+        // Filled in place: collecting would move all of it once more.
+        let mut datagrams: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
+        datagrams.extend(frames.iter().map(|frame| Datagram {
+            header: &frame.header,
+            payload: payload(messages, frame),
+            destination: frame.remote,
+        }));
         Some(shared.sockets.get(socket)?.send(&mut self.batch, &datagrams))
     }
 

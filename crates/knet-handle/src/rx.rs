@@ -77,7 +77,8 @@ impl RxThread<'_> {
             tracing::error!(%error, "waiting for sockets failed");
             return false;
         }
-        let ready: ArrayVec<Event, MAX_EVENTS> = self.events.iter().take(MAX_EVENTS).collect();
+        let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
+        ready.extend(self.events.iter().take(MAX_EVENTS));
         let backlog = self.deliverer.has_backlog();
         for (index, event) in ready.iter().enumerate() {
             if index > 0 {
@@ -123,7 +124,9 @@ impl RxThread<'_> {
     /// Handles a batch of a socket; whether there may be more.
     fn receive_batch(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
-        self.datagrams.set_limit(self.portion.count());
+        // Room for each costs a little even if it stays empty.
+        let expected = FEW_RUNS.max(4 * self.datagrams.runs());
+        self.datagrams.set_limit(self.portion.count().min(expected));
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
@@ -205,6 +208,8 @@ impl RxThread<'_> {
 
 /// No UDP datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
+/// How many datagrams, or runs of them, there is room for at least.
+const FEW_RUNS: usize = 8;
 /// How many batches of a socket are handled before its errors are, however much comes in.
 const MAX_BATCHES_BEFORE_ERRORS: usize = 16;
 /// How many sockets are looked at in one turn.

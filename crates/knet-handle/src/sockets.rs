@@ -15,7 +15,7 @@ use crate::unused::wait_until_unused;
 /// All sockets of a handle.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    /// Read by the data threads, for the time of a look-up.
+    /// Read by the data threads, for the time of a look-up. In order of the ids: they only grow.
     open: RwLock<Vec<(SocketId, Arc<UdpSocket>)>>,
     /// Who uses what; held by configuration calls only.
     registry: Mutex<Registry>,
@@ -159,7 +159,8 @@ impl Sockets {
     /// A socket to send or receive with. Do not keep it longer than one system call takes.
     pub(crate) fn get(&self, id: SocketId) -> Option<Arc<UdpSocket>> {
         let open = self.open.read();
-        open.iter().find(|&&(open, _)| open == id).map(|(_, socket)| socket.clone())
+        let at = open.binary_search_by_key(&id, |&(open, _)| open).ok()?;
+        open.get(at).map(|(_, socket)| socket.clone())
     }
 
     /// The address that a socket is bound to.

@@ -66,8 +66,8 @@ impl TxThread<'_> {
             tracing::error!(%error, "waiting for datafds failed");
             return false;
         }
-        let ready: ArrayVec<Event, { Channel::COUNT }> =
-            self.events.iter().take(Channel::COUNT).collect();
+        let mut ready: ArrayVec<Event, { Channel::COUNT }> = ArrayVec::new();
+        ready.extend(self.events.iter().take(Channel::COUNT));
         for event in &ready {
             let channel = u8::try_from(event.token.0).ok().and_then(|n| Channel::try_from(n).ok());
             if let Some(channel) = channel {

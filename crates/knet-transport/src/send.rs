@@ -114,6 +114,7 @@ fn send_in_chunks(
                 if !runs && refused_at == Some(sent) {
                     segmentation.give_up();
                 }
+                refused_at = None;
                 sent += taken;
                 failed_before = sent < end;
             }
@@ -126,7 +127,9 @@ fn send_in_chunks(
                     return SendProgress { sent, error: Some(SendError::new(errno)) };
                 }
                 one_by_one = sent + run;
-                refused_at = Some(sent);
+                // Other numbers say nothing about runs, whatever the next try brings.
+                let no_runs = matches!(errno, Errno::EINVAL | Errno::EIO | Errno::EOPNOTSUPP);
+                refused_at = no_runs.then_some(sent);
                 failed_before = false;
             }
         }
@@ -266,6 +269,14 @@ mod tests {
             (2..4, false, Err(Errno::EMSGSIZE)),
         ];
         assert_eq!(follow_runs(2, &script), ((2, Some(Errno::EMSGSIZE)), true));
+    }
+
+    #[test]
+    fn errors_of_the_way_are_not_held_against_runs() {
+        let refused = Err(Errno::ECONNREFUSED);
+        let script = [(0..4, true, refused), (0..4, true, refused), (0..4, false, Ok(4))];
+        let rest = [(4..8, true, Ok(4)), (8..10, true, Ok(2))];
+        assert_eq!(follow_runs(4, &[&script[..], &rest].concat()), ((10, None), true));
     }
 
     #[test]
