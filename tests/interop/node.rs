@@ -27,6 +27,9 @@ pub(crate) trait Node: fmt::Debug + Sync {
         how: &Care,
     );
 
+    /// Watches a link in another way from now on.
+    fn set_care(&self, peer: u16, link: u8, how: &Care);
+
     /// Enables or disables a link.
     fn set_enabled(&self, peer: u16, link: u8, enabled: bool);
 

@@ -64,6 +64,12 @@ impl Node for Ours {
         link.enable().unwrap();
     }
 
+    fn set_care(&self, peer: u16, link: u8, how: &Care) {
+        let link = self.its_link(peer, link);
+        link.set_ping_timers(how.timers()).unwrap();
+        link.set_pong_count(how.pong_count).unwrap();
+    }
+
     fn set_enabled(&self, peer: u16, link: u8, enabled: bool) {
         knet_tests::cluster::set_enabled(&self.its_link(peer, link), enabled);
     }

@@ -66,6 +66,12 @@ impl Node for Theirs {
         self.links.lock().unwrap().insert((peer, link), added);
     }
 
+    fn set_care(&self, peer: u16, link: u8, how: &Care) {
+        let link = self.its_link(peer, link);
+        link.set_ping_timers(how.timers()).unwrap();
+        link.set_pong_count(how.pong_count).unwrap();
+    }
+
     fn set_enabled(&self, peer: u16, link: u8, enabled: bool) {
         let link = self.its_link(peer, link);
         if enabled { link.enable() } else { link.disable() }.unwrap();
