@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, link_id};
 use knet_tests::lan::{Family, Lan, address};
-use knet_tests::waiting::DEADLINE;
-use kronosnet::{PingTimers, Policy};
+use knet_tests::waiting::{DEADLINE, next, until};
+use kronosnet::{DownReason, LinkState, PingTimers, Policy};
+use nix::libc::EACCES;
 
 use crate::member::{Member, members};
 use crate::traffic::Traffic;
@@ -117,6 +118,25 @@ fn passive_over_ipv6_loses_no_more_either() {
 #[test]
 fn passive_loses_nothing_between_hosts_whose_cables_are_in() {
     cut_and_mend(3, Family::V4, Policy::Passive, Cut::Cable);
+}
+
+/// A route says no, as a firewall would: the link waits for a pong as long as ever, but tells why none
+/// came, and still does when it is enabled anew.
+#[test]
+fn a_link_on_which_nothing_may_be_sent_says_so() {
+    for family in [Family::V4, Family::V6] {
+        let lan = Lan::new(2, 1);
+        let members = members(&lan, 1, family, PATIENT);
+        let link = members[0].link(2, 0);
+        let forbidden = LinkState::Down(DownReason::TransportError { errno: EACCES });
+        Cut::Forbidden.set(&lan, family, false);
+        assert_eq!(next(&members[0].link_events).state, forbidden);
+        link.disable().unwrap();
+        link.enable().unwrap();
+        until("it tells why", || link.status().unwrap().state == forbidden);
+        Cut::Forbidden.set(&lan, family, true);
+        assert_eq!(next(&members[0].link_events).state, LinkState::Up);
+    }
 }
 
 #[test]

@@ -133,9 +133,10 @@ pub enum DownReason {
         /// The age of the last pong when the link was given up.
         silence: Duration,
     },
-    /// The kernel or a router on the way reported that the peer cannot be reached.
+    /// The kernel or a router on the way reported that the peer cannot be reached, or the kernel did
+    /// not even let pings leave.
     TransportError {
-        /// The error, an errno value such as `ECONNREFUSED`.
+        /// The error, an errno value such as `ECONNREFUSED`, or `EPERM` of a firewall.
         errno: i32,
     },
 }

@@ -33,6 +33,8 @@ pub(crate) struct Link {
     /// The last ping from where the peer is not known to be, to be answered when it turns out to be
     /// the peer's.
     pub(crate) newcomer: Option<(SocketAddr, Ping)>,
+    /// Why the last ping could not leave, if it could not.
+    refused: Option<i32>,
     enabled: bool,
     state: LinkState,
     /// When it became what it is.
@@ -52,6 +54,7 @@ impl Link {
             mtu: PathMtu::default(),
             acl: AccessList::default(),
             newcomer: None,
+            refused: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
             since: now,
@@ -97,6 +100,30 @@ impl Link {
         self.heartbeat.restart(now);
         self.peer.lose();
         was_up
+    }
+
+    /// A ping is about to leave.
+    pub(crate) fn ping_sent(&mut self, now: Instant) {
+        self.refused = None;
+        self.heartbeat.ping_sent(now);
+    }
+
+    /// The last ping did not leave, for this reason. A link that is down is so for that reason now.
+    pub(crate) fn ping_refused(&mut self, now: Instant, errno: i32) {
+        self.refused = Some(errno);
+        let state = LinkState::Down(DownReason::TransportError { errno });
+        if self.enabled && !self.state.is_up() && self.state != state {
+            self.set_state(now, state);
+        }
+    }
+
+    /// Why it is given up after so much silence: because pings could not even leave, or else because
+    /// of the silence itself.
+    pub(crate) fn why_silent(&self, silence: Duration) -> DownReason {
+        match self.refused {
+            Some(errno) => DownReason::TransportError { errno },
+            None => DownReason::PongTimeout { silence },
+        }
     }
 
     /// The peer of a dynamic link is at this address now, and watched there. Gives back where it was

@@ -91,6 +91,12 @@ impl Transmit {
         }
     }
 
+    /// Whether it is a ping. If the kernel refuses it, tell [`crate::Engine::handle_ping_refused`].
+    #[must_use]
+    pub fn is_ping(&self) -> bool {
+        self.kind == PacketKind::Ping
+    }
+
     /// Counts that it had to be tried again, because there was no room for it.
     pub fn retried(&self) {
         self.counters.retried(self.kind);

@@ -68,6 +68,15 @@ impl Engine {
         }
     }
 
+    /// The kernel did not let a ping leave ([`Transmit::is_ping`]), for this reason. That alone takes
+    /// no link down: what is missing, such as a route, may be back before the next pong is. But it is
+    /// the reason of a link that is down, or goes down for want of pongs.
+    pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, link: LinkId, errno: i32) {
+        if let Ok(link) = self.link_mut(host, link) {
+            link.ping_refused(now, errno);
+        }
+    }
+
     /// Sends a ping on every enabled link out of turn, with the number of the message that is about
     /// to be sent (`spec/engine.md` 6 step 9): peers that get none of our data follow our numbers.
     pub fn force_pings(&mut self, now: Instant) {
@@ -97,7 +106,7 @@ impl Engine {
         let expired = link.heartbeat.expired(now);
         let ping_due = link.heartbeat.next_ping(now).is_some_and(|ping| ping <= now);
         if let Some(silence) = expired {
-            let reason = DownReason::PongTimeout { silence };
+            let reason = link.why_silent(silence);
             if link.take_down(now, reason) {
                 self.announce_down(now, host, id, reason);
             }
@@ -138,7 +147,7 @@ impl Engine {
     ) {
         let Ok(link) = self.link_mut(host, id) else { return };
         let Some(path) = link.peer.path() else { return };
-        link.heartbeat.ping_sent(now);
+        link.ping_sent(now);
         let counters = link.counters.clone();
         let packet = self.ping_packet(now, host, id, path.remote, sequence, timed);
         self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Ping, packet, counters));

@@ -12,6 +12,8 @@ use knet_wire::{Body, HostId, LinkId, Packet};
 use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
 
 const INTERVAL: Duration = Duration::from_secs(1);
+const EPERM: i32 = 1;
+const ENETUNREACH: i32 = 101;
 const ECONNREFUSED: i32 = 111;
 
 fn link_states(events: &[Event]) -> Vec<(HostId, LinkId, LinkState)> {
@@ -257,4 +259,51 @@ fn a_cleared_link_leaves_nothing_behind() {
     // What is still on its way is for a host that is not known any more.
     pair.run(Duration::from_secs(10));
     assert!(pair.engines[A].drops().unknown_host > 0);
+}
+
+#[test]
+fn a_link_whose_pings_cannot_leave_goes_down_for_that_reason_when_its_patience_is_over() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.take_events(A);
+    pair.set_cut(B, true);
+    let mut refused = 0;
+    let states = loop {
+        pair.run(Duration::from_millis(10));
+        let states = link_states(&pair.take_events(A));
+        if !states.is_empty() {
+            break states;
+        }
+        pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH);
+        refused += 1;
+    };
+    assert!(refused > 1, "one refusal is nothing yet");
+    assert_eq!(states, down(DownReason::TransportError { errno: ENETUNREACH }));
+}
+
+#[test]
+fn a_refusal_that_is_over_is_not_to_blame_for_later_silence() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.take_events(A);
+    pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH);
+    pair.run(INTERVAL);
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(30));
+    let states = link_states(&pair.take_events(A));
+    let [(_, _, LinkState::Down(DownReason::PongTimeout { .. }))] = states[..] else {
+        panic!("{states:?}")
+    };
+}
+
+#[test]
+fn a_link_that_is_down_says_that_its_pings_cannot_leave() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, EPERM);
+    assert_eq!(pair.status(A, LINK).state, LinkState::Down(DownReason::Disabled));
+    pair.enable(A);
+    pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, EPERM);
+    let forbidden = LinkState::Down(DownReason::TransportError { errno: EPERM });
+    assert_eq!(pair.status(A, LINK).state, forbidden);
+    pair.enable(B);
+    pair.run(INTERVAL * 10);
+    assert_eq!(pair.status(A, LINK).state, LinkState::Up);
 }

@@ -3,7 +3,7 @@
 use knet_engine::Transmit;
 use knet_transport::Datagram;
 
-use crate::errno::EMSGSIZE;
+use crate::errno::{EAGAIN, EMSGSIZE, ENOBUFS};
 use crate::errors;
 use crate::patience::send_one;
 use crate::shared::Shared;
@@ -53,6 +53,11 @@ impl Transmitter {
             }
             (Err(errno), _) => {
                 tracing::debug!(remote = %path.remote, errno, "control packet not sent");
+                // A full queue is no reason: it may be that of a device that others keep busy.
+                if transmit.is_ping() && !matches!(errno, EAGAIN | ENOBUFS) {
+                    let (host, link) = (transmit.host(), transmit.link());
+                    shared.engine(|engine, now| engine.handle_ping_refused(now, host, link, errno));
+                }
                 transmit.failed();
             }
         }
