@@ -63,9 +63,8 @@ libfuzzer_sys::fuzz_target!(|calls: Vec<Call>| {
                 }
             }
         }
-        for side in &sides {
-            // It may hold the handle that holds it.
-            side.handle.remove_filter().expect("not in a filter");
+        for side in sides {
+            side.close();
         }
     }
     assert_eq!(open_descriptors(), before, "descriptors were left open");
@@ -87,6 +86,15 @@ impl Side {
         let endpoint = handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let datafds = Vec::new();
         Self { handle, endpoint, datafds, brought: Vec::new(), clones: Vec::new() }
+    }
+
+    /// Gives up everything, and waits until the handle is gone.
+    fn close(self) {
+        let Self { handle, endpoint, datafds, brought, clones } = self;
+        // It may hold the handle that holds it.
+        handle.remove_filter().expect("not in a filter");
+        drop((endpoint, datafds, brought, clones));
+        handle.close().expect("this is the last clone");
     }
 
     /// Makes a call; what it refuses is none of our business.
