@@ -11,7 +11,7 @@ use crate::ours::Ours;
 use crate::pair::{Pair, connect, meet, stream};
 use crate::theirs::Theirs;
 
-both_families! { beyond_the_last }
+both_families! { beyond_the_last come_round_to_ours come_round_to_theirs }
 
 const ENOUGH: usize = 70_000;
 
@@ -24,26 +24,12 @@ fn beyond_the_last(family: Family) {
     pair.nothing_more(&[&here, &there]);
 }
 
-mod come_round_to_ours {
-    use super::*;
-
-    #[test]
-    fn over_ipv4() {
-        crate::network::alone(Family::V4, |family| {
-            come_round(family, &Theirs::new(1), &Ours::new(2), &Ours::new(3));
-        });
-    }
+fn come_round_to_ours(family: Family) {
+    come_round(family, &Theirs::new(1), &Ours::new(2), &Ours::new(3));
 }
 
-mod come_round_to_theirs {
-    use super::*;
-
-    #[test]
-    fn over_ipv4() {
-        crate::network::alone(Family::V4, |family| {
-            come_round(family, &Ours::new(1), &Theirs::new(2), &Ours::new(3));
-        });
-    }
+fn come_round_to_theirs(family: Family) {
+    come_round(family, &Ours::new(1), &Theirs::new(2), &Ours::new(3));
 }
 
 /// A host that gets nothing while the numbers come round must not take the next ones that it gets for
