@@ -7,7 +7,7 @@ use knet_tests::cluster::message;
 use crate::network::{Family, both_families};
 use crate::program::Program;
 
-both_families! { files_cross }
+both_families! { files_cross they_measure_together }
 
 const SIZE: usize = 30_000;
 const COUNT: usize = 40;
@@ -34,16 +34,44 @@ fn files_cross(family: Family) {
     assert!(from_one == one && from_two == two);
 }
 
+/// Either is the other end of a benchmark, whichever of them sends.
+fn they_measure_together(family: Family) {
+    let (one, two) = (family.address(1, 0), family.address(2, 0));
+    for (sender, receiver) in
+        [(Program::Knet, Program::LibknetPeer), (Program::LibknetPeer, Program::Knet)]
+    {
+        for mode in ["throughput", "latency"] {
+            let arguments = |role: &str, id: &str, peer: &str| {
+                let plan = ["bench", "--json", "--count", "300", "--window", "8", "--mode", mode];
+                let place = ["--role", role, "--id", id, "--peer", peer];
+                plan.into_iter().chain(place).map(str::to_owned).collect::<Vec<_>>()
+            };
+            let sends = arguments("send", "1", &format!("2:{one}={two}"));
+            let receives = arguments("recv", "2", &format!("1:{two}={one}"));
+            thread::scope(|scope| {
+                let sending = scope.spawn(|| sender.run(&sends, Vec::new()));
+                let received = receiver.run(&receives, Vec::new());
+                for report in [sending.join().unwrap(), received] {
+                    let report = String::from_utf8(report).unwrap();
+                    assert!(report.contains("\"messages\":300,\"lost\":0"), "{mode}: {report}");
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn both_take_the_same_arguments() {
-    let options = |program: Program| -> Vec<String> {
-        let output = program.command(&["cat", "--help"]).output().unwrap();
+    let options = |program: Program, command: &str| -> Vec<String> {
+        let output = program.command(&[command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         let options = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
         let words = options.flat_map(str::split_whitespace).filter(|word| word.starts_with("--"));
         words.map(str::to_owned).collect()
     };
-    let ours = options(Program::Knet);
-    assert!(ours.iter().any(|option| option == "--peer"), "{ours:?}");
-    assert_eq!(ours, options(Program::LibknetPeer));
+    for command in ["cat", "bench"] {
+        let ours = options(Program::Knet, command);
+        assert!(ours.iter().any(|option| option == "--peer"), "{ours:?}");
+        assert_eq!(ours, options(Program::LibknetPeer, command));
+    }
 }

@@ -142,6 +142,14 @@ impl BenchHost {
     }
 }
 
+/// What was written last, such as a goodbye, is still sent.
+impl Drop for BenchHost {
+    fn drop(&mut self) {
+        // It fails inside a filter only.
+        let _ = self.handle.set_forwarding(false);
+    }
+}
+
 impl End for BenchHost {
     fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
         match lane {
