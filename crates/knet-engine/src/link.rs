@@ -37,7 +37,7 @@ pub(crate) struct Link {
     refused: Option<i32>,
     enabled: bool,
     state: LinkState,
-    /// When it became what it is.
+    /// When it came up or went down, or was made.
     since: Instant,
     history: History,
 }
@@ -142,8 +142,11 @@ impl Link {
     }
 
     fn set_state(&mut self, now: Instant, state: LinkState) {
+        // A link that is down is refused again and again: it is down since the first time.
+        if self.state.is_up() != state.is_up() {
+            self.since = now;
+        }
         self.state = state;
-        self.since = now;
     }
 
     /// Starts counting anew. What the link is and has measured stays: its state, its mean latency.
@@ -216,7 +219,7 @@ pub struct LinkStatus {
     pub enabled: bool,
     /// Whether it carries data, and if not why.
     pub state: LinkState,
-    /// For how long it has been so.
+    /// For how long it has been up, or down for whatever reasons.
     pub state_age: Duration,
     /// How the peer's address is known.
     pub kind: LinkKind,

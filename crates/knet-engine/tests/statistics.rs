@@ -25,8 +25,10 @@ fn a_link_remembers_when_it_came_up_and_went_down_and_why() {
     pair.run(SECOND * 3);
     pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
     let down = pair.now;
+    pair.run(SECOND);
+    // The next ping is refused too, which is no news.
     pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
-    pair.run(SECOND * 2);
+    pair.run(SECOND);
 
     let status = pair.status(A, LINK);
     let seen: Vec<_> = status.history.iter().map(|c| (pair.now - c.age, c.state)).collect();
