@@ -98,7 +98,10 @@ fn the_status_tells_whether_the_peer_was_found() {
     assert_eq!(status.state, LinkState::Down(DownReason::NoPeerYet));
     assert_eq!(link.remote_addr().unwrap(), None);
     assert_eq!(link.config().unwrap(), LinkConfig::udp_dynamic(local));
-    assert_eq!((link.config().unwrap().local(), link.config().unwrap().remote()), (local, None));
+    assert_eq!(
+        (link.config().unwrap().local(), link.config().unwrap().remote()),
+        (Some(local), None)
+    );
     let error = one.host(HostId::new(2)).unwrap().wait_reachable(std::time::Duration::ZERO);
     let text = error.unwrap_err().to_string();
     assert!(text.contains("the peer has not spoken yet"), "{text}");

@@ -12,6 +12,7 @@ mod filters;
 mod forwarding;
 mod hosts;
 mod links;
+mod loopback;
 mod losing_links;
 mod marking;
 mod mtu;

@@ -42,7 +42,7 @@ impl Incoming {
             _ => unreachable!("messages travel as data"),
         };
         let fragments = packets.iter().map(fragment).collect();
-        let socket = pair.status(B, LINK).socket;
+        let socket = pair.status(B, LINK).socket.expect("a link over UDP");
         let arrival = Arrival { socket, source: pair.addresses[A][LINK.index()] };
         Self { pair, arrival, packets, fragments, sequence: 1 }
     }

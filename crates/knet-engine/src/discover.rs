@@ -141,7 +141,8 @@ impl Engine {
     /// now, set by hand.
     pub(crate) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
         let manual = self.manual_mtu.is_some();
-        let usable = self.link(host, link).is_ok_and(crate::link::Link::is_usable);
+        let searchable = |link: &crate::link::Link| link.is_usable() && link.peer.path().is_some();
+        let usable = self.link(host, link).is_ok_and(searchable);
         self.change_mtu(now, host, link, |mtu, conditions| {
             if usable && !manual { mtu.search(conditions) } else { mtu.stop() }
         });

@@ -188,43 +188,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Configures a link: disabled, with default timers, pong count and priority. The peer's address
-    /// is given ([`crate::LinkPath`]), or learnt ([`LinkPeer::dynamic`]).
-    ///
-    /// # Errors
-    /// [`LinkError::UnknownHost`]; [`LinkError::Configured`]; [`LinkError::SharedSocket`].
-    pub fn add_link(
-        &mut self,
-        now: Instant,
-        host: HostId,
-        link: LinkId,
-        peer: impl Into<LinkPeer>,
-    ) -> Result<(), LinkError> {
-        let peer = peer.into();
-        let other_kind = self.other_kind(&peer);
-        let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
-        let slot = entry.slot(link);
-        if slot.is_some() {
-            return Err(LinkError::Configured { host, link });
-        }
-        if let Some((host, link)) = other_kind {
-            return Err(LinkError::SharedSocket { host, link });
-        }
-        *slot = Some(Box::new(Link::new(now, peer)));
-        Ok(())
-    }
-
-    /// A link with the same socket whose peer is known in another way (`spec/api.md` 10.2).
-    fn other_kind(&self, peer: &LinkPeer) -> Option<(HostId, LinkId)> {
-        let clashes =
-            |link: &Link| link.peer.socket() == peer.socket() && link.peer.kind() != peer.kind();
-        let links = self
-            .hosts
-            .iter()
-            .flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)));
-        links.filter(|(_, _, link)| clashes(link)).map(|(host, id, _)| (host, id)).next()
-    }
-
     /// Forgets a disabled link with its settings and counters. Gives back its peer, so that the
     /// driver can close a socket that nobody needs any more.
     ///
@@ -259,6 +222,10 @@ impl Engine {
         }
         if enabled {
             entry.enable(now);
+            if entry.peer == LinkPeer::Loopback {
+                // There is nobody to wait for.
+                self.link_up(now, host, link);
+            }
             self.watch_link(now, host, link);
             return Ok(());
         }

@@ -107,6 +107,28 @@ pub enum LinkError {
         /// The other link.
         link: LinkId,
     },
+    /// A loopback link leads to ourselves, so it can only be a link of our own host id.
+    #[error("host {host} is not ourselves: a loopback link leads to the own host id only")]
+    LoopbackElsewhere {
+        /// The host that it was meant for.
+        host: HostId,
+    },
+    /// A loopback link is the only link of its host.
+    #[error("host {host} has link {link}, and a loopback link is the only one of its host")]
+    LoopbackNotAlone {
+        /// The host, which is ourselves.
+        host: HostId,
+        /// The link that is there.
+        link: LinkId,
+    },
+    /// A loopback link has no address.
+    #[error("link {link} of host {host} is a loopback link, which has no address")]
+    NoAddress {
+        /// The host, which is ourselves.
+        host: HostId,
+        /// The link.
+        link: LinkId,
+    },
     /// A pong count of 0 would bring a link up that nothing was heard of.
     #[error("a pong count of 0 is not possible: at least 1")]
     NoPongs,
@@ -123,6 +145,9 @@ impl LinkError {
             Self::UnknownHost(_)
             | Self::NotConfigured { .. }
             | Self::SharedSocket { .. }
+            | Self::LoopbackElsewhere { .. }
+            | Self::LoopbackNotAlone { .. }
+            | Self::NoAddress { .. }
             | Self::NoPongs => EINVAL,
             Self::Configured { .. } | Self::Enabled { .. } => EBUSY,
             Self::PingTimers(error) => error.errno(),

@@ -108,16 +108,16 @@ impl Host {
         let usable = self.links().filter(|(_, link)| link.is_usable());
         let route = |(id, link): (LinkId, &Link)| {
             let (data_mtu, counters) = (link.data_mtu(mtu, crypto), link.counters.clone());
-            Some(LinkRoute { link: id, path: link.peer.path()?, data_mtu, counters })
+            LinkRoute { link: id, path: link.peer.path(), data_mtu, counters }
         };
         match self.policy {
             // The first of the highest priority: `max_by_key` would give the last.
             Policy::Passive => usable
                 .reduce(|best, next| if next.1.priority > best.1.priority { next } else { best })
-                .and_then(route)
+                .map(route)
                 .into_iter()
                 .collect(),
-            Policy::Active | Policy::RoundRobin => usable.filter_map(route).collect(),
+            Policy::Active | Policy::RoundRobin => usable.map(route).collect(),
         }
     }
 }

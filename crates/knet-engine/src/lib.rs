@@ -65,6 +65,7 @@
 
 mod access;
 mod acl;
+mod add_link;
 pub use acl::{AclAction, AclEntry};
 mod config;
 pub use config::{

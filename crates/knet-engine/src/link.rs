@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knet_wire::{CryptoSizes, MTU_HEADER_LEN, Ping, path_overhead};
+use knet_wire::{CryptoSizes, MAX_MESSAGE, MTU_HEADER_LEN, Ping, path_overhead};
 
 use crate::acl::AccessList;
 use crate::config::{PingTimers, SocketId};
@@ -65,7 +65,7 @@ impl Link {
     /// Starts watching the link. It comes up when enough pongs came.
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
-        let known = self.peer.path().is_some();
+        let known = self.peer.is_known();
         let waits = if known { DownReason::NoPongYet } else { DownReason::NoPeerYet };
         self.set_state(now, LinkState::Down(waits));
         self.heartbeat.start(now);
@@ -168,6 +168,9 @@ impl Link {
     /// The most payload bytes a packet may carry: by the MTU set by hand, else by the one that was
     /// found, else by the smallest that the address family promises (`spec/wire.md` 9).
     pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
+        if self.peer == LinkPeer::Loopback {
+            return MAX_MESSAGE;
+        }
         let version = self.peer.ip_version();
         let found = self.mtu.verified().unwrap_or_else(|| version.min_onwire());
         let onwire = manual.map_or(found, usize::from);
@@ -190,7 +193,7 @@ impl Link {
             kind: self.peer.kind(),
             socket: self.peer.socket(),
             remote: self.peer.remote(),
-            peer_known: self.peer.path().is_some(),
+            peer_known: self.peer.is_known(),
             priority: self.priority,
             ping_timers: self.heartbeat.timers(),
             pong_count: self.heartbeat.pong_count(),
@@ -223,8 +226,8 @@ pub struct LinkStatus {
     pub state_age: Duration,
     /// How the peer's address is known.
     pub kind: LinkKind,
-    /// The driver's socket that sends and receives for it.
-    pub socket: SocketId,
+    /// The driver's socket that sends and receives for it; `None` for a loopback link.
+    pub socket: Option<SocketId>,
     /// The peer's address: the given one, or where the peer of a dynamic link was found last;
     /// `None` before it was.
     pub remote: Option<SocketAddr>,

@@ -14,6 +14,9 @@ pub enum LinkPeer {
     Static(LinkPath),
     /// A peer that speaks first, from an address that is learnt then.
     Dynamic(DynamicPeer),
+    /// Ourselves, without a socket or packets: the driver hands messages over as they are
+    /// (`spec/engine.md` 19).
+    Loopback,
 }
 
 /// A peer that is where it speaks from (`spec/engine.md` 12.1).
@@ -35,6 +38,8 @@ pub enum LinkKind {
     Static,
     /// It is learnt from what the peer sends.
     Dynamic,
+    /// There is none: the link leads to ourselves.
+    Loopback,
 }
 
 impl LinkPeer {
@@ -50,15 +55,17 @@ impl LinkPeer {
         match self {
             Self::Static(_) => LinkKind::Static,
             Self::Dynamic(_) => LinkKind::Dynamic,
+            Self::Loopback => LinkKind::Loopback,
         }
     }
 
-    /// The driver's socket that sends and receives for the link.
+    /// The driver's socket that sends and receives for the link; a loopback link has none.
     #[must_use]
-    pub fn socket(&self) -> SocketId {
+    pub fn socket(&self) -> Option<SocketId> {
         match self {
-            Self::Static(path) => path.socket,
-            Self::Dynamic(peer) => peer.socket,
+            Self::Static(path) => Some(path.socket),
+            Self::Dynamic(peer) => Some(peer.socket),
+            Self::Loopback => None,
         }
     }
 
@@ -68,10 +75,20 @@ impl LinkPeer {
         match self {
             Self::Static(path) => Some(path.remote),
             Self::Dynamic(peer) => peer.remote,
+            Self::Loopback => None,
         }
     }
 
-    /// The way to the peer, if it is known now.
+    /// Whether the peer is where it is known to be, as far as is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Static(_) | Self::Loopback => true,
+            Self::Dynamic(peer) => peer.known,
+        }
+    }
+
+    /// The way of packets to the peer, if it is known now.
     #[must_use]
     pub fn path(&self) -> Option<LinkPath> {
         match self {
@@ -79,7 +96,7 @@ impl LinkPeer {
             Self::Dynamic(DynamicPeer { socket, remote, known: true, .. }) => {
                 Some(LinkPath { socket: *socket, remote: (*remote)? })
             }
-            Self::Dynamic(_) => None,
+            Self::Dynamic(_) | Self::Loopback => None,
         }
     }
 
@@ -93,6 +110,8 @@ impl LinkPeer {
         match self {
             Self::Static(path) if path.remote.is_ipv4() => IpVersion::V4,
             Self::Static(_) => IpVersion::V6,
+            // No matter: nothing of it is ever in a packet.
+            Self::Loopback => IpVersion::V4,
             Self::Dynamic(peer) => peer.version,
         }
     }
@@ -100,7 +119,7 @@ impl LinkPeer {
     /// A dynamic peer was found at this address. Gives back where it was known to be last.
     pub(crate) fn learn(&mut self, address: SocketAddr) -> Option<SocketAddr> {
         match self {
-            Self::Static(path) => Some(path.remote),
+            Self::Static(_) | Self::Loopback => self.remote(),
             Self::Dynamic(peer) => {
                 peer.known = true;
                 peer.remote.replace(address)

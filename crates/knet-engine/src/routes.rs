@@ -117,8 +117,9 @@ impl HostRoute {
 pub struct LinkRoute {
     /// Which of the host's links.
     pub link: LinkId,
-    /// Which socket sends, and where to.
-    pub path: LinkPath,
+    /// Which socket sends, and where to; `None` for a loopback link, whose messages are delivered
+    /// here.
+    pub path: Option<LinkPath>,
     /// The most payload bytes a packet on this link may carry.
     pub data_mtu: usize,
     /// Where to count what was sent.
@@ -148,9 +149,10 @@ impl RouteTable {
         self.hosts.get(&host).map(Arc::as_ref)
     }
 
-    /// The smallest data MTU of all links in use.
+    /// The smallest data MTU of all links in use that carry packets.
     pub(crate) fn least_mtu(&self) -> Option<usize> {
-        self.hosts.values().map(|route| route.data_mtu).min()
+        let links = self.hosts.values().flat_map(|route| &route.links);
+        links.filter(|link| link.path.is_some()).map(|link| link.data_mtu).min()
     }
 
     /// A host was added or removed.
@@ -178,7 +180,7 @@ mod tests {
     fn link(id: u8, data_mtu: usize) -> LinkRoute {
         LinkRoute {
             link: LinkId::new(id).unwrap(),
-            path: LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() },
+            path: Some(LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() }),
             data_mtu,
             counters: Arc::default(),
         }

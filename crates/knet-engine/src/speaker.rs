@@ -53,7 +53,8 @@ impl Engine {
         }
         let speaker = match link.peer {
             LinkPeer::Static(path) => (path.remote.ip() == source.ip()).then_some(Speaker::Peer),
-            LinkPeer::Dynamic(_) if link.peer.socket() != arrival.socket => None,
+            LinkPeer::Loopback => None,
+            LinkPeer::Dynamic(_) if link.peer.socket() != Some(arrival.socket) => None,
             LinkPeer::Dynamic(_) => {
                 let known = link.peer.path().is_some_and(|path| path.remote == source);
                 Some(if known { Speaker::Peer } else { Speaker::Newcomer })

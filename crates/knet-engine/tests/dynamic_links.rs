@@ -119,7 +119,7 @@ fn a_peer_that_moves_is_followed_without_the_link_going_down() {
         pair.astray.clear();
         pair.send(A, b"from the new place");
         pair.send(B, b"to the new place");
-        assert_eq!(pair.routes[B].get(HOSTS[A]).unwrap().links()[0].path.remote, new);
+        assert_eq!(pair.routes[B].get(HOSTS[A]).unwrap().links()[0].path.unwrap().remote, new);
         pair.run(Duration::from_secs(60));
         assert_eq!(pair.take_delivered(B), [b"from the new place"]);
         assert_eq!(pair.take_delivered(A), [b"to the new place"]);

@@ -14,6 +14,7 @@ use crate::channels::{Entry, Traffic, count};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::filter::{self, Verdict};
 use crate::incoming::{Backlog, Body, Incoming};
+use crate::loopback::OwnMessage;
 use crate::shared::Shared;
 use crate::stream::{self, Written};
 use crate::transmit::BATCH;
@@ -78,6 +79,19 @@ impl Deliverer {
         self.settle(shared, incoming)
     }
 
+    /// Delivers messages that we sent to ourselves, at most [`BATCH`]. The filter has seen them when
+    /// they were sent.
+    pub(crate) fn deliver_own(&mut self, shared: &Shared, own: &[OwnMessage]) {
+        let channels: ChannelSet = own.iter().map(|message| message.channel).collect();
+        for channel in channels.iter() {
+            let mut messages: ArrayVec<Outgoing<'_>, BATCH> = ArrayVec::new();
+            for message in own.iter().filter(|message| message.channel == channel) {
+                let _ = messages.try_push((None, message.bytes.as_slice()));
+            }
+            self.write(shared, channel, &messages);
+        }
+    }
+
     /// Whether messages wait for a slow filter.
     pub(crate) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
@@ -122,10 +136,11 @@ impl Deliverer {
         }
         let incoming = incoming.get(..handled).unwrap_or_default();
         for channel in channels.iter() {
-            let mut messages: ArrayVec<(Receipt, &[u8]), BATCH> = ArrayVec::new();
+            let mut messages: ArrayVec<Outgoing<'_>, BATCH> = ArrayVec::new();
             for message in incoming.iter().filter(|message| message.channel == Some(channel)) {
                 // A batch has at most BATCH datagrams, and each completes at most one message.
-                let _ = messages.try_push((message.delivery.receipt, message.bytes(datagrams)));
+                let _ =
+                    messages.try_push((Some(message.delivery.receipt), message.bytes(datagrams)));
             }
             self.write(shared, channel, &messages);
         }
@@ -171,13 +186,13 @@ impl Deliverer {
     }
 
     /// Writes messages to the datafd of their channel.
-    fn write(&mut self, shared: &Shared, channel: Channel, messages: &[(Receipt, &[u8])]) {
+    fn write(&mut self, shared: &Shared, channel: Channel, messages: &[Outgoing<'_>]) {
         let counters = shared.channels.counters(channel);
         let mut rest = messages;
         while !rest.is_empty() {
             let Some(entry) = shared.channels.get(channel) else {
                 count(&counters.rx_no_datafd, rest.len() as u64);
-                self.failed.extend(rest.iter().map(|&(receipt, _)| receipt));
+                self.failed.extend(rest.iter().filter_map(|&(receipt, _)| receipt));
                 return;
             };
             let (written, problem) = match entry.traffic {
@@ -192,14 +207,14 @@ impl Deliverer {
             let (Some(problem), Some((&(receipt, _), left))) = (problem, rest.split_first()) else {
                 continue;
             };
-            self.failed.push(receipt);
+            self.failed.extend(receipt);
             rest = left;
             self.lost(shared, &entry, problem);
         }
     }
 
     /// How many of the messages were written, and why the next was not.
-    fn write_batch(&mut self, entry: &Entry, messages: &[(Receipt, &[u8])]) -> Written {
+    fn write_batch(&mut self, entry: &Entry, messages: &[Outgoing<'_>]) -> Written {
         let bytes = messages.iter().map(|&(_, bytes)| bytes);
         match self.batch.send(entry, bytes) {
             Ok(written) if written < messages.len() => (written, Some(EAGAIN)),
@@ -303,6 +318,9 @@ impl Report {
         ]
     }
 }
+
+/// A message for a datafd, with its name if it came from another host.
+type Outgoing<'a> = (Option<Receipt>, &'a [u8]);
 
 /// A message that is not delivered here.
 #[derive(Debug)]

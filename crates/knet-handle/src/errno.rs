@@ -1,6 +1,7 @@
 //! The errno values that our errors stand for, as Linux numbers them (`errno(3)`).
 
 pub(crate) const EPERM: i32 = 1;
+pub(crate) const ENOENT: i32 = 2;
 pub(crate) const EBADF: i32 = 9;
 pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const EFAULT: i32 = 14;
@@ -11,6 +12,7 @@ pub(crate) const EPIPE: i32 = 32;
 pub(crate) const EDEADLK: i32 = 35;
 pub(crate) const E2BIG: i32 = 7;
 pub(crate) const EMSGSIZE: i32 = 90;
+pub(crate) const EPROTONOSUPPORT: i32 = 93;
 pub(crate) const ENETDOWN: i32 = 100;
 pub(crate) const ENOBUFS: i32 = 105;
 pub(crate) const ETIMEDOUT: i32 = 110;

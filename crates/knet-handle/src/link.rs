@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use knet_engine::{LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers};
+use knet_engine::{LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers, SocketId};
 use knet_transport::Marking;
 use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::link_config::{Ends, LinkConfig};
+use crate::shared::Shared;
 
 /// A link to a host. It counts as a clone of the [`Handle`].
 #[derive(Clone, Debug)]
@@ -38,14 +39,15 @@ impl Link {
         }
         // Before a socket is opened for nothing.
         shared.query(|engine, _| engine.links(host).map(|_| ()))?;
-        let (socket, local) = shared.sockets.acquire(config.local(), &shared.rx.poller)?;
+        let acquire = |local| shared.sockets.acquire(local, &shared.rx.poller);
         let peer = match config.ends {
-            Ends::Static { remote, .. } => LinkPath { socket, remote }.into(),
-            Ends::Dynamic { .. } => LinkPeer::dynamic(socket, version(local)),
+            Ends::Static { local, remote } => LinkPath { socket: acquire(local)?.0, remote }.into(),
+            Ends::Dynamic { local } => LinkPeer::dynamic(acquire(local)?.0, version(local)),
+            Ends::Loopback => LinkPeer::Loopback,
         };
         let added = shared.configure(|engine, now| engine.add_link(now, host, id, peer));
         if let Err(error) = added.and_then(|added| added.map_err(Error::from)) {
-            shared.sockets.release(socket, &shared.rx.poller);
+            release(shared, &peer);
             return Err(error);
         }
         Ok(Self::new(handle.clone(), host, id))
@@ -159,21 +161,21 @@ impl Link {
     /// last counts for all of them. Give a link a local address of its own to mark it alone.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::Os`] if the kernel refuses, for
+    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`; [`Error::Os`] if the kernel refuses, for
     /// which no cause is known; [`Error::InsideFilter`].
     pub fn set_marking(&self, marking: Option<Marking>) -> Result<(), Error> {
         let shared = self.handle.shared();
         shared.outside_filter()?;
-        let marked = shared.sockets.set_marking(self.status()?.socket, marking);
+        let marked = shared.sockets.set_marking(self.socket()?, marking);
         Ok(marked.ok_or_else(|| self.cleared())??)
     }
 
     /// How its packets are marked, if in another way than [`Handle::marking`] says.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
     pub fn marking(&self) -> Result<Option<Marking>, Error> {
-        let socket = self.status()?.socket;
+        let socket = self.socket()?;
         self.handle.shared().sockets.marking(socket).ok_or_else(|| self.cleared())
     }
 
@@ -201,10 +203,11 @@ impl Link {
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
     pub fn config(&self) -> Result<LinkConfig, Error> {
-        let (status, local) = (self.status()?, self.local_addr()?);
+        let status = self.status()?;
         Ok(match (status.kind, status.remote) {
-            (LinkKind::Static, Some(remote)) => LinkConfig::udp(local, remote),
-            _ => LinkConfig::udp_dynamic(local),
+            (LinkKind::Loopback, _) => LinkConfig::loopback(),
+            (LinkKind::Static, Some(remote)) => LinkConfig::udp(self.local_addr()?, remote),
+            _ => LinkConfig::udp_dynamic(self.local_addr()?),
         })
     }
 
@@ -212,10 +215,15 @@ impl Link {
     /// to.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        let socket = self.status()?.socket;
+        let socket = self.socket()?;
         self.handle.shared().sockets.local_addr(socket).ok_or_else(|| self.cleared())
+    }
+
+    fn socket(&self) -> Result<SocketId, Error> {
+        let (host, link) = (self.host, self.id);
+        Ok(self.status()?.socket.ok_or(LinkError::NoAddress { host, link })?)
     }
 
     /// What there is to say of a link that somebody else clears at this moment.
@@ -241,8 +249,15 @@ impl Link {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
         let peer = shared.configure(|engine, _| engine.clear_link(host, id))??;
-        shared.sockets.release(peer.socket(), &shared.rx.poller);
+        release(shared, &peer);
         Ok(())
+    }
+}
+
+/// Gives up a link's use of its socket, if it has one.
+fn release(shared: &Shared, peer: &LinkPeer) {
+    if let Some(socket) = peer.socket() {
+        shared.sockets.release(socket, &shared.rx.poller);
     }
 }
 

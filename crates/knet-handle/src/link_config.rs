@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::transport::Transport;
+
 /// Where a link leads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LinkConfig {
@@ -13,6 +15,7 @@ pub struct LinkConfig {
 pub(crate) enum Ends {
     Static { local: SocketAddr, remote: SocketAddr },
     Dynamic { local: SocketAddr },
+    Loopback,
 }
 
 impl LinkConfig {
@@ -36,11 +39,32 @@ impl LinkConfig {
         Self { ends: Ends::Dynamic { local } }
     }
 
-    /// The address of our end, as it was given.
+    /// A link to ourselves: messages to our own host id are delivered here, without packets, and
+    /// without passing the filter a second time.
+    ///
+    /// It has to be the only link of our own host id. It is up, and that host reachable, for as long
+    /// as the link is enabled. What is sent is delivered by another thread: sending succeeds when the
+    /// message is on its way, and what a full datafd does not take is counted for its channel.
     #[must_use]
-    pub fn local(&self) -> SocketAddr {
+    pub fn loopback() -> Self {
+        Self { ends: Ends::Loopback }
+    }
+
+    /// What carries its messages.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
         match self.ends {
-            Ends::Static { local, .. } | Ends::Dynamic { local } => local,
+            Ends::Static { .. } | Ends::Dynamic { .. } => Transport::Udp,
+            Ends::Loopback => Transport::Loopback,
+        }
+    }
+
+    /// The address of our end, as it was given; a loopback link has none.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self.ends {
+            Ends::Static { local, .. } | Ends::Dynamic { local } => Some(local),
+            Ends::Loopback => None,
         }
     }
 
@@ -49,7 +73,7 @@ impl LinkConfig {
     pub fn remote(&self) -> Option<SocketAddr> {
         match self.ends {
             Ends::Static { remote, .. } => Some(remote),
-            Ends::Dynamic { .. } => None,
+            Ends::Dynamic { .. } | Ends::Loopback => None,
         }
     }
 }

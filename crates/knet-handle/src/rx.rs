@@ -11,6 +11,7 @@ use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 use crate::deliver::Deliverer;
 use crate::errors;
 use crate::incoming::{Body, Incoming};
+use crate::loopback::OwnMessage;
 use crate::portion::Portion;
 use crate::shared::Shared;
 use crate::stream;
@@ -25,6 +26,7 @@ pub(crate) fn run(shared: &Shared) {
         portion: Portion::new(),
         errors: ErrorQueue::new(),
         incoming: Vec::with_capacity(BATCH),
+        own: Vec::with_capacity(BATCH),
         deliverer: Deliverer::new(),
         transmitter: Transmitter::default(),
     };
@@ -38,7 +40,7 @@ pub(crate) fn run(shared: &Shared) {
             continue;
         }
         let next = thread.serve_timers();
-        let timeout = if thread.deliverer.has_backlog() {
+        let timeout = if thread.deliverer.has_backlog() || !shared.loopback.is_empty() {
             Some(Duration::ZERO)
         } else {
             next.map(|at| at.saturating_duration_since(Instant::now()))
@@ -54,6 +56,7 @@ struct RxThread<'a> {
     portion: Portion,
     errors: ErrorQueue,
     incoming: Vec<Incoming>,
+    own: Vec<OwnMessage>,
     deliverer: Deliverer,
     transmitter: Transmitter,
 }
@@ -70,8 +73,9 @@ impl RxThread<'_> {
         [engine, self.deliverer.next_timeout()].into_iter().flatten().min()
     }
 
-    /// Waits for sockets and handles one batch of each, with the timers served in between, then some
-    /// of what waits for a slow filter; whether there was anything to do.
+    /// Waits for sockets and handles one batch of each, with the timers served in between, then one of
+    /// what we sent to ourselves, and some of what waits for a slow filter; whether there was anything
+    /// to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         if let Err(error) = self.shared.rx.poller.wait(&mut self.events, timeout) {
             tracing::error!(%error, "waiting for sockets failed");
@@ -89,11 +93,23 @@ impl RxThread<'_> {
                 None => self.receive(SocketId(event.token.0), event.error),
             }
         }
+        let own = self.deliver_own();
         // Not what has only just begun to wait: the sockets come first.
         if backlog {
             self.deliverer.work_off(self.shared, &self.datagrams);
         }
-        backlog || !ready.is_empty()
+        backlog || own || !ready.is_empty()
+    }
+
+    /// Delivers a batch of messages that we sent to ourselves; whether there was any.
+    fn deliver_own(&mut self) -> bool {
+        self.shared.loopback.take(BATCH, &mut self.own);
+        if self.own.is_empty() {
+            return false;
+        }
+        self.deliverer.deliver_own(self.shared, &self.own);
+        self.shared.loopback.recycle(self.own.drain(..));
+        true
     }
 
     /// Handles everything that arrived before now, within reason (`spec/engine.md` 18).

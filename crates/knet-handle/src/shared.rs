@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::channels::Channels;
 use crate::error::Error;
 use crate::filter::{self, Filter};
+use crate::loopback::Loopback;
 use crate::notify::{Notice, Notifier};
 use crate::sockets::Sockets;
 use crate::transmit::Transmitter;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) sequence: Arc<SequenceCounter>,
     routes: RwLock<Arc<Routes>>,
     pub(crate) sockets: Sockets,
+    pub(crate) loopback: Loopback,
     pub(crate) channels: Channels,
     /// Serialises adding and removing datafds, so that a channel that was found free stays so.
     pub(crate) adding: Mutex<()>,
@@ -49,6 +51,7 @@ impl Shared {
             engine: Mutex::new(engine),
             routes: RwLock::default(),
             sockets: Sockets::default(),
+            loopback: Loopback::default(),
             channels: Channels::default(),
             adding: Mutex::default(),
             filter: RwLock::default(),

@@ -3,7 +3,6 @@
 //! A stream may take only the beginning of a message. The rest is kept and written before anything
 //! else, so that a stream never carries half a message followed by another.
 
-use knet_engine::Receipt;
 use knet_fd::Sent;
 use knet_poller::{Interest, Token};
 
@@ -15,11 +14,11 @@ use crate::shared::Shared;
 pub(crate) type Written = (usize, Option<i32>);
 
 /// Writes messages until one does not fit.
-pub(crate) fn write(shared: &Shared, entry: &Entry, messages: &[(Receipt, &[u8])]) -> Written {
+pub(crate) fn write<T>(shared: &Shared, entry: &Entry, messages: &[(T, &[u8])]) -> Written {
     if let Err(errno) = write_rest(shared, entry) {
         return (0, Some(errno));
     }
-    for (index, &(_, message)) in messages.iter().enumerate() {
+    for (index, (_, message)) in messages.iter().enumerate() {
         match write_some(entry, message) {
             Ok(length) if length == message.len() => {}
             Ok(0) => return (index, Some(EAGAIN)),

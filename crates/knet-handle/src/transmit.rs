@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use knet_channel::Channel;
-use knet_engine::{Engine, FragmentPlan, Routes, Transmit, forced_ping_due};
+use knet_engine::{Engine, FragmentPlan, LinkRoute, PacketKind, Routes, Transmit, forced_ping_due};
 use knet_transport::{ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
@@ -13,6 +13,7 @@ use crate::dispatch::{Frame, MessageCopy};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
+use crate::loopback::Queued;
 use crate::patience::StuckSockets;
 use crate::report::{NotSent, SendFailure, SendReport};
 use crate::shared::Shared;
@@ -156,6 +157,21 @@ impl Transmitter {
             return Err(Error::NotUnicast(Destinations::Listed(self.destinations.len())));
         }
         self.find_targets(routes, broadcast)?;
+        self.cut(shared, routes, index, message, channel, broadcast);
+        Ok(broadcast)
+    }
+
+    /// Plans the packets of a message, for each target on each of its links. A copy for ourselves is
+    /// on its way at once.
+    fn cut(
+        &mut self,
+        shared: &Shared,
+        routes: &Routes,
+        message: usize,
+        bytes: &[u8],
+        channel: Channel,
+        broadcast: bool,
+    ) {
         let says = DataHeader {
             sequence: SequenceNumber::ZERO,
             compression: 0,
@@ -163,26 +179,25 @@ impl Transmitter {
             fragment: knet_wire::Fragment::Whole,
             channel: channel.get(),
         };
-        self.cut(routes, index, message.len(), says);
-        Ok(broadcast)
-    }
-
-    /// Plans the packets of a message, for each target on each of its links.
-    fn cut(&mut self, routes: &Routes, message: usize, length: usize, says: DataHeader) {
         for &target in &self.targets {
             let Some(host) = routes.at(target) else { continue };
             let copy = |link| MessageCopy { message, host: target, link, refused: None };
-            let Ok(fragments) = FragmentPlan::new(length, host.data_mtu()) else {
+            let Ok(fragments) = FragmentPlan::new(bytes.len(), host.data_mtu()) else {
                 self.copies.push(MessageCopy { refused: Some(NotSent::TooLong), ..copy(0) });
                 continue;
             };
             for (place, link) in host.links_of_next_message() {
+                let Some(path) = link.path else {
+                    let refused = loop_back(shared, link, channel, bytes);
+                    self.copies.push(MessageCopy { refused, ..copy(place) });
+                    continue;
+                };
                 self.copies.push(copy(place));
                 for (fragment, part) in fragments.iter() {
                     self.frames.push(Frame {
-                        socket: link.path.socket,
+                        socket: path.socket,
                         order: self.frames.len(),
-                        remote: link.path.remote,
+                        remote: path.remote,
                         says: DataHeader { fragment, ..says },
                         header: [0; DATA_HEADER_LEN],
                         message,
@@ -280,6 +295,20 @@ impl Transmitter {
     }
 }
 
+/// Hands a message to ourselves over; why that was not possible.
+fn loop_back(shared: &Shared, link: &LinkRoute, channel: Channel, bytes: &[u8]) -> Option<NotSent> {
+    let queued = shared.loopback.push(channel, bytes);
+    if queued == Queued::NoRoom {
+        link.counters.failed(PacketKind::Data);
+        return Some(NotSent::QueueFull);
+    }
+    link.counters.sent(PacketKind::Data, 1, bytes.len() as u64);
+    if queued == Queued::First {
+        shared.rx.wake();
+    }
+    None
+}
+
 /// Why a message went to nobody at all.
 fn nobody(report: &SendReport) -> Error {
     let failures: Vec<_> = report.failures().collect();
@@ -320,7 +349,7 @@ mod tests {
         link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
         link.set_pong_count(1).unwrap();
         link.enable().unwrap();
-        link.status().unwrap().socket
+        link.status().unwrap().socket.unwrap()
     }
 
     /// Closes a socket that an endpoint and a link use, under the feet of the routes.

@@ -110,6 +110,7 @@ impl Node {
         for route in &routes {
             let plan = FragmentPlan::new(len, route.data_mtu()).unwrap();
             for (_, link) in route.links_of_next_message() {
+                let path = link.path.expect("a link over UDP");
                 for (index, (fragment, bytes)) in plan.iter().enumerate() {
                     let header =
                         DataHeader { sequence, compression: 0, broadcast, fragment, channel };
@@ -117,7 +118,7 @@ impl Node {
                     datagram.extend(header.encode(self.life.host));
                     datagram.extend(&payload[bytes]);
                     let frame = Frame { message: id, index, count: plan.count() };
-                    flights.push(self.flight(link.path, datagram, Some(frame)));
+                    flights.push(self.flight(path, datagram, Some(frame)));
                 }
             }
         }

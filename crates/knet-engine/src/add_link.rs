@@ -1,0 +1,59 @@
+//! Configuring a link: which links a host may have.
+
+use std::time::Instant;
+
+use knet_wire::{HostId, LinkId};
+
+use crate::engine::Engine;
+use crate::error::LinkError;
+use crate::link::Link;
+use crate::link_peer::{LinkKind, LinkPeer};
+
+impl Engine {
+    /// Configures a link: disabled, with default timers, pong count and priority. The peer's address
+    /// is given ([`crate::LinkPath`]), or learnt ([`LinkPeer::dynamic`]), or the link leads to
+    /// ourselves ([`LinkPeer::Loopback`]) and is up as soon as it is enabled.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::Configured`]; [`LinkError::SharedSocket`];
+    /// [`LinkError::LoopbackElsewhere`]; [`LinkError::LoopbackNotAlone`].
+    pub fn add_link(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        peer: impl Into<LinkPeer>,
+    ) -> Result<(), LinkError> {
+        let peer = peer.into();
+        self.check_link(host, link, &peer)?;
+        let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
+        *entry.slot(link) = Some(Box::new(Link::new(now, peer)));
+        Ok(())
+    }
+
+    /// Whether a host may have such a link besides those that are there (`spec/api.md` 10.2).
+    fn check_link(&self, host: HostId, id: LinkId, peer: &LinkPeer) -> Result<(), LinkError> {
+        let entry = self.hosts.get(&host).ok_or(LinkError::UnknownHost(host))?;
+        let is_loopback = peer.kind() == LinkKind::Loopback;
+        if is_loopback && host != self.own {
+            return Err(LinkError::LoopbackElsewhere { host });
+        }
+        let excludes = |link: &Link| is_loopback || link.peer.kind() == LinkKind::Loopback;
+        if let Some((link, _)) = entry.links().find(|(_, link)| excludes(link)) {
+            return Err(LinkError::LoopbackNotAlone { host, link });
+        }
+        if entry.link(id).is_some() {
+            return Err(LinkError::Configured { host, link: id });
+        }
+        let clashes = |link: &Link| {
+            link.peer.kind() != peer.kind()
+                && link.peer.socket().is_some_and(|socket| peer.socket() == Some(socket))
+        };
+        for (&host, entry) in &self.hosts {
+            if let Some((link, _)) = entry.links().find(|(_, link)| clashes(link)) {
+                return Err(LinkError::SharedSocket { host, link });
+            }
+        }
+        Ok(())
+    }
+}
