@@ -69,8 +69,13 @@ impl Transmitter {
             let rest = self.frames.get(start..).unwrap_or_default();
             let end = start + rest.iter().take_while(|frame| frame.socket == socket).count();
             let patience = &mut self.stuck.patience(socket);
-            if let Err(full) = self.send_frames(shared, routes, messages, start..end, patience) {
-                self.waiting.push(full.next..end);
+            let sent = self.send_frames(shared, routes, messages, start..end, patience);
+            let next = sent.map_or_else(|full| full.next, |()| end);
+            if next > start {
+                self.stuck.forget(socket);
+            }
+            if next < end {
+                self.waiting.push(next..end);
             }
             start = end;
         }
