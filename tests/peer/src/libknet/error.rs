@@ -7,10 +7,10 @@ use std::io;
 #[non_exhaustive]
 pub enum OpenError {
     /// It is not there, or is not what it should be.
-    #[error("cannot open libknet.so.1, which Debian's package libknet1 brings: {0}")]
+    #[error("cannot open libknet.so.1, which Debian's package libknet1 brings")]
     Load(#[from] libloading::Error),
     /// `/proc` does not say which file was opened.
-    #[error("cannot find out which libknet was opened: {0}")]
+    #[error("cannot find out which libknet was opened")]
     Version(#[source] io::Error),
 }
 
