@@ -117,7 +117,7 @@ fn a_filter_that_blocks_for_long_takes_no_link_of_ours_down() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (gate, keeper) = gate();
-    let impatient = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
+    let impatient = PingTimers { timeout: Duration::from_millis(700), ..QUICK };
     for (at, peer) in [(1, 2), (2, 1)] {
         cluster.link(at, peer, 0).set_ping_timers(impatient).unwrap();
     }

@@ -81,7 +81,10 @@ impl Patience {
     pub(crate) fn wait(&mut self, socket: &UdpSocket, error: &SendError) -> bool {
         let Some(left) = self.left(Instant::now()) else { return false };
         if error.errno() != ENOBUFS {
-            return socket.wait_writable(left).unwrap_or(false) || self.end();
+            // The kernel says so only when half of the buffer is free, which takes a slow link long:
+            // there may be room for a packet much earlier.
+            let waited = socket.wait_writable(left.min(SOCKET_PAUSE));
+            return waited.is_ok() || self.end();
         }
         // PAUSE: the queue of the device is full, and no poll tells when it has room.
         thread::sleep(left.min(DEVICE_PAUSE));
@@ -120,6 +123,8 @@ impl Patience {
 
 /// How long a full socket is waited for.
 const FULL_SOCKET_PATIENCE: Duration = Duration::from_millis(50);
+/// After how long a full socket is tried again although it does not call itself writable.
+const SOCKET_PAUSE: Duration = Duration::from_millis(2);
 /// How long a device whose queue is full is left alone.
 const DEVICE_PAUSE: Duration = Duration::from_millis(1);
 /// How often room is waited for at most.

@@ -243,6 +243,8 @@ impl Transmitter {
             if forced_ping_due(sequence) {
                 shared.engine(Engine::force_pings);
                 self.send_control(shared);
+                // They have set timers that the rx thread does not know of.
+                shared.rx.wake();
             }
             for frame in message {
                 frame.says.sequence = sequence;
