@@ -217,3 +217,62 @@ fn not_sent(error: &SendError) -> NotSent {
 /// numbers; one from further back would make them forget all of them (`spec/engine.md` 8.4), and
 /// take copies for new messages.
 const MAX_LAG: u16 = 2048;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::time::Duration;
+
+    use knet_wire::{Fragment, HostId, SequenceNumber};
+
+    use super::*;
+    use crate::Handle;
+
+    /// What other threads number while a thread waits for room, or is not run.
+    #[test]
+    fn a_packet_that_thousands_of_messages_overtook_does_not_leave() {
+        let handle = Handle::new(HostId::new(1)).unwrap();
+        let shared = handle.shared();
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
+        let receiver = UdpSocket::bind(any).unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let current = MAX_LAG + 1000;
+        while shared.sequence.next().get() < current {}
+
+        let oldest = current - MAX_LAG;
+        let mut transmitter = Transmitter::default();
+        for (at, number) in [oldest - 1, oldest, current].into_iter().enumerate() {
+            let says = DataHeader {
+                sequence: SequenceNumber::new(number),
+                compression: 0,
+                broadcast: true,
+                fragment: Fragment::Whole,
+                channel: 0,
+            };
+            transmitter.copies.push(MessageCopy { message: at, host: 0, link: 0, refused: None });
+            transmitter.frames.push(Frame {
+                socket,
+                order: at,
+                remote: receiver.local_addr().unwrap(),
+                says,
+                header: says.encode(shared.own),
+                message: at,
+                part: 0..1,
+                copy: at,
+            });
+        }
+        let mut patience = transmitter.stuck.patience(socket);
+        let messages: [&[u8]; 3] = [b"1", b"2", b"3"];
+        let routes = Routes::default();
+        let sent = transmitter.send_frames(shared, &routes, &messages, 0..3, &mut patience);
+        assert!(sent.is_ok(), "there was room");
+        let refused: Vec<_> = transmitter.copies.iter().map(|copy| copy.refused).collect();
+        assert_eq!(refused, [Some(NotSent::QueueFull), None, None]);
+        let mut buffer = [0; 100];
+        for expected in [b'2', b'3'] {
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[length - 1], expected);
+        }
+    }
+}
