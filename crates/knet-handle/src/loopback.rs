@@ -41,7 +41,7 @@ pub(crate) enum Queued {
 
 impl Loopback {
     /// Queues a copy of a message. Never waits for anything but the lock, which nobody holds for
-    /// longer than it takes to move a few buffers.
+    /// longer than it takes to copy a message or to move a batch of buffers.
     pub(crate) fn push(&self, channel: Channel, message: &[u8]) -> Queued {
         let mut queue = self.queue.lock();
         let cost = message.len() + OVERHEAD;
