@@ -80,6 +80,31 @@
 //! # }
 //! ```
 //!
+//! ### Peers whose address is not known
+//!
+//! [`LinkConfig::udp_dynamic`] makes a link that waits for its peer to speak, and follows it when its
+//! address changes. It listens only to addresses that its access list accepts: the first entry that
+//! matches decides, and an empty list accepts nobody.
+//!
+//! ```
+//! # use kronosnet::{Handle, HostId, LinkConfig, LinkId};
+//! use std::net::IpAddr;
+//! use kronosnet::{AclAction, AclEntry};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let one = Handle::new(HostId::new(1))?;
+//! # let here = ([127, 0, 0, 1], 0).into();
+//! let link = one.add_host(HostId::new(4))?.add_link(LinkId::new(0)?, LinkConfig::udp_dynamic(here))?;
+//! let (network, mask) = (IpAddr::from([10, 1, 0, 0]), IpAddr::from([255, 255, 0, 0]));
+//! link.add_acl_entry(AclEntry::address(AclAction::Reject, [10, 1, 0, 66].into()))?;
+//! link.add_acl_entry(AclEntry::mask(AclAction::Accept, network, mask)?)?;
+//! link.enable()?;
+//! assert!(!link.status()?.peer_known);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Messages to oneself take [`LinkConfig::loopback`], as the only link to a host with one's own id.
+//!
 //! ## Datafds
 //!
 //! [`Handle::add_datafd`] takes a descriptor of yours, or makes a pair of sockets and gives you one
