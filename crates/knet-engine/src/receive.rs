@@ -41,7 +41,7 @@ pub enum Received {
     /// thrown away and counted.
     Nothing,
     /// A copy of a message, or of a part of one, that was handed out before. If that could not be
-    /// delivered, show this datagram again after [`Engine::delivery_failed`].
+    /// delivered, give it to [`Engine::handle_copy`] after [`Engine::delivery_failed`].
     Copy,
     /// A whole message: the bytes of the datagram in this range.
     Whole(Delivery, Range<usize>),
@@ -119,6 +119,19 @@ impl Engine {
             }
         }
         Received::Nothing
+    }
+
+    /// Takes a datagram again that was a [`Received::Copy`], because the message that it is a copy of
+    /// could not be delivered. It is not counted as received again, and as a duplicate only if it is
+    /// one still.
+    pub fn handle_copy(&mut self, now: Instant, datagram: &[u8]) -> Received {
+        let Ok(Packet { source, body: Body::Data(data) }) = Packet::decode(datagram) else {
+            return Received::Nothing;
+        };
+        let Some(entry) = self.hosts.get_mut(&source) else { return Received::Nothing };
+        entry.stats.rx_duplicates = entry.stats.rx_duplicates.saturating_sub(1);
+        self.drops.duplicate = self.drops.duplicate.saturating_sub(1);
+        self.sequenced_data(now, source, &data)
     }
 
     /// Says that a message could not be delivered: a copy of it over another link gets a second

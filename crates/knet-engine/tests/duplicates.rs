@@ -7,7 +7,7 @@ mod pair;
 
 use std::time::Duration;
 
-use knet_engine::{Policy, forced_ping_due};
+use knet_engine::{Policy, Received, forced_ping_due};
 use knet_wire::{Body, Packet, Ping, SequenceNumber};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
@@ -48,6 +48,26 @@ fn a_message_that_could_not_be_delivered_gets_another_chance() {
     assert_eq!(pair.take_delivered(B), [b"twice is well"]);
     pair.arrive(B, copies[1].0, &copies[1].1);
     assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_copy_that_came_too_early_for_its_second_chance_is_counted_once() {
+    let mut pair = Pair::up(2, Policy::Active);
+    let copies = pair.packets(A, b"twice is well");
+    for (link, copy) in &copies {
+        pair.arrive(B, *link, copy);
+    }
+    let (delivery, _) = pair.delivered[B].pop().unwrap();
+    let packets = |pair: &Pair| pair.status(B, copies[1].0).stats.rx_data_packets;
+    let (before, now) = (packets(&pair), pair.now);
+    assert_eq!(pair.engines[B].drops().duplicate, 1);
+
+    pair.engines[B].delivery_failed(delivery.receipt);
+    let again = pair.engines[B].handle_copy(now, &copies[1].1);
+    assert!(matches!(again, Received::Whole(..)), "{again:?}");
+    assert_eq!((pair.engines[B].drops().duplicate, packets(&pair)), (0, before));
+    let again = pair.engines[B].handle_copy(now, &copies[1].1);
+    assert!(matches!(again, Received::Copy), "{again:?}");
 }
 
 #[test]

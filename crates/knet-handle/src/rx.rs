@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
-use knet_engine::{Arrival, Received, SocketId};
+use knet_engine::{Arrival, Engine, Received, SocketId};
 use knet_poller::{Event, Events};
 use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
@@ -170,22 +170,29 @@ impl RxThread<'_> {
     }
 
     fn handle_batch(&mut self, socket: SocketId, start: usize) {
-        let everything = u64::MAX;
-        let copies = self.handle_some(socket, start, everything);
+        let copies = self.show(start, u64::MAX, |engine, now, datagram| {
+            let arrival = Arrival { socket, source: datagram.source };
+            engine.handle_datagram(now, arrival, datagram.bytes)
+        });
         // Pongs first: the peer measures how long they take.
         self.transmitter.send_control(self.shared);
         let all = self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
         if !all && copies != 0 {
             // A message that could not be delivered has a second chance if a copy of it came, even
             // within the same batch.
-            self.handle_some(socket, start, copies);
+            self.show(start, copies, |engine, now, copy| engine.handle_copy(now, copy.bytes));
             self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
         }
     }
 
     /// Shows the engine the datagrams of the batch from `start` on whose bits are set; which of them
     /// were copies.
-    fn handle_some(&mut self, socket: SocketId, start: usize, which: u64) -> u64 {
+    fn show(
+        &mut self,
+        start: usize,
+        which: u64,
+        handle: impl Fn(&mut Engine, Instant, knet_transport::Received<'_>) -> Received,
+    ) -> u64 {
         let (datagrams, incoming) = (&self.datagrams, &mut self.incoming);
         let mut copies = 0;
         self.shared.engine(|engine, now| {
@@ -194,8 +201,7 @@ impl RxThread<'_> {
                 if datagram.truncated || which & 1 << bit == 0 {
                     continue;
                 }
-                let arrival = Arrival { socket, source: datagram.source };
-                match engine.handle_datagram(now, arrival, datagram.bytes) {
+                match handle(engine, now, datagram) {
                     Received::Whole(delivery, range) => {
                         incoming.push(Incoming::new(delivery, Body::Datagram(start + bit, range)));
                     }
