@@ -8,38 +8,103 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kronosnet::{
-    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Endpoint, Handle, HostId, LinkConfig,
-    LinkId, PingTimers, Policy, Verdict,
+    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Endpoint, Handle, HostId,
+    LinkConfig, LinkId, PingTimers, Policy, Verdict,
 };
 
 /// A call. Numbers are taken modulo what there is, now and then one more than there is.
 #[derive(Arbitrary, Debug)]
 enum Call {
-    AddHost { host: u8 },
-    RemoveHost { host: u8 },
-    SetName { host: u8, name: u8 },
-    SetPolicy { host: u8, policy: u8 },
-    AddLink { host: u8, link: u8, nowhere: bool },
-    ClearLink { host: u8, link: u8 },
-    Enable { host: u8, link: u8, on: bool },
-    SetTimers { host: u8, link: u8, interval_ms: u16, timeout_ms: u16, precision: u8 },
-    SetPongCount { host: u8, link: u8, count: u8 },
-    SetPriority { host: u8, link: u8, priority: u8 },
-    CreateDatafd { channel: Option<u8> },
-    BringDatafd { channel: Option<u8> },
+    AddHost {
+        host: u8,
+    },
+    RemoveHost {
+        host: u8,
+    },
+    SetName {
+        host: u8,
+        name: u8,
+    },
+    SetPolicy {
+        host: u8,
+        policy: u8,
+    },
+    AddLink {
+        host: u8,
+        link: u8,
+        nowhere: bool,
+    },
+    ClearLink {
+        host: u8,
+        link: u8,
+    },
+    Enable {
+        host: u8,
+        link: u8,
+        on: bool,
+    },
+    SetTimers {
+        host: u8,
+        link: u8,
+        interval_ms: u16,
+        timeout_ms: u16,
+        precision: u8,
+    },
+    SetPongCount {
+        host: u8,
+        link: u8,
+        count: u8,
+    },
+    SetPriority {
+        host: u8,
+        link: u8,
+        priority: u8,
+    },
+    CreateDatafd {
+        channel: Option<u8>,
+    },
+    BringDatafd {
+        channel: Option<u8>,
+    },
     CloseFarEnd,
-    RemoveDatafd { nth: u8 },
-    DropDatafd { nth: u8 },
-    Send { channel: u8, length: u16 },
-    SendSync { channel: u8, length: u16 },
-    Receive { channel: u8 },
-    Forwarding { on: bool },
-    Filter { kind: u8 },
-    Mtu { mtu: Option<u16> },
-    MtuInterval { seconds: u32 },
-    WaitReachable { host: u8 },
-    Subscribe { kind: u8 },
-    Clear { links: bool },
+    RemoveDatafd {
+        nth: u8,
+    },
+    DropDatafd {
+        nth: u8,
+    },
+    Send {
+        channel: u8,
+        length: u16,
+    },
+    SendSync {
+        channel: u8,
+        length: u16,
+    },
+    Receive {
+        channel: u8,
+    },
+    Forwarding {
+        on: bool,
+    },
+    Filter {
+        kind: u8,
+    },
+    Mtu {
+        mtu: Option<u16>,
+    },
+    MtuInterval {
+        seconds: u32,
+    },
+    WaitReachable {
+        host: u8,
+    },
+    Subscribe {
+        kind: u8,
+    },
+    Clear {
+        links: bool,
+    },
     Read,
     /// The other handle is called from now on.
     Switch,
@@ -119,9 +184,9 @@ impl Side {
             Call::ClearLink { host, link } => {
                 drop(self.link(host, link).and_then(kronosnet::Link::clear));
             }
-            Call::Enable { host, link, on } => drop(
-                self.link(host, link).and_then(|l| if on { l.enable() } else { l.disable() }),
-            ),
+            Call::Enable { host, link, on } => {
+                drop(self.link(host, link).and_then(|l| if on { l.enable() } else { l.disable() }))
+            }
             Call::SetTimers { host, link, interval_ms, timeout_ms, precision } => {
                 let timers = PingTimers {
                     interval: Duration::from_millis(interval_ms.into()),

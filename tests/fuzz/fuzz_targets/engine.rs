@@ -16,30 +16,102 @@ use knet_wire::{DataHeader, Fragment, FragmentPart, HostId, LinkId, MAX_MESSAGE,
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// Time passes, and all that is due happens.
-    Wait { ms: u16 },
+    Wait {
+        ms: u16,
+    },
     /// A clock steps back.
-    Rewind { ms: u8 },
+    Rewind {
+        ms: u8,
+    },
     /// A packet on its way arrives: which one of them comes from the input.
-    Deliver { nth: u8 },
+    Deliver {
+        nth: u8,
+    },
     DeliverAll,
-    Copy { nth: u8 },
-    Lose { nth: u8 },
-    Change { nth: u8, at: u16, to: u8 },
-    Cut { nth: u8, to: u16 },
+    Copy {
+        nth: u8,
+    },
+    Lose {
+        nth: u8,
+    },
+    Change {
+        nth: u8,
+        at: u16,
+        to: u8,
+    },
+    Cut {
+        nth: u8,
+        to: u16,
+    },
     /// As if it came from another host, on another link, or from a stranger.
-    Move { nth: u8, from: u8, to: u8, link: u8 },
-    Forge { from: u8, to: u8, link: u8, datagram: Vec<u8> },
+    Move {
+        nth: u8,
+        from: u8,
+        to: u8,
+        link: u8,
+    },
+    Forge {
+        from: u8,
+        to: u8,
+        link: u8,
+        datagram: Vec<u8>,
+    },
     /// A data packet with these fields.
-    Data { from: u8, to: u8, link: u8, sequence: u16, index: u8, count: u8, channel: u8, len: u16 },
-    Send { from: u8, len: u16 },
-    Skip { from: u8, numbers: u16 },
-    ForcePings { at: u8 },
-    Enable { at: u8, peer: u8, link: u8, on: bool },
-    Policy { at: u8, peer: u8, policy: u8 },
-    ManualMtu { at: u8, mtu: Option<u16> },
-    Refused { at: u8, peer: u8, link: u8, size: u16 },
-    Limit { at: u8, peer: u8, link: u8, limit: u32, sure: bool },
-    Unreachable { at: u8, peer: u8, link: u8, errno: i32 },
+    Data {
+        from: u8,
+        to: u8,
+        link: u8,
+        sequence: u16,
+        index: u8,
+        count: u8,
+        channel: u8,
+        len: u16,
+    },
+    Send {
+        from: u8,
+        len: u16,
+    },
+    Skip {
+        from: u8,
+        numbers: u16,
+    },
+    ForcePings {
+        at: u8,
+    },
+    Enable {
+        at: u8,
+        peer: u8,
+        link: u8,
+        on: bool,
+    },
+    Policy {
+        at: u8,
+        peer: u8,
+        policy: u8,
+    },
+    ManualMtu {
+        at: u8,
+        mtu: Option<u16>,
+    },
+    Refused {
+        at: u8,
+        peer: u8,
+        link: u8,
+        size: u16,
+    },
+    Limit {
+        at: u8,
+        peer: u8,
+        link: u8,
+        limit: u32,
+        sure: bool,
+    },
+    Unreachable {
+        at: u8,
+        peer: u8,
+        link: u8,
+        errno: i32,
+    },
 }
 
 /// A packet on its way.
