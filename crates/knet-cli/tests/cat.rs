@@ -4,9 +4,12 @@
 
 mod process;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use kronosnet::{
+    ChannelRequest, DatafdSource, Error, Handle, HostId, LinkConfig, LinkId, PingTimers,
+};
 use nix::sys::signal::Signal;
 use process::{Finished, Running, free_address, free_port, run, start};
 
@@ -108,22 +111,37 @@ fn a_sender_ends_only_when_a_slow_receiver_has_everything() {
     assert_eq!(one.finish().code, Some(0));
 }
 
+/// A disabled link answers pings and looks for nobody, so that host 2 is found long before it finds.
 #[test]
-fn a_receiver_that_falls_asleep_while_it_is_found_misses_nothing() {
-    let file = random(50_000);
-    let peers = link();
-    let mut one = start(&["cat", "--id", "1", "--peer", &peers[0], "-v"]);
-    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "7"]);
-    two.close_stdin();
+fn nothing_is_sent_before_the_receiver_can_have_found_us() {
+    let near = free_address();
+    let two = Handle::new(HostId::new(2)).unwrap();
+    let end = two.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let peer = two.add_host(HostId::new(1)).unwrap();
+    let config = LinkConfig::udp(end.addr(), near);
+    let link = peer.add_link(LinkId::new(0).unwrap(), config).unwrap();
+    let _ = two.datafd_events();
+    let datafd = two.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+    two.set_forwarding(true).unwrap();
+
+    let path = format!("2:{near}={}", end.addr());
+    let mut one = start(&["cat", "--id", "1", "--peer", &path, "--wait", "60", "-v"]);
+    one.feed_and_close(b"hello".to_vec());
     one.wait_for_error("host 2 is reachable");
-    // It may not have found host 1 yet.
-    two.stop();
-    one.feed_and_close(file.clone());
-    assert!(!one.ends_within(Duration::from_millis(100)));
-    two.go_on();
-    let two = two.finish();
-    two.expect_success();
-    assert!(two.stdout == file);
+    assert!(!one.ends_within(Duration::from_millis(300)), "it sent to nobody");
+
+    let interval = Duration::from_millis(50);
+    link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+    link.enable().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut buffer = [0; 100];
+    let length = loop {
+        match datafd.recv(&mut buffer) {
+            Err(Error::WouldBlock(_)) if Instant::now() < deadline => std::thread::yield_now(),
+            other => break other.unwrap(),
+        }
+    };
+    assert_eq!(&buffer[..length], b"hello");
     assert_eq!(one.finish().code, Some(0));
 }
 
