@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use knet_tests::cluster::{QUICK, channel, exactly, link_id, wait_up, watch};
+use knet_tests::cluster::{QUICK, channel, link_id, node, wait_up, watch};
 use knet_tests::waiting::until;
 use kronosnet::{
-    AclAction, AclEntry, AclEntryError, AclError, Datafd, DatafdSource, Error, Handle, HostId,
-    Link, LinkConfig, PingTimers,
+    AclAction, AclEntry, AclEntryError, AclError, Datafd, Error, Handle, HostId, Link, LinkConfig,
+    PingTimers,
 };
 use nix::libc::{EEXIST, EINVAL, ENOENT};
 
@@ -14,15 +14,6 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// As little patience as is allowed, to see links go down soon.
 const IMPATIENT: PingTimers = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
-
-fn node(id: u16) -> (Handle, Datafd) {
-    let handle = Handle::new(HostId::new(id)).unwrap();
-    // Kept on by being asked for once.
-    let _ = handle.datafd_events();
-    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
-    handle.set_forwarding(true).unwrap();
-    (handle, datafd)
-}
 
 /// Host 1's dynamic link to host 2, whose list is empty.
 fn dynamic(handle: &Handle, ip: IpAddr) -> Link {

@@ -2,24 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use knet_tests::cluster::{QUICK, channel, exactly, link_id, wait_up, watch};
+use knet_tests::cluster::{QUICK, channel, link_id, node, wait_up, watch};
 use knet_tests::waiting::{next_message, until};
 use kronosnet::{
-    AclAction, AclEntry, Datafd, DatafdSource, DownReason, Error, Handle, HostId, Link, LinkConfig,
-    LinkError, LinkKind, LinkState,
+    AclAction, AclEntry, Datafd, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkError,
+    LinkKind, LinkState,
 };
 use nix::libc::EINVAL;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-fn node(id: u16) -> (Handle, Datafd) {
-    let handle = Handle::new(HostId::new(id)).unwrap();
-    // Kept on by being asked for once.
-    let _ = handle.datafd_events();
-    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
-    handle.set_forwarding(true).unwrap();
-    (handle, datafd)
-}
 
 /// Host 1's link to host 2, which may be anywhere on this machine.
 fn waiting(handle: &Handle, ip: IpAddr) -> Link {

@@ -4,29 +4,17 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use knet_tests::cluster::{
-    Cluster, QUICK, exactly, link_id, message, stats, wait_reachable, watch,
-};
+use knet_tests::cluster::{Cluster, QUICK, link_id, message, node, stats, wait_reachable, watch};
 use knet_tests::relay::Relay;
 use knet_tests::waiting::{next, next_like, receive, until};
 use kronosnet::{
-    Datafd, DatafdSource, DownReason, Error, Handle, HostEvent, HostId, LinkEvent, LinkState,
-    PingTimers, Policy,
+    Datafd, DownReason, Error, Handle, HostEvent, HostId, LinkEvent, LinkState, PingTimers, Policy,
 };
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// As little patience as is allowed. A new link has ten times as much, which shrinks by one a second.
 const IMPATIENT: PingTimers = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
-
-fn node(id: u16) -> (Handle, Datafd) {
-    let handle = Handle::new(HostId::new(id)).unwrap();
-    // Kept on by being asked for once.
-    let _ = handle.datafd_events();
-    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
-    handle.set_forwarding(true).unwrap();
-    (handle, datafd)
-}
 
 /// Two hosts with so many links, each through a relay of its own.
 fn relayed(links: u8) -> ((Handle, Datafd), (Handle, Datafd), Vec<Relay>) {

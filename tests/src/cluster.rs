@@ -49,7 +49,7 @@ impl Cluster {
     /// If a handle refuses, or if they do not reach each other by the deadline.
     #[must_use]
     pub fn on(ip: IpAddr, hosts: u16, links: u8) -> Self {
-        let cluster = Self { nodes: (1..=hosts).map(node).collect() };
+        let cluster = Self { nodes: (1..=hosts).map(new_handle).collect() };
         let shortest = if ip.is_ipv4() { 576 } else { 1280 };
         for (handle, _) in &cluster.nodes {
             handle.set_manual_mtu(Some(shortest)).expect("an MTU that every path has");
@@ -148,7 +148,7 @@ impl fmt::Debug for Cluster {
     }
 }
 
-fn node(id: u16) -> (Handle, EventStream<DatafdEvent>) {
+fn new_handle(id: u16) -> (Handle, EventStream<DatafdEvent>) {
     let handle = Handle::new(HostId::new(id)).expect("a handle");
     let problems = handle.datafd_events();
     handle.set_forwarding(true).expect("not in a filter");
@@ -243,6 +243,17 @@ pub fn wait_reachable(one: &Handle, two: &Handle) {
 #[must_use]
 pub fn channel(number: u8) -> Channel {
     Channel::new(number).expect("0 to 31")
+}
+
+/// A host of its own, with forwarding on and a datafd for channel 0.
+///
+/// # Panics
+/// If it cannot be made.
+#[must_use]
+pub fn node(id: u16) -> (Handle, Datafd) {
+    let (handle, _) = new_handle(id);
+    let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).expect("a datafd");
+    (handle, datafd)
 }
 
 /// A request for one channel.
