@@ -1,5 +1,7 @@
 //! Making a handle.
 
+use std::time::Duration;
+
 use knet_engine::EngineConfig;
 use knet_wire::HostId;
 
@@ -10,11 +12,25 @@ use crate::handle::Handle;
 #[derive(Clone, Debug)]
 pub struct HandleBuilder {
     host: HostId,
+    busy_poll: Duration,
 }
 
 impl HandleBuilder {
     pub(crate) fn new(host: HostId) -> Self {
-        Self { host }
+        Self { host, busy_poll: BUSY_POLL }
+    }
+
+    /// How long the data threads go on looking for messages and packets at most before they sleep:
+    /// 200 µs if nothing else is said, and never with zero.
+    ///
+    /// They do so only while it pays, that is while messages follow one another faster than this: then
+    /// nobody has to be woken, which takes longer than all else that is done for a message. While they
+    /// look they offer their processor to other threads, and they stop looking where others need it
+    /// ([`BusyWait`](knet_poller::BusyWait)). A handle with nothing to do sleeps in any case.
+    #[must_use]
+    pub fn busy_poll(mut self, most: Duration) -> Self {
+        self.busy_poll = most;
+        self
     }
 
     /// Makes the handle and starts its threads. Takes about a millisecond.
@@ -27,6 +43,29 @@ impl HandleBuilder {
             what: "reading random bytes",
             errno: error.raw_os_error().unwrap_or_default(),
         })?;
-        Handle::start(&EngineConfig { host: self.host, cookie_key })
+        let config = EngineConfig { host: self.host, cookie_key };
+        Handle::start(&config, self.busy_poll)
+    }
+}
+
+/// Longer than it takes two hosts that sleep to answer each other, so that they get out of it; and what KVM
+/// looks for before it stops an idle processor.
+const BUSY_POLL: Duration = Duration::from_micros(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_the_threads_look_for_more_is_what_was_asked_for() {
+        let host = HostId::new(1);
+        assert_eq!(Handle::new(host).unwrap().busy_poll(), BUSY_POLL);
+        for most in [Duration::ZERO, Duration::MAX] {
+            let handle = Handle::builder(host).busy_poll(most).build().unwrap();
+            assert_eq!(handle.busy_poll(), most);
+            // The threads have to notice.
+            handle.set_forwarding(true).unwrap();
+            handle.set_forwarding(false).unwrap();
+        }
     }
 }

@@ -61,9 +61,9 @@ impl Handle {
         HandleBuilder::new(host)
     }
 
-    pub(crate) fn start(config: &EngineConfig) -> Result<Self, Error> {
+    pub(crate) fn start(config: &EngineConfig, busy_poll: Duration) -> Result<Self, Error> {
         let engine = Engine::new(std::time::Instant::now(), config);
-        let shared = Arc::new(Shared::new(engine)?);
+        let shared = Arc::new(Shared::new(engine, busy_poll)?);
         let mut threads = Threads { shared: shared.clone(), started: Vec::new() };
         let data = shared.clone();
         threads.start("knet-tx", move || tx::run(&data))?;
@@ -161,6 +161,13 @@ impl Handle {
     #[must_use]
     pub fn forwarding(&self) -> bool {
         self.shared().is_forwarding()
+    }
+
+    /// How long the data threads look for more to do at most before they sleep:
+    /// [`HandleBuilder::busy_poll`].
+    #[must_use]
+    pub fn busy_poll(&self) -> Duration {
+        self.shared().busy_poll
     }
 
     /// Whether a filter is installed.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Arrival, Engine, Received, SocketId};
-use knet_poller::{Event, Events};
+use knet_poller::{BusyWait, Event, Events};
 use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
 use crate::deliver::Deliverer;
@@ -21,6 +21,7 @@ use crate::transmit::{BATCH, Transmitter};
 pub(crate) fn run(shared: &Shared) {
     let mut thread = RxThread {
         shared,
+        busy_wait: BusyWait::new(shared.busy_poll),
         events: Events::with_capacity(MAX_EVENTS),
         datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
         portion: Portion::new(),
@@ -52,6 +53,7 @@ pub(crate) fn run(shared: &Shared) {
 struct RxThread<'a> {
     shared: &'a Shared,
     events: Events,
+    busy_wait: BusyWait,
     datagrams: ReceiveBatch,
     portion: Portion,
     errors: ErrorQueue,
@@ -77,7 +79,7 @@ impl RxThread<'_> {
     /// what we sent to ourselves, and some of what waits for a slow filter; whether there was anything
     /// to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
-        if let Err(error) = self.shared.rx.poller.wait(&mut self.events, timeout) {
+        if let Err(error) = self.busy_wait.wait(&self.shared.rx.poller, &mut self.events, timeout) {
             tracing::error!(%error, "waiting for sockets failed");
             return false;
         }

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) notifier: Notifier,
     pub(crate) tx: Worker,
     pub(crate) rx: Worker,
+    /// How long the data threads look for more to do at most before they sleep.
+    pub(crate) busy_poll: Duration,
     pub(crate) stopping: AtomicBool,
     /// Counts whatever may change the answer of those who wait for a host.
     reach: Mutex<u64>,
@@ -44,7 +46,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine) -> Result<Self, Error> {
+    pub(crate) fn new(engine: Engine, busy_poll: Duration) -> Result<Self, Error> {
         Ok(Self {
             own: engine.own_id(),
             sequence: engine.sequence(),
@@ -59,6 +61,7 @@ impl Shared {
             notifier: Notifier::default(),
             tx: Worker::new()?,
             rx: Worker::new()?,
+            busy_poll,
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),
             changed: Condvar::new(),

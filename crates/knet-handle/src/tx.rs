@@ -5,7 +5,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_fd::{ReceiveBatch, Received};
-use knet_poller::{Event, Events};
+use knet_poller::{BusyWait, Event, Events};
 use knet_wire::MAX_MESSAGE;
 
 use crate::channels::{Entry, Traffic, count};
@@ -18,6 +18,7 @@ use crate::transmit::{BATCH, Transmitter};
 pub(crate) fn run(shared: &Shared) {
     let mut thread = TxThread {
         shared,
+        busy_wait: BusyWait::new(shared.busy_poll),
         events: Events::with_capacity(Channel::COUNT),
         messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
         portion: Portion::new(),
@@ -40,6 +41,7 @@ pub(crate) fn run(shared: &Shared) {
 struct TxThread<'a> {
     shared: &'a Shared,
     events: Events,
+    busy_wait: BusyWait,
     messages: ReceiveBatch,
     portion: Portion,
     single: Vec<u8>,
@@ -62,7 +64,7 @@ enum End {
 impl TxThread<'_> {
     /// Waits for datafds and handles one batch of each; whether there was any.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
-        if let Err(error) = self.shared.tx.poller.wait(&mut self.events, timeout) {
+        if let Err(error) = self.busy_wait.wait(&self.shared.tx.poller, &mut self.events, timeout) {
             tracing::error!(%error, "waiting for datafds failed");
             return false;
         }

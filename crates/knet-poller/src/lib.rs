@@ -48,6 +48,9 @@
 
 #![forbid(unsafe_code)]
 
+mod busy_wait;
+pub use busy_wait::BusyWait;
+
 mod deadline;
 
 mod error;

@@ -46,7 +46,9 @@ fn main() -> Result<()> {
 
 /// Two hosts with a link over loopback and a datafd each.
 fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
-    let handles = [1, 2].map(|id| Handle::new(HostId::new(id)));
+    // How often a thread looks for more before it sleeps is a matter of time.
+    let handles =
+        [1, 2].map(|id| Handle::builder(HostId::new(id)).busy_poll(Duration::ZERO).build());
     let [one, two] = handles;
     let (one, two) = (one?, two?);
     let here = one.bind(([127, 0, 0, 1], 0).into())?;
