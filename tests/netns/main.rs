@@ -5,6 +5,7 @@
 
 mod cable;
 mod faults;
+mod full_link;
 mod idle;
 mod member;
 mod mtu;

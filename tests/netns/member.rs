@@ -28,7 +28,11 @@ pub(crate) struct Member {
 impl Member {
     /// A host without links.
     pub(crate) fn new(id: u16) -> Self {
-        let handle = Handle::new(HostId::new(id)).unwrap();
+        Self::with(Handle::new(HostId::new(id)).unwrap())
+    }
+
+    /// The same with a handle that was made otherwise.
+    pub(crate) fn with(handle: Handle) -> Self {
         // Kept on by being asked for once.
         let _ = handle.datafd_events();
         let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();

@@ -50,10 +50,7 @@ pub(crate) fn remove(shared: &Shared, number: RawFd) -> Result<(), Error> {
     shared.outside_filter()?;
     let _adding = shared.adding.lock();
     let entry = shared.channels.take(number).ok_or(Error::UnknownDatafd { fd: number })?;
-    if !entry.is_disabled() {
-        // A datafd that comes to its end just now is gone from the poller already.
-        let _ = shared.tx.poller.remove(&*entry);
-    }
+    entry.disable(&shared.tx.poller);
     let entry = wait_until_unused(entry);
     if let Some(entry) = entry {
         // It is watched for writing only while the rest of a message waits.

@@ -6,18 +6,26 @@ use knet_engine::EngineConfig;
 use knet_wire::HostId;
 
 use crate::error::Error;
+use crate::full;
 use crate::handle::Handle;
 
 /// What a handle is made from: [`Handle::builder`].
 #[derive(Clone, Debug)]
 pub struct HandleBuilder {
     host: HostId,
-    busy_poll: Duration,
+    settings: Settings,
+}
+
+/// What can be adjusted.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) busy_poll: Duration,
+    pub(crate) wait_for_room: Duration,
 }
 
 impl HandleBuilder {
     pub(crate) fn new(host: HostId) -> Self {
-        Self { host, busy_poll: BUSY_POLL }
+        Self { host, settings: Settings { busy_poll: BUSY_POLL, wait_for_room: full::PATIENCE } }
     }
 
     /// How long the data threads go on looking for messages and packets at most before they sleep:
@@ -29,7 +37,20 @@ impl HandleBuilder {
     /// ([`BusyWait`](knet_poller::BusyWait)). A handle with nothing to do sleeps in any case.
     #[must_use]
     pub fn busy_poll(mut self, most: Duration) -> Self {
-        self.busy_poll = most;
+        self.settings.busy_poll = most;
+        self
+    }
+
+    /// How long packets wait for room in the socket of a full link, or in the queue of its device, before
+    /// they are given up: 50 ms if nothing else is said, and not at all with zero.
+    ///
+    /// Meanwhile messages of other datafds, links and hosts go on; what is written to the datafd whose
+    /// messages wait stays there, and a [`Handle::send`] does not return. A link that took nothing in
+    /// this time is not waited for any more until it takes a packet
+    /// ([`ChannelStats::tx_queue_full`](crate::ChannelStats::tx_queue_full)).
+    #[must_use]
+    pub fn wait_for_room(mut self, most: Duration) -> Self {
+        self.settings.wait_for_room = most;
         self
     }
 
@@ -44,7 +65,7 @@ impl HandleBuilder {
             errno: error.raw_os_error().unwrap_or_default(),
         })?;
         let config = EngineConfig { host: self.host, cookie_key };
-        Handle::start(&config, self.busy_poll)
+        Handle::start(&config, &self.settings)
     }
 }
 

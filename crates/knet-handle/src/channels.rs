@@ -1,10 +1,12 @@
 //! The datafds of a handle, by channel, and what is counted of each channel.
 
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use knet_channel::{Channel, ChannelMap};
+use knet_poller::{Interest, Poller, Token};
 use parking_lot::{Mutex, RwLock};
 
 /// How messages are read from and written to a datafd.
@@ -18,6 +20,16 @@ pub(crate) enum Traffic {
     Device,
 }
 
+/// Whether the tx thread reads a datafd.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reading {
+    Yes,
+    /// What was read last waits for room in a link's socket.
+    NotNow,
+    /// It reached its end, or failed, or is being removed.
+    NoMore,
+}
+
 /// One datafd, from being added to being removed.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -29,7 +41,7 @@ pub(crate) struct Entry {
     fd: OwnedFd,
     /// The application's end of a pair that we made.
     pub(crate) application: Option<Arc<OwnedFd>>,
-    disabled: AtomicBool,
+    reading: Mutex<Reading>,
     /// The rest of a message that a stream took only the beginning of. Only the rx thread uses it.
     rest: Mutex<Vec<u8>>,
 }
@@ -42,8 +54,8 @@ impl Entry {
         fd: OwnedFd,
         application: Option<Arc<OwnedFd>>,
     ) -> Self {
-        let disabled = AtomicBool::new(false);
-        Self { channel, number, traffic, fd, application, disabled, rest: Mutex::default() }
+        let (reading, rest) = (Mutex::new(Reading::Yes), Mutex::default());
+        Self { channel, number, traffic, fd, application, reading, rest }
     }
 
     /// Takes the rest of a message out, to write it without a lock held.
@@ -57,11 +69,38 @@ impl Entry {
 
     /// Whether it reached its end or failed, and waits for being removed.
     pub(crate) fn is_disabled(&self) -> bool {
-        self.disabled.load(Relaxed)
+        *self.reading.lock() == Reading::NoMore
     }
 
-    pub(crate) fn disable(&self) {
-        self.disabled.store(true, Relaxed);
+    /// Stops reading it for ever.
+    pub(crate) fn disable(&self, poller: &Poller) {
+        let mut reading = self.reading.lock();
+        if mem::replace(&mut *reading, Reading::NoMore) == Reading::Yes {
+            // Gone already if the kernel has dropped it by itself.
+            let _ = poller.remove(self);
+        }
+    }
+
+    /// Stops reading it for now.
+    pub(crate) fn pause(&self, poller: &Poller) {
+        let mut reading = self.reading.lock();
+        if *reading == Reading::Yes {
+            // Taken out, because an end of file would be reported whatever is asked for.
+            *reading = Reading::NotNow;
+            let _ = poller.remove(self);
+        }
+    }
+
+    /// Reads it again, unless it is disabled.
+    pub(crate) fn resume(&self, poller: &Poller) {
+        let mut reading = self.reading.lock();
+        if *reading == Reading::NotNow {
+            *reading = Reading::Yes;
+            let token = Token(self.channel.index() as u64);
+            if let Err(error) = poller.add(self, token, Interest::READ) {
+                tracing::error!(channel = %self.channel, %error, "a datafd is not read any more");
+            }
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Control packets on their way out: pings, pongs, path MTU probes and their answers.
 
-use knet_engine::Transmit;
-use knet_transport::Datagram;
+use std::time::Instant;
 
-use crate::errno::{EAGAIN, EMSGSIZE, ENOBUFS};
+use knet_engine::Transmit;
+use knet_transport::{Datagram, SendError, SendErrorKind};
+
+use crate::dispatch::MAX_PENDING;
+use crate::errno::EMSGSIZE;
 use crate::errors;
-use crate::patience::send_one;
 use crate::shared::Shared;
 use crate::transmit::Transmitter;
 
@@ -25,42 +27,62 @@ impl Transmitter {
         self.control = control;
     }
 
+    /// Sends a control packet. One that finds no room waits for it in knet-rx.
     fn send_transmit(&mut self, shared: &Shared, transmit: Transmit) {
+        if let Err((transmit, error)) = self.try_transmit(shared, transmit) {
+            shared.held.push(transmit, shared.full.wait(&error, Instant::now()));
+            shared.rx.wake();
+        }
+    }
+
+    /// Sends a control packet, or gives it back if there is no room for it.
+    pub(crate) fn try_transmit(
+        &mut self,
+        shared: &Shared,
+        transmit: Transmit,
+    ) -> Result<(), (Transmit, SendError)> {
         let path = transmit.path();
         let Some(socket) = shared.sockets.get(path.socket) else {
-            self.stuck.forget(path.socket);
             transmit.failed();
-            return;
+            return Ok(());
         };
         let header = transmit.packet();
         let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
         let length = header.len() + payload.len();
         let datagram = Datagram { header, payload, destination: path.remote };
-        let mut patience = self.stuck.patience(path.socket);
-        let retried = || transmit.retried();
-        let sent = send_one(&socket, &mut self.batch, datagram, &mut patience, retried);
-        self.stuck.note(path.socket, sent.is_ok(), &patience);
+        let mut error = None;
+        for _ in 0..=MAX_PENDING {
+            error = socket.send(&mut self.batch, &[datagram]).error;
+            if error.is_none_or(|error| error.kind() != SendErrorKind::Pending) {
+                break;
+            }
+        }
         drop(socket);
-        match (sent, transmit.probe_size()) {
-            (Ok(()), _) => transmit.sent(length),
-            (Err(EMSGSIZE), Some(size)) => {
+        let Some(error) = error else {
+            transmit.sent(length);
+            return Ok(());
+        };
+        if error.kind() == SendErrorKind::WouldBlock {
+            return Err((transmit, error));
+        }
+        tracing::debug!(remote = %path.remote, %error, "control packet not sent");
+        let (host, link, errno) = (transmit.host(), transmit.link(), error.errno());
+        match transmit.probe_size() {
+            Some(size) if errno == EMSGSIZE => {
                 // First what the kernel says of it, which makes the next probe the last.
                 errors::read(shared, path.socket, &mut self.errors);
-                let (host, link) = (transmit.host(), transmit.link());
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
                 // The next probe has a deadline that the rx thread does not know of.
                 shared.rx.wake();
             }
-            (Err(errno), _) => {
-                tracing::debug!(remote = %path.remote, errno, "control packet not sent");
-                // A full queue is no reason: it may be that of a device that others keep busy.
-                if transmit.is_ping() && !matches!(errno, EAGAIN | ENOBUFS) {
-                    let (host, link) = (transmit.host(), transmit.link());
+            _ => {
+                if transmit.is_ping() {
                     shared.engine(|engine, now| engine.handle_ping_refused(now, host, link, errno));
                 }
                 transmit.failed();
             }
         }
+        Ok(())
     }
 }
 

@@ -1,17 +1,19 @@
 //! Giving planned packets to the kernel, socket by socket. A packet that is refused costs the others
-//! nothing, and a socket that is full holds up only its own packets until all others have left.
+//! nothing, and those that find no room in their socket wait for it when all others have left: the tx
+//! thread in its poller ([`crate::suspended`]), who sends in a thread of their own there.
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::thread;
+use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
 use knet_transport::{Datagram, SendError, SendErrorKind, SendProgress};
 use knet_wire::{DATA_HEADER_LEN, DataHeader};
 
-use crate::channels::Counters;
 use crate::errno::EMSGSIZE;
-use crate::patience::Patience;
+use crate::full::Wait;
 use crate::report::NotSent;
 use crate::shared::Shared;
 use crate::transmit::{BATCH, Transmitter};
@@ -44,6 +46,16 @@ pub(crate) struct MessageCopy {
     pub(crate) refused: Option<NotSent>,
 }
 
+/// Frames of one socket that wait for room.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) socket: SocketId,
+    frames: Range<usize>,
+    pub(crate) wait: Wait,
+    /// Whether the socket took anything since they wait.
+    took: bool,
+}
+
 /// Where sending stopped, because the socket has no room for the frame.
 struct Full {
     next: usize,
@@ -51,14 +63,9 @@ struct Full {
 }
 
 impl Transmitter {
-    /// Sends the planned packets.
-    pub(crate) fn flush(
-        &mut self,
-        shared: &Shared,
-        routes: &Routes,
-        counters: &Counters,
-        messages: &[&[u8]],
-    ) {
+    /// Numbers the planned packets and gives them to the kernel. Those that find no room wait for
+    /// [`Transmitter::retry`].
+    pub(crate) fn dispatch(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
         self.number(shared);
         if !self.frames.is_sorted_by_key(|frame| frame.socket) {
             self.frames.sort_unstable_by_key(|frame| (frame.socket, frame.order));
@@ -68,53 +75,85 @@ impl Transmitter {
             let socket = first.socket;
             let rest = self.frames.get(start..).unwrap_or_default();
             let end = start + rest.iter().take_while(|frame| frame.socket == socket).count();
-            let patience = &mut self.stuck.patience(socket);
-            let sent = self.send_frames(shared, routes, messages, start..end, patience);
-            let next = sent.map_or_else(|full| full.next, |()| end);
+            let sent = self.send_frames(shared, routes, messages, start..end);
+            let next = sent.as_ref().map_or_else(|full| full.next, |()| end);
             if next > start {
-                self.stuck.forget(socket);
+                shared.full.took(socket);
             }
-            if next < end {
-                self.waiting.push(next..end);
+            if let Err(Full { error, .. }) = sent {
+                if shared.full.is_stuck(socket) {
+                    self.give_up(routes, next..end);
+                } else {
+                    let wait = shared.full.wait(&error, Instant::now());
+                    self.waiting.push(Waiting { socket, frames: next..end, wait, took: false });
+                }
             }
             start = end;
         }
-        while let Some(range) = self.waiting.pop() {
-            self.send_when_there_is_room(shared, routes, messages, range);
-        }
-        self.frames.clear();
-        self.settle(routes, counters, messages);
     }
 
-    /// Sends frames of one socket that was full. What finds no room in time is lost.
-    fn send_when_there_is_room(
+    /// Tries the packets again that wait for room, and gives up those that have waited too long;
+    /// whether none waits any more.
+    pub(crate) fn retry(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) -> bool {
+        if self.waiting.is_empty() {
+            return true;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain_mut(|waiting| !self.try_again(shared, routes, messages, waiting));
+        self.waiting = waiting;
+        self.waiting.is_empty()
+    }
+
+    /// Whether they have left, or are given up.
+    fn try_again(
         &mut self,
         shared: &Shared,
         routes: &Routes,
         messages: &[&[u8]],
-        range: Range<usize>,
-    ) {
-        let Some(id) = self.frames.get(range.start).map(|frame| frame.socket) else { return };
-        let mut patience = self.stuck.patience(id);
-        let (mut next, mut took) = (range.start, false);
-        while let Err(full) =
-            self.send_frames(shared, routes, messages, next..range.end, &mut patience)
-        {
-            took |= full.next > next;
-            next = full.next;
-            let socket = shared.sockets.get(id);
-            if !socket.is_some_and(|socket| patience.wait(&socket, &full.error)) {
-                self.stuck.note(id, took, &patience);
-                for at in next..range.end {
-                    self.account(routes, at, Some(NotSent::QueueFull));
-                }
-                return;
-            }
-            if let Some(link) = self.frames.get(next).and_then(|frame| self.link(routes, frame)) {
-                link.counters.retried(PacketKind::Data);
-            }
+        waiting: &mut Waiting,
+    ) -> bool {
+        let Range { start, end } = waiting.frames;
+        if let Some(link) = self.frames.get(start).and_then(|frame| self.link(routes, frame)) {
+            link.counters.retried(PacketKind::Data);
         }
-        self.stuck.forget(id);
+        let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
+            shared.full.took(waiting.socket);
+            return true;
+        };
+        if full.next > start {
+            waiting.took = true;
+            waiting.frames.start = full.next;
+            shared.full.took(waiting.socket);
+        }
+        let now = Instant::now();
+        waiting.wait.go_on(&full.error, now);
+        if !waiting.wait.is_over(now) {
+            return false;
+        }
+        if !waiting.took {
+            shared.full.took_nothing(waiting.socket);
+        }
+        self.give_up(routes, full.next..end);
+        true
+    }
+
+    /// Waits in this thread, and no other, until all planned packets have left or are given up.
+    pub(crate) fn wait_for_room(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
+        while let Some(first) = self.waiting.first() {
+            let pause = first.wait.again.saturating_duration_since(Instant::now());
+            let socket = shared.sockets.get(first.socket).filter(|_| first.wait.is_told);
+            let told = socket.map(|socket| socket.wait_writable(pause));
+            if !matches!(told, Some(Ok(_))) {
+                // PAUSE: the queue of the device is full, and no poll tells when it has room.
+                thread::sleep(pause);
+            }
+            self.retry(shared, routes, messages);
+        }
+    }
+
+    /// There was no room for these.
+    fn give_up(&mut self, routes: &Routes, frames: Range<usize>) {
+        frames.for_each(|at| self.account(routes, at, Some(NotSent::QueueFull)));
     }
 
     /// Sends frames of one socket until there is no room for one.
@@ -124,9 +163,8 @@ impl Transmitter {
         routes: &Routes,
         messages: &[&[u8]],
         range: Range<usize>,
-        patience: &mut Patience,
     ) -> Result<(), Full> {
-        let mut next = range.start;
+        let (mut next, mut pending) = (range.start, 0);
         while next < range.end {
             let Some(first) = self.frames.get(next) else { break };
             let socket = first.socket;
@@ -137,7 +175,7 @@ impl Transmitter {
             }
             let chunk = next..range.end.min(next + BATCH);
             let Some(progress) = self.send_chunk(shared, messages, socket, chunk) else {
-                self.stuck.forget(socket);
+                shared.full.took(socket);
                 (next..range.end)
                     .for_each(|at| self.account(routes, at, Some(NotSent::Unreachable)));
                 break;
@@ -149,7 +187,8 @@ impl Transmitter {
             let Some(error) = progress.error else { continue };
             match error.kind() {
                 SendErrorKind::WouldBlock => return Err(Full { next, error }),
-                SendErrorKind::Pending if patience.once_more() => {}
+                // Left behind by an old ICMP message. Not for ever: it may be the packet's own after all.
+                SendErrorKind::Pending if pending < MAX_PENDING => pending += 1,
                 _ => {
                     self.account(routes, next, Some(not_sent(&error)));
                     next += 1;
@@ -212,6 +251,9 @@ fn not_sent(error: &SendError) -> NotSent {
     }
 }
 
+/// How many errors of other packets may come in the way of those that are sent together.
+pub(crate) const MAX_PENDING: u32 = 4;
+
 /// A packet does not leave when more messages than this were numbered after its own, because other
 /// threads went on while this one waited for room, or was not run. Receivers remember the last 4096
 /// numbers; one from further back would make them forget all of them (`spec/engine.md` 8.4), and
@@ -262,10 +304,9 @@ mod tests {
                 copy: at,
             });
         }
-        let mut patience = transmitter.stuck.patience(socket);
         let messages: [&[u8]; 3] = [b"1", b"2", b"3"];
         let routes = Routes::default();
-        let sent = transmitter.send_frames(shared, &routes, &messages, 0..3, &mut patience);
+        let sent = transmitter.send_frames(shared, &routes, &messages, 0..3);
         assert!(sent.is_ok(), "there was room");
         let refused: Vec<_> = transmitter.copies.iter().map(|copy| copy.refused).collect();
         assert_eq!(refused, [Some(NotSent::QueueFull), None, None]);

@@ -14,7 +14,7 @@ use knet_transport::Marking;
 use knet_wire::HostId;
 
 use crate::adding;
-use crate::builder::HandleBuilder;
+use crate::builder::{HandleBuilder, Settings};
 use crate::channels::ChannelStats;
 use crate::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
 use crate::endpoint::Endpoint;
@@ -61,9 +61,9 @@ impl Handle {
         HandleBuilder::new(host)
     }
 
-    pub(crate) fn start(config: &EngineConfig, busy_poll: Duration) -> Result<Self, Error> {
+    pub(crate) fn start(config: &EngineConfig, settings: &Settings) -> Result<Self, Error> {
         let engine = Engine::new(std::time::Instant::now(), config);
-        let shared = Arc::new(Shared::new(engine, busy_poll)?);
+        let shared = Arc::new(Shared::new(engine, settings)?);
         let mut threads = Threads { shared: shared.clone(), started: Vec::new() };
         let data = shared.clone();
         threads.start("knet-tx", move || tx::run(&data))?;
@@ -168,6 +168,12 @@ impl Handle {
     #[must_use]
     pub fn busy_poll(&self) -> Duration {
         self.shared().busy_poll
+    }
+
+    /// How long packets wait for room in a full link: [`HandleBuilder::wait_for_room`].
+    #[must_use]
+    pub fn wait_for_room(&self) -> Duration {
+        self.shared().full.patience()
     }
 
     /// Whether a filter is installed.

@@ -10,6 +10,7 @@ use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
 use crate::deliver::Deliverer;
 use crate::errors;
+use crate::held::Holding;
 use crate::incoming::{Body, Incoming};
 use crate::loopback::OwnMessage;
 use crate::portion::Portion;
@@ -30,6 +31,7 @@ pub(crate) fn run(shared: &Shared) {
         own: Vec::with_capacity(BATCH),
         deliverer: Deliverer::new(),
         transmitter: Transmitter::default(),
+        holding: Holding::default(),
     };
     let _running = shared.rx.running();
     while !shared.is_stopping() {
@@ -61,6 +63,7 @@ struct RxThread<'a> {
     own: Vec<OwnMessage>,
     deliverer: Deliverer,
     transmitter: Transmitter,
+    holding: Holding,
 }
 
 impl RxThread<'_> {
@@ -71,8 +74,10 @@ impl RxThread<'_> {
             engine.poll_timeout()
         });
         self.transmitter.send_control(self.shared);
+        self.holding.work(self.shared, &mut self.transmitter);
         self.deliverer.handle_timeout(self.shared, Instant::now());
-        [engine, self.deliverer.next_timeout()].into_iter().flatten().min()
+        let others = [self.holding.next_try(), self.deliverer.next_timeout()];
+        engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Waits for sockets and handles one batch of each, with the timers served in between, then one of
@@ -92,7 +97,12 @@ impl RxThread<'_> {
             }
             match event.token.0.checked_sub(stream::WRITING) {
                 Some(channel) => self.write_rest(channel),
-                None => self.receive(SocketId(event.token.0), event.error),
+                None => {
+                    if event.writable {
+                        self.holding.has_room();
+                    }
+                    self.receive(SocketId(event.token.0), event.error);
+                }
             }
         }
         let own = self.deliver_own();

@@ -8,9 +8,12 @@ use knet_engine::{Engine, Event, Routes, SequenceCounter, Transmit};
 use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::builder::Settings;
 use crate::channels::Channels;
 use crate::error::Error;
 use crate::filter::{self, Filter};
+use crate::full::FullSockets;
+use crate::held::Held;
 use crate::loopback::Loopback;
 use crate::notify::{Notice, Notifier};
 use crate::sockets::Sockets;
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) rx: Worker,
     /// How long the data threads look for more to do at most before they sleep.
     pub(crate) busy_poll: Duration,
+    pub(crate) full: FullSockets,
+    pub(crate) held: Held,
     pub(crate) stopping: AtomicBool,
     /// Counts whatever may change the answer of those who wait for a host.
     reach: Mutex<u64>,
@@ -46,7 +51,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, busy_poll: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(engine: Engine, settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             own: engine.own_id(),
             sequence: engine.sequence(),
@@ -61,7 +66,9 @@ impl Shared {
             notifier: Notifier::default(),
             tx: Worker::new()?,
             rx: Worker::new()?,
-            busy_poll,
+            busy_poll: settings.busy_poll,
+            full: FullSockets::new(settings.wait_for_room),
+            held: Held::default(),
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),
             changed: Condvar::new(),

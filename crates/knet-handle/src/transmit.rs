@@ -1,7 +1,7 @@
 //! The way out: filter, destinations, fragments, sequence number. What is planned here leaves in
 //! [`crate::dispatch`].
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use knet_channel::Channel;
 use knet_engine::{Engine, FragmentPlan, LinkRoute, PacketKind, Routes, Transmit, forced_ping_due};
@@ -9,12 +9,11 @@ use knet_transport::{ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
-use crate::dispatch::{Frame, MessageCopy};
+use crate::dispatch::{Frame, MessageCopy, Waiting};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
 use crate::loopback::Queued;
-use crate::patience::StuckSockets;
 use crate::report::{NotSent, SendFailure, SendReport};
 use crate::shared::Shared;
 
@@ -31,7 +30,7 @@ pub(crate) struct Transmitter {
     /// What is planned, by message at first, by socket when it leaves.
     pub(crate) frames: Vec<Frame>,
     /// Frames whose socket was full when it was their turn.
-    pub(crate) waiting: Vec<Range<usize>>,
+    pub(crate) waiting: Vec<Waiting>,
     /// What the frames are parts of, the copies for one host next to each other.
     pub(crate) copies: Vec<MessageCopy>,
     /// Whether somebody wants to know of each host, and what there is to tell then.
@@ -39,8 +38,23 @@ pub(crate) struct Transmitter {
     failures: Vec<SendFailure>,
     pub(crate) batch: SendBatch,
     pub(crate) control: Vec<Transmit>,
-    pub(crate) stuck: StuckSockets,
     pub(crate) errors: ErrorQueue,
+}
+
+/// How far a batch of messages of one channel has got.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) channel: Channel,
+    /// What the packets go by that are on their way.
+    routes: Arc<Routes>,
+    /// The first message that has not been looked at.
+    next: usize,
+}
+
+impl Batch {
+    pub(crate) fn new(shared: &Shared, channel: Channel) -> Self {
+        Self { channel, routes: shared.routes(), next: 0 }
+    }
 }
 
 impl Default for Transmitter {
@@ -55,7 +69,6 @@ impl Default for Transmitter {
             failures: Vec::new(),
             batch: SendBatch::new(BATCH),
             control: Vec::new(),
-            stuck: StuckSockets::default(),
             errors: ErrorQueue::new(),
         }
     }
@@ -78,7 +91,9 @@ impl Transmitter {
         let broadcast = self
             .plan(shared, &routes, channel, &messages, 0, unicast)
             .inspect_err(|error| count_refusal(counters, error))?;
-        self.flush(shared, &routes, counters, &messages);
+        self.dispatch(shared, &routes, &messages);
+        self.wait_for_room(shared, &routes, &messages);
+        self.settle(&routes, counters, &messages);
         let failures = std::mem::take(&mut self.failures);
         let report = if broadcast {
             SendReport::broadcast(routes, failures)
@@ -88,21 +103,39 @@ impl Transmitter {
         if report.hosts > 0 { Ok(report) } else { Err(nobody(&report)) }
     }
 
-    /// Sends a batch of messages that were read from a datafd. What goes wrong is counted.
-    pub(crate) fn send_batch(&mut self, shared: &Shared, channel: Channel, messages: &[&[u8]]) {
-        let routes = shared.routes();
-        self.start(false);
-        let counters = shared.channels.counters(channel);
-        for index in 0..messages.len() {
-            if let Err(error) = self.plan(shared, &routes, channel, messages, index, false) {
-                tracing::debug!(%channel, %error, "message not sent");
-                count_refusal(counters, &error);
+    /// Goes on with a batch of messages that were read from a datafd; what goes wrong is counted.
+    /// Whether it is done: otherwise packets wait for room, and this has to be called again.
+    pub(crate) fn send_batch(
+        &mut self,
+        shared: &Shared,
+        batch: &mut Batch,
+        messages: &[&[u8]],
+    ) -> bool {
+        let counters = shared.channels.counters(batch.channel);
+        loop {
+            if !self.retry(shared, &batch.routes, messages) {
+                return false;
             }
-            if self.frames.len() >= BATCH {
-                self.flush(shared, &routes, counters, messages);
+            self.settle(&batch.routes, counters, messages);
+            if batch.next >= messages.len() {
+                return true;
             }
+            self.start(false);
+            if batch.next > 0 {
+                batch.routes = shared.routes();
+            }
+            while batch.next < messages.len() && self.frames.len() < BATCH {
+                let (index, channel) = (batch.next, batch.channel);
+                batch.next += 1;
+                if let Err(error) =
+                    self.plan(shared, &batch.routes, channel, messages, index, false)
+                {
+                    tracing::debug!(%channel, %error, "message not sent");
+                    count_refusal(counters, &error);
+                }
+            }
+            self.dispatch(shared, &batch.routes, messages);
         }
-        self.flush(shared, &routes, counters, messages);
     }
 
     fn start(&mut self, reporting: bool) {

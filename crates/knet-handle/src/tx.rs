@@ -1,6 +1,6 @@
 //! The knet-tx thread: reads batches of messages from the datafds and sends them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
@@ -12,19 +12,21 @@ use crate::channels::{Entry, Traffic, count};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::portion::Portion;
 use crate::shared::Shared;
-use crate::transmit::{BATCH, Transmitter};
+use crate::suspended::{FIRST_SOCKET, Suspended};
+use crate::transmit::{BATCH, Batch, Transmitter};
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
     let mut thread = TxThread {
         shared,
         busy_wait: BusyWait::new(shared.busy_poll),
-        events: Events::with_capacity(Channel::COUNT),
+        events: Events::with_capacity(MAX_EVENTS),
         messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
         portion: Portion::new(),
         // One byte more than a message may have, to see that it has more.
         single: vec![0; MAX_MESSAGE + 1],
         transmitter: Transmitter::default(),
+        suspended: Suspended::default(),
     };
     let _running = shared.tx.running();
     while !shared.is_stopping() {
@@ -46,6 +48,7 @@ struct TxThread<'a> {
     portion: Portion,
     single: Vec<u8>,
     transmitter: Transmitter,
+    suspended: Suspended,
 }
 
 /// How a read ended.
@@ -62,14 +65,22 @@ enum End {
 }
 
 impl TxThread<'_> {
-    /// Waits for datafds and handles one batch of each; whether there was any.
+    /// Waits for datafds and handles one batch of each, and goes on with those that wait for room;
+    /// whether there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
+        let next = self.suspended.next_try();
+        let until_next = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = [timeout, until_next].into_iter().flatten().min();
         if let Err(error) = self.busy_wait.wait(&self.shared.tx.poller, &mut self.events, timeout) {
             tracing::error!(%error, "waiting for datafds failed");
             return false;
         }
-        let mut ready: ArrayVec<Event, { Channel::COUNT }> = ArrayVec::new();
-        ready.extend(self.events.iter().take(Channel::COUNT));
+        let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
+        ready.extend(self.events.iter().take(MAX_EVENTS));
+        let room = ready.iter().any(|event| event.token.0 >= FIRST_SOCKET);
+        if room || next.is_some_and(|at| at <= Instant::now()) {
+            self.suspended.go_on(self.shared);
+        }
         for event in &ready {
             let channel = u8::try_from(event.token.0).ok().and_then(|n| Channel::try_from(n).ok());
             if let Some(channel) = channel {
@@ -83,7 +94,8 @@ impl TxThread<'_> {
     /// up for ever (`spec/engine.md` 18).
     fn read_what_is_there(&mut self) {
         for _ in 0..MAX_FLUSH_TURNS {
-            if !self.turn(Some(Duration::ZERO)) {
+            let timeout = self.suspended.is_empty().then_some(Duration::ZERO);
+            if !self.turn(timeout) && self.suspended.is_empty() {
                 return;
             }
         }
@@ -151,8 +163,12 @@ impl TxThread<'_> {
         } else if (1..=MAX_MESSAGE).contains(&number) {
             messages.push(&self.single[..number]);
         }
-        if !messages.is_empty() {
-            self.transmitter.send_batch(self.shared, channel, &messages);
+        if messages.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new(self.shared, channel);
+        if !self.transmitter.send_batch(self.shared, &mut batch, &messages) {
+            self.suspended.add(self.shared, batch, &mut self.transmitter, &messages);
         }
     }
 
@@ -173,9 +189,7 @@ impl TxThread<'_> {
 
     /// Stops reading a datafd that will give nothing more. Its channel stays taken.
     fn disable(&self, entry: &Entry, problem: DatafdProblem) {
-        entry.disable();
-        // Gone already if it is being removed just now.
-        let _ = self.shared.tx.poller.remove(entry);
+        entry.disable(&self.shared.tx.poller);
         self.tell(entry, problem);
     }
 
@@ -189,6 +203,8 @@ impl TxThread<'_> {
     }
 }
 
+/// How many datafds and sockets are looked at in one turn.
+const MAX_EVENTS: usize = 2 * Channel::COUNT;
 /// How many batches of each datafd a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
 /// holds a third of that if every message is a byte.
 const MAX_FLUSH_TURNS: usize = 1024;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 ///
 /// The data threads hold sockets and datafds for the length of one non-blocking system call and
 /// take no lock for it. The caller has made sure that nobody can look the thing up any more, so
-/// this is a matter of microseconds, or of the 50 ms that a full socket is waited for.
+/// this is a matter of microseconds, or of the 2 ms for which somebody sends waits for a full socket.
 pub(crate) fn wait_until_unused<T>(mut shared: Arc<T>) -> Option<T> {
     let give_up = Instant::now() + PATIENCE;
     loop {
