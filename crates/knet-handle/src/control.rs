@@ -49,7 +49,7 @@ impl Transmitter {
         let header = transmit.packet();
         let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
         let length = header.len() + payload.len();
-        let datagram = Datagram { header, payload, destination: path.remote };
+        let datagram = Datagram { header, payload, destination: path.remote, marking: None };
         let mut error = None;
         for _ in 0..=MAX_PENDING {
             error = socket.send(&mut self.batch, &[datagram]).error;

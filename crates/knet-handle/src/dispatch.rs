@@ -213,6 +213,7 @@ impl Transmitter {
             header: &frame.header,
             payload: payload(messages, frame),
             destination: frame.remote,
+            marking: None,
         }));
         Some(shared.sockets.get(socket)?.send(&mut self.batch, &datagrams))
     }

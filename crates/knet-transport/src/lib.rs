@@ -34,8 +34,8 @@
 //! let progress = near.send(
 //!     &mut SendBatch::new(64),
 //!     &[
-//!         Datagram { header: b"1:", payload: b"hello", destination },
-//!         Datagram { header: b"2:", payload: b"world", destination },
+//!         Datagram { header: b"1:", payload: b"hello", destination, marking: None },
+//!         Datagram { header: b"2:", payload: b"world", destination, marking: None },
 //!     ],
 //! );
 //! assert_eq!((progress.sent, progress.error), (2, None));
@@ -51,6 +51,8 @@ mod address;
 
 mod bind_error;
 pub use bind_error::BindError;
+
+mod control;
 
 mod errno;
 pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-/// How the packets of a socket are marked. Default not at all.
+/// How packets are marked: those of a socket, or a single one of them. Default not at all.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Marking {
     /// Whether they go before others on this machine (`SO_PRIORITY` 6), and are marked for low delay

@@ -15,7 +15,8 @@ pub struct SocketOptions {
     /// otherwise the socket works with less, which costs datagrams under load.
     pub buffer_size: usize,
 
-    /// How the packets are marked, until [`UdpSocket::mark`](crate::UdpSocket::mark) says otherwise.
+    /// How packets without a [`Datagram::marking`](crate::Datagram::marking) of their own are marked,
+    /// until [`UdpSocket::mark`](crate::UdpSocket::mark) says otherwise.
     pub marking: Marking,
 
     /// Whether the kernel may hand over several datagrams of one sender as one, which

@@ -2,7 +2,7 @@
 //! round (UDP GRO).
 //!
 //! The way through the kernel costs the same for one datagram as for a run of equally long ones to one
-//! destination. The rules are those of `udp(7)`, `UDP_SEGMENT` and `UDP_GRO`.
+//! destination, marked alike. The rules are those of `udp(7)`, `UDP_SEGMENT` and `UDP_GRO`.
 
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,8 @@ const MAX_SEGMENTS: usize = 64;
 /// Most bytes in a run: what one datagram could have over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
 
-/// How many of `datagrams`, from the first on, make a run: they go to one destination and are equally
-/// long, but for the last, which may be shorter. At least 1, unless there are none.
+/// How many of `datagrams`, from the first on, make a run: they go to one destination, are marked
+/// alike and equally long, but for the last, which may be shorter. At least 1, unless there are none.
 pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     let Some((first, rest)) = datagrams.split_first() else { return 0 };
     let size = first.len();
@@ -23,7 +23,8 @@ pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     for datagram in rest.iter().take(MAX_SEGMENTS - 1) {
         let len = datagram.len();
         let fits = len > 0 && len <= size && bytes + len <= MAX_RUN_BYTES;
-        if !fits || datagram.destination != first.destination {
+        let alike = datagram.destination == first.destination && datagram.marking == first.marking;
+        if !fits || !alike {
             break;
         }
         count += 1;
@@ -50,28 +51,6 @@ impl Segmentation {
 
     pub(crate) fn give_up(&self) {
         self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-/// The control message that says how long the datagrams of a run are: as C lays it out.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct SegmentControl {
-    header: libc::cmsghdr,
-    size: u16,
-    /// Up to where the next control message would start.
-    padding: [u8; 6],
-}
-
-impl SegmentControl {
-    /// For datagrams of `size` bytes.
-    pub(crate) fn new(size: u16) -> SegmentControl {
-        let header = libc::cmsghdr {
-            cmsg_len: offset_of!(SegmentControl, size) + size_of::<u16>(),
-            cmsg_level: libc::SOL_UDP,
-            cmsg_type: libc::UDP_SEGMENT,
-        };
-        SegmentControl { header, size, padding: [0; 6] }
     }
 }
 
@@ -110,6 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Marking;
 
     fn run(lens: &[usize]) -> usize {
         let bytes = vec![0; lens.iter().copied().max().unwrap_or(0)];
@@ -120,6 +100,7 @@ mod tests {
                 header: &bytes[..len / 3],
                 payload: &bytes[len / 3..len],
                 destination,
+                marking: None,
             })
             .collect();
         run_length(&datagrams)
@@ -146,22 +127,31 @@ mod tests {
         assert_eq!(run(&[65_527, 65_527]), 1, "longer than a run may be, and sent all the same");
     }
 
-    #[test]
-    fn a_run_has_one_destination() {
-        let datagram = |port| Datagram {
-            header: b"1",
-            payload: b"2",
+    /// A datagram of this length, to one of several destinations, marked in one of several ways.
+    fn datagram(len: usize, port: u16, mark: u8) -> Datagram<'static> {
+        Datagram {
+            header: &[0; 8][..len],
+            payload: b"",
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
-        };
-        assert_eq!(run_length(&[datagram(1), datagram(1), datagram(2)]), 2);
+            marking: [None, Some(Marking::default()), Some(MARKING)][usize::from(mark)],
+        }
+    }
+
+    const MARKING: Marking = Marking { priority: true, dscp: None };
+
+    #[test]
+    fn a_run_has_one_destination_and_is_marked_alike() {
+        let ends_before = |other| run_length(&[datagram(2, 1, 0), datagram(2, 1, 0), other]) == 2;
+        assert!(!ends_before(datagram(2, 1, 0)));
+        assert!(ends_before(datagram(2, 2, 0)));
+        assert!(ends_before(datagram(2, 1, 1)), "not marked is not as the socket is");
+        assert!(ends_before(datagram(2, 1, 2)));
     }
 
     #[test]
-    fn control_messages_are_laid_out_as_cmsg_says() {
-        let control = SegmentControl::new(7);
-        // CMSG_LEN and CMSG_SPACE of cmsg(3) for 2 and 4 bytes, on a 64-bit machine.
+    fn received_control_messages_are_laid_out_as_cmsg_says() {
+        // CMSG_SPACE of cmsg(3) for 4 bytes, on a 64-bit machine.
         if size_of::<usize>() == 8 {
-            assert_eq!((control.header.cmsg_len, size_of::<SegmentControl>()), (18, 24));
             assert_eq!(size_of::<CoalescedControl>(), 24);
         }
         assert_eq!(CoalescedControl::EMPTY.size(0), None);
@@ -179,6 +169,29 @@ mod tests {
                 let size = run[0];
                 prop_assert!(equal.iter().all(|&len| len == size));
                 prop_assert!(*last <= size);
+            }
+        }
+
+        #[test]
+        fn runs_are_as_long_as_they_may_be_and_no_longer(
+            all in proptest::collection::vec((0..4_usize, 0..2_u16, 0..3_u8), 0..200)
+        ) {
+            let all: Vec<_> = all.into_iter().map(|(len, to, mark)| datagram(len, to, mark)).collect();
+            let mut rest = all.as_slice();
+            while !rest.is_empty() {
+                let (run, others) = rest.split_at(run_length(rest));
+                let (first, last) = (run[0], run[run.len() - 1]);
+                for datagram in run {
+                    prop_assert_eq!(datagram.destination, first.destination);
+                    prop_assert_eq!(datagram.marking, first.marking);
+                }
+                let fits = |next: &&Datagram<'_>| {
+                    (1..=first.len()).contains(&next.len())
+                        && (next.destination, next.marking) == (first.destination, first.marking)
+                };
+                let is_open = run.len() < MAX_SEGMENTS && last.len() == first.len();
+                prop_assert!(!(is_open && others.first().is_some_and(|next| fits(&next))));
+                rest = others;
             }
         }
     }

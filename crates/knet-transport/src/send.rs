@@ -7,10 +7,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use crate::SendError;
 use crate::address::RawAddress;
+use crate::control::{ControlMessages, takes_priority};
 use crate::errno::left_by_icmp;
-use crate::segments::{SegmentControl, Segmentation, run_length};
+use crate::segments::{Segmentation, run_length};
+use crate::{Marking, SendError};
 
 /// A datagram to be sent: `header` and `payload` follow each other on the wire.
 ///
@@ -25,6 +26,9 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// Where it goes. Must be of the same family as the socket.
     pub destination: SocketAddr,
+    /// How it is marked, if not as its socket is. Before Linux 6.14 a datagram has no priority of its
+    /// own: over IPv4 it is the one that belongs to the traffic class, over IPv6 that of the socket.
+    pub marking: Option<Marking>,
 }
 
 impl Datagram<'_> {
@@ -149,7 +153,7 @@ fn send_some(
     const MAX: usize = SendBatch::MAX_CAPACITY;
     let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; MAX];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX];
-    let mut controls = [const { MaybeUninit::<SegmentControl>::uninit() }; MAX];
+    let mut controls = [const { MaybeUninit::<ControlMessages>::uninit() }; MAX];
     let mut lengths = [0_usize; MAX];
 
     let (mut count, mut rest, mut free) = (0, datagrams, parts.as_mut_slice());
@@ -174,11 +178,10 @@ fn send_some(
         header.msg_hdr.msg_namelen = address.len as libc::socklen_t;
         header.msg_hdr.msg_iov = parts.as_mut_ptr().cast();
         header.msg_hdr.msg_iovlen = (2 * run) as _;
-        if run > 1 {
-            // A run has no room for datagrams that are longer than 16 bits can say.
-            let control = control.write(SegmentControl::new(first.len() as u16));
-            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
-            header.msg_hdr.msg_controllen = size_of::<SegmentControl>() as _;
+        if let Some(messages) = ControlMessages::of_run(first, run, takes_priority) {
+            let messages = control.write(messages);
+            header.msg_hdr.msg_control = messages.as_mut_ptr();
+            header.msg_hdr.msg_controllen = messages.len() as _;
         }
         (*length, rest, free) = (run, others, unused);
         count += 1;
@@ -217,7 +220,12 @@ mod tests {
         let port = |index| u16::try_from(index / run).unwrap();
         let to = |index| SocketAddr::from(([127, 0, 0, 1], port(index)));
         (0..10)
-            .map(|index| Datagram { header: b"1", payload: b"2", destination: to(index) })
+            .map(|index| Datagram {
+                header: b"1",
+                payload: b"2",
+                destination: to(index),
+                marking: None,
+            })
             .collect()
     }
 

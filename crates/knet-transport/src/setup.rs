@@ -12,11 +12,11 @@ use crate::{BindError, MarkError, Marking, SocketOptions};
 
 /// An option with an integer value.
 #[derive(Clone, Copy)]
-struct IntOption {
+pub(crate) struct IntOption {
     name: &'static str,
-    level: libc::c_int,
-    number: libc::c_int,
-    value: libc::c_int,
+    pub(crate) level: libc::c_int,
+    pub(crate) number: libc::c_int,
+    pub(crate) value: libc::c_int,
 }
 
 macro_rules! option {
@@ -94,8 +94,9 @@ pub(crate) fn mark(
     Ok(())
 }
 
-/// Says how packets are marked, in full: what is not wanted is taken back.
-fn marks(address: SocketAddr, marking: Marking) -> [IntOption; 2] {
+/// Says how packets are marked, in full: what is not wanted is taken back. First the traffic class, then
+/// the priority. The family is that of `address`.
+pub(crate) fn marks(address: SocketAddr, marking: Marking) -> [IntOption; 2] {
     let class = marking.traffic_class().into();
     let class = match address {
         SocketAddr::V4(_) => option!(IPPROTO_IP, IP_TOS, class),

@@ -83,7 +83,8 @@ impl UdpSocket {
         self.buffers
     }
 
-    /// Marks packets in another way, from the next on that is sent.
+    /// Marks packets in another way, from the next on that is sent: all that have no
+    /// [`Datagram::marking`] of their own.
     ///
     /// # Errors
     ///

@@ -77,7 +77,12 @@ fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
-        let datagrams = [b"1", b"2"].map(|header| Datagram { header, payload: b"", destination });
+        let datagrams = [b"1", b"2"].map(|header| Datagram {
+            header,
+            payload: b"",
+            destination,
+            marking: None,
+        });
         provoke(&near, &Deserted::new(local));
         let progress = send(&near, &datagrams);
         assert_eq!((progress.sent, progress.error), (2, None));

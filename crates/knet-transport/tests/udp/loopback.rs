@@ -21,7 +21,7 @@ pub(crate) fn send(socket: &UdpSocket, datagrams: &[Datagram<'_>]) -> SendProgre
 
 /// Sends one datagram, which must be taken.
 pub(crate) fn send_one(socket: &UdpSocket, payload: &[u8], destination: SocketAddr) {
-    let progress = send(socket, &[Datagram { header: b"", payload, destination }]);
+    let progress = send(socket, &[Datagram { header: b"", payload, destination, marking: None }]);
     assert_eq!((progress.sent, progress.error), (1, None));
 }
 

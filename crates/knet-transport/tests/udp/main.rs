@@ -7,5 +7,6 @@ mod binding;
 mod datagrams;
 mod error_queue;
 mod loopback;
+mod markings;
 mod refusals;
 mod runs;

@@ -42,7 +42,12 @@ fn what_exceeds_the_mtu_is_refused_at_its_index_and_the_rest_goes_out() {
         for refused in 0..3 {
             let mut payloads = [&b"0"[..], b"1", b"2", &fits];
             payloads[refused] = &exceeds;
-            let datagrams = payloads.map(|payload| Datagram { header: b"", payload, destination });
+            let datagrams = payloads.map(|payload| Datagram {
+                header: b"",
+                payload,
+                destination,
+                marking: None,
+            });
             let progress = send(&near, &datagrams);
             assert_eq!(progress.sent, refused);
             let error = progress.error.unwrap();
@@ -81,7 +86,8 @@ fn a_refusal_in_a_later_system_call_counts_from_the_start() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
         let exceeds = too_long(local);
-        let mut datagrams = [Datagram { header: b"x", payload: b"", destination }; 10];
+        let mut datagrams =
+            [Datagram { header: b"x", payload: b"", destination, marking: None }; 10];
         datagrams[7].payload = &exceeds;
         let progress = near.send(&mut SendBatch::new(3), &datagrams);
         assert_eq!(progress.sent, 7);
@@ -101,7 +107,8 @@ fn what_cannot_be_reached_through_a_socket_is_told() {
             (wrong_family, if local.is_ipv4() { libc::EAFNOSUPPORT } else { libc::ENETUNREACH }),
             (SocketAddr::new(local.ip(), 0), libc::EINVAL),
         ] {
-            let progress = send(&near, &[Datagram { header: b"x", payload: b"", destination }]);
+            let progress =
+                send(&near, &[Datagram { header: b"x", payload: b"", destination, marking: None }]);
             assert_eq!(progress.sent, 0);
             let error = progress.error.unwrap();
             assert_eq!(error.kind(), SendErrorKind::Unreachable, "{destination}: {error}");
@@ -120,7 +127,8 @@ fn a_datagram_that_udp_cannot_carry_is_too_big() {
         let near = bind(local);
         let payload = &vec![0; 70_000];
         let destination = near.local_addr();
-        let progress = send(&near, &[Datagram { header: b"", payload, destination }]);
+        let progress =
+            send(&near, &[Datagram { header: b"", payload, destination, marking: None }]);
         assert_eq!(progress.sent, 0);
         assert_eq!(progress.error.unwrap().kind(), SendErrorKind::TooBig);
     }

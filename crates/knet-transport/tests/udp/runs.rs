@@ -36,7 +36,7 @@ fn runs_arrive_as_the_datagrams_they_were_made_of() {
                 .iter()
                 .map(|all| {
                     let (header, payload) = all.split_at(all.len() / 3);
-                    Datagram { header, payload, destination }
+                    Datagram { header, payload, destination, marking: None }
                 })
                 .collect();
             let progress = near.send(&mut SendBatch::new(64), &datagrams);
@@ -53,7 +53,8 @@ fn a_run_comes_with_one_receive() {
     for local in both_families() {
         let [near, far] = [bind(local), coalescing(local)];
         let destination = far.local_addr();
-        let datagrams = [Datagram { header: b"head", payload: b"body", destination }; 64];
+        let datagrams =
+            [Datagram { header: b"head", payload: b"body", destination, marking: None }; 64];
         assert_eq!(near.send(&mut SendBatch::new(64), &datagrams).sent, 64);
         let mut batch = ReceiveBatch::new(1, ReceiveBatch::MAX_SIZE);
         receive(&far, &mut batch);
@@ -73,6 +74,7 @@ fn datagrams_to_several_destinations_do_not_mix() {
             header: b"",
             payload,
             destination: far.local_addr(),
+            marking: None,
         };
         let datagrams =
             [to(&one, b"1"), to(&one, b"2"), to(&two, b"3"), to(&two, b"4"), to(&one, b"5")];

@@ -1,0 +1,207 @@
+//! Control messages (`cmsg(3)`): what the kernel is told of single datagrams.
+
+use std::io::IoSlice;
+use std::mem::offset_of;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::OnceLock;
+
+use libc::{c_int, cmsghdr};
+use nix::errno::Errno;
+use socket2::{Domain, MsgHdr, Socket, Type};
+
+use crate::Datagram;
+use crate::setup::{IntOption, marks};
+
+/// One control message in the kernel's form, as plain bytes: it copies them, so that their alignment
+/// does not matter to it.
+#[derive(Clone, Copy, Debug)]
+struct ControlMessage([u8; Self::SPACE]);
+
+impl ControlMessage {
+    /// `CMSG_LEN(0)`: headers are as long as their alignment asks for.
+    const HEADER: usize = size_of::<cmsghdr>();
+    /// `CMSG_SPACE` of any value that is not longer than a machine word.
+    const SPACE: usize = Self::HEADER + size_of::<usize>();
+    const EMPTY: ControlMessage = ControlMessage([0; Self::SPACE]);
+
+    fn new<const N: usize>(level: c_int, kind: c_int, value: [u8; N]) -> ControlMessage {
+        const { assert!(N <= size_of::<usize>(), "longer than a machine word") }
+        let mut message = Self::EMPTY;
+        // A `size_t` for the kernel, whatever the C library makes of it.
+        message.put(0, (Self::HEADER + N).to_ne_bytes());
+        message.put(offset_of!(cmsghdr, cmsg_level), level.to_ne_bytes());
+        message.put(offset_of!(cmsghdr, cmsg_type), kind.to_ne_bytes());
+        message.put(Self::HEADER, value);
+        message
+    }
+
+    fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        if let Some(place) = self.0.get_mut(at..at + N) {
+            place.copy_from_slice(&bytes);
+        }
+    }
+}
+
+impl From<IntOption> for ControlMessage {
+    /// Says of one datagram what the option says of all of a socket.
+    fn from(option: IntOption) -> ControlMessage {
+        ControlMessage::new(option.level, option.number, option.value.to_ne_bytes())
+    }
+}
+
+/// The control messages of one datagram, or of one run, right behind each other.
+#[derive(Debug)]
+pub(crate) struct ControlMessages {
+    messages: [ControlMessage; 3],
+    count: usize,
+}
+
+impl ControlMessages {
+    /// What is to be said of a run of so many datagrams that is like its first one; `None` if nothing
+    /// is. `takes_priority` is asked when it matters.
+    pub(crate) fn of_run(
+        first: &Datagram<'_>,
+        run: usize,
+        takes_priority: impl FnOnce() -> bool,
+    ) -> Option<ControlMessages> {
+        if run < 2 && first.marking.is_none() {
+            return None;
+        }
+        let mut all = ControlMessages { messages: [ControlMessage::EMPTY; 3], count: 0 };
+        if run > 1 {
+            // A run has no room for datagrams that are longer than 16 bits can say.
+            let size = first.len() as u16;
+            all.add(ControlMessage::new(libc::SOL_UDP, libc::UDP_SEGMENT, size.to_ne_bytes()));
+        }
+        if let Some(marking) = first.marking {
+            let [class, priority] = marks(first.destination, marking);
+            all.add(class.into());
+            // Behind the class, because IP_TOS sets the priority too.
+            if takes_priority() {
+                all.add(priority.into());
+            }
+        }
+        Some(all)
+    }
+
+    fn add(&mut self, message: ControlMessage) {
+        // There is room for all that may be said of a run.
+        if let Some(room) = self.messages.get_mut(self.count) {
+            *room = message;
+            self.count += 1;
+        }
+    }
+
+    /// Where they are.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut libc::c_void {
+        self.messages.as_mut_ptr().cast()
+    }
+
+    /// How many bytes they have.
+    pub(crate) fn len(&self) -> usize {
+        self.count * size_of::<ControlMessage>()
+    }
+}
+
+/// Whether the kernel lets single datagrams have a priority of their own: since Linux 6.14. Before,
+/// those over IPv4 have the one that it derives from their traffic class, and those over IPv6 that of
+/// their socket.
+///
+/// Found out the first time, which costs three system calls, and the same for all sockets.
+pub(crate) fn takes_priority() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let [_, priority] = marks(NOWHERE, crate::Marking::default());
+        let takes = is_taken(priority);
+        if !takes {
+            tracing::debug!("the kernel has no priority for single datagrams (Linux 6.14 has)");
+        }
+        takes
+    })
+}
+
+/// Whether the kernel knows an option as a control message. Asks it with a datagram that never leaves,
+/// because its socket may not broadcast: that is found out after what is said of it was read.
+fn is_taken(option: IntOption) -> bool {
+    let Ok(socket) = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), None) else { return false };
+    let (address, ControlMessage(control)) = (NOWHERE.into(), option.into());
+    let nothing = [IoSlice::new(&[])];
+    let message = MsgHdr::new().with_addr(&address).with_buffers(&nothing).with_control(&control);
+    let answer = socket.sendmsg(&message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+    !answer.is_err_and(|error| error.raw_os_error() == Some(Errno::EINVAL as i32))
+}
+
+/// The port `discard` of everybody on this network.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::BROADCAST), 9);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dscp, Marking};
+
+    fn datagram(marking: Option<Marking>) -> Datagram<'static> {
+        let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Datagram { header: b"123", payload: b"4567", destination, marking }
+    }
+
+    fn marking() -> Marking {
+        Marking { priority: true, dscp: Some(Dscp::try_from(46).unwrap()) }
+    }
+
+    fn said(
+        first: &Datagram<'_>,
+        run: usize,
+        takes_priority: bool,
+    ) -> Vec<(c_int, c_int, Vec<u8>)> {
+        let all = ControlMessages::of_run(first, run, || takes_priority);
+        let Some(all) = all else { return Vec::new() };
+        assert_eq!(all.len(), all.count * size_of::<ControlMessage>());
+        let messages = all.messages.iter().take(all.count);
+        messages
+            .map(|ControlMessage(bytes)| {
+                let int = |at: usize| c_int::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+                let len = usize::from_ne_bytes(*bytes.first_chunk().unwrap());
+                let (level, kind) =
+                    (offset_of!(cmsghdr, cmsg_level), offset_of!(cmsghdr, cmsg_type));
+                (int(level), int(kind), bytes[ControlMessage::HEADER..len].to_vec())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_said_of_a_datagram_is_what_is_said_of_sockets_in_the_same_order() {
+        let segment = (libc::SOL_UDP, libc::UDP_SEGMENT, 7_u16.to_ne_bytes().to_vec());
+        let class = (libc::IPPROTO_IP, libc::IP_TOS, (46_i32 << 2).to_ne_bytes().to_vec());
+        let priority = (libc::SOL_SOCKET, libc::SO_PRIORITY, 6_i32.to_ne_bytes().to_vec());
+        let (plain, marked) = (datagram(None), datagram(Some(marking())));
+        assert_eq!(said(&plain, 1, true), []);
+        assert_eq!(said(&plain, 2, true), std::slice::from_ref(&segment));
+        assert_eq!(said(&marked, 1, true), [class.clone(), priority.clone()]);
+        assert_eq!(said(&marked, 2, true), [segment.clone(), class.clone(), priority]);
+        assert_eq!(said(&marked, 2, false), [segment, class], "before Linux 6.14");
+    }
+
+    #[test]
+    fn nobody_asks_for_what_the_kernel_can_because_of_datagrams_without_marking() {
+        let asked = || panic!("it does not matter");
+        assert!(ControlMessages::of_run(&datagram(None), 1, asked).is_none());
+        assert!(ControlMessages::of_run(&datagram(None), 2, asked).is_some());
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn control_messages_are_laid_out_as_cmsg_says() {
+        // CMSG_SPACE of cmsg(3) for 1 to 8 bytes, on a 64-bit machine.
+        assert_eq!((ControlMessage::HEADER, size_of::<ControlMessage>()), (16, 24));
+    }
+
+    #[test]
+    fn a_control_message_that_the_kernel_does_not_know_is_told_from_one_it_does() {
+        let [class, priority] = marks(NOWHERE, marking());
+        assert!(is_taken(class), "every Linux takes IP_TOS");
+        let mut unknown = priority;
+        unknown.number = 0x7fff;
+        assert!(!is_taken(unknown));
+        assert_eq!(takes_priority(), is_taken(priority));
+    }
+}
