@@ -106,6 +106,12 @@ pub struct LinkPath {
     pub remote: SocketAddr,
 }
 
+/// How the driver treats the packets of a link, for example how it marks them for routers: a note of its
+/// own, handed back with each of them in [`LinkRoute`](crate::LinkRoute) and
+/// [`Transmit`](crate::Transmit). The engine reads nothing into it; 0 at first.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct PacketTag(pub u32);
+
 /// How many pongs bring a link up unless told otherwise (`KNET_LINK_DEFAULT_PONG_COUNT`).
 pub const DEFAULT_PONG_COUNT: u8 = 5;
 

@@ -178,8 +178,8 @@ impl Engine {
         let filler = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
         let packet = Packet::Probe { header, filler, size };
         let Some(path) = link.peer.path() else { return };
-        let counters = link.counters.clone();
-        self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Pmtu, packet, counters));
+        let probe = Transmit::new(host, id, link, path, PacketKind::Pmtu, packet);
+        self.transmits.push_back(probe);
     }
 
     /// Lets something happen to a link's discovery, sends what is due then, and sets the timer.

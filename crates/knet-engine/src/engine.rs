@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{CryptoSizes, HostId, LinkId};
 
-use crate::config::{EngineConfig, MAX_HOST_NAME, PingTimers, Policy};
+use crate::config::{EngineConfig, MAX_HOST_NAME, PacketTag, PingTimers, Policy};
 use crate::cookie::CookieJar;
 use crate::defrag::BufferPool;
 use crate::error::{HostError, LinkError};
@@ -285,6 +285,30 @@ impl Engine {
         self.link_mut(host, link)?.priority = priority;
         self.refresh_routes(now, host);
         Ok(())
+    }
+
+    /// Tags a link's packets from now on, so that the driver knows how to treat them.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn set_packet_tag(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        tag: PacketTag,
+    ) -> Result<(), LinkError> {
+        self.link_mut(host, link)?.tag = tag;
+        self.refresh_routes(now, host);
+        Ok(())
+    }
+
+    /// How a link's packets are tagged.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    pub fn packet_tag(&self, host: HostId, link: LinkId) -> Result<PacketTag, LinkError> {
+        Ok(self.link(host, link)?.tag)
     }
 
     /// The configured links of a host, in ascending order.

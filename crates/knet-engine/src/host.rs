@@ -108,7 +108,7 @@ impl Host {
         let usable = self.links().filter(|(_, link)| link.is_usable());
         let route = |(id, link): (LinkId, &Link)| {
             let (data_mtu, counters) = (link.data_mtu(mtu, crypto), link.counters.clone());
-            LinkRoute { link: id, path: link.peer.path(), data_mtu, counters }
+            LinkRoute { link: id, path: link.peer.path(), tag: link.tag, data_mtu, counters }
         };
         match self.policy {
             // The first of the highest priority: `max_by_key` would give the last.

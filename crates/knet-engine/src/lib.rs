@@ -69,7 +69,8 @@ mod add_link;
 pub use acl::{AclAction, AclEntry};
 mod config;
 pub use config::{
-    DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PingTimers, Policy, SocketId,
+    DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PacketTag, PingTimers, Policy,
+    SocketId,
 };
 mod cookie;
 mod dedup;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use knet_wire::{CryptoSizes, MAX_MESSAGE, MTU_HEADER_LEN, Ping, path_overhead};
 
 use crate::acl::AccessList;
-use crate::config::{PingTimers, SocketId};
+use crate::config::{PacketTag, PingTimers, SocketId};
 use crate::event::{DownReason, LinkState};
 use crate::heartbeat::Heartbeat;
 use crate::history::{History, LinkChange};
@@ -22,6 +22,7 @@ use crate::timers::Deadline;
 pub(crate) struct Link {
     pub(crate) peer: LinkPeer,
     pub(crate) priority: u8,
+    pub(crate) tag: PacketTag,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) counters: Arc<LinkCounters>,
     pub(crate) deadline: Deadline,
@@ -47,6 +48,7 @@ impl Link {
         Self {
             peer,
             priority: 0,
+            tag: PacketTag::default(),
             heartbeat: Heartbeat::new(now),
             counters: Arc::default(),
             deadline: Deadline::default(),

@@ -187,8 +187,8 @@ impl Engine {
             return;
         }
         let Ok(link) = self.link(host, id) else { return };
-        let counters = link.counters.clone();
-        self.transmits.push_back(transmit::Transmit::new(host, id, path, kind, packet, counters));
+        let answer = transmit::Transmit::new(host, id, link, path, kind, packet);
+        self.transmits.push_back(answer);
     }
 
     fn pong(&mut self, now: Instant, host: HostId, pong: Ping) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use knet_wire::{HostId, LinkId};
 
-use crate::config::{LinkPath, Policy};
+use crate::config::{LinkPath, PacketTag, Policy};
 use crate::stats::LinkCounters;
 
 /// The reachable hosts, in order of their ids.
@@ -120,6 +120,8 @@ pub struct LinkRoute {
     /// Which socket sends, and where to; `None` for a loopback link, whose messages are delivered
     /// here.
     pub path: Option<LinkPath>,
+    /// How the driver wants its packets treated.
+    pub tag: PacketTag,
     /// The most payload bytes a packet on this link may carry.
     pub data_mtu: usize,
     /// Where to count what was sent.
@@ -181,6 +183,7 @@ mod tests {
         LinkRoute {
             link: LinkId::new(id).unwrap(),
             path: Some(LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() }),
+            tag: PacketTag::default(),
             data_mtu,
             counters: Arc::default(),
         }

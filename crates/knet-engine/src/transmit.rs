@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use knet_wire::{HostId, LinkId, PING_LEN, PMTU_HEADER_LEN};
 
-use crate::config::LinkPath;
+use crate::config::{LinkPath, PacketTag};
+use crate::link::Link;
 use crate::stats::{LinkCounters, PacketKind};
 
 /// A control packet to be sent now. Comes out of [`crate::Engine::poll_transmit`]; tell the outcome
@@ -15,6 +16,7 @@ pub struct Transmit {
     host: HostId,
     link: LinkId,
     path: LinkPath,
+    tag: PacketTag,
     kind: PacketKind,
     packet: Packet,
     counters: Arc<LinkCounters>,
@@ -34,15 +36,17 @@ pub(crate) enum Packet {
 }
 
 impl Transmit {
+    /// A packet of `link`, which has this id.
     pub(crate) fn new(
         host: HostId,
-        link: LinkId,
+        id: LinkId,
+        link: &Link,
         path: LinkPath,
         kind: PacketKind,
         packet: Packet,
-        counters: Arc<LinkCounters>,
     ) -> Self {
-        Self { host, link, path, kind, packet, counters }
+        let (tag, counters) = (link.tag, link.counters.clone());
+        Self { host, link: id, path, tag, kind, packet, counters }
     }
 
     /// The host that it is for.
@@ -61,6 +65,12 @@ impl Transmit {
     #[must_use]
     pub fn path(&self) -> LinkPath {
         self.path
+    }
+
+    /// How the driver wants it treated.
+    #[must_use]
+    pub fn tag(&self) -> PacketTag {
+        self.tag
     }
 
     /// The packet in clear, or its beginning if there is a [`Transmit::filler`].

@@ -148,9 +148,10 @@ impl Engine {
         let Ok(link) = self.link_mut(host, id) else { return };
         let Some(path) = link.peer.path() else { return };
         link.ping_sent(now);
-        let counters = link.counters.clone();
         let packet = self.ping_packet(now, host, id, path.remote, sequence, timed);
-        self.transmits.push_back(Transmit::new(host, id, path, PacketKind::Ping, packet, counters));
+        let Ok(link) = self.link(host, id) else { return };
+        let ping = Transmit::new(host, id, link, path, PacketKind::Ping, packet);
+        self.transmits.push_back(ping);
     }
 
     /// A ping whose pong shows that it arrived at this address.
