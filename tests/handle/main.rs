@@ -16,6 +16,7 @@ mod loopback;
 mod losing_links;
 mod marking;
 mod mtu;
+mod observer;
 mod policies;
 mod restarts;
 mod send_sync;

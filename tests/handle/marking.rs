@@ -1,99 +1,73 @@
 //! DSCP and priority, read from packets that were received (`spec/api.md` 6.4 and 10.2).
 
-use std::io::IoSliceMut;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use knet_tests::cluster::{QUICK, watch};
-use knet_tests::waiting::DEADLINE;
-use kronosnet::{Dscp, DscpOutOfRange, Error, Handle, HostId, Link, Marking};
+use knet_tests::cluster::watch;
+use kronosnet::{
+    ChannelRequest, Datafd, DatafdSource, Dscp, DscpOutOfRange, Error, Handle, HostId, Link,
+    LinkConfig, LinkId, Marking, PingTimers, Policy,
+};
 use nix::libc::EINVAL;
-use nix::sys::socket::sockopt::{IpRecvTos, Ipv6RecvTClass};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
+
+use crate::observer::{Observer, PING, PONG, PROBE, REPLY};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
-
-/// Where a link leads: it sees the pings, with how they are marked.
-struct Listener(UdpSocket);
-
-impl Listener {
-    fn new(ip: IpAddr) -> Self {
-        let socket = UdpSocket::bind((ip, 0)).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        match ip {
-            IpAddr::V4(_) => setsockopt(&socket, IpRecvTos, &true).unwrap(),
-            IpAddr::V6(_) => setsockopt(&socket, Ipv6RecvTClass, &true).unwrap(),
-        }
-        Self(socket)
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.0.local_addr().unwrap()
-    }
-
-    /// The traffic class of the next packet.
-    fn class(&self) -> u8 {
-        let (mut bytes, mut control) = ([0; 2000], nix::cmsg_space!(i32));
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let fd = self.0.as_raw_fd();
-        let message =
-            recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), MsgFlags::empty());
-        let message = message.expect("a ping comes");
-        match message.cmsgs().unwrap().next() {
-            Some(ControlMessageOwned::Ipv4Tos(class)) => class,
-            Some(ControlMessageOwned::Ipv6TClass(class)) => class.try_into().unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Waits for the first packet of this class, behind which no other comes.
-    fn expect(&self, class: u8) {
-        let give_up = Instant::now() + DEADLINE;
-        loop {
-            let found = self.class();
-            if found == class {
-                break;
-            }
-            assert!(Instant::now() < give_up, "{found:#x} instead of {class:#x}");
-        }
-        assert_eq!([self.class(), self.class()], [class; 2]);
-    }
-}
 
 fn dscp(number: u8) -> Marking {
     Marking { priority: false, dscp: Some(Dscp::try_from(number).unwrap()) }
 }
 
-/// A link that pings a listener.
-fn link(handle: &Handle, id: u8, local: SocketAddr, listener: &Listener) -> Link {
-    watch(handle, 2, id, local, listener.addr(), QUICK)
+/// A link that pings an observer, and is not given up while nobody looks.
+fn link(handle: &Handle, id: u8, local: SocketAddr, observer: &Observer) -> Link {
+    let (interval, timeout) = (Duration::from_millis(50), Duration::from_secs(3600));
+    let patient = PingTimers { interval, timeout, precision: 1 };
+    watch(handle, 2, id, local, observer.addr(), patient)
+}
+
+/// A host whose links share a local address and lead to these observers.
+fn one_address(ip: IpAddr, observers: [&Observer; 2]) -> (Handle, Datafd, [Link; 2]) {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    handle.on_datafd_event(|_, _| {});
+    let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+    handle.set_forwarding(true).unwrap();
+    // Probes again and again, though nobody answers them.
+    handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
+    let end = handle.bind((ip, 0).into()).unwrap();
+    let links = [0, 1].map(|id| link(&handle, id, end.addr(), observers[usize::from(id)]));
+    handle.host(HostId::new(2)).unwrap().set_policy(Policy::Active).unwrap();
+    for (link, observer) in links.iter().zip(observers) {
+        while !link.status().unwrap().state.is_up() {
+            let _ = observer.next();
+        }
+    }
+    (handle, datafd, links)
 }
 
 #[test]
 fn a_change_reaches_links_that_are_there_and_those_that_come() {
     for ip in [V4, V6] {
         let handle = Handle::new(HostId::new(1)).unwrap();
-        let listeners = [Listener::new(ip), Listener::new(ip)];
+        let observers = [Observer::new(ip), Observer::new(ip)];
         // Different ports, so different sockets.
         let ends = [(); 2].map(|()| handle.bind((ip, 0).into()).unwrap());
-        let _first = link(&handle, 0, ends[0].addr(), &listeners[0]);
-        listeners[0].expect(0);
+        let _first = link(&handle, 0, ends[0].addr(), &observers[0]);
+        observers[0].expect(PING, 0, 0);
         handle.set_marking(dscp(46)).unwrap();
         assert_eq!(handle.marking(), dscp(46));
-        listeners[0].expect(46 << 2);
-        let _second = link(&handle, 1, ends[1].addr(), &listeners[1]);
-        listeners[1].expect(46 << 2);
-        let third = Listener::new(ip);
+        observers[0].expect(PING, 46 << 2, 0);
+        let _second = link(&handle, 1, ends[1].addr(), &observers[1]);
+        observers[1].expect(PING, 46 << 2, 0);
+        let third = Observer::new(ip);
         let _third = link(&handle, 2, (ip, 0).into(), &third);
-        third.expect(46 << 2);
+        third.expect(PING, 46 << 2, 0);
 
         handle.set_marking(Marking { priority: true, dscp: None }).unwrap();
         // IPTOS_LOWDELAY, as libknet's TRAFFICHIPRIO.
-        listeners[0].expect(0x10);
+        observers[0].expect(PING, 0x10, 0);
         handle.set_marking(Marking::default()).unwrap();
-        listeners[0].expect(0);
+        observers[0].expect(PING, 0, 0);
     }
 }
 
@@ -101,38 +75,81 @@ fn a_change_reaches_links_that_are_there_and_those_that_come() {
 fn a_link_may_be_marked_in_another_way() {
     for ip in [V4, V6] {
         let handle = Handle::new(HostId::new(1)).unwrap();
-        let listeners = [Listener::new(ip), Listener::new(ip)];
+        let observers = [Observer::new(ip), Observer::new(ip)];
         let ends = [(); 2].map(|()| handle.bind((ip, 0).into()).unwrap());
-        let own = link(&handle, 0, ends[0].addr(), &listeners[0]);
-        let other = link(&handle, 1, ends[1].addr(), &listeners[1]);
+        let own = link(&handle, 0, ends[0].addr(), &observers[0]);
+        let other = link(&handle, 1, ends[1].addr(), &observers[1]);
         handle.set_marking(dscp(46)).unwrap();
         own.set_marking(Some(dscp(10))).unwrap();
         assert_eq!((own.marking().unwrap(), other.marking().unwrap()), (Some(dscp(10)), None));
-        listeners[0].expect(10 << 2);
-        listeners[1].expect(46 << 2);
+        observers[0].expect(PING, 10 << 2, 0);
+        observers[1].expect(PING, 46 << 2, 0);
         handle.set_marking(dscp(8)).unwrap();
-        listeners[1].expect(8 << 2);
-        listeners[0].expect(10 << 2);
+        observers[1].expect(PING, 8 << 2, 0);
+        observers[0].expect(PING, 10 << 2, 0);
         own.set_marking(None).unwrap();
-        listeners[0].expect(8 << 2);
+        observers[0].expect(PING, 8 << 2, 0);
     }
 }
 
 #[test]
-fn links_with_one_local_address_are_marked_alike() {
-    let handle = Handle::new(HostId::new(1)).unwrap();
-    let listeners = [Listener::new(V4), Listener::new(V4)];
-    let end = handle.bind((V4, 0).into()).unwrap();
-    let one = link(&handle, 0, end.addr(), &listeners[0]);
-    let two = link(&handle, 1, end.addr(), &listeners[1]);
-    one.set_marking(Some(dscp(10))).unwrap();
-    assert_eq!(two.marking().unwrap(), Some(dscp(10)));
-    for listener in &listeners {
-        listener.expect(10 << 2);
+fn links_with_one_local_address_are_marked_each_in_its_own_way() {
+    for ip in [V4, V6] {
+        let observers = [Observer::new(ip), Observer::new(ip)];
+        let (handle, datafd, links) = one_address(ip, [&observers[0], &observers[1]]);
+        let ends = links.each_ref().map(|link| link.local_addr().unwrap());
+        assert_eq!(ends[0], ends[1]);
+        let unmarked = Marking::default();
+        // The handle's, the links', and the classes that follow.
+        let steps = [
+            (unmarked, [None, None], [0, 0]),
+            (unmarked, [Some(dscp(10)), Some(dscp(12))], [10 << 2, 12 << 2]),
+            (dscp(46), [Some(dscp(10)), None], [10 << 2, 46 << 2]),
+            (dscp(8), [Some(dscp(10)), None], [10 << 2, 8 << 2]),
+            (dscp(8), [Some(unmarked), Some(dscp(12))], [0, 12 << 2]),
+            (dscp(8), [None, Some(Marking { priority: true, dscp: None })], [8 << 2, 0x10]),
+            (dscp(8), [None, None], [8 << 2, 8 << 2]),
+        ];
+        for (default, own, classes) in steps {
+            handle.set_marking(default).unwrap();
+            for (link, own) in links.iter().zip(own) {
+                link.set_marking(own).unwrap();
+                assert_eq!(link.marking().unwrap(), own);
+            }
+            observers.iter().for_each(Observer::drain);
+            datafd.send(b"one packet").unwrap();
+            // Begins a search for the MTU, which sends probes.
+            handle.set_manual_mtu(Some(1500)).unwrap();
+            handle.set_manual_mtu(None).unwrap();
+            for (id, (observer, class)) in (0..).zip(observers.iter().zip(classes)) {
+                assert_eq!(observer.classes_of_data(1), [class], "{default:?} {own:?} at {ip}");
+                for kind in [PROBE, PING, PONG, REPLY] {
+                    observer.expect(kind, class, id);
+                }
+            }
+        }
     }
-    two.set_marking(Some(dscp(12))).unwrap();
-    for listener in &listeners {
-        listener.expect(12 << 2);
+}
+
+#[test]
+fn links_with_both_addresses_in_common_are_marked_each_in_its_own_way() {
+    for ip in [V4, V6] {
+        let observer = Observer::new(ip);
+        let (handle, datafd, links) = one_address(ip, [&observer, &observer]);
+        handle.set_manual_mtu(Some(1280)).unwrap();
+        // The packets of one leave right behind those of the other, and all are equally long.
+        let packet = handle.host(HostId::new(2)).unwrap().status().unwrap().data_mtu.unwrap();
+        let message = vec![7; 9 * packet];
+        for own in [[Some(10), None], [None, Some(12)], [Some(12), Some(10)], [None, None]] {
+            for (link, own) in links.iter().zip(own) {
+                link.set_marking(own.map(dscp)).unwrap();
+            }
+            observer.drain();
+            datafd.send(&message).unwrap();
+            let classes = observer.classes_of_data(18);
+            let expected = own.map(|own| [own.unwrap_or(0) << 2; 9]).concat();
+            assert_eq!(classes, expected, "{own:?} at {ip}");
+        }
     }
 }
 
@@ -150,10 +167,20 @@ fn a_code_point_has_six_bits() {
 #[test]
 fn a_link_that_was_cleared_has_no_marking() {
     let handle = Handle::new(HostId::new(1)).unwrap();
-    let listener = Listener::new(V4);
-    let link = link(&handle, 0, (V4, 0).into(), &listener);
+    let observer = Observer::new(V4);
+    let link = link(&handle, 0, (V4, 0).into(), &observer);
     link.disable().unwrap();
     link.clone().clear().unwrap();
+    assert_eq!(link.set_marking(Some(dscp(1))).unwrap_err().errno(), EINVAL);
+    assert_eq!(link.marking().unwrap_err().errno(), EINVAL);
+}
+
+#[test]
+fn a_link_to_ourselves_has_no_packets_to_mark() {
+    let own = HostId::new(1);
+    let handle = Handle::new(own).unwrap();
+    let host = handle.add_host(own).unwrap();
+    let link = host.add_link(LinkId::new(0).unwrap(), LinkConfig::loopback()).unwrap();
     assert_eq!(link.set_marking(Some(dscp(1))).unwrap_err().errno(), EINVAL);
     assert_eq!(link.marking().unwrap_err().errno(), EINVAL);
 }

@@ -8,6 +8,7 @@ use knet_transport::{Datagram, SendError, SendErrorKind};
 use crate::dispatch::MAX_PENDING;
 use crate::errno::EMSGSIZE;
 use crate::errors;
+use crate::marking;
 use crate::shared::Shared;
 use crate::transmit::Transmitter;
 
@@ -49,7 +50,8 @@ impl Transmitter {
         let header = transmit.packet();
         let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
         let length = header.len() + payload.len();
-        let datagram = Datagram { header, payload, destination: path.remote, marking: None };
+        let marking = marking::from_tag(transmit.tag());
+        let datagram = Datagram { header, payload, destination: path.remote, marking };
         let mut error = None;
         for _ in 0..=MAX_PENDING {
             error = socket.send(&mut self.batch, &[datagram]).error;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
-use knet_transport::{Datagram, SendError, SendErrorKind, SendProgress};
+use knet_transport::{Datagram, Marking, SendError, SendErrorKind, SendProgress};
 use knet_wire::{DATA_HEADER_LEN, DataHeader};
 
 use crate::errno::EMSGSIZE;
@@ -25,6 +25,8 @@ pub(crate) struct Frame {
     /// Keeps packets of one socket in the order in which they were planned.
     pub(crate) order: usize,
     pub(crate) remote: SocketAddr,
+    /// How it is marked, if not as its socket is.
+    pub(crate) marking: Option<Marking>,
     /// What the packet says; its number is given last.
     pub(crate) says: DataHeader,
     pub(crate) header: [u8; DATA_HEADER_LEN],
@@ -213,7 +215,7 @@ impl Transmitter {
             header: &frame.header,
             payload: payload(messages, frame),
             destination: frame.remote,
-            marking: None,
+            marking: frame.marking,
         }));
         Some(shared.sockets.get(socket)?.send(&mut self.batch, &datagrams))
     }
@@ -298,6 +300,7 @@ mod tests {
                 socket,
                 order: at,
                 remote: receiver.local_addr().unwrap(),
+                marking: None,
                 says,
                 header: says.encode(shared.own),
                 message: at,

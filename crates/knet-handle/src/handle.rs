@@ -221,13 +221,13 @@ impl Handle {
     /// [`Error::Os`] if the kernel refuses, for which no cause is known; [`Error::InsideFilter`].
     pub fn set_marking(&self, marking: Marking) -> Result<(), Error> {
         self.shared().outside_filter()?;
-        Ok(self.shared().sockets.set_default_marking(marking)?)
+        Ok(self.shared().sockets.set_marking(marking)?)
     }
 
     /// How the packets of links without a marking of their own are marked.
     #[must_use]
     pub fn marking(&self) -> Marking {
-        self.shared().sockets.default_marking()
+        self.shared().sockets.marking()
     }
 
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to

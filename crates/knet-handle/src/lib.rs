@@ -80,6 +80,7 @@ pub use link::Link;
 mod link_config;
 pub use link_config::LinkConfig;
 mod loopback;
+mod marking;
 mod notify;
 pub use notify::{EventStream, STREAM_CAPACITY};
 mod portion;

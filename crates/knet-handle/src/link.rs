@@ -9,6 +9,7 @@ use knet_wire::{HostId, IpVersion, LinkId};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::link_config::{Ends, LinkConfig};
+use crate::marking;
 use crate::shared::Shared;
 
 /// A link to a host. It counts as a clone of the [`Handle`].
@@ -154,20 +155,20 @@ impl Link {
         Ok(self.status()?.priority)
     }
 
-    /// Marks its packets in another way than [`Handle::set_marking`] says; `None` goes back to that.
-    /// Takes effect at once.
+    /// Marks its packets in another way than [`Handle::set_marking`] says, from the next on: data,
+    /// pings, path MTU probes and what answers them. `None` goes back to that. What other links send,
+    /// through the same socket too, stays marked as it is.
     ///
-    /// Links with the same local address share a socket, and so they share its marking: what is set
-    /// last counts for all of them. Give a link a local address of its own to mark it alone.
+    /// Before Linux 6.14 the kernel takes the traffic class of a single packet, but not its priority:
+    /// over IPv4 that is then the one which belongs to the class, over IPv6 that of the handle.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`; [`Error::Os`] if the kernel refuses, for
-    /// which no cause is known; [`Error::InsideFilter`].
+    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`; [`Error::InsideFilter`].
     pub fn set_marking(&self, marking: Option<Marking>) -> Result<(), Error> {
+        let (host, id, tag) = (self.host, self.id, marking::to_tag(marking));
+        self.socket()?;
         let shared = self.handle.shared();
-        shared.outside_filter()?;
-        let marked = shared.sockets.set_marking(self.socket()?, marking);
-        Ok(marked.ok_or_else(|| self.cleared())??)
+        Ok(shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??)
     }
 
     /// How its packets are marked, if in another way than [`Handle::marking`] says.
@@ -175,8 +176,10 @@ impl Link {
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
     pub fn marking(&self) -> Result<Option<Marking>, Error> {
-        let socket = self.socket()?;
-        self.handle.shared().sockets.marking(socket).ok_or_else(|| self.cleared())
+        let (host, id) = (self.host, self.id);
+        self.socket()?;
+        let tag = self.handle.shared().query(|engine, _| engine.packet_tag(host, id))?;
+        Ok(marking::from_tag(tag))
     }
 
     /// Its settings, state and counters.

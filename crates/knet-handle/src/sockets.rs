@@ -25,7 +25,7 @@ pub(crate) struct Sockets {
 struct Registry {
     entries: Vec<Entry>,
     last_id: u64,
-    /// How packets are marked where nobody says otherwise.
+    /// How packets are marked whose link does not say otherwise.
     marking: Marking,
 }
 
@@ -36,8 +36,6 @@ struct Entry {
     asked: SocketAddr,
     bound: SocketAddr,
     users: usize,
-    /// How its packets are marked, if not as those of the others.
-    marking: Option<Marking>,
 }
 
 impl Sockets {
@@ -55,7 +53,7 @@ impl Sockets {
             return Ok((entry.id, entry.bound));
         }
         let (id, bound) = self.open(&mut registry, local, poller)?;
-        registry.entries.push(Entry { id, asked: local, bound, users: 1, marking: None });
+        registry.entries.push(Entry { id, asked: local, bound, users: 1 });
         Ok((id, bound))
     }
 
@@ -71,7 +69,7 @@ impl Sockets {
         }
         let mut registry = self.registry.lock();
         let (id, bound) = self.open(&mut registry, local, poller)?;
-        registry.entries.push(Entry { id, asked: bound, bound, users: 1, marking: None });
+        registry.entries.push(Entry { id, asked: bound, bound, users: 1 });
         Ok((id, bound))
     }
 
@@ -118,42 +116,19 @@ impl Sockets {
         }
     }
 
-    /// Marks the packets of all sockets that have no marking of their own, now and later.
-    pub(crate) fn set_default_marking(&self, marking: Marking) -> Result<(), MarkError> {
+    /// Marks the packets of all sockets, now and later, but for those that are marked one by one.
+    pub(crate) fn set_marking(&self, marking: Marking) -> Result<(), MarkError> {
         let mut registry = self.registry.lock();
         registry.marking = marking;
-        for entry in registry.entries.iter().filter(|entry| entry.marking.is_none()) {
-            self.mark(entry.id, marking)?;
-        }
-        Ok(())
+        registry
+            .entries
+            .iter()
+            .filter_map(|entry| self.get(entry.id))
+            .try_for_each(|socket| socket.mark(marking))
     }
 
-    pub(crate) fn default_marking(&self) -> Marking {
+    pub(crate) fn marking(&self) -> Marking {
         self.registry.lock().marking
-    }
-
-    /// Marks the packets of one socket; `None` marks them as those of the others. Gives `None` if there
-    /// is no such socket.
-    pub(crate) fn set_marking(
-        &self,
-        id: SocketId,
-        marking: Option<Marking>,
-    ) -> Option<Result<(), MarkError>> {
-        let mut registry = self.registry.lock();
-        let default = registry.marking;
-        let entry = registry.entries.iter_mut().find(|entry| entry.id == id)?;
-        entry.marking = marking;
-        Some(self.mark(id, marking.unwrap_or(default)))
-    }
-
-    /// The marking of one socket, if it is there and has one of its own.
-    pub(crate) fn marking(&self, id: SocketId) -> Option<Option<Marking>> {
-        let registry = self.registry.lock();
-        registry.entries.iter().find(|entry| entry.id == id).map(|entry| entry.marking)
-    }
-
-    fn mark(&self, id: SocketId, marking: Marking) -> Result<(), MarkError> {
-        self.get(id).map_or(Ok(()), |socket| socket.mark(marking))
     }
 
     /// A socket to send or receive with. Do not keep it longer than one system call takes.

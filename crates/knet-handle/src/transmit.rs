@@ -14,6 +14,7 @@ use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
 use crate::loopback::Queued;
+use crate::marking;
 use crate::report::{NotSent, SendFailure, SendReport};
 use crate::shared::Shared;
 
@@ -226,11 +227,13 @@ impl Transmitter {
                     continue;
                 };
                 self.copies.push(copy(place));
+                let marking = marking::from_tag(link.tag);
                 for (fragment, part) in fragments.iter() {
                     self.frames.push(Frame {
                         socket: path.socket,
                         order: self.frames.len(),
                         remote: path.remote,
+                        marking,
                         says: DataHeader { fragment, ..says },
                         header: [0; DATA_HEADER_LEN],
                         message,

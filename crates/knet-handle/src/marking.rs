@@ -1,0 +1,49 @@
+//! How the packets of one link are marked, as a note that the engine hands back with each of them.
+
+use knet_engine::PacketTag;
+use knet_transport::{Dscp, Marking};
+
+/// The tag of packets that are marked like this; `None` as their socket is.
+pub(crate) fn to_tag(marking: Option<Marking>) -> PacketTag {
+    PacketTag(marking.map_or(AS_SOCKET, |Marking { priority, dscp }| {
+        let priority = if priority { PRIORITY } else { 0 };
+        OWN | priority | dscp.map_or(0, |dscp| HAS_DSCP | u32::from(dscp.get()))
+    }))
+}
+
+/// How packets with this tag are marked.
+pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<Marking> {
+    if bits == AS_SOCKET {
+        return None;
+    }
+    let code_point = Dscp::try_from(bits as u8);
+    let dscp = code_point.ok().filter(|_| bits & HAS_DSCP != 0);
+    Some(Marking { priority: bits & PRIORITY != 0, dscp })
+}
+
+/// What links have at first.
+const AS_SOCKET: u32 = 0;
+// Above the byte of the code point.
+const OWN: u32 = 1 << 8;
+const PRIORITY: u32 = 1 << 9;
+const HAS_DSCP: u32 = 1 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_marking_has_a_tag_of_its_own() {
+        assert_eq!(from_tag(PacketTag::default()), None);
+        let dscps = || (0..=63).map(|number| Some(Dscp::try_from(number).unwrap())).chain([None]);
+        let marked = |priority| dscps().map(move |dscp| Some(Marking { priority, dscp }));
+        let all: Vec<_> = marked(false).chain(marked(true)).chain([None]).collect();
+        for &marking in &all {
+            assert_eq!(from_tag(to_tag(marking)), marking);
+        }
+        let tags: HashSet<_> = all.iter().map(|&marking| to_tag(marking)).collect();
+        assert_eq!(tags.len(), 2 * 65 + 1);
+    }
+}
