@@ -1,8 +1,8 @@
 //! The destination filter: who gets a message, and on which channel.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use knet_channel::Channel;
 use knet_wire::HostId;
@@ -112,26 +112,41 @@ pub(crate) fn run(
 
 /// Whether this thread is running a filter.
 pub(crate) fn inside() -> bool {
-    INSIDE.get()
+    INSIDE.try_with(Inside::now).unwrap_or(false)
 }
+
+/// Whether a thread is running a filter, to be asked from any thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inside(Arc<AtomicBool>);
 
 thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static INSIDE: Inside = Inside::default();
 }
 
-/// Marks the thread as running a filter until it is dropped.
-struct Inside;
-
 impl Inside {
-    fn enter() -> Self {
-        INSIDE.set(true);
-        Self
+    /// `None` while the thread ends.
+    pub(crate) fn of_this_thread() -> Option<Self> {
+        INSIDE.try_with(Self::clone).ok()
+    }
+
+    /// Whether it runs one now.
+    pub(crate) fn now(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Marks the thread as running a filter until the answer is dropped.
+    fn enter() -> Entered {
+        let _ = INSIDE.try_with(|inside| inside.0.store(true, Ordering::Relaxed));
+        Entered
     }
 }
 
-impl Drop for Inside {
+/// See [`Inside::enter`].
+struct Entered;
+
+impl Drop for Entered {
     fn drop(&mut self) {
-        INSIDE.set(false);
+        let _ = INSIDE.try_with(|inside| inside.0.store(false, Ordering::Relaxed));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::receive;
 use crate::report::SendReport;
 use crate::shared::Shared;
 use crate::stats::{self, ClearStats, HandleStats};
+use crate::threads::{self, Threads};
 use crate::{rx, tx};
 
 /// A host's place in the cluster: its datafds on one side, its links to the other hosts on the
@@ -64,7 +65,7 @@ impl Handle {
     pub(crate) fn start(config: &EngineConfig, settings: &Settings) -> Result<Self, Error> {
         let engine = Engine::new(std::time::Instant::now(), config);
         let shared = Arc::new(Shared::new(engine, settings)?);
-        let mut threads = Threads { shared: shared.clone(), started: Vec::new() };
+        let mut threads = Threads::new(shared.clone());
         let data = shared.clone();
         threads.start("knet-tx", move || tx::run(&data))?;
         let data = shared.clone();
@@ -143,6 +144,11 @@ impl Handle {
     ///
     /// Switching off first sends what was written to the datafds before the call, and delivers what
     /// has arrived at our sockets; messages that come later are dropped. Links go on being watched.
+    ///
+    /// A slow filter is waited for while that is done, but no longer than a second when sending and
+    /// another when delivering. What it was not asked about by then is dropped and counted
+    /// ([`ChannelStats::tx_forwarding_off`], [`ChannelStats::rx_forwarding_off`]); what it is being
+    /// asked about just then goes where it says.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].
@@ -416,7 +422,9 @@ impl Handle {
     }
 
     /// Gives up the last clone, and returns when everything that the handle opened is closed and its
-    /// threads have ended. Waits for a callback that runs just now; none is called after.
+    /// threads have ended. Waits for a callback and for calls of the filter that run just now; none is
+    /// called after. What was written to the datafds and not sent yet is lost, unless
+    /// [`Handle::set_forwarding`] was switched off before.
     ///
     /// # Errors
     /// [`Error::StillInUse`] if there are other clones: this one is gone, the last of the others closes
@@ -441,7 +449,7 @@ impl Handle {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
     }
 }
@@ -452,54 +460,9 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Threads that are stopped again unless they are kept.
-struct Threads {
-    shared: Arc<Shared>,
-    started: Vec<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn start(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::Os {
-            what: "starting a thread",
-            errno: error.raw_os_error().unwrap_or_default(),
-        })?;
-        self.started.push(thread);
-        Ok(())
-    }
-
-    fn keep(mut self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut self.started)
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // Kept threads are not ours to stop any more.
-        if !self.started.is_empty() {
-            stop(&self.shared, &mut self.started);
-        }
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        stop(&self.shared, &mut self.threads);
-    }
-}
-
-/// Stops the threads and waits for them, but not for the one that this runs on: the last clone may
-/// go away in a callback.
-fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
-    shared.stopping.store(true, Ordering::Release);
-    shared.tx.wake();
-    shared.rx.wake();
-    shared.notifier.wake();
-    for thread in threads.drain(..) {
-        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-            tracing::error!("a thread of the handle panicked");
-        }
+        threads::stop(&self.shared, &mut self.threads);
     }
 }
 

@@ -95,6 +95,7 @@ pub use stats::{ClearStats, HandleStats};
 mod stream;
 mod subscribe;
 mod suspended;
+mod threads;
 mod transmit;
 mod transport;
 pub use transport::{Transport, TransportError};

@@ -127,7 +127,7 @@ impl RxThread<'_> {
     /// Handles everything that arrived before now, within reason (`spec/engine.md` 18).
     fn receive_what_is_there(&mut self) {
         for _ in 0..MAX_FLUSH_TURNS {
-            if !self.turn(Some(Duration::ZERO)) {
+            if self.shared.is_stopping() || !self.turn(Some(Duration::ZERO)) {
                 return;
             }
             self.serve_timers();

@@ -95,7 +95,7 @@ impl TxThread<'_> {
     fn read_what_is_there(&mut self) {
         for _ in 0..MAX_FLUSH_TURNS {
             let timeout = self.suspended.is_empty().then_some(Duration::ZERO);
-            if !self.turn(timeout) && self.suspended.is_empty() {
+            if self.shared.is_stopping() || !self.turn(timeout) && self.suspended.is_empty() {
                 return;
             }
         }

@@ -1,10 +1,14 @@
 //! How the handle reaches its data threads.
 
-use crossbeam_channel::Sender;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
 use knet_poller::{Poller, Waker};
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::filter::Inside;
 
 /// A data thread, seen from outside: its poller, and orders to flush.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) struct Worker {
     /// Whoever waits for the thread to have handled everything that is there. `None` when the
     /// thread has ended.
     flush: Mutex<Option<Vec<Sender<()>>>>,
+    /// Whether the thread is in a filter, once it works.
+    filter: OnceLock<Inside>,
 }
 
 impl Worker {
@@ -21,7 +27,7 @@ impl Worker {
         let poller = Poller::new()
             .map_err(|error| Error::Os { what: "making a poller", errno: error.errno() })?;
         let waker = poller.waker();
-        Ok(Self { poller, waker, flush: Mutex::new(Some(Vec::new())) })
+        Ok(Self { poller, waker, flush: Mutex::new(Some(Vec::new())), filter: OnceLock::new() })
     }
 
     /// Makes the thread look around.
@@ -31,7 +37,11 @@ impl Worker {
         }
     }
 
-    /// Waits until the thread has handled everything that was there when this was called.
+    /// Waits until the thread has handled everything that was there when this was called, but no
+    /// longer than [`PATIENCE`] for a filter.
+    ///
+    /// Only the time is counted for which the thread is found inside a filter: messages are not given
+    /// up because the machine is busy.
     pub(crate) fn flush(&self) {
         let (done, finished) = crossbeam_channel::bounded(1);
         match self.flush.lock().as_mut() {
@@ -39,8 +49,13 @@ impl Worker {
             None => return,
         }
         self.wake();
+        let mut patience = PATIENCE;
         // Nothing is ever sent: the thread drops its end when it is done.
-        let _ = finished.recv();
+        while !patience.is_zero() && finished.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            if self.filter.get().is_some_and(Inside::now) {
+                patience = patience.saturating_sub(LOOK);
+            }
+        }
     }
 
     /// The orders to flush that came in; to be dropped when it is done.
@@ -50,6 +65,10 @@ impl Worker {
 
     /// Held by the thread for as long as it works, so that nobody waits for it afterwards.
     pub(crate) fn running(&self) -> Running<'_> {
+        if let Some(inside) = Inside::of_this_thread() {
+            // It is called once.
+            let _ = self.filter.set(inside);
+        }
         Running(self)
     }
 }
@@ -63,6 +82,11 @@ impl Drop for Running<'_> {
         *self.0.flush.lock() = None;
     }
 }
+
+/// How long a filter is waited for in all while a thread flushes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether the thread is inside a filter.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
