@@ -1,5 +1,6 @@
 //! One message at a time, there and back.
 
+use std::thread;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
@@ -23,6 +24,10 @@ pub(crate) fn call<E: End>(end: &E, plan: &Plan, rounds: u64) -> Result<Latency,
     let mut messages = Numbered::new(1, plan.size);
     let mut buffer = vec![0; plan.size];
     for round in 0..rounds {
+        if !plan.pause.is_zero() {
+            // PAUSE: that is what is measured: messages that come apart.
+            thread::sleep(plan.pause);
+        }
         let start = Instant::now();
         for message in messages.from(round, 1) {
             hand_over(end, plan, message)?;

@@ -1,5 +1,7 @@
 //! What to measure, as the command line says it.
 
+use std::time::Duration;
+
 /// What to measure. The same arguments for everything that can be measured.
 #[derive(Clone, Debug, clap::Args)]
 #[non_exhaustive]
@@ -49,6 +51,10 @@ pub struct Plan {
     /// How long an idle handle is watched.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub seconds: u64,
+
+    /// How long the one who sends pauses before each round trip, which does not count as part of it.
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = parse_pause)]
+    pub pause: Duration,
 
     /// Writes the report as one line of JSON.
     #[arg(long)]
@@ -151,6 +157,10 @@ fn parse_seconds(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 3600)
 }
 
+fn parse_pause(text: &str) -> Result<Duration, PlanError> {
+    parse(text, 0, 1_000_000).map(Duration::from_micros)
+}
+
 fn parse(text: &str, least: u64, most: u64) -> Result<u64, PlanError> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number));
     number.ok_or(PlanError { least, most })
@@ -183,6 +193,7 @@ mod tests {
             ("--hosts", ["0", "1001"]),
             ("--channels", ["1", "33"]),
             ("--seconds", ["0", "3601"]),
+            ("--pause", ["x", "1000001"]),
         ] {
             for value in wrong {
                 let error = parsed(&[option, value]).unwrap_err().to_string();
