@@ -105,8 +105,8 @@ impl Engine {
                 None => {}
             },
             Body::PmtuProbe(probe) => {
-                if self.is_peer(now, arrival, host, probe.link) {
-                    self.pmtu_probe(host, probe, datagram.len());
+                if let Some(path) = self.prober(now, arrival, host, probe.link) {
+                    self.pmtu_probe(host, path, probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
@@ -165,13 +165,11 @@ impl Engine {
     }
 
     /// Answers a path MTU probe: that it arrived is all the peer wants to know.
-    fn pmtu_probe(&mut self, host: HostId, probe: Pmtu, length: usize) {
+    fn pmtu_probe(&mut self, host: HostId, path: LinkPath, probe: Pmtu, length: usize) {
         let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
         let Ok(link) = self.link(host, probe.link) else { return };
         link.counters.received(PacketKind::Pmtu, length);
-        if let Some(path) = link.peer.path() {
-            self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
-        }
+        self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
     }
 
     /// Queues the answer to a packet of a link.

@@ -66,7 +66,31 @@ impl Engine {
         speaker
     }
 
-    /// Whether a control packet that teaches nothing comes from the peer of the link that it names.
+    /// Where the answer to a path MTU probe goes, if it gets one: to the peer, or back from where it
+    /// came if the link is disabled and does not know where the peer is. A configured link answers
+    /// pings and probes alike (`spec/engine.md` 7.3).
+    pub(crate) fn prober(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        host: HostId,
+        id: LinkId,
+    ) -> Option<LinkPath> {
+        let speaker = self.speaker(now, arrival, host, id)?;
+        let link = self.link(host, id).ok()?;
+        match speaker {
+            Speaker::Peer => link.peer.path(),
+            Speaker::Newcomer if !link.is_enabled() => {
+                Some(LinkPath { socket: arrival.socket, remote: arrival.source })
+            }
+            Speaker::Newcomer => {
+                self.refuse(now, arrival.source, RefusalReason::WrongSource(host, Some(id)));
+                None
+            }
+        }
+    }
+
+    /// Whether the answer to a path MTU probe comes from the peer of the link that it names.
     pub(crate) fn is_peer(
         &mut self,
         now: Instant,

@@ -264,9 +264,12 @@ fn a_refusal_by_the_peers_machine_takes_the_link_down_and_a_new_process_is_found
 #[test]
 fn a_disabled_link_answers_and_looks_for_nobody() {
     let mut pair = Pair::dynamic();
+    pair.mtu = 1500;
     pair.enable(A);
-    pair.run(Duration::from_secs(10));
-    assert!(pair.status(A, LINK).state.is_up(), "it is answered");
+    pair.run(Duration::from_secs(20));
+    assert!(pair.status(A, LINK).state.is_up(), "pings are answered");
+    assert_eq!(pair.status(A, LINK).path_mtu, Some(1500), "and probes");
+    assert_eq!(pair.engines[B].drops().wrong_source, 0);
     let status = pair.status(B, LINK);
     assert_eq!(known(&status), (false, None));
     assert_eq!(status.stats.tx_ping_packets, 0);
