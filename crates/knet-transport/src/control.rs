@@ -59,6 +59,7 @@ pub(crate) struct ControlMessages {
 impl ControlMessages {
     /// What is to be said of a run of so many datagrams that is like its first one; `None` if nothing
     /// is. `takes_priority` is asked when it matters.
+    #[inline]
     pub(crate) fn of_run(
         first: &Datagram<'_>,
         run: usize,

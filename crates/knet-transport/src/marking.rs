@@ -1,7 +1,8 @@
 //! How packets are marked, for this machine's queues and for the routers on their way.
 
-use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::{fmt, io};
 
 /// How packets are marked: those of a socket, or a single one of them. Default not at all.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -57,22 +58,23 @@ impl MarkError {
 /// assert!(Dscp::try_from(64).is_err());
 /// # Ok::<(), knet_transport::DscpOutOfRange>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Dscp(u8);
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+// One more than the code point, so that there is room for `None`: each datagram carries a marking.
+pub struct Dscp(NonZeroU8);
 
 impl Dscp {
     /// The highest code point.
-    pub const MAX: Dscp = Dscp(63);
+    pub const MAX: Dscp = Dscp(NonZeroU8::MIN.saturating_add(63));
 
     /// Returns the code point, 0..=63.
     #[must_use]
     pub const fn get(self) -> u8 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The byte of the IP header: the code point in the upper six bits, no congestion notification.
     pub(crate) fn traffic_class(self) -> u8 {
-        self.0 << 2
+        self.get() << 2
     }
 }
 
@@ -85,7 +87,18 @@ impl TryFrom<u8> for Dscp {
     ///
     /// [`DscpOutOfRange`] above 63.
     fn try_from(number: u8) -> Result<Dscp, DscpOutOfRange> {
-        if number <= Dscp::MAX.0 { Ok(Dscp(number)) } else { Err(DscpOutOfRange(number)) }
+        let in_range = number <= Dscp::MAX.get();
+        if in_range {
+            Ok(Dscp(NonZeroU8::MIN.saturating_add(number)))
+        } else {
+            Err(DscpOutOfRange(number))
+        }
+    }
+}
+
+impl fmt::Debug for Dscp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dscp").field(&self.get()).finish()
     }
 }
 
@@ -126,6 +139,13 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_marking_takes_no_more_room_than_a_datagram_has_for_it() {
+        assert_eq!(size_of::<Option<Marking>>(), 2);
+        assert_eq!(format!("{:?}", Dscp::MAX), "Dscp(63)");
+    }
+
     #[test]
     fn traffic_class_follows_dscp_then_priority() {
         let expedited = Some(Dscp::try_from(46).unwrap());
