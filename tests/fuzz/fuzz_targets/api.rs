@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kronosnet::{
-    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Endpoint, Handle, HostId,
-    LinkConfig, LinkId, PingTimers, Policy, Verdict,
+    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint, Handle, HostId,
+    LinkConfig, LinkId, Marking, PingTimers, Policy, Verdict,
 };
 
 /// A call. Numbers are taken modulo what there is, now and then one more than there is.
@@ -108,6 +108,17 @@ enum Call {
     Read,
     /// The other handle is called from now on.
     Switch,
+    Mark {
+        host: u8,
+        link: u8,
+        priority: bool,
+        dscp: Option<u8>,
+        own: bool,
+    },
+    MarkAll {
+        priority: bool,
+        dscp: Option<u8>,
+    },
     /// A clone does not keep the handle from working.
     Clone,
 }
@@ -200,6 +211,13 @@ impl Side {
             }
             Call::SetPriority { host, link, priority } => {
                 drop(self.link(host, link).and_then(|l| l.set_priority(priority)));
+            }
+            Call::Mark { host, link, priority, dscp, own } => {
+                let own = own.then(|| marking(priority, dscp));
+                drop(self.link(host, link).and_then(|l| l.set_marking(own)));
+            }
+            Call::MarkAll { priority, dscp } => {
+                drop(handle.set_marking(marking(priority, dscp)));
             }
             Call::WaitReachable { host } => {
                 let host = handle.host(host_id(host));
@@ -329,6 +347,10 @@ fn connect(sides: &[Side; 2]) {
         link.enable().expect("it was added");
         side.handle.set_forwarding(true).expect("not in a filter");
     }
+}
+
+fn marking(priority: bool, dscp: Option<u8>) -> Marking {
+    Marking { priority, dscp: dscp.and_then(|number| Dscp::try_from(number).ok()) }
 }
 
 fn host_id(number: u8) -> HostId {
