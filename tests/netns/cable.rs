@@ -120,8 +120,8 @@ fn passive_loses_nothing_between_hosts_whose_cables_are_in() {
     cut_and_mend(3, Family::V4, Policy::Passive, Cut::Cable);
 }
 
-/// A route says no, as a firewall would: the link waits for a pong as long as ever, but tells why none
-/// came, and still does when it is enabled anew.
+/// A route says no, as a firewall would: the only link waits for a pong as long as ever, but tells why
+/// none came, and still does when it is enabled anew.
 #[test]
 fn a_link_on_which_nothing_may_be_sent_says_so() {
     for family in [Family::V4, Family::V6] {

@@ -146,7 +146,7 @@ impl Heartbeat {
     }
 
     /// After how long a ping is repeated that was not answered.
-    fn answer_time(&self) -> Duration {
+    pub(crate) fn answer_time(&self) -> Duration {
         let round_trip = self.latency.mean().unwrap_or_default();
         (self.timers.interval / REPEATS).max(round_trip.saturating_mul(2)).max(LEAST_ANSWER_TIME)
     }

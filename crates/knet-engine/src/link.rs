@@ -36,6 +36,8 @@ pub(crate) struct Link {
     pub(crate) newcomer: Option<(SocketAddr, Ping)>,
     /// Why the last ping could not leave, if it could not.
     refused: Option<i32>,
+    /// Since when pings cannot leave, as long as no pong comes.
+    refused_since: Option<Instant>,
     enabled: bool,
     state: LinkState,
     /// When it came up or went down, or was made.
@@ -57,6 +59,7 @@ impl Link {
             acl: AccessList::default(),
             newcomer: None,
             refused: None,
+            refused_since: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
             since: now,
@@ -110,13 +113,19 @@ impl Link {
         self.heartbeat.ping_sent(now);
     }
 
-    /// The last ping did not leave, for this reason. A link that is down is so for that reason now.
-    pub(crate) fn ping_refused(&mut self, now: Instant, errno: i32) {
+    /// The last ping did not leave, for this reason. A link that is down is so for that reason now. Of
+    /// one that is up, whether that goes on for as long as a ping is waited for to be answered: then
+    /// it was repeated, and what was missing is not back.
+    pub(crate) fn ping_refused(&mut self, now: Instant, errno: i32) -> bool {
         self.refused = Some(errno);
+        let answered = self.heartbeat.last_pong();
+        let since = self.refused_since.filter(|&since| answered.is_none_or(|pong| pong < since));
+        let since = *self.refused_since.insert(since.unwrap_or(now));
         let state = LinkState::Down(DownReason::TransportError { errno });
         if self.enabled && !self.state.is_up() && self.state != state {
             self.set_state(now, state);
         }
+        self.state.is_up() && since + self.heartbeat.answer_time() <= now
     }
 
     /// Why it is given up after so much silence: because pings could not even leave, or else because

@@ -69,11 +69,20 @@ impl Engine {
     }
 
     /// The kernel did not let a ping leave ([`Transmit::is_ping`]), for this reason. That alone takes
-    /// no link down: what is missing, such as a route, may be back before the next pong is. But it is
-    /// the reason of a link that is down, or goes down for want of pongs.
-    pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, link: LinkId, errno: i32) {
-        if let Ok(link) = self.link_mut(host, link) {
-            link.ping_refused(now, errno);
+    /// no link down: what is missing, such as a route, may be back before the next pong is. If the
+    /// repeated ping is refused too, the link goes down now, provided that another link to the host is
+    /// up. The last one is given as much time as the pong timeout says: giving it up would help nobody,
+    /// and it would have to earn its way up again.
+    ///
+    /// In any case it is the reason of a link that is down, or goes down for want of pongs.
+    pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, id: LinkId, errno: i32) {
+        let Some(entry) = self.hosts.get_mut(&host) else { return };
+        let another = entry.links().any(|(other, link)| other != id && link.is_usable());
+        let Some(link) = entry.link_mut(id) else { return };
+        let reason = DownReason::TransportError { errno };
+        if link.ping_refused(now, errno) && another && link.take_down(now, reason) {
+            self.announce_down(now, host, id, reason);
+            self.watch_link(now, host, id);
         }
     }
 

@@ -262,7 +262,7 @@ fn a_cleared_link_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_link_whose_pings_cannot_leave_goes_down_for_that_reason_when_its_patience_is_over() {
+fn the_last_link_whose_pings_cannot_leave_goes_down_when_its_patience_is_over() {
     let mut pair = Pair::up(1, Policy::Passive);
     pair.take_events(A);
     pair.set_cut(B, true);
@@ -276,8 +276,57 @@ fn a_link_whose_pings_cannot_leave_goes_down_for_that_reason_when_its_patience_i
         pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH);
         refused += 1;
     };
-    assert!(refused > 1, "one refusal is nothing yet");
+    assert!(refused > 100, "given up after {refused} refusals");
     assert_eq!(states, down(DownReason::TransportError { errno: ENETUNREACH }));
+}
+
+/// Two links of which the first is refused for so long, every 10 ms, and gets no pongs. What was told.
+fn refused_for(pair: &mut Pair, time: Duration) -> Vec<(HostId, LinkId, LinkState)> {
+    pair.cut[B][LINK.index()] = true;
+    // What is on its way arrives.
+    pair.run(2 * LATENCY);
+    pair.take_events(A);
+    for _ in 0..=time.as_millis() / 10 {
+        pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH);
+        pair.drain(A);
+        pair.run(Duration::from_millis(10));
+    }
+    pair.cut[B][LINK.index()] = false;
+    link_states(&pair.take_events(A))
+}
+
+#[test]
+fn one_of_two_links_goes_down_when_a_ping_and_its_repeat_cannot_leave() {
+    let mut pair = Pair::up(2, Policy::Passive);
+    let states = refused_for(&mut pair, INTERVAL / 4);
+    assert_eq!(states, down(DownReason::TransportError { errno: ENETUNREACH }));
+    assert!(pair.reachable(A));
+    let links: Vec<_> = pair.send(A, b"over the other");
+    assert_eq!(links, [LinkId::ALL[1]]);
+    pair.run(INTERVAL * 10);
+    assert!(pair.status(A, LINK).state.is_up(), "it comes back");
+}
+
+#[test]
+fn a_refusal_that_is_over_before_the_ping_is_repeated_takes_no_link_down() {
+    let mut pair = Pair::up(2, Policy::Passive);
+    for _ in 0..5 {
+        let states = refused_for(&mut pair, INTERVAL / 4 - Duration::from_millis(20));
+        assert_eq!(states, []);
+        // Pongs come again.
+        pair.run(INTERVAL * 2);
+    }
+    assert_eq!(pair.status(A, LINK).stats.down_count, 0);
+}
+
+#[test]
+fn the_last_of_two_links_is_given_time() {
+    let mut pair = Pair::up(2, Policy::Passive);
+    let other = LinkId::ALL[1];
+    pair.engines[A].set_link_enabled(pair.now, HOSTS[B], other, false).unwrap();
+    pair.drain(A);
+    assert_eq!(refused_for(&mut pair, INTERVAL / 2), []);
+    assert!(pair.reachable(A));
 }
 
 #[test]
