@@ -16,8 +16,11 @@ use nix::libc::EACCES;
 use crate::member::{Member, members};
 use crate::traffic::Traffic;
 
-/// Patient enough for a machine that stalls, so that only a cable takes a link down.
-const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(4), ..QUICK };
+/// Links whose cable is in stay up, however long the machine stalls.
+const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(600), ..QUICK };
+
+/// For links that are cut, for as long as they are: whenever one of them is called down, it is.
+const IMPATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(1), ..QUICK };
 
 /// Where a link is interrupted.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,24 @@ enum Cut {
 }
 
 impl Cut {
+    /// Cuts link 0 of the last host and waits no longer for it, or becomes patient and mends it.
+    fn set_among(self, members: &[Member], lan: &Lan, family: Family, works: bool) {
+        let timers = if works { PATIENT } else { IMPATIENT };
+        let set_timers = || {
+            for (from, to) in self.concerns(lan.hosts()) {
+                let link = members[usize::from(from) - 1].link(to, 0);
+                link.set_ping_timers(timers).unwrap();
+            }
+        };
+        if works {
+            set_timers();
+        }
+        self.set(lan, family, works);
+        if !works {
+            set_timers();
+        }
+    }
+
     /// Cuts or mends link 0 of the last host.
     fn set(self, lan: &Lan, family: Family, works: bool) {
         let host = lan.hosts();
@@ -65,14 +86,14 @@ fn cut_and_mend(hosts: u16, family: Family, policy: Policy, cut: Cut) {
         let mut waiting = cut.concerns(hosts);
         let give_up = Instant::now() + DEADLINE;
         thread::scope(|scope| {
-            let lan = &lan;
-            let done = scope.spawn(move || cut.set(lan, family, works));
+            let (lan, members) = (&lan, &members);
+            let done = scope.spawn(move || cut.set_among(members, lan, family, works));
             while !waiting.is_empty() || !done.is_finished() {
                 assert!(Instant::now() < give_up, "{waiting:?} did not notice");
                 let may_lose =
                     |from, to| policy == Policy::Passive && !works && waiting.contains(&(from, to));
                 traffic.round_with_losses(may_lose);
-                for member in &members {
+                for member in members {
                     note_changes(member, works, &mut waiting);
                 }
             }
@@ -129,12 +150,12 @@ fn a_link_on_which_nothing_may_be_sent_says_so() {
         let members = members(&lan, 1, family, PATIENT);
         let link = members[0].link(2, 0);
         let forbidden = LinkState::Down(DownReason::TransportError { errno: EACCES });
-        Cut::Forbidden.set(&lan, family, false);
+        Cut::Forbidden.set_among(&members, &lan, family, false);
         assert_eq!(next(&members[0].link_events).state, forbidden);
         link.disable().unwrap();
         link.enable().unwrap();
         until("it tells why", || link.status().unwrap().state == forbidden);
-        Cut::Forbidden.set(&lan, family, true);
+        Cut::Forbidden.set_among(&members, &lan, family, true);
         assert_eq!(next(&members[0].link_events).state, LinkState::Up);
     }
 }
