@@ -61,6 +61,8 @@ pub(crate) struct Waiting {
 /// Where sending stopped, because the socket has no room for the frame.
 struct Full {
     next: usize,
+    /// Whether it took any before.
+    took: bool,
     error: SendError,
 }
 
@@ -78,11 +80,7 @@ impl Transmitter {
             let rest = self.frames.get(start..).unwrap_or_default();
             let end = start + rest.iter().take_while(|frame| frame.socket == socket).count();
             let sent = self.send_frames(shared, routes, messages, start..end);
-            let next = sent.as_ref().map_or_else(|full| full.next, |()| end);
-            if next > start {
-                shared.full.took(socket);
-            }
-            if let Err(Full { error, .. }) = sent {
+            if let Err(Full { next, error, .. }) = sent {
                 if shared.full.is_stuck(socket) {
                     self.give_up(routes, next..end);
                 } else {
@@ -119,14 +117,10 @@ impl Transmitter {
             link.counters.retried(PacketKind::Data);
         }
         let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
-            shared.full.took(waiting.socket);
             return true;
         };
-        if full.next > start {
-            waiting.took = true;
-            waiting.frames.start = full.next;
-            shared.full.took(waiting.socket);
-        }
+        waiting.took |= full.took;
+        waiting.frames.start = full.next;
         let now = Instant::now();
         waiting.wait.go_on(&full.error, now);
         if !waiting.wait.is_over(now) {
@@ -166,7 +160,7 @@ impl Transmitter {
         messages: &[&[u8]],
         range: Range<usize>,
     ) -> Result<(), Full> {
-        let (mut next, mut pending) = (range.start, 0);
+        let (mut next, mut took, mut pending) = (range.start, false, 0);
         while next < range.end {
             let Some(first) = self.frames.get(next) else { break };
             let socket = first.socket;
@@ -186,9 +180,15 @@ impl Transmitter {
                 self.account(routes, at, None);
             }
             next += progress.sent;
+            let is_full =
+                progress.error.is_some_and(|error| error.kind() == SendErrorKind::WouldBlock);
+            if progress.sent > 0 || !is_full {
+                took = true;
+                shared.full.took(socket);
+            }
             let Some(error) = progress.error else { continue };
             match error.kind() {
-                SendErrorKind::WouldBlock => return Err(Full { next, error }),
+                SendErrorKind::WouldBlock => return Err(Full { next, took, error }),
                 // Left behind by an old ICMP message. Not for ever: it may be the packet's own after all.
                 SendErrorKind::Pending if pending < MAX_PENDING => pending += 1,
                 _ => {

@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 use knet_engine::SocketId;
 use knet_poller::{Interest, Token};
 
+use crate::dispatch::Waiting;
 use crate::shared::Shared;
 use crate::transmit::{BATCH, Batch, Transmitter};
 
@@ -16,7 +17,7 @@ use crate::transmit::{BATCH, Batch, Transmitter};
 pub(crate) struct Suspended {
     batches: Vec<SuspendedBatch>,
     /// What has been used and can be used again.
-    spare: Vec<(Transmitter, Copies)>,
+    spare: Vec<Transmitter>,
     /// The sockets that are watched for room.
     watched: Vec<SocketId>,
 }
@@ -42,8 +43,8 @@ impl Suspended {
         transmitter: &mut Transmitter,
         messages: &[&[u8]],
     ) {
-        let (spare, mut copies) = self.spare.pop().unwrap_or_default();
-        copies.set(messages);
+        let spare = self.spare.pop().unwrap_or_default();
+        let copies = Copies::of(messages);
         if let Some(entry) = shared.channels.get(batch.channel) {
             entry.pause(&shared.tx.poller);
         }
@@ -64,7 +65,9 @@ impl Suspended {
             if let Some(entry) = shared.channels.get(batch.channel) {
                 entry.resume(&shared.tx.poller);
             }
-            spare.push((suspended.transmitter, suspended.messages));
+            if spare.len() < MAX_SPARE {
+                spare.push(suspended.transmitter);
+            }
         }
         self.watch(shared);
     }
@@ -74,7 +77,7 @@ impl Suspended {
         self.waits().map(|waiting| waiting.wait.again).min()
     }
 
-    fn waits(&self) -> impl Iterator<Item = &crate::dispatch::Waiting> {
+    fn waits(&self) -> impl Iterator<Item = &Waiting> {
         self.batches.iter().flat_map(|suspended| &suspended.transmitter.waiting)
     }
 
@@ -105,21 +108,16 @@ impl Suspended {
 }
 
 /// Messages that have to outlive the buffer that they were read into.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Copies {
     bytes: Vec<u8>,
     lengths: ArrayVec<usize, BATCH>,
 }
 
 impl Copies {
-    /// Takes a batch of messages.
-    fn set(&mut self, messages: &[&[u8]]) {
-        self.bytes.clear();
-        self.lengths.clear();
-        for message in messages.iter().take(BATCH) {
-            self.bytes.extend_from_slice(message);
-            self.lengths.push(message.len());
-        }
+    fn of(messages: &[&[u8]]) -> Self {
+        let lengths = messages.iter().take(BATCH).map(|message| message.len()).collect();
+        Self { bytes: messages.concat(), lengths }
     }
 
     fn slices(&self) -> ArrayVec<&[u8], BATCH> {
@@ -133,6 +131,9 @@ impl Copies {
     }
 }
 
+/// How many transmitters are kept for the next time.
+const MAX_SPARE: usize = 4;
+
 /// Tokens of the tx poller from here on are sockets; those below are channels.
 pub(crate) const FIRST_SOCKET: u64 = 1 << 32;
 
@@ -141,12 +142,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_are_what_was_copied_last() {
-        let mut copies = Copies::default();
+    fn copies_are_what_was_copied() {
         let batches: [&[&[u8]]; 3] = [&[b"one", b"", b"three"], &[], &[b"four"]];
         for batch in batches {
-            copies.set(batch);
-            assert_eq!(copies.slices().as_slice(), batch);
+            assert_eq!(Copies::of(batch).slices().as_slice(), batch);
         }
     }
 }
