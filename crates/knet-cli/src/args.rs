@@ -10,6 +10,7 @@ use kronosnet::{Channel, HostId, MAX_MESSAGE};
 use crate::check::args::CheckArgs;
 use crate::monitor::args::MonitorArgs;
 use crate::peer::PeerLink;
+use crate::remote::Remote;
 
 /// Pipes data through kronosnet links, and shows them at work.
 #[derive(Debug, Parser)]
@@ -63,8 +64,12 @@ pub(crate) struct CatArgs {
     /// A link to another host: 2:127.0.0.1:5001=127.0.0.1:5002 leads to host 2 from the local
     /// address to the remote one. An IPv6 address stands in brackets. Naming a host again adds its
     /// next link; both ends must name their links in the same order.
+    ///
+    /// With a network in place of the remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the link is
+    /// dynamic: the peer, which has to know our address, is found when it speaks from that network, and
+    /// followed when it moves. 0.0.0.0/0 and ::/0 let it speak from anywhere.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
-    pub(crate) peers: Vec<PeerLink>,
+    pub(crate) peers: Vec<PeerLink<Remote>>,
 
     /// The channel to send and receive on, 0 to 31.
     #[arg(long, value_name = "N", default_value = "0")]

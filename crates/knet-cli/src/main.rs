@@ -18,6 +18,7 @@ mod node;
 mod output;
 mod peer;
 mod readiness;
+mod remote;
 mod signals;
 mod stderr;
 

@@ -1,20 +1,22 @@
-//! A link as it is written on the command line: `HOST:LOCAL=REMOTE`.
+//! A link as it is written on the command line: `HOST:LOCAL=REMOTE`. Where the peer is, or from where
+//! it may speak, is in [`crate::remote`].
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use kronosnet::{HostId, LinkId};
+use kronosnet::{AclEntryError, HostId, LinkId};
 
 use crate::exit::Usage;
+use crate::remote::Network;
 
 /// One link to a host. `2:127.0.0.1:5001=127.0.0.1:5002` is a link to host 2 from the local address
 /// to the remote one; an IPv6 address stands in brackets, as in `[::1]:5001`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct PeerLink {
+pub(crate) struct PeerLink<R = SocketAddr> {
     pub(crate) host: HostId,
     pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: R,
 }
 
 /// Why a text is not a link.
@@ -32,16 +34,20 @@ pub(crate) enum PeerError {
     Unspecified(SocketAddr),
     #[error("{local} and {remote} are not both IPv4 or both IPv6")]
     MixedFamilies { local: SocketAddr, remote: SocketAddr },
+    #[error("'{0}' is not a network: write 10.0.0.0/8 or fd00::/8")]
+    Network(String),
+    #[error("'{text}' is not a network: {why}")]
+    NoSuchNetwork { text: String, why: AclEntryError },
+    #[error("{local} and {network} are not both IPv4 or both IPv6")]
+    OtherFamily { local: SocketAddr, network: Network },
 }
 
 impl FromStr for PeerLink {
     type Err = PeerError;
 
     fn from_str(text: &str) -> Result<Self, PeerError> {
-        let (host, path) = text.split_once(':').ok_or(PeerError::Form)?;
-        let (local, remote) = path.split_once('=').ok_or(PeerError::Form)?;
-        let host = host.parse().map_err(|_| PeerError::Host(host.to_owned()))?;
-        let (local, remote) = (address(local)?, address(remote)?);
+        let (host, local, remote) = parts(text)?;
+        let remote = address(remote)?;
         if remote.ip().is_unspecified() {
             return Err(PeerError::Unspecified(remote));
         }
@@ -52,15 +58,23 @@ impl FromStr for PeerLink {
     }
 }
 
+/// What a link consists of, the last part as it was written.
+pub(crate) fn parts(text: &str) -> Result<(HostId, SocketAddr, &str), PeerError> {
+    let (host, path) = text.split_once(':').ok_or(PeerError::Form)?;
+    let (local, remote) = path.split_once('=').ok_or(PeerError::Form)?;
+    let host = host.parse().map_err(|_| PeerError::Host(host.to_owned()))?;
+    Ok((host, address(local)?, remote))
+}
+
 /// The links to each host, in the order in which they were named.
 ///
 /// # Errors
 /// [`Usage`] if one leads to ourselves, or a host has more than 8.
-pub(crate) fn by_host(
+pub(crate) fn by_host<R: Copy>(
     own: HostId,
-    links: &[PeerLink],
-) -> Result<BTreeMap<HostId, Vec<PeerLink>>, Usage> {
-    let mut peers: BTreeMap<HostId, Vec<PeerLink>> = BTreeMap::new();
+    links: &[PeerLink<R>],
+) -> Result<BTreeMap<HostId, Vec<PeerLink<R>>>, Usage> {
+    let mut peers: BTreeMap<HostId, Vec<PeerLink<R>>> = BTreeMap::new();
     for &link in links {
         if link.host == own {
             return Err(Usage(format!("--peer {}: that is our own id", link.host)));

@@ -72,6 +72,32 @@ fn a_file_arrives_unchanged_in_short_messages() {
     carry(&random(20_001), 10);
 }
 
+/// Starts a host 1 that does not know where host 2 is, only from which network it may speak, and a host 2.
+fn with_a_dynamic_link(network: &str) -> [Running; 2] {
+    let (near, far) = (free_address(), free_address());
+    let peers = [format!("2:{near}={network}"), format!("1:{far}={near}")];
+    [("1", &peers[0]), ("2", &peers[1])].map(|(id, peer)| {
+        let flags = ["cat", "--id", id, "--peer", peer];
+        start(&[&flags[..], &["--lines", "--recv", "1", "--wait", "60", "-v"]].concat())
+    })
+}
+
+#[test]
+fn a_peer_is_found_when_it_speaks_from_its_network() {
+    let [mut one, mut two] = with_a_dynamic_link("127.0.0.0/8");
+    one.feed_and_close(b"from one\n".to_vec());
+    two.feed_and_close(b"from two\n".to_vec());
+    let [one, two] = [one, two].map(Running::finish);
+    assert_eq!((one.code, two.code), (Some(0), Some(0)), "{}\n{}", one.stderr, two.stderr);
+    assert_eq!((one.text(), two.text()), ("from two\n", "from one\n"));
+}
+
+#[test]
+fn a_peer_that_speaks_from_elsewhere_is_not_let_in() {
+    let [mut one, _two] = with_a_dynamic_link("10.0.0.0/8");
+    one.wait_for_error("the access list of link 0 of host 2 does not accept it");
+}
+
 #[test]
 fn output_that_is_read_late_is_kept() {
     let file = random(12_000_000);

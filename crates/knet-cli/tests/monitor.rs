@@ -54,6 +54,28 @@ fn once_tells_scripts_all_about_a_healthy_link() {
 }
 
 #[test]
+fn a_peer_that_had_to_be_found_is_shown_where_it_is() {
+    let (_peer, link) = peer("2");
+    let (path, remote) = link.split_once('=').unwrap();
+    let args = ["monitor", "--once", "--wait", "60", "--format", "json", "--id", "1", "--peer"];
+    let finished = run(&[&args[..], &[&format!("{path}=127.0.0.0/8")]].concat(), b"");
+    finished.expect_success();
+    let link = &json(&finished)["hosts"][0]["links"][0];
+    assert_eq!((&link["up"], &link["remote"]), (&true.into(), &remote.into()));
+}
+
+#[test]
+fn a_peer_that_was_not_found_is_shown_with_its_network() {
+    let link = format!("2:{}=10.0.0.0/8", free_address());
+    let args = ["monitor", "--once", "--wait", "0", "--format", "json", "--id", "1", "--peer"];
+    let finished = run(&[&args[..], &[&link]].concat(), b"");
+    finished.expect_failure(3);
+    let link = &json(&finished)["hosts"][0]["links"][0];
+    assert_eq!(link["remote"], "10.0.0.0/8");
+    assert_eq!(link["reason"]["code"], "no-peer-yet");
+}
+
+#[test]
 fn once_tells_people_which_peer_is_missing_and_why() {
     let (_peer, link) = peer("2");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kronosnet::{
-    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, Host, HostId,
-    LinkConfig, LinkId, Verdict,
+    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, Host, HostId, LinkId,
+    Verdict,
 };
 
 use crate::args::CatArgs;
@@ -13,6 +13,7 @@ use crate::cat::event::{Event, Events};
 use crate::cat::links::Links;
 use crate::exit::{Unreachable, Usage};
 use crate::peer::{self, PeerLink};
+use crate::remote::Remote;
 use crate::stderr;
 
 /// The handle, and what it is linked to.
@@ -60,10 +61,10 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn add_peer(&mut self, host: HostId, paths: &[PeerLink]) -> Result<(), Error> {
+    fn add_peer(&mut self, host: HostId, paths: &[PeerLink<Remote>]) -> Result<(), Error> {
         let host = self.handle.add_host(host)?;
         for (path, id) in paths.iter().zip(LinkId::ALL) {
-            self.links.add(&host, id, LinkConfig::udp(path.local, path.remote))?;
+            self.links.add(&host, id, path)?;
         }
         self.peers.push(host);
         Ok(())
@@ -150,7 +151,7 @@ impl Cluster {
 }
 
 /// The links of each peer, in the order of the command line.
-fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink>>, Usage> {
+fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink<Remote>>>, Usage> {
     let peers = peer::by_host(args.id, &args.peers)?;
     match args.to.iter().find(|host| !peers.contains_key(host)) {
         Some(host) => Err(Usage(format!("--to {host}: there is no --peer {host}"))),

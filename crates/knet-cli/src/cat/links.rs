@@ -3,7 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kronosnet::{Error, Host, HostId, Link, LinkConfig, LinkId, PingTimers};
+use kronosnet::{Error, Host, HostId, Link, LinkId, PingTimers};
+
+use crate::peer::PeerLink;
+use crate::remote::Remote;
 
 /// All links of the command.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +19,13 @@ impl Links {
     ///
     /// # Errors
     /// Those of the calls to kronosnet.
-    pub(crate) fn add(&mut self, host: &Host, id: LinkId, config: LinkConfig) -> Result<(), Error> {
-        let link = host.add_link(id, config)?;
+    pub(crate) fn add(
+        &mut self,
+        host: &Host,
+        id: LinkId,
+        path: &PeerLink<Remote>,
+    ) -> Result<(), Error> {
+        let link = path.remote.add_link(host, id, path.local)?;
         link.set_ping_timers(timers(PING_INTERVAL))?;
         link.enable()?;
         self.links.push(link);

@@ -7,6 +7,7 @@ use kronosnet::HostId;
 use crate::args::{parse_host, parse_seconds};
 use crate::output::Format;
 use crate::peer::PeerLink;
+use crate::remote::Remote;
 
 /// Shows the links to the peers: state, latency, path MTU, rates, and what happened to them.
 ///
@@ -30,8 +31,12 @@ pub(crate) struct MonitorArgs {
     /// A link to another host: 2:127.0.0.1:5001=127.0.0.1:5002 leads to host 2 from the local
     /// address to the remote one. An IPv6 address stands in brackets. Naming a host again adds its
     /// next link; both ends must name their links in the same order.
+    ///
+    /// With a network in place of the remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the link is
+    /// dynamic: the peer, which has to know our address, is found when it speaks from that network, and
+    /// followed when it moves. 0.0.0.0/0 and ::/0 let it speak from anywhere.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
-    pub(crate) peers: Vec<PeerLink>,
+    pub(crate) peers: Vec<PeerLink<Remote>>,
 
     /// Prints once, to a terminal or elsewhere, and ends.
     #[arg(long)]

@@ -9,11 +9,12 @@ use crate::monitor::log::{Entry, Log, unix_time};
 use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Reason, Snapshot, Traffic};
 use crate::node::{Node, NodeLink};
 use crate::output::{micros, millis};
+use crate::remote::Remote;
 
 /// Watches a node's links.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    node: Node,
+    node: Node<Remote>,
     log: Log,
     /// The hosts of which it was told that they are reachable.
     reachable: BTreeSet<u16>,
@@ -40,7 +41,7 @@ struct Rate {
 
 impl Sampler {
     /// Starts watching links that were just started.
-    pub(crate) fn new(node: Node) -> Self {
+    pub(crate) fn new(node: Node<Remote>) -> Self {
         let now = Instant::now();
         let counted = node.links().map(|_| LinkStats::default()).collect();
         let (log, reachable) = (Log::default(), BTreeSet::new());
@@ -142,7 +143,7 @@ fn per_second(before: u64, now: u64, over: Duration) -> f64 {
     (risen / over.as_secs_f64().max(1e-3) * 10.0).round() / 10.0
 }
 
-fn snapshot(link: &NodeLink, status: &LinkStatus, rates: Rates) -> LinkSnapshot {
+fn snapshot(link: &NodeLink<Remote>, status: &LinkStatus, rates: Rates) -> LinkSnapshot {
     let stats = &status.stats;
     let downs = status.history.iter().rev();
     let last_down = downs
@@ -152,7 +153,7 @@ fn snapshot(link: &NodeLink, status: &LinkStatus, rates: Rates) -> LinkSnapshot 
     LinkSnapshot {
         id: link.link.id().get(),
         local: link.path.local.to_string(),
-        remote: link.path.remote.to_string(),
+        remote: status.remote.map_or(link.path.remote, Remote::At).to_string(),
         up: status.state.is_up(),
         state_ms: millis(status.state_age),
         reason: Reason::of(status.state),
