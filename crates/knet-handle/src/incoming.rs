@@ -58,6 +58,10 @@ impl Incoming {
 /// Messages that the filter has not been asked about yet, in the order in which they came.
 ///
 /// It takes copies, which is all right: it is empty unless a filter is too slow for what comes in.
+///
+/// A copy of a waiting message, which came over another link, is thrown away while that waits, and is
+/// no second chance (`spec/engine.md` 7.4) if the filter then rejects the message or its datafd is full.
+/// Keeping copies would halve the room for messages, where room is what is wanting.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     messages: VecDeque<Incoming>,
