@@ -91,16 +91,17 @@ impl Entry {
         }
     }
 
-    /// Reads it again, unless it is disabled.
-    pub(crate) fn resume(&self, poller: &Poller) {
+    /// Reads it again, unless it is disabled. It is if the poller does not take it, for the errno that
+    /// this gives back.
+    pub(crate) fn resume(&self, poller: &Poller) -> Result<(), i32> {
         let mut reading = self.reading.lock();
-        if *reading == Reading::NotNow {
-            *reading = Reading::Yes;
-            let token = Token(self.channel.index() as u64);
-            if let Err(error) = poller.add(self, token, Interest::READ) {
-                tracing::error!(channel = %self.channel, %error, "a datafd is not read any more");
-            }
+        if *reading != Reading::NotNow {
+            return Ok(());
         }
+        let token = Token(self.channel.index() as u64);
+        let added = poller.add(self, token, Interest::READ);
+        *reading = if added.is_ok() { Reading::Yes } else { Reading::NoMore };
+        added.map_err(|error| error.errno())
     }
 }
 

@@ -8,6 +8,7 @@ use knet_transport::{Datagram, SendError, SendErrorKind};
 use crate::dispatch::MAX_PENDING;
 use crate::errno::EMSGSIZE;
 use crate::errors;
+use crate::held::HeldPacket;
 use crate::marking;
 use crate::shared::Shared;
 use crate::transmit::Transmitter;
@@ -31,7 +32,9 @@ impl Transmitter {
     /// Sends a control packet. One that finds no room waits for it in knet-rx.
     fn send_transmit(&mut self, shared: &Shared, transmit: Transmit) {
         if let Err((transmit, error)) = self.try_transmit(shared, transmit) {
-            shared.held.push(transmit, shared.full.wait(&error, Instant::now()));
+            let now = Instant::now();
+            shared.full.let_control_go_first(transmit.path().socket, now);
+            shared.held.push(HeldPacket::new(transmit, &error, now));
             shared.rx.wake();
         }
     }

@@ -1,22 +1,22 @@
 //! Giving planned packets to the kernel, socket by socket. A packet that is refused costs the others
-//! nothing, and those that find no room in their socket wait for it when all others have left: the tx
-//! thread in its poller ([`crate::suspended`]), who sends in a thread of their own there.
+//! nothing, and those that find no room in their socket wait for it ([`crate::waiting`]) when all others
+//! have left: the tx thread in its poller ([`crate::suspended`]), who sends in a thread of their own there.
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::thread;
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
 use knet_transport::{Datagram, Marking, SendError, SendErrorKind, SendProgress};
-use knet_wire::{DATA_HEADER_LEN, DataHeader};
+use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::errno::EMSGSIZE;
-use crate::full::Wait;
+use crate::full::Pause;
 use crate::report::NotSent;
 use crate::shared::Shared;
 use crate::transmit::{BATCH, Transmitter};
+use crate::waiting::Waiting;
 
 /// A packet that is ready to leave.
 #[derive(Debug)]
@@ -46,24 +46,21 @@ pub(crate) struct MessageCopy {
     pub(crate) link: usize,
     /// Why the kernel did not take one of its packets: without it the others are worth nothing.
     pub(crate) refused: Option<NotSent>,
+    /// Whether it took one.
+    pub(crate) left: bool,
 }
 
-/// Frames of one socket that wait for room.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) socket: SocketId,
-    frames: Range<usize>,
-    pub(crate) wait: Wait,
-    /// Whether the socket took anything since they wait.
-    took: bool,
+impl Frame {
+    pub(crate) fn set_number(&mut self, sequence: SequenceNumber, own: HostId) {
+        self.says.sequence = sequence;
+        self.header = self.says.encode(own);
+    }
 }
 
 /// Where sending stopped, because the socket has no room for the frame.
-struct Full {
-    next: usize,
-    /// Whether it took any before.
-    took: bool,
-    error: SendError,
+pub(crate) struct Full {
+    pub(crate) next: usize,
+    pub(crate) error: SendError,
 }
 
 impl Transmitter {
@@ -79,88 +76,43 @@ impl Transmitter {
             let socket = first.socket;
             let rest = self.frames.get(start..).unwrap_or_default();
             let end = start + rest.iter().take_while(|frame| frame.socket == socket).count();
-            let sent = self.send_frames(shared, routes, messages, start..end);
-            if let Err(Full { next, error, .. }) = sent {
+            let now = Instant::now();
+            if shared.full.is_waited_for(socket) {
+                let pause = Pause::behind_others(now);
+                self.wait(shared, socket, start..end, pause, now);
+            } else if let Err(full) = self.send_frames(shared, routes, messages, start..end) {
                 if shared.full.is_stuck(socket) {
-                    self.give_up(routes, next..end);
+                    self.give_up(routes, full.next..end);
                 } else {
-                    let wait = shared.full.wait(&error, Instant::now());
-                    self.waiting.push(Waiting { socket, frames: next..end, wait, took: false });
+                    let pause = Pause::after(&full.error, now);
+                    self.wait(shared, socket, full.next..end, pause, now);
                 }
             }
             start = end;
         }
     }
 
-    /// Tries the packets again that wait for room, and gives up those that have waited too long;
-    /// whether none waits any more.
-    pub(crate) fn retry(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) -> bool {
-        if self.waiting.is_empty() {
-            return true;
-        }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain_mut(|waiting| !self.try_again(shared, routes, messages, waiting));
-        self.waiting = waiting;
-        self.waiting.is_empty()
-    }
-
-    /// Whether they have left, or are given up.
-    fn try_again(
+    fn wait(
         &mut self,
         shared: &Shared,
-        routes: &Routes,
-        messages: &[&[u8]],
-        waiting: &mut Waiting,
-    ) -> bool {
-        let Range { start, end } = waiting.frames;
-        if let Some(link) = self.frames.get(start).and_then(|frame| self.link(routes, frame)) {
-            link.counters.retried(PacketKind::Data);
-        }
-        let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
-            return true;
-        };
-        waiting.took |= full.took;
-        waiting.frames.start = full.next;
-        let now = Instant::now();
-        waiting.wait.go_on(&full.error, now);
-        if !waiting.wait.is_over(now) {
-            return false;
-        }
-        if !waiting.took {
-            shared.full.took_nothing(waiting.socket);
-        }
-        self.give_up(routes, full.next..end);
-        true
-    }
-
-    /// Waits in this thread, and no other, until all planned packets have left or are given up.
-    pub(crate) fn wait_for_room(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
-        while let Some(first) = self.waiting.first() {
-            let pause = first.wait.again.saturating_duration_since(Instant::now());
-            let socket = shared.sockets.get(first.socket).filter(|_| first.wait.is_told);
-            let told = socket.map(|socket| socket.wait_writable(pause));
-            if !matches!(told, Some(Ok(_))) {
-                // PAUSE: the queue of the device is full, and no poll tells when it has room.
-                thread::sleep(pause);
-            }
-            self.retry(shared, routes, messages);
-        }
-    }
-
-    /// There was no room for these.
-    fn give_up(&mut self, routes: &Routes, frames: Range<usize>) {
-        frames.for_each(|at| self.account(routes, at, Some(NotSent::QueueFull)));
+        socket: SocketId,
+        frames: Range<usize>,
+        pause: Pause,
+        now: Instant,
+    ) {
+        shared.full.begin(socket, now);
+        self.waiting.push(Waiting { socket, frames, pause });
     }
 
     /// Sends frames of one socket until there is no room for one.
-    fn send_frames(
+    pub(crate) fn send_frames(
         &mut self,
         shared: &Shared,
         routes: &Routes,
         messages: &[&[u8]],
         range: Range<usize>,
     ) -> Result<(), Full> {
-        let (mut next, mut took, mut pending) = (range.start, false, 0);
+        let (mut next, mut pending) = (range.start, 0);
         while next < range.end {
             let Some(first) = self.frames.get(next) else { break };
             let socket = first.socket;
@@ -171,7 +123,7 @@ impl Transmitter {
             }
             let chunk = next..range.end.min(next + BATCH);
             let Some(progress) = self.send_chunk(shared, messages, socket, chunk) else {
-                shared.full.took(socket);
+                shared.full.forget(socket);
                 (next..range.end)
                     .for_each(|at| self.account(routes, at, Some(NotSent::Unreachable)));
                 break;
@@ -183,12 +135,11 @@ impl Transmitter {
             let is_full =
                 progress.error.is_some_and(|error| error.kind() == SendErrorKind::WouldBlock);
             if progress.sent > 0 || !is_full {
-                took = true;
-                shared.full.took(socket);
+                shared.full.moved(socket);
             }
             let Some(error) = progress.error else { continue };
             match error.kind() {
-                SendErrorKind::WouldBlock => return Err(Full { next, took, error }),
+                SendErrorKind::WouldBlock => return Err(Full { next, error }),
                 // Left behind by an old ICMP message. Not for ever: it may be the packet's own after all.
                 SendErrorKind::Pending if pending < MAX_PENDING => pending += 1,
                 _ => {
@@ -221,16 +172,17 @@ impl Transmitter {
     }
 
     /// The link that a frame goes over.
-    fn link<'a>(&self, routes: &'a Routes, frame: &Frame) -> Option<&'a LinkRoute> {
+    pub(crate) fn link<'a>(&self, routes: &'a Routes, frame: &Frame) -> Option<&'a LinkRoute> {
         let copy = self.copies.get(frame.copy)?;
         routes.at(copy.host)?.links().get(copy.link)
     }
 
     /// Counts a frame that left, or that did not.
-    fn account(&mut self, routes: &Routes, at: usize, refused: Option<NotSent>) {
+    pub(crate) fn account(&mut self, routes: &Routes, at: usize, refused: Option<NotSent>) {
         let Some(frame) = self.frames.get(at) else { return };
         if let Some(copy) = self.copies.get_mut(frame.copy) {
             copy.refused = copy.refused.or(refused);
+            copy.left |= refused.is_none();
         }
         let Some(link) = self.link(routes, frame) else { return };
         if refused.is_none() {
@@ -261,7 +213,7 @@ pub(crate) const MAX_PENDING: u32 = 4;
 /// threads went on while this one waited for room, or was not run. Receivers remember the last 4096
 /// numbers; one from further back would make them forget all of them (`spec/engine.md` 8.4), and
 /// take copies for new messages.
-const MAX_LAG: u16 = 2048;
+pub(crate) const MAX_LAG: u16 = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -295,7 +247,13 @@ mod tests {
                 fragment: Fragment::Whole,
                 channel: 0,
             };
-            transmitter.copies.push(MessageCopy { message: at, host: 0, link: 0, refused: None });
+            transmitter.copies.push(MessageCopy {
+                message: at,
+                host: 0,
+                link: 0,
+                refused: None,
+                left: false,
+            });
             transmitter.frames.push(Frame {
                 socket,
                 order: at,

@@ -34,6 +34,6 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let shared = self.handle.shared();
-        shared.sockets.release(self.socket, &shared.rx.poller);
+        shared.release_socket(self.socket);
     }
 }

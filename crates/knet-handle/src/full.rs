@@ -1,4 +1,4 @@
-//! Sockets without room: how long packets wait for it, and when not at all.
+//! Sockets without room: who waits for it, for how long, and when nobody does.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,88 +9,158 @@ use parking_lot::Mutex;
 
 use crate::errno::ENOBUFS;
 
-/// What the threads of a handle know of full sockets.
+/// What the threads of a handle know of full sockets. Costs one look at a flag while none is full.
 ///
-/// A socket that took nothing while packets waited for room is stuck: nobody waits for it again until it
-/// takes a packet. So it costs whoever sends one wait, not one for each message.
+/// Packets wait for room for as long as the socket takes some now and then. One that took none for the
+/// time that they wait at most is stuck: nobody waits for it again until it takes a packet, so that it
+/// costs whoever sends one wait, not one for each message.
 #[derive(Debug)]
 pub(crate) struct FullSockets {
-    /// How long packets wait for room.
     patience: Duration,
-    /// Whether any is stuck, to be asked for each batch of packets.
     any: AtomicBool,
-    stuck: Mutex<Vec<SocketId>>,
+    sockets: Mutex<Vec<FullSocket>>,
+}
+
+#[derive(Debug)]
+struct FullSocket {
+    id: SocketId,
+    /// When it took a packet last, or was found full.
+    moved: Instant,
+    /// How many batches of packets wait for room.
+    waiting: usize,
+    stuck: bool,
+    /// Until when the packets of messages let control packets go first.
+    control_until: Option<Instant>,
 }
 
 impl FullSockets {
     pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience, any: AtomicBool::new(false), stuck: Mutex::default() }
+        Self { patience, any: AtomicBool::new(false), sockets: Mutex::default() }
     }
 
     pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
 
-    pub(crate) fn is_stuck(&self, socket: SocketId) -> bool {
-        self.any.load(Relaxed) && self.stuck.lock().contains(&socket)
+    /// A batch of packets begins to wait for room.
+    pub(crate) fn begin(&self, id: SocketId, now: Instant) {
+        self.change(id, now, |socket| socket.waiting += 1);
     }
 
-    /// It took a packet, or is gone.
-    pub(crate) fn took(&self, socket: SocketId) {
-        if self.any.load(Relaxed) {
-            let mut stuck = self.stuck.lock();
-            stuck.retain(|&other| other != socket);
-            self.any.store(!stuck.is_empty(), Relaxed);
-        }
+    /// It waits no longer, because it has left, or because there was no room for too long.
+    pub(crate) fn end(&self, id: SocketId, in_vain: bool) {
+        self.look(id, |socket| {
+            socket.waiting = socket.waiting.saturating_sub(1);
+            socket.stuck |= in_vain;
+        });
     }
 
-    /// It took nothing for as long as packets wait for room.
-    pub(crate) fn took_nothing(&self, socket: SocketId) {
-        let mut stuck = self.stuck.lock();
-        if !stuck.contains(&socket) {
-            stuck.push(socket);
+    /// Control packets wait for room as well.
+    pub(crate) fn let_control_go_first(&self, id: SocketId, now: Instant) {
+        self.change(id, now, |socket| socket.control_until = now.checked_add(HEAD_START));
+    }
+
+    /// The socket took packets, or refused one for a reason that has nothing to do with room.
+    pub(crate) fn moved(&self, id: SocketId) {
+        self.look(id, |socket| {
+            socket.moved = Instant::now();
+            socket.stuck = false;
+        });
+    }
+
+    /// The socket is gone.
+    pub(crate) fn forget(&self, id: SocketId) {
+        self.look(id, |socket| {
+            socket.stuck = false;
+            socket.waiting = 0;
+            socket.control_until = None;
+        });
+    }
+
+    /// Whether packets should not even be tried, because others wait for room already.
+    pub(crate) fn is_waited_for(&self, id: SocketId) -> bool {
+        self.look(id, |socket| socket.waiting > 0).unwrap_or(false)
+    }
+
+    pub(crate) fn is_stuck(&self, id: SocketId) -> bool {
+        self.look(id, |socket| socket.stuck).unwrap_or(false)
+    }
+
+    /// Whether packets of messages should leave the next room to control packets.
+    pub(crate) fn is_for_control(&self, id: SocketId, now: Instant) -> bool {
+        let until = self.look(id, |socket| socket.control_until).flatten();
+        until.is_some_and(|until| now < until)
+    }
+
+    /// Whether packets have waited too long: the socket took nothing in all the time.
+    pub(crate) fn is_over(&self, id: SocketId, now: Instant) -> bool {
+        let moved = self.look(id, |socket| socket.moved);
+        // What is not known to be full is gone, which the next try shows.
+        moved.is_some_and(|moved| now.saturating_duration_since(moved) >= self.patience)
+    }
+
+    fn look<T>(&self, id: SocketId, look: impl FnOnce(&mut FullSocket) -> T) -> Option<T> {
+        if !self.any.load(Relaxed) {
+            return None;
         }
+        let mut sockets = self.sockets.lock();
+        let at = sockets.iter().position(|socket| socket.id == id)?;
+        let socket = sockets.get_mut(at)?;
+        let answer = look(socket);
+        if socket.waiting == 0 && !socket.stuck && socket.control_until.is_none() {
+            sockets.swap_remove(at);
+            self.any.store(!sockets.is_empty(), Relaxed);
+        }
+        Some(answer)
+    }
+
+    fn change(&self, id: SocketId, now: Instant, change: impl FnOnce(&mut FullSocket)) {
+        let mut sockets = self.sockets.lock();
         self.any.store(true, Relaxed);
+        if let Some(socket) = sockets.iter_mut().find(|socket| socket.id == id) {
+            return change(socket);
+        }
+        let mut socket =
+            FullSocket { id, moved: now, waiting: 0, stuck: false, control_until: None };
+        change(&mut socket);
+        sockets.push(socket);
     }
 
-    /// Packets find no room in a socket, as this error says, and wait from now on.
-    pub(crate) fn wait(&self, error: &SendError, now: Instant) -> Wait {
-        let mut wait = Wait { until: now.checked_add(self.patience), again: now, is_told: false };
-        wait.go_on(error, now);
-        wait
+    /// Control packets wait no longer.
+    pub(crate) fn no_control(&self, id: SocketId) {
+        self.look(id, |socket| socket.control_until = None);
     }
 }
 
-/// How packets wait for room.
+/// When to try again to send packets that found no room.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    /// When they are given up; without, never.
-    until: Option<Instant>,
-    /// When to try again although nobody says that there is room.
-    pub(crate) again: Instant,
+pub(crate) struct Pause {
+    /// At the latest, though nobody says that there is room.
+    pub(crate) until: Instant,
     /// Whether the kernel says when there is room.
     pub(crate) is_told: bool,
 }
 
-impl Wait {
-    /// There was no room again.
-    pub(crate) fn go_on(&mut self, error: &SendError, now: Instant) {
-        // The queue of a device that is full never says anything. And a socket says so only when half of
-        // its buffer is free, which takes a slow link long: there may be room for a packet much earlier.
-        self.is_told = error.errno() != ENOBUFS;
-        self.again = now + if self.is_told { SOCKET_PAUSE } else { DEVICE_PAUSE };
-        if let Some(until) = self.until {
-            self.again = self.again.min(until);
-        }
+impl Pause {
+    /// Behind others that wait.
+    pub(crate) fn behind_others(now: Instant) -> Self {
+        Self { until: now + SOCKET_PAUSE, is_told: true }
     }
 
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| until <= now)
+    /// After this error.
+    pub(crate) fn after(error: &SendError, now: Instant) -> Self {
+        // The queue of a device that is full never says anything. And a socket says so only when half of
+        // its buffer is free, which takes a slow link long: there may be room for a packet much earlier.
+        let is_told = error.errno() != ENOBUFS;
+        Self { until: now + if is_told { SOCKET_PAUSE } else { DEVICE_PAUSE }, is_told }
     }
 }
 
-/// How long packets wait for room if nothing else is said.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a socket may take nothing before packets are given up, if nothing else is said: longer than
+/// a packet of the greatest length that the kernel cuts (GSO) takes over a link of 5 Mbit/s.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+/// For how long messages let control packets go first, whose thread may be busy.
+const HEAD_START: Duration = Duration::from_millis(10);
 /// After how long a full socket is tried again although it does not call itself writable.
 const SOCKET_PAUSE: Duration = Duration::from_millis(2);
 /// How long a device whose queue is full is left alone.
@@ -100,21 +170,51 @@ const DEVICE_PAUSE: Duration = Duration::from_millis(1);
 mod tests {
     use super::*;
 
+    const FULL: SocketId = SocketId(1);
+    const OTHER: SocketId = SocketId(2);
+
     #[test]
     fn a_socket_that_took_nothing_is_stuck_until_it_takes_something() {
-        let (full, other) = (SocketId(1), SocketId(2));
-        let sockets = FullSockets::new(PATIENCE);
-        sockets.took(full);
-        assert!(!sockets.is_stuck(full));
-        for _ in 0..2 {
-            sockets.took_nothing(full);
-            sockets.took(other);
-            assert!(sockets.is_stuck(full) && !sockets.is_stuck(other));
+        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
+        sockets.moved(FULL);
+        assert!(!sockets.is_stuck(FULL));
+        for socket in [FULL, OTHER] {
+            sockets.begin(socket, now);
         }
-        sockets.took_nothing(other);
-        sockets.took(full);
-        assert!(!sockets.is_stuck(full) && sockets.is_stuck(other));
-        sockets.took(other);
-        assert!(!sockets.any.load(Relaxed));
+        sockets.end(FULL, true);
+        sockets.moved(OTHER);
+        sockets.end(OTHER, false);
+        assert!(sockets.is_stuck(FULL) && !sockets.is_stuck(OTHER));
+        assert!(!sockets.is_waited_for(FULL), "nobody does");
+        sockets.moved(FULL);
+        assert!(!sockets.is_stuck(FULL));
+        assert!(!sockets.any.load(Relaxed), "all is forgotten");
+    }
+
+    #[test]
+    fn as_long_as_a_socket_takes_packets_nobody_has_waited_too_long() {
+        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
+        sockets.begin(FULL, start);
+        assert!(!sockets.is_over(FULL, start + PATIENCE - Duration::from_micros(1)));
+        assert!(sockets.is_over(FULL, start + PATIENCE));
+        // Somebody else found room, a moment ago.
+        sockets.moved(FULL);
+        assert!(!sockets.is_over(FULL, start + PATIENCE));
+        sockets.begin(FULL, start);
+        sockets.end(FULL, false);
+        assert!(sockets.is_waited_for(FULL), "one is left");
+        sockets.forget(FULL);
+        assert!(!sockets.is_over(FULL, start + 2 * PATIENCE) && !sockets.is_waited_for(FULL));
+    }
+
+    #[test]
+    fn control_packets_go_first_but_not_for_ever() {
+        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
+        sockets.let_control_go_first(FULL, now);
+        assert!(sockets.is_for_control(FULL, now) && !sockets.is_for_control(OTHER, now));
+        assert!(!sockets.is_for_control(FULL, now + HEAD_START));
+        sockets.no_control(FULL);
+        assert!(!sockets.is_for_control(FULL, now));
+        assert!(!sockets.any.load(Relaxed), "all is forgotten");
     }
 }

@@ -148,7 +148,7 @@ impl Handle {
     /// A slow filter is waited for while that is done, but no longer than a second when sending and
     /// another when delivering. What it was not asked about by then is dropped and counted
     /// ([`ChannelStats::tx_forwarding_off`], [`ChannelStats::rx_forwarding_off`]); what it is being
-    /// asked about just then goes where it says.
+    /// asked about just then goes where it says. Links that are full are waited for a second as well.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].

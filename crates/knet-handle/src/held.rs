@@ -1,33 +1,63 @@
 //! Control packets that found no room in their socket. They wait for it on knet-rx, which goes on with
-//! all other sockets meanwhile.
+//! all other sockets meanwhile, and go before the packets of messages that wait for the same socket.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use knet_engine::{SocketId, Transmit};
 use knet_poller::{Interest, Token};
+use knet_transport::SendError;
+use knet_wire::{Body, Packet, SequenceNumber};
 use parking_lot::Mutex;
 
-use crate::full::Wait;
+use crate::dispatch::MAX_LAG;
+use crate::full::Pause;
 use crate::shared::Shared;
 use crate::transmit::Transmitter;
+
+/// A control packet that waits for room.
+#[derive(Debug)]
+pub(crate) struct HeldPacket {
+    transmit: Transmit,
+    pause: Pause,
+    /// When it is given up.
+    until: Instant,
+}
+
+impl HeldPacket {
+    pub(crate) fn new(transmit: Transmit, error: &SendError, now: Instant) -> Self {
+        Self { transmit, pause: Pause::after(error, now), until: now + PATIENCE }
+    }
+
+    /// Whether it is a ping with news of long ago. Whoever gets it would take the numbers between then
+    /// and now for those of a host that was restarted, and copies for new messages.
+    fn is_out_of_date(&self, current: SequenceNumber) -> bool {
+        match Packet::decode(self.transmit.packet()).map(|packet| packet.body) {
+            Ok(Body::Ping(ping)) => {
+                let none_yet = ping.sequence == SequenceNumber::ZERO;
+                current.ahead_of(ping.sequence) > if none_yet { 0 } else { MAX_LAG }
+            }
+            _ => false,
+        }
+    }
+}
 
 /// Where all threads put them.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     any: AtomicBool,
-    packets: Mutex<Vec<(Transmit, Wait)>>,
+    packets: Mutex<Vec<HeldPacket>>,
 }
 
 impl Held {
-    pub(crate) fn push(&self, transmit: Transmit, wait: Wait) {
+    pub(crate) fn push(&self, packet: HeldPacket) {
         let mut packets = self.packets.lock();
-        packets.push((transmit, wait));
+        packets.push(packet);
         self.any.store(true, Ordering::Release);
     }
 
-    fn take(&self, into: &mut Vec<(Transmit, Wait)>) {
+    fn take(&self, into: &mut Vec<HeldPacket>) {
         if self.any.load(Ordering::Acquire) {
             let mut packets = self.packets.lock();
             self.any.store(false, Ordering::Release);
@@ -39,9 +69,9 @@ impl Held {
 /// Those that wait, in knet-rx.
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
-    packets: Vec<(Transmit, Wait)>,
-    /// The sockets that are watched for room.
-    watched: Vec<SocketId>,
+    packets: Vec<HeldPacket>,
+    /// The sockets that they wait for, and whether those are watched for room.
+    sockets: Vec<(SocketId, bool)>,
     /// Whether one of them has some.
     told: bool,
 }
@@ -56,17 +86,17 @@ impl Holding {
     pub(crate) fn work(&mut self, shared: &Shared, transmitter: &mut Transmitter) {
         let before = self.packets.len();
         shared.held.take(&mut self.packets);
-        if self.packets.is_empty() && self.watched.is_empty() {
+        if self.packets.is_empty() && self.sockets.is_empty() {
             return;
         }
         self.bound(before);
         let now = Instant::now();
         let told = mem::take(&mut self.told);
-        for (transmit, wait) in mem::take(&mut self.packets) {
-            if !told && now < wait.again {
-                self.packets.push((transmit, wait));
+        for packet in mem::take(&mut self.packets) {
+            if !told && now < packet.pause.until {
+                self.packets.push(packet);
             } else {
-                self.try_again(shared, transmitter, transmit, wait, now);
+                self.try_again(shared, transmitter, packet, now);
             }
         }
         self.watch(shared);
@@ -74,60 +104,71 @@ impl Holding {
 
     /// When to try again at the latest.
     pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.packets.iter().map(|(_, wait)| wait.again).min()
+        self.packets.iter().map(|packet| packet.pause.until).min()
     }
 
     fn try_again(
         &mut self,
         shared: &Shared,
         transmitter: &mut Transmitter,
-        transmit: Transmit,
-        mut wait: Wait,
+        packet: HeldPacket,
         now: Instant,
     ) {
-        transmit.retried();
-        let Err((transmit, error)) = transmitter.try_transmit(shared, transmit) else { return };
-        wait.go_on(&error, now);
-        if wait.is_over(now) {
+        if packet.is_out_of_date(shared.sequence.current()) {
+            return packet.transmit.failed();
+        }
+        packet.transmit.retried();
+        let Err((transmit, error)) = transmitter.try_transmit(shared, packet.transmit) else {
+            return;
+        };
+        if packet.until <= now {
             transmit.failed();
         } else {
-            self.packets.push((transmit, wait));
+            let pause = Pause::after(&error, now);
+            self.packets.push(HeldPacket { transmit, pause, until: packet.until });
         }
     }
 
     /// Keeps few of each link, of which those that came first count: a link that takes nothing must not
     /// collect what a flood of pings is to be answered with.
     fn bound(&mut self, before: usize) {
+        let link = |packet: &HeldPacket| (packet.transmit.host(), packet.transmit.link());
         let mut at = before;
-        while let Some((transmit, _)) = self.packets.get(at) {
-            let link = (transmit.host(), transmit.link());
-            let earlier = self.packets.iter().take(at);
-            let same = earlier.filter(|(other, _)| (other.host(), other.link()) == link).count();
-            if same < MAX_OF_LINK {
+        while let Some(packet) = self.packets.get(at) {
+            let same = self.packets.iter().take(at).filter(|other| link(other) == link(packet));
+            if same.count() < MAX_OF_LINK {
                 at += 1;
             } else {
-                self.packets.swap_remove(at).0.failed();
+                self.packets.swap_remove(at).transmit.failed();
             }
         }
     }
 
     /// Watches those sockets for room that say when they have some, and no others.
     fn watch(&mut self, shared: &Shared) {
-        let mut wanted: Vec<SocketId> = self
-            .packets
-            .iter()
-            .filter(|(_, wait)| wait.is_told)
-            .map(|(transmit, _)| transmit.path().socket)
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        for &socket in wanted.iter().filter(|socket| !self.watched.contains(socket)) {
-            set_interest(shared, socket, Interest::READ | Interest::WRITE);
+        let mut wanted: Vec<(SocketId, bool)> = Vec::new();
+        for packet in &self.packets {
+            let (id, is_told) = (packet.transmit.path().socket, packet.pause.is_told);
+            match wanted.iter_mut().find(|(socket, _)| *socket == id) {
+                Some((_, told)) => *told |= is_told,
+                None => wanted.push((id, is_told)),
+            }
         }
-        for &socket in self.watched.iter().filter(|socket| !wanted.contains(socket)) {
-            set_interest(shared, socket, Interest::READ);
+        let is_watched = |sockets: &[(SocketId, bool)], id| sockets.contains(&(id, true));
+        for &(id, is_told) in &wanted {
+            if is_told && !is_watched(&self.sockets, id) {
+                set_interest(shared, id, Interest::READ | Interest::WRITE);
+            }
         }
-        self.watched = wanted;
+        for &(id, was_told) in &self.sockets {
+            if was_told && !is_watched(&wanted, id) {
+                set_interest(shared, id, Interest::READ);
+            }
+            if wanted.iter().all(|&(wanted, _)| wanted != id) {
+                shared.full.no_control(id);
+            }
+        }
+        self.sockets = wanted;
     }
 }
 
@@ -138,5 +179,7 @@ fn set_interest(shared: &Shared, id: SocketId, interest: Interest) {
     }
 }
 
+/// How long control packets wait: what they say does not stay true for long.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How many packets of one link wait at most.
 const MAX_OF_LINK: usize = 8;

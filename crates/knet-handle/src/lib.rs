@@ -101,6 +101,7 @@ mod transport;
 pub use transport::{Transport, TransportError};
 mod tx;
 mod unused;
+mod waiting;
 mod worker;
 
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};

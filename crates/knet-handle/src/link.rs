@@ -260,7 +260,7 @@ impl Link {
 /// Gives up a link's use of its socket, if it has one.
 fn release(shared: &Shared, peer: &LinkPeer) {
     if let Some(socket) = peer.socket() {
-        shared.sockets.release(socket, &shared.rx.poller);
+        shared.release_socket(socket);
     }
 }
 

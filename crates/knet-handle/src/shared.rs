@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use knet_engine::{Engine, Event, Routes, SequenceCounter, Transmit};
+use knet_engine::{Engine, Event, Routes, SequenceCounter, SocketId, Transmit};
 use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -137,6 +137,13 @@ impl Shared {
     /// Refuses to go on inside a filter, where waiting for a data thread would never end.
     pub(crate) fn outside_filter(&self) -> Result<(), Error> {
         if filter::inside() { Err(Error::InsideFilter) } else { Ok(()) }
+    }
+
+    /// Gives up one use of a socket.
+    pub(crate) fn release_socket(&self, id: SocketId) {
+        if self.sockets.release(id, &self.rx.poller, &self.tx.poller) {
+            self.full.forget(id);
+        }
     }
 
     /// The control packets that are due.

@@ -95,14 +95,15 @@ impl Sockets {
     }
 
     /// Gives up one use of a socket. The last closes it, at once: when this returns its address can
-    /// be bound again.
-    pub(crate) fn release(&self, id: SocketId, poller: &Poller) {
+    /// be bound again. Whether that was it. `others` may watch it too.
+    pub(crate) fn release(&self, id: SocketId, poller: &Poller, others: &Poller) -> bool {
         let mut registry = self.registry.lock();
-        let Some(at) = registry.entries.iter().position(|entry| entry.id == id) else { return };
-        let Some(entry) = registry.entries.get_mut(at) else { return };
+        let position = registry.entries.iter().position(|entry| entry.id == id);
+        let Some(at) = position else { return false };
+        let Some(entry) = registry.entries.get_mut(at) else { return false };
         entry.users -= 1;
         if entry.users > 0 {
-            return;
+            return false;
         }
         registry.entries.remove(at);
         let mut open = self.open.write();
@@ -112,8 +113,12 @@ impl Sockets {
         if let Some(socket) = socket {
             // It may fail only if the kernel has dropped the socket from the poller by itself.
             let _ = poller.remove(&*socket);
-            wait_until_unused(socket);
+            // A process that was forked may keep it open, and the kernel would go on watching it.
+            if let Some(socket) = wait_until_unused(socket) {
+                let _ = others.remove(&socket);
+            }
         }
+        true
     }
 
     /// Marks the packets of all sockets, now and later, but for those that are marked one by one.
@@ -161,10 +166,10 @@ mod tests {
         assert_eq!(sockets.acquire(any, &poller).unwrap(), (first, bound));
         assert_eq!(sockets.local_addr(first), Some(bound));
 
-        sockets.release(first, &poller);
-        sockets.release(first, &poller);
+        sockets.release(first, &poller, &poller);
+        sockets.release(first, &poller, &poller);
         assert!(StdSocket::bind(bound).is_err(), "one user is left");
-        sockets.release(first, &poller);
+        sockets.release(first, &poller, &poller);
         assert!(sockets.get(first).is_none());
         StdSocket::bind(bound).expect("the address is free at once");
     }

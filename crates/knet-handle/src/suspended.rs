@@ -2,15 +2,18 @@
 //! others go on.
 
 use std::mem;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
+use knet_channel::Channel;
 use knet_engine::SocketId;
 use knet_poller::{Interest, Token};
 
-use crate::dispatch::Waiting;
+use crate::channels::Entry;
 use crate::shared::Shared;
 use crate::transmit::{BATCH, Batch, Transmitter};
+use crate::waiting::Waiting;
 
 /// All of them, at most one of each channel.
 #[derive(Debug, Default)]
@@ -28,6 +31,9 @@ struct SuspendedBatch {
     /// With the packets that wait.
     transmitter: Transmitter,
     messages: Copies,
+    /// The datafds that are read again when it is done: that of the channel, and those that took its
+    /// place meanwhile.
+    paused: Vec<Weak<Entry>>,
 }
 
 impl Suspended {
@@ -39,42 +45,61 @@ impl Suspended {
     pub(crate) fn add(
         &mut self,
         shared: &Shared,
+        entry: &Weak<Entry>,
         batch: Batch,
         transmitter: &mut Transmitter,
         messages: &[&[u8]],
     ) {
         let spare = self.spare.pop().unwrap_or_default();
-        let copies = Copies::of(messages);
-        if let Some(entry) = shared.channels.get(batch.channel) {
-            entry.pause(&shared.tx.poller);
-        }
         let transmitter = mem::replace(transmitter, spare);
-        self.batches.push(SuspendedBatch { batch, transmitter, messages: copies });
+        let mut suspended = SuspendedBatch {
+            batch,
+            transmitter,
+            messages: Copies::of(messages),
+            paused: Vec::new(),
+        };
+        if let Some(entry) = entry.upgrade() {
+            suspended.pause(shared, &entry);
+        }
+        self.batches.push(suspended);
         self.watch(shared);
     }
 
-    /// Tries again; the channels of batches that are done are read again.
-    pub(crate) fn go_on(&mut self, shared: &Shared) {
+    /// Whether a batch of the datafd's channel waits already: then the datafd is not read either.
+    pub(crate) fn holds_up(&mut self, shared: &Shared, entry: &Arc<Entry>) -> bool {
+        let same = |suspended: &&mut SuspendedBatch| suspended.batch.channel == entry.channel;
+        let Some(suspended) = self.batches.iter_mut().find(same) else { return false };
+        suspended.pause(shared, entry);
+        true
+    }
+
+    /// Tries again; the datafds of batches that are done are read again. Gives back the channels of
+    /// which the datafd cannot be read any more, with the errno.
+    pub(crate) fn go_on(&mut self, shared: &Shared) -> ArrayVec<(Channel, i32), BATCH> {
+        let mut failed = ArrayVec::new();
         let spare = &mut self.spare;
         for mut suspended in mem::take(&mut self.batches) {
-            let SuspendedBatch { batch, transmitter, messages } = &mut suspended;
+            let SuspendedBatch { batch, transmitter, messages, paused } = &mut suspended;
             if !transmitter.send_batch(shared, batch, &messages.slices()) {
                 self.batches.push(suspended);
                 continue;
             }
-            if let Some(entry) = shared.channels.get(batch.channel) {
-                entry.resume(&shared.tx.poller);
+            for entry in paused.drain(..).filter_map(|entry| entry.upgrade()) {
+                if let Err(errno) = entry.resume(&shared.tx.poller) {
+                    let _ = failed.try_push((entry.channel, errno));
+                }
             }
             if spare.len() < MAX_SPARE {
                 spare.push(suspended.transmitter);
             }
         }
         self.watch(shared);
+        failed
     }
 
     /// When to try again although no socket says that it has room.
     pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.waits().map(|waiting| waiting.wait.again).min()
+        self.waits().map(|waiting| waiting.pause.until).min()
     }
 
     fn waits(&self) -> impl Iterator<Item = &Waiting> {
@@ -83,7 +108,7 @@ impl Suspended {
 
     /// Watches those sockets for room that say when they have some, and no others.
     fn watch(&mut self, shared: &Shared) {
-        let told = self.waits().filter(|waiting| waiting.wait.is_told);
+        let told = self.waits().filter(|waiting| waiting.pause.is_told);
         let mut wanted: Vec<SocketId> = told.map(|waiting| waiting.socket).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -104,6 +129,13 @@ impl Suspended {
             }
         }
         self.watched = wanted;
+    }
+}
+
+impl SuspendedBatch {
+    fn pause(&mut self, shared: &Shared, entry: &Arc<Entry>) {
+        entry.pause(&shared.tx.poller);
+        self.paused.push(Arc::downgrade(entry));
     }
 }
 

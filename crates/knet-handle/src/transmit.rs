@@ -9,7 +9,7 @@ use knet_transport::{ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::channels::{Counters, count};
-use crate::dispatch::{Frame, MessageCopy, Waiting};
+use crate::dispatch::{Frame, MessageCopy};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
@@ -17,6 +17,7 @@ use crate::loopback::Queued;
 use crate::marking;
 use crate::report::{NotSent, SendFailure, SendReport};
 use crate::shared::Shared;
+use crate::waiting::Waiting;
 
 /// How many messages or datagrams share a system call.
 pub(crate) const BATCH: usize = 64;
@@ -215,7 +216,8 @@ impl Transmitter {
         };
         for &target in &self.targets {
             let Some(host) = routes.at(target) else { continue };
-            let copy = |link| MessageCopy { message, host: target, link, refused: None };
+            let copy =
+                |link| MessageCopy { message, host: target, link, refused: None, left: false };
             let Ok(fragments) = FragmentPlan::new(bytes.len(), host.data_mtu()) else {
                 self.copies.push(MessageCopy { refused: Some(NotSent::TooLong), ..copy(0) });
                 continue;
@@ -275,19 +277,22 @@ impl Transmitter {
     pub(crate) fn number(&mut self, shared: &Shared) {
         let mut frames = std::mem::take(&mut self.frames);
         for message in frames.chunk_by_mut(|one, two| one.message == two.message) {
-            let sequence = shared.sequence.next();
-            if forced_ping_due(sequence) {
-                shared.engine(Engine::force_pings);
-                self.send_control(shared);
-                // They have set timers that the rx thread does not know of.
-                shared.rx.wake();
-            }
-            for frame in message {
-                frame.says.sequence = sequence;
-                frame.header = frame.says.encode(shared.own);
-            }
+            let sequence = self.next_number(shared);
+            message.iter_mut().for_each(|frame| frame.set_number(sequence, shared.own));
         }
         self.frames = frames;
+    }
+
+    /// The next number, when what is due by it has been announced.
+    pub(crate) fn next_number(&mut self, shared: &Shared) -> SequenceNumber {
+        let sequence = shared.sequence.next();
+        if forced_ping_due(sequence) {
+            shared.engine(Engine::force_pings);
+            self.send_control(shared);
+            // They have set timers that the rx thread does not know of.
+            shared.rx.wake();
+        }
+        sequence
     }
 
     /// Counts what became of the messages whose packets have left or have been refused.
@@ -393,7 +398,7 @@ mod tests {
     /// Closes a socket that an endpoint and a link use, under the feet of the routes.
     fn close(handle: &Handle, socket: SocketId) {
         let shared = handle.shared();
-        (0..2).for_each(|_| shared.sockets.release(socket, &shared.rx.poller));
+        (0..2).for_each(|_| shared.release_socket(socket));
         assert!(shared.sockets.get(socket).is_none());
     }
 
@@ -432,6 +437,7 @@ mod tests {
             host,
             link,
             refused: refused.then_some(NotSent::QueueFull),
+            left: !refused,
         };
         let copies = vec![
             copy(0, 0, 0, true),

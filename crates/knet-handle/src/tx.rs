@@ -1,14 +1,17 @@
 //! The knet-tx thread: reads batches of messages from the datafds and sends them.
 
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
+use knet_engine::SocketId;
 use knet_fd::{ReceiveBatch, Received};
 use knet_poller::{BusyWait, Event, Events};
 use knet_wire::MAX_MESSAGE;
 
 use crate::channels::{Entry, Traffic, count};
+use crate::errors;
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::portion::Portion;
 use crate::shared::Shared;
@@ -77,9 +80,9 @@ impl TxThread<'_> {
         }
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
         ready.extend(self.events.iter().take(MAX_EVENTS));
-        let room = ready.iter().any(|event| event.token.0 >= FIRST_SOCKET);
+        let room = self.look_at_sockets(&ready);
         if room || next.is_some_and(|at| at <= Instant::now()) {
-            self.suspended.go_on(self.shared);
+            self.go_on();
         }
         for event in &ready {
             let channel = u8::try_from(event.token.0).ok().and_then(|n| Channel::try_from(n).ok());
@@ -90,12 +93,40 @@ impl TxThread<'_> {
         !ready.is_empty()
     }
 
+    /// Whether one of the sockets that are waited for has room.
+    fn look_at_sockets(&mut self, ready: &[Event]) -> bool {
+        let mut room = false;
+        for event in ready {
+            let Some(socket) = event.token.0.checked_sub(FIRST_SOCKET) else { continue };
+            room |= event.writable;
+            if event.error {
+                // It would be reported until somebody has read it.
+                errors::read(self.shared, SocketId(socket), &mut self.transmitter.errors);
+            }
+        }
+        room
+    }
+
+    /// Goes on with the batches that wait for room.
+    fn go_on(&mut self) {
+        for (channel, errno) in self.suspended.go_on(self.shared) {
+            if let Some(entry) = self.shared.channels.get(channel) {
+                self.tell(&entry, DatafdProblem::ReadFailed { errno });
+            }
+        }
+    }
+
     /// Handles everything that was written before now. A writer that never stops does not keep it
-    /// up for ever (`spec/engine.md` 18).
+    /// up for ever (`spec/engine.md` 18), and neither does a link that takes nothing.
     fn read_what_is_there(&mut self) {
+        let give_up = Instant::now() + FLUSH_PATIENCE;
         for _ in 0..MAX_FLUSH_TURNS {
-            let timeout = self.suspended.is_empty().then_some(Duration::ZERO);
-            if self.shared.is_stopping() || !self.turn(timeout) && self.suspended.is_empty() {
+            let waits = !self.suspended.is_empty();
+            if self.shared.is_stopping() || waits && Instant::now() >= give_up {
+                return;
+            }
+            let timeout = if waits { FLUSH_PATIENCE } else { Duration::ZERO };
+            if !self.turn(Some(timeout)) && self.suspended.is_empty() {
                 return;
             }
         }
@@ -103,6 +134,9 @@ impl TxThread<'_> {
 
     fn read(&mut self, channel: Channel, event: &Event) {
         let Some(entry) = self.shared.channels.get(channel) else { return };
+        if !self.suspended.is_empty() && self.suspended.holds_up(self.shared, &entry) {
+            return;
+        }
         let traffic = entry.traffic;
         let (end, number) = match traffic {
             Traffic::Messages => self.read_batch(&entry),
@@ -121,8 +155,9 @@ impl TxThread<'_> {
             End::Failed(errno) => self.disable(&entry, DatafdProblem::ReadFailed { errno }),
         }
         // Let go of before the filter runs, so that removing a datafd never waits for a filter.
+        let read = Arc::downgrade(&entry);
         drop(entry);
-        self.send(channel, number, traffic);
+        self.send(channel, number, traffic, &read);
     }
 
     fn read_batch(&mut self, entry: &Entry) -> (End, usize) {
@@ -155,7 +190,7 @@ impl TxThread<'_> {
     }
 
     /// Sends what was just read.
-    fn send(&mut self, channel: Channel, number: usize, traffic: Traffic) {
+    fn send(&mut self, channel: Channel, number: usize, traffic: Traffic, read: &Weak<Entry>) {
         let mut messages: ArrayVec<&[u8], BATCH> = ArrayVec::new();
         if traffic == Traffic::Messages {
             let whole = self.messages.iter().take(number).filter(|message| !message.truncated);
@@ -168,7 +203,7 @@ impl TxThread<'_> {
         }
         let mut batch = Batch::new(self.shared, channel);
         if !self.transmitter.send_batch(self.shared, &mut batch, &messages) {
-            self.suspended.add(self.shared, batch, &mut self.transmitter, &messages);
+            self.suspended.add(self.shared, read, batch, &mut self.transmitter, &messages);
         }
     }
 
@@ -203,6 +238,8 @@ impl TxThread<'_> {
     }
 }
 
+/// How long a flush waits for links that are full.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// How many datafds and sockets are looked at in one turn.
 const MAX_EVENTS: usize = 2 * Channel::COUNT;
 /// How many batches of each datafd a flush handles at most. A buffer of 8 MiB, which the kernel doubles,

@@ -61,6 +61,16 @@ impl BusyWait {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> Result<usize, PollerError> {
+        self.wait_giving_way(poller, events, timeout, thread::yield_now)
+    }
+
+    fn wait_giving_way(
+        &mut self,
+        poller: &Poller,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        mut give_way: impl FnMut(),
+    ) -> Result<usize, PollerError> {
         if timeout == Some(Duration::ZERO) || self.most.is_zero() {
             return poller.wait(events, timeout);
         }
@@ -77,7 +87,7 @@ impl BusyWait {
                 self.learn(Some(waited));
                 return Ok(found);
             }
-            thread::yield_now();
+            give_way();
             let back = start.elapsed();
             if back.saturating_sub(waited) > CROWDED {
                 self.rest.begin(start + back);
@@ -178,6 +188,44 @@ mod tests {
     fn one_long_wait_among_short_ones_changes_little() {
         let waits = [[micros(30); 4].as_slice(), &[None], &[micros(30); 3]].concat();
         assert_eq!(windows(&waits), [10, 20, 40, 40, 20, 40, 40, 40]);
+    }
+
+    /// A wait that begins by looking, and how often it gave way; `give_way` is told which time it is.
+    fn looks(give_way: impl Fn(&Poller, u32)) -> (u32, Rest) {
+        let poller = Poller::new().unwrap();
+        let mut events = Events::with_capacity(1);
+        let mut busy_wait = BusyWait::new(Duration::from_secs(3600));
+        busy_wait.window = busy_wait.most;
+        let mut times = 0;
+        let found = busy_wait.wait_giving_way(&poller, &mut events, None, || {
+            times += 1;
+            give_way(&poller, times);
+        });
+        assert_eq!(found.unwrap(), 0);
+        assert!(events.woken());
+        (times, busy_wait.rest)
+    }
+
+    #[test]
+    fn it_looks_and_gives_way_in_turn_until_there_is_something() {
+        let (times, rest) = looks(|poller, times| {
+            if times == 100 {
+                poller.waker().wake().unwrap();
+            }
+        });
+        // A machine that is busy with other things may have made it rest before.
+        assert!(times == 100 || rest.length == FIRST_REST);
+    }
+
+    #[test]
+    fn it_sleeps_when_it_got_the_processor_back_late() {
+        let (times, rest) = looks(|poller, _| {
+            // Somebody else had it.
+            let late = Instant::now() + 2 * CROWDED;
+            while Instant::now() < late {}
+            poller.waker().wake().unwrap();
+        });
+        assert_eq!((times, rest.length), (1, FIRST_REST));
     }
 
     #[test]
