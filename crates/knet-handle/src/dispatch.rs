@@ -76,16 +76,15 @@ impl Transmitter {
             let socket = first.socket;
             let rest = self.frames.get(start..).unwrap_or_default();
             let end = start + rest.iter().take_while(|frame| frame.socket == socket).count();
-            let now = Instant::now();
             if shared.full.is_waited_for(socket) {
-                let pause = Pause::behind_others(now);
-                self.wait(shared, socket, start..end, pause, now);
+                let now = Instant::now();
+                self.wait(shared, socket, start..end, Pause::behind_others(now), now);
             } else if let Err(full) = self.send_frames(shared, routes, messages, start..end) {
                 if shared.full.is_stuck(socket) {
                     self.give_up(routes, full.next..end);
                 } else {
-                    let pause = Pause::after(&full.error, now);
-                    self.wait(shared, socket, full.next..end, pause, now);
+                    let now = Instant::now();
+                    self.wait(shared, socket, full.next..end, Pause::after(&full.error, now), now);
                 }
             }
             start = end;
