@@ -53,8 +53,12 @@ pub struct Plan {
     pub seconds: u64,
 
     /// How long the one who sends pauses before each round trip, which does not count as part of it.
-    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = parse_pause)]
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = parse_microseconds)]
     pub pause: Duration,
+
+    /// How long the threads of kronosnet look for more to do at most before they sleep; nobody else's do.
+    #[arg(long, value_name = "MICROSECONDS", value_parser = parse_microseconds)]
+    pub busy_poll: Option<Duration>,
 
     /// Writes the report as one line of JSON.
     #[arg(long)]
@@ -157,7 +161,7 @@ fn parse_seconds(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 3600)
 }
 
-fn parse_pause(text: &str) -> Result<Duration, PlanError> {
+fn parse_microseconds(text: &str) -> Result<Duration, PlanError> {
     parse(text, 0, 1_000_000).map(Duration::from_micros)
 }
 
@@ -194,6 +198,7 @@ mod tests {
             ("--channels", ["1", "33"]),
             ("--seconds", ["0", "3601"]),
             ("--pause", ["x", "1000001"]),
+            ("--busy-poll", ["x", "1000001"]),
         ] {
             for value in wrong {
                 let error = parsed(&[option, value]).unwrap_err().to_string();

@@ -118,10 +118,6 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) plan: Plan,
 
-    /// How long the data threads look for more to do at most before they sleep.
-    #[arg(long, value_name = "MICROSECONDS", value_parser = parse_microseconds)]
-    pub(crate) busy_poll: Option<Duration>,
-
     /// Which of two processes this is.
     #[arg(long, value_enum, requires_all = ["id", "peers"], conflicts_with = "links")]
     pub(crate) role: Option<Role>,
@@ -164,12 +160,6 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = seconds.ok_or("a number of seconds is needed, such as 10 or 0.5")?;
     // A century is for ever, and can be added to any time of the clock.
     Ok(seconds.min(Duration::from_secs(100 * 365 * 86_400)))
-}
-
-fn parse_microseconds(text: &str) -> Result<Duration, String> {
-    let number =
-        text.parse().map_err(|_| "a number of microseconds is needed, such as 200 or 0")?;
-    Ok(Duration::from_micros(number))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     let Args::Bench { plan } = Args::parse();
     let has_all = plan.links == 1 && plan.policy == Policy::Passive && plan.via == Via::Datafd;
     ensure!(has_all, "the floor has one link, no policy and no call that sends");
+    ensure!(plan.busy_poll.is_none(), "the floor's threads do not look before they sleep");
     ensure!(matches!(plan.mode, Mode::Throughput | Mode::Latency), "the floor has no handle");
     let (near, far) = FloorHost::pair(plan.size)?;
     let report = knet_bench::run(&plan, "floor", &near, &far)?;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{End, Lane, Mode};
+use knet_bench::{End, Lane, Mode, Plan};
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
     LinkConfig, LinkId, MtuEvent, PingTimers,
@@ -35,26 +35,25 @@ impl BenchHost {
     ///
     /// # Errors
     /// Those of the calls to kronosnet; [`Usage`] if links are planned.
-    pub(crate) fn alone(args: &BenchArgs) -> anyhow::Result<Self> {
-        if args.plan.links > 0 {
+    pub(crate) fn alone(plan: &Plan) -> anyhow::Result<Self> {
+        if plan.links > 0 {
             let text = "an idle handle with links has its peer in another process: use --role";
             return Err(Usage(text.to_owned()).into());
         }
-        Self::new(args, HostId::new(1), HostId::new(2))
+        Self::new(plan, HostId::new(1), HostId::new(2))
     }
 
     /// Two hosts in this process, linked over loopback with ports that the kernel picks.
     ///
     /// # Errors
     /// Those of the calls to kronosnet; [`Unreachable`].
-    pub(crate) fn pair(args: &BenchArgs) -> anyhow::Result<(Self, Self)> {
-        let plan = &args.plan;
+    pub(crate) fn pair(plan: &Plan) -> anyhow::Result<(Self, Self)> {
         if plan.links == 0 {
             return Err(Usage("--links 0: messages need a link".to_owned()).into());
         }
         let (one, two) = (HostId::new(1), HostId::new(2));
-        let mut near = Self::new(args, one, two)?;
-        let mut far = Self::new(args, two, one)?;
+        let mut near = Self::new(plan, one, two)?;
+        let mut far = Self::new(plan, two, one)?;
         for id in LinkId::ALL.into_iter().take(plan.links.into()) {
             let here = near.handle.bind(ANY_PORT.into())?;
             let there = far.handle.bind(ANY_PORT.into())?;
@@ -78,7 +77,7 @@ impl BenchHost {
             let text = "--peer: exactly one other host is measured, all links lead to it";
             return Err(Usage(text.to_owned()).into());
         }
-        let mut host = Self::new(args, own, peer)?;
+        let mut host = Self::new(&args.plan, own, peer)?;
         for (path, id) in args.peers.iter().zip(LinkId::ALL) {
             host.add_link(id, LinkConfig::udp(path.local, path.remote))?;
         }
@@ -86,10 +85,9 @@ impl BenchHost {
         Ok(host)
     }
 
-    fn new(args: &BenchArgs, own: HostId, peer: HostId) -> anyhow::Result<Self> {
-        let plan = &args.plan;
+    fn new(plan: &Plan, own: HostId, peer: HostId) -> anyhow::Result<Self> {
         let builder = Handle::builder(own);
-        let handle = match args.busy_poll {
+        let handle = match plan.busy_poll {
             Some(most) => builder.busy_poll(most).build()?,
             None => builder.build()?,
         };

@@ -37,14 +37,14 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         (Mode::Idle, role) => {
             let host = match role {
                 Some(_) => BenchHost::connect(args)?,
-                None => BenchHost::alone(args)?,
+                None => BenchHost::alone(plan)?,
             };
             let report = knet_bench::idle(plan, SUBJECT)?;
             drop(host);
             knet_bench::print(plan, &report)
         }
         (_, None) => {
-            let (near, far) = BenchHost::pair(args)?;
+            let (near, far) = BenchHost::pair(plan)?;
             knet_bench::print(plan, &knet_bench::run(plan, SUBJECT, &near, &far)?)
         }
         (_, Some(Role::Send)) => {

@@ -22,8 +22,9 @@ use crate::cat::Usage;
 /// [`Unreachable`](crate::cat::Unreachable); if a message is lost or anything fails.
 pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result<()> {
     let plan = &args.plan;
-    if plan.hosts > 1 || plan.channels > 2 {
-        return Err(Usage("--hosts and --channels are not measured of libknet".to_owned()).into());
+    if plan.hosts > 1 || plan.channels > 2 || plan.busy_poll.is_some() {
+        let text = "--hosts, --channels and --busy-poll are not measured of libknet";
+        return Err(Usage(text.to_owned()).into());
     }
     let subject = format!("libknet {}", library.version());
     match (plan.mode, args.role) {
