@@ -12,7 +12,8 @@ use kronosnet::{HostId, Link, LinkConfig, PingTimers};
 use crate::member::{Member, PORT};
 use crate::traffic::Traffic;
 
-const TIMERS: PingTimers = PingTimers { timeout: Duration::from_secs(4), ..QUICK };
+/// No machine stalls for so long that a link goes down for it.
+const TIMERS: PingTimers = PingTimers { timeout: Duration::from_secs(60), ..QUICK };
 
 /// Host 1's link to host 2, wherever that is.
 fn dynamic_link(lan: &Lan, member: &Member, family: Family) -> Link {
