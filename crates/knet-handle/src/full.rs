@@ -44,7 +44,12 @@ impl FullSockets {
 
     /// A batch of packets begins to wait for room.
     pub(crate) fn begin(&self, id: SocketId, now: Instant) {
-        self.change(id, now, |socket| socket.waiting += 1);
+        self.change(id, now, |socket| {
+            if socket.waiting == 0 && !socket.stuck {
+                socket.moved = now;
+            }
+            socket.waiting += 1;
+        });
     }
 
     /// It waits no longer, because it has left, or because there was no room for too long.
@@ -55,9 +60,12 @@ impl FullSockets {
         });
     }
 
-    /// Control packets wait for room as well.
+    /// Control packets wait for room as well. They have one head start each time that the socket took
+    /// something, or those who send messages would never find out that it takes nothing.
     pub(crate) fn let_control_go_first(&self, id: SocketId, now: Instant) {
-        self.change(id, now, |socket| socket.control_until = now.checked_add(HEAD_START));
+        self.change(id, now, |socket| {
+            socket.control_until = socket.control_until.or(now.checked_add(HEAD_START));
+        });
     }
 
     /// The socket took packets, or refused one for a reason that has nothing to do with room.
@@ -65,6 +73,7 @@ impl FullSockets {
         self.look(id, |socket| {
             socket.moved = Instant::now();
             socket.stuck = false;
+            socket.control_until = None;
         });
     }
 
@@ -107,10 +116,12 @@ impl FullSockets {
         let at = sockets.iter().position(|socket| socket.id == id)?;
         let socket = sockets.get_mut(at)?;
         let answer = look(socket);
-        if socket.waiting == 0 && !socket.stuck && socket.control_until.is_none() {
-            sockets.swap_remove(at);
-            self.any.store(!sockets.is_empty(), Relaxed);
-        }
+        let now = Instant::now();
+        sockets.retain(|socket| {
+            let is_for_control = socket.control_until.is_some_and(|until| now < until);
+            socket.waiting > 0 || socket.stuck || is_for_control
+        });
+        self.any.store(!sockets.is_empty(), Relaxed);
         Some(answer)
     }
 
@@ -124,11 +135,6 @@ impl FullSockets {
             FullSocket { id, moved: now, waiting: 0, stuck: false, control_until: None };
         change(&mut socket);
         sockets.push(socket);
-    }
-
-    /// Control packets wait no longer.
-    pub(crate) fn no_control(&self, id: SocketId) {
-        self.look(id, |socket| socket.control_until = None);
     }
 }
 
@@ -210,11 +216,27 @@ mod tests {
     #[test]
     fn control_packets_go_first_but_not_for_ever() {
         let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
+        let late = now + HEAD_START;
+        sockets.begin(FULL, now);
         sockets.let_control_go_first(FULL, now);
         assert!(sockets.is_for_control(FULL, now) && !sockets.is_for_control(OTHER, now));
-        assert!(!sockets.is_for_control(FULL, now + HEAD_START));
-        sockets.no_control(FULL);
-        assert!(!sockets.is_for_control(FULL, now));
+        sockets.let_control_go_first(FULL, late);
+        assert!(!sockets.is_for_control(FULL, late), "the socket took nothing since");
+        sockets.moved(FULL);
+        sockets.let_control_go_first(FULL, late);
+        assert!(sockets.is_for_control(FULL, late));
+        sockets.end(FULL, false);
+        sockets.moved(FULL);
         assert!(!sockets.any.load(Relaxed), "all is forgotten");
+    }
+
+    #[test]
+    fn what_happened_before_packets_wait_is_not_held_against_the_socket() {
+        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
+        sockets.let_control_go_first(FULL, start);
+        let later = start + 2 * PATIENCE;
+        sockets.begin(FULL, later);
+        assert!(!sockets.is_over(FULL, later));
+        assert!(sockets.is_over(FULL, later + PATIENCE));
     }
 }

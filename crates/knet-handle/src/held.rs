@@ -70,8 +70,8 @@ impl Held {
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
     packets: Vec<HeldPacket>,
-    /// The sockets that they wait for, and whether those are watched for room.
-    sockets: Vec<(SocketId, bool)>,
+    /// The sockets that are watched for room.
+    watched: Vec<SocketId>,
     /// Whether one of them has some.
     told: bool,
 }
@@ -86,7 +86,7 @@ impl Holding {
     pub(crate) fn work(&mut self, shared: &Shared, transmitter: &mut Transmitter) {
         let before = self.packets.len();
         shared.held.take(&mut self.packets);
-        if self.packets.is_empty() && self.sockets.is_empty() {
+        if self.packets.is_empty() && self.watched.is_empty() {
             return;
         }
         self.bound(before);
@@ -124,6 +124,7 @@ impl Holding {
         if packet.until <= now {
             transmit.failed();
         } else {
+            shared.full.let_control_go_first(transmit.path().socket, now);
             let pause = Pause::after(&error, now);
             self.packets.push(HeldPacket { transmit, pause, until: packet.until });
         }
@@ -146,29 +147,17 @@ impl Holding {
 
     /// Watches those sockets for room that say when they have some, and no others.
     fn watch(&mut self, shared: &Shared) {
-        let mut wanted: Vec<(SocketId, bool)> = Vec::new();
-        for packet in &self.packets {
-            let (id, is_told) = (packet.transmit.path().socket, packet.pause.is_told);
-            match wanted.iter_mut().find(|(socket, _)| *socket == id) {
-                Some((_, told)) => *told |= is_told,
-                None => wanted.push((id, is_told)),
-            }
+        let told = self.packets.iter().filter(|packet| packet.pause.is_told);
+        let mut wanted: Vec<SocketId> = told.map(|packet| packet.transmit.path().socket).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for &socket in wanted.iter().filter(|socket| !self.watched.contains(socket)) {
+            set_interest(shared, socket, Interest::READ | Interest::WRITE);
         }
-        let is_watched = |sockets: &[(SocketId, bool)], id| sockets.contains(&(id, true));
-        for &(id, is_told) in &wanted {
-            if is_told && !is_watched(&self.sockets, id) {
-                set_interest(shared, id, Interest::READ | Interest::WRITE);
-            }
+        for &socket in self.watched.iter().filter(|socket| !wanted.contains(socket)) {
+            set_interest(shared, socket, Interest::READ);
         }
-        for &(id, was_told) in &self.sockets {
-            if was_told && !is_watched(&wanted, id) {
-                set_interest(shared, id, Interest::READ);
-            }
-            if wanted.iter().all(|&(wanted, _)| wanted != id) {
-                shared.full.no_control(id);
-            }
-        }
-        self.sockets = wanted;
+        self.watched = wanted;
     }
 }
 

@@ -1,14 +1,16 @@
 //! Planned packets that found no room in their socket: tried again until they have left, or until the
 //! socket took nothing for too long.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::ptr;
 use std::thread;
 use std::time::Instant;
 
 use knet_engine::{PacketKind, Routes, SocketId};
+use knet_wire::{HostId, LinkId};
 
-use crate::dispatch::{Frame, MAX_LAG, MessageCopy};
+use crate::dispatch::{Frame, MAX_LAG};
 use crate::errors;
 use crate::full::Pause;
 use crate::report::NotSent;
@@ -46,27 +48,25 @@ impl Transmitter {
         messages: &[&[u8]],
         waiting: &mut Waiting,
     ) -> bool {
-        let now = Instant::now();
+        let (now, Range { start, end }) = (Instant::now(), waiting.frames.clone());
         if shared.full.is_for_control(waiting.socket, now) {
-            waiting.pause = Pause::behind_others(now);
-            // Otherwise the poller would say at once that there is room.
-            waiting.pause.is_told = false;
-            return false;
+            // Not told, or the poller would say at once that there is room.
+            waiting.pause = Pause { is_told: false, ..Pause::behind_others(now) };
+        } else {
+            if let Some(link) = self.frames.get(start).and_then(|frame| self.link(routes, frame)) {
+                link.counters.retried(PacketKind::Data);
+            }
+            let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
+                shared.full.end(waiting.socket, false);
+                return true;
+            };
+            waiting.frames.start = full.next;
+            waiting.pause = Pause::after(&full.error, now);
         }
-        let Range { start, end } = waiting.frames;
-        if let Some(link) = self.frames.get(start).and_then(|frame| self.link(routes, frame)) {
-            link.counters.retried(PacketKind::Data);
-        }
-        let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
-            shared.full.end(waiting.socket, false);
-            return true;
-        };
-        waiting.frames.start = full.next;
-        waiting.pause = Pause::after(&full.error, now);
         let is_over = shared.full.is_over(waiting.socket, now);
         if is_over {
             shared.full.end(waiting.socket, true);
-            self.give_up(routes, full.next..end);
+            self.give_up(routes, waiting.frames.clone());
         }
         is_over
     }
@@ -88,27 +88,36 @@ impl Transmitter {
         }
     }
 
-    /// Gives up the packets for hosts that are not reachable any more.
+    /// Gives up the packets that wait for links which are not up any more.
     fn give_up_unreachable(&mut self, shared: &Shared, routes: &Routes, waiting: &mut [Waiting]) {
         let current = shared.routes();
         if ptr::eq(&raw const *current, routes) {
             return;
         }
         let mut frames = std::mem::take(&mut self.frames);
-        let copies = &self.copies;
-        let is_reachable = |frame: &Frame| {
-            let host = copies.get(frame.copy).and_then(|copy| routes.at(copy.host));
-            host.is_some_and(|host| current.position(host.host()).is_some())
+        let mut known: Vec<((HostId, LinkId), bool)> = Vec::new();
+        let mut is_up = |frame: &Frame| {
+            let copy = self.copies.get(frame.copy);
+            let host = copy.and_then(|copy| routes.at(copy.host));
+            let link = copy.zip(host).and_then(|(copy, host)| host.links().get(copy.link));
+            let Some((host, link)) = host.zip(link) else { return false };
+            let (host, link) = (host.host(), link.link);
+            if let Some(&(_, is_up)) = known.iter().find(|(other, _)| *other == (host, link)) {
+                return is_up;
+            }
+            let status = shared.query(|engine, now| engine.link_status(now, host, link));
+            let is_up = status.is_ok_and(|status| status.state.is_up());
+            known.push(((host, link), is_up));
+            is_up
         };
         let mut lost = Vec::new();
         for waiting in waiting {
-            let range = waiting.frames.clone();
-            let Some(frames) = frames.get_mut(range.clone()) else { continue };
+            let Some(frames) = frames.get_mut(waiting.frames.clone()) else { continue };
             // Those that are lost come first, the others stay in their order.
-            frames.sort_by_key(is_reachable);
-            let number = frames.iter().take_while(|frame| !is_reachable(frame)).count();
-            waiting.frames.start += number;
-            lost.push(range.start..waiting.frames.start);
+            frames.sort_by_key(&mut is_up);
+            let start = waiting.frames.start;
+            waiting.frames.start += frames.iter().take_while(|frame| !is_up(frame)).count();
+            lost.push(start..waiting.frames.start);
         }
         self.frames = frames;
         for at in lost.into_iter().flatten() {
@@ -121,24 +130,23 @@ impl Transmitter {
     /// takes the parts together by their number.
     fn renumber(&mut self, shared: &Shared, waiting: &[Waiting]) {
         let current = shared.sequence.current();
-        let lag = |waiting: &Waiting| {
-            let frame = self.frames.get(waiting.frames.start);
-            frame.map_or(0, |frame| current.ahead_of(frame.says.sequence))
-        };
-        if waiting.iter().map(lag).max().unwrap_or_default() <= MAX_LAG / 2 {
+        let waiting = waiting.iter().filter_map(|waiting| self.frames.get(waiting.frames.clone()));
+        let overtaken =
+            waiting.flatten().filter(|frame| current.ahead_of(frame.says.sequence) > MAX_LAG / 2);
+        let late: BTreeSet<usize> = overtaken.map(|frame| frame.copy).collect();
+        if late.is_empty() {
             return;
         }
         let copies = std::mem::take(&mut self.copies);
-        let mut numbers = Vec::with_capacity(copies.len());
+        let (mut numbers, mut at) = (Vec::with_capacity(copies.len()), 0);
         for message in copies.chunk_by(|one, two| one.message == two.message) {
             let mut number = None;
             for host in message.chunk_by(|one, two| one.host == two.host) {
-                let untouched = |copy: &MessageCopy| !copy.left && copy.refused.is_none();
-                let new = host
-                    .iter()
-                    .all(untouched)
-                    .then(|| *number.get_or_insert_with(|| self.next_number(shared)));
+                let is_late = late.range(at..at + host.len()).next().is_some();
+                let can = is_late && host.iter().all(|copy| !copy.left);
+                let new = can.then(|| *number.get_or_insert_with(|| self.next_number(shared)));
                 numbers.extend(host.iter().map(|_| new));
+                at += host.len();
             }
         }
         self.copies = copies;
@@ -152,5 +160,66 @@ impl Transmitter {
     /// There was no room for these.
     pub(crate) fn give_up(&mut self, routes: &Routes, frames: Range<usize>) {
         frames.for_each(|at| self.account(routes, at, Some(NotSent::QueueFull)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use knet_wire::{DataHeader, Fragment, SequenceNumber};
+
+    use super::*;
+    use crate::Handle;
+    use crate::dispatch::MessageCopy;
+
+    /// A packet of a message that has this number, on its way to the only host.
+    fn plan(transmitter: &mut Transmitter, shared: &Shared, left: bool, number: u16) {
+        let message = transmitter.copies.len();
+        transmitter.copies.push(MessageCopy { message, host: 0, link: 0, refused: None, left });
+        let says = DataHeader {
+            sequence: SequenceNumber::new(number),
+            compression: 0,
+            broadcast: true,
+            fragment: Fragment::Whole,
+            channel: 0,
+        };
+        transmitter.frames.push(Frame {
+            socket: SocketId(1),
+            order: message,
+            remote: (Ipv4Addr::LOCALHOST, 9).into(),
+            marking: None,
+            says,
+            header: says.encode(shared.own),
+            message,
+            part: 0..1,
+            copy: message,
+        });
+    }
+
+    #[test]
+    fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
+        let handle = Handle::new(HostId::new(1)).unwrap();
+        let shared = handle.shared();
+        let current = MAX_LAG;
+        while shared.sequence.next().get() < current {}
+        let mut transmitter = Transmitter::default();
+        for (left, number) in [(true, 10), (false, 11), (false, 12), (false, current - 5)] {
+            plan(&mut transmitter, shared, left, number);
+        }
+        let waiting = [Waiting {
+            socket: SocketId(1),
+            frames: 0..4,
+            pause: Pause::behind_others(Instant::now()),
+        }];
+        for _ in 0..3 {
+            transmitter.renumber(shared, &waiting);
+            let numbers: Vec<_> =
+                transmitter.frames.iter().map(|frame| frame.says.sequence.get()).collect();
+            assert_eq!(numbers, [10, current + 1, current + 2, current - 5]);
+            assert_eq!(shared.sequence.current().get(), current + 2);
+        }
+        let sent = &transmitter.frames[1];
+        assert_eq!(sent.header, sent.says.encode(shared.own), "the header says so too");
     }
 }
