@@ -53,7 +53,8 @@ impl HandleBuilder {
     /// Meanwhile messages of other datafds, links and hosts go on; what is written to the datafd whose
     /// messages wait stays there, and a [`Handle::send`] does not return. A link that took nothing in
     /// this time is not waited for any more until it takes a packet
-    /// ([`ChannelStats::tx_queue_full`](crate::ChannelStats::tx_queue_full)). A message of which a part
+    /// ([`ChannelStats::tx_queue_full`](crate::ChannelStats::tx_queue_full)). Where it takes others, packets
+    /// wait for their turn ten times as long. A message of which a part
     /// has left is also given up when 2048 others have overtaken it, and control packets wait for 50 ms
     /// at most, because what they say does not stay true.
     #[must_use]

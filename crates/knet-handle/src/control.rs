@@ -64,7 +64,6 @@ impl Transmitter {
         }
         drop(socket);
         let Some(error) = error else {
-            shared.full.moved(path.socket);
             transmit.sent(length);
             return Ok(());
         };

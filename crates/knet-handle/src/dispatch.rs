@@ -100,7 +100,7 @@ impl Transmitter {
         now: Instant,
     ) {
         shared.full.begin(socket, now);
-        self.waiting.push(Waiting { socket, frames, pause });
+        self.waiting.push(Waiting { socket, frames, pause, since: now });
     }
 
     /// Sends frames of one socket until there is no room for one.

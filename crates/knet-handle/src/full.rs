@@ -68,7 +68,7 @@ impl FullSockets {
         });
     }
 
-    /// The socket took packets, or refused one for a reason that has nothing to do with room.
+    /// The socket took packets of messages, or refused one for a reason that has nothing to do with room.
     pub(crate) fn moved(&self, id: SocketId) {
         self.look(id, |socket| {
             socket.moved = Instant::now();
@@ -106,6 +106,12 @@ impl FullSockets {
         let moved = self.look(id, |socket| socket.moved);
         // What is not known to be full is gone, which the next try shows.
         moved.is_some_and(|moved| now.saturating_duration_since(moved) >= self.patience)
+    }
+
+    /// Whether packets are given up of which none has left since then, though the socket takes others:
+    /// there may never be room for them.
+    pub(crate) fn is_passed_over(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) >= self.patience.saturating_mul(MAX_TURNS)
     }
 
     fn look<T>(&self, id: SocketId, look: impl FnOnce(&mut FullSocket) -> T) -> Option<T> {
@@ -165,6 +171,8 @@ impl Pause {
 /// How long a socket may take nothing before packets are given up, if nothing else is said: longer than
 /// a packet of the greatest length that the kernel cuts (GSO) takes over a link of 5 Mbit/s.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+/// How many times as long packets wait for their turn where others find room.
+const MAX_TURNS: u32 = 10;
 /// For how long messages let control packets go first, whose thread may be busy.
 const HEAD_START: Duration = Duration::from_millis(10);
 /// After how long a full socket is tried again although it does not call itself writable.
@@ -228,6 +236,15 @@ mod tests {
         sockets.end(FULL, false);
         sockets.moved(FULL);
         assert!(!sockets.any.load(Relaxed), "all is forgotten");
+    }
+
+    #[test]
+    fn packets_are_not_passed_over_for_ever() {
+        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
+        assert!(!sockets.is_passed_over(start, start + 9 * PATIENCE));
+        assert!(sockets.is_passed_over(start, start + 10 * PATIENCE));
+        let for_ever = FullSockets::new(Duration::MAX);
+        assert!(!for_ever.is_passed_over(start, start + 1000 * PATIENCE));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
     pub(crate) socket: SocketId,
     pub(crate) frames: Range<usize>,
     pub(crate) pause: Pause,
+    /// When one of them left last, or since when they wait.
+    pub(crate) since: Instant,
 }
 
 impl Transmitter {
@@ -60,12 +62,16 @@ impl Transmitter {
                 shared.full.end(waiting.socket, false);
                 return true;
             };
+            if full.next > start {
+                waiting.since = now;
+            }
             waiting.frames.start = full.next;
             waiting.pause = Pause::after(&full.error, now);
         }
-        let is_over = shared.full.is_over(waiting.socket, now);
+        let stuck = shared.full.is_over(waiting.socket, now);
+        let is_over = stuck || shared.full.is_passed_over(waiting.since, now);
         if is_over {
-            shared.full.end(waiting.socket, true);
+            shared.full.end(waiting.socket, stuck);
             self.give_up(routes, waiting.frames.clone());
         }
         is_over
@@ -211,6 +217,7 @@ mod tests {
             socket: SocketId(1),
             frames: 0..4,
             pause: Pause::behind_others(Instant::now()),
+            since: Instant::now(),
         }];
         for _ in 0..3 {
             transmitter.renumber(shared, &waiting);

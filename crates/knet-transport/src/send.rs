@@ -126,8 +126,9 @@ fn send_in_chunks(
             Err(errno) if left_by_icmp(errno) && !failed_before => failed_before = true,
             Err(errno) => {
                 let run = run_length(&datagrams[sent..end]);
-                let is_full = matches!(errno, Errno::EAGAIN | Errno::ENOBUFS);
-                if !runs || run < 2 || is_full {
+                // A socket has room for a packet of any length or for none. But a device's queue may
+                // have some for a few of a run, and never for all of it.
+                if !runs || run < 2 || errno == Errno::EAGAIN {
                     return SendProgress { sent, error: Some(SendError::new(errno)) };
                 }
                 one_by_one = sent + run;
@@ -291,6 +292,16 @@ mod tests {
     fn a_run_that_finds_no_room_waits_as_a_whole() {
         let script = [(0..4, true, Err(Errno::EAGAIN))];
         assert_eq!(follow_runs(4, &script), ((0, Some(Errno::EAGAIN)), true));
+    }
+
+    #[test]
+    fn a_run_that_a_device_has_no_room_for_is_sent_as_far_as_there_is_some() {
+        let script = [
+            (0..4, true, Err(Errno::ENOBUFS)),
+            (0..4, false, Ok(3)),
+            (3..4, false, Err(Errno::ENOBUFS)),
+        ];
+        assert_eq!(follow_runs(4, &script), ((3, Some(Errno::ENOBUFS)), true));
     }
 
     #[test]
