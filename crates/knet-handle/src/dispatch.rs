@@ -215,11 +215,43 @@ pub(crate) const MAX_PENDING: u32 = 4;
 pub(crate) const MAX_LAG: u16 = 2048;
 
 #[cfg(test)]
+impl Transmitter {
+    /// Plans a message of one byte, which has this number, for the first host of the routes.
+    pub(crate) fn plan_packet(
+        &mut self,
+        own: HostId,
+        (socket, remote): (SocketId, SocketAddr),
+        number: u16,
+    ) {
+        let message = self.copies.len();
+        self.copies.push(MessageCopy { message, host: 0, link: 0, refused: None, left: false });
+        let says = DataHeader {
+            sequence: SequenceNumber::new(number),
+            compression: 0,
+            broadcast: true,
+            fragment: knet_wire::Fragment::Whole,
+            channel: 0,
+        };
+        self.frames.push(Frame {
+            socket,
+            order: message,
+            remote,
+            marking: None,
+            says,
+            header: says.encode(own),
+            message,
+            part: 0..1,
+            copy: message,
+        });
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::time::Duration;
 
-    use knet_wire::{Fragment, HostId, SequenceNumber};
+    use knet_wire::HostId;
 
     use super::*;
     use crate::Handle;
@@ -238,32 +270,8 @@ mod tests {
 
         let oldest = current - MAX_LAG;
         let mut transmitter = Transmitter::default();
-        for (at, number) in [oldest - 1, oldest, current].into_iter().enumerate() {
-            let says = DataHeader {
-                sequence: SequenceNumber::new(number),
-                compression: 0,
-                broadcast: true,
-                fragment: Fragment::Whole,
-                channel: 0,
-            };
-            transmitter.copies.push(MessageCopy {
-                message: at,
-                host: 0,
-                link: 0,
-                refused: None,
-                left: false,
-            });
-            transmitter.frames.push(Frame {
-                socket,
-                order: at,
-                remote: receiver.local_addr().unwrap(),
-                marking: None,
-                says,
-                header: says.encode(shared.own),
-                message: at,
-                part: 0..1,
-                copy: at,
-            });
+        for number in [oldest - 1, oldest, current] {
+            transmitter.plan_packet(shared.own, (socket, receiver.local_addr().unwrap()), number);
         }
         let messages: [&[u8]; 3] = [b"1", b"2", b"3"];
         let routes = Routes::default();

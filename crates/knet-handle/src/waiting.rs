@@ -173,35 +173,8 @@ impl Transmitter {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use knet_wire::{DataHeader, Fragment, SequenceNumber};
-
     use super::*;
     use crate::Handle;
-    use crate::dispatch::MessageCopy;
-
-    /// A packet of a message that has this number, on its way to the only host.
-    fn plan(transmitter: &mut Transmitter, shared: &Shared, left: bool, number: u16) {
-        let message = transmitter.copies.len();
-        transmitter.copies.push(MessageCopy { message, host: 0, link: 0, refused: None, left });
-        let says = DataHeader {
-            sequence: SequenceNumber::new(number),
-            compression: 0,
-            broadcast: true,
-            fragment: Fragment::Whole,
-            channel: 0,
-        };
-        transmitter.frames.push(Frame {
-            socket: SocketId(1),
-            order: message,
-            remote: (Ipv4Addr::LOCALHOST, 9).into(),
-            marking: None,
-            says,
-            header: says.encode(shared.own),
-            message,
-            part: 0..1,
-            copy: message,
-        });
-    }
 
     #[test]
     fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
@@ -210,9 +183,11 @@ mod tests {
         let current = MAX_LAG;
         while shared.sequence.next().get() < current {}
         let mut transmitter = Transmitter::default();
-        for (left, number) in [(true, 10), (false, 11), (false, 12), (false, current - 5)] {
-            plan(&mut transmitter, shared, left, number);
+        let nowhere = (SocketId(1), (Ipv4Addr::LOCALHOST, 9).into());
+        for number in [10, 11, 12, current - 5] {
+            transmitter.plan_packet(shared.own, nowhere, number);
         }
+        transmitter.copies[0].left = true;
         let waiting = [Waiting {
             socket: SocketId(1),
             frames: 0..4,
