@@ -70,6 +70,7 @@ impl Pair {
 
 /// Waits until everything that these hosts sent each other has been received, then makes sure that
 /// nothing is left in any of their datafds: something that came a second time, for instance.
+#[track_caller]
 pub(crate) fn nothing_more(nodes: &[&dyn Node], datafds: &[&Datafd]) {
     let ways = nodes.iter().flat_map(|from| nodes.iter().map(move |to| (from, to)));
     for (from, to) in ways.filter(|(from, to)| from.id() != to.id()) {
@@ -92,12 +93,14 @@ pub(crate) fn connect(family: Family, one: &dyn Node, two: &dyn Node, link: u8, 
 }
 
 /// Waits until two hosts reach each other.
+#[track_caller]
 pub(crate) fn meet(one: &dyn Node, two: &dyn Node) {
     one.wait(two.id(), true);
     two.wait(one.id(), true);
 }
 
 /// Writes a message to a datafd, when there is room for it.
+#[track_caller]
 pub(crate) fn write(datafd: impl AsFd, message: &[u8]) {
     loop {
         match nix::unistd::write(&datafd, message) {
@@ -110,6 +113,7 @@ pub(crate) fn write(datafd: impl AsFd, message: &[u8]) {
 
 /// Writes messages to one datafd and expects them from others, in this order. Never more are under way
 /// than any buffer takes.
+#[track_caller]
 pub(crate) fn stream<M>(from: &Datafd, to: &[&Datafd], messages: M)
 where
     M: IntoIterator<Item = Vec<u8>>,
@@ -123,6 +127,7 @@ where
 }
 
 /// As [`stream`], but messages may overtake each other, as they do where they take different links.
+#[track_caller]
 pub(crate) fn stream_in_any_order<M>(from: &Datafd, to: &Datafd, messages: M)
 where
     M: IntoIterator<Item = Vec<u8>>,
@@ -139,6 +144,7 @@ where
 
 /// Writes messages, and has some taken out of what is under way before that gets too much, and the
 /// rest in the end.
+#[track_caller]
 fn window<M>(from: &Datafd, messages: M, mut expect: impl FnMut(&mut Vec<Vec<u8>>) -> Vec<u8>)
 where
     M: IntoIterator<Item = Vec<u8>>,
@@ -159,6 +165,7 @@ where
 }
 
 /// Says where two messages differ instead of showing them.
+#[track_caller]
 pub(crate) fn assert_same(found: &[u8], wanted: &[u8]) {
     let place = found.iter().zip(wanted).position(|(found, wanted)| found != wanted);
     assert!(

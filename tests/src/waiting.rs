@@ -18,6 +18,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// At the deadline.
+#[track_caller]
 pub fn readable(fd: impl AsFd) {
     assert!(readable_within(&fd, DEADLINE), "nothing to read from {:?}", fd.as_fd());
 }
@@ -26,6 +27,7 @@ pub fn readable(fd: impl AsFd) {
 ///
 /// # Panics
 /// At the deadline.
+#[track_caller]
 pub fn writable(fd: impl AsFd) {
     let ready = ready_within(&fd, PollFlags::POLLOUT, DEADLINE);
     assert!(ready, "no room in {:?}", fd.as_fd());
@@ -60,6 +62,7 @@ fn ready_within(fd: &impl AsFd, flags: PollFlags, timeout: Duration) -> bool {
 ///
 /// # Panics
 /// At the deadline, and if receiving fails.
+#[track_caller]
 pub fn receive(datafd: &Datafd) -> Vec<u8> {
     let mut buffer = vec![0; MAX_MESSAGE];
     readable(datafd);
@@ -72,6 +75,7 @@ pub fn receive(datafd: &Datafd) -> Vec<u8> {
 ///
 /// # Panics
 /// At the deadline, and if receiving fails.
+#[track_caller]
 pub fn next_message(datafd: &Datafd, mut like: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
     let give_up = Instant::now() + DEADLINE;
     while Instant::now() < give_up {
@@ -87,6 +91,7 @@ pub fn next_message(datafd: &Datafd, mut like: impl FnMut(&[u8]) -> bool) -> Vec
 ///
 /// # Panics
 /// At the deadline, and if reading fails.
+#[track_caller]
 pub fn read(fd: impl AsFd) -> Vec<u8> {
     let mut buffer = vec![0; 2 * MAX_MESSAGE];
     readable(&fd);
@@ -99,6 +104,7 @@ pub fn read(fd: impl AsFd) -> Vec<u8> {
 ///
 /// # Panics
 /// At the deadline.
+#[track_caller]
 pub fn next<T: Debug>(events: &EventStream<T>) -> T {
     events.recv_timeout(DEADLINE).expect("no event came").event
 }
@@ -107,6 +113,7 @@ pub fn next<T: Debug>(events: &EventStream<T>) -> T {
 ///
 /// # Panics
 /// At the deadline.
+#[track_caller]
 pub fn next_like<T: Debug>(events: &EventStream<T>, mut like: impl FnMut(&T) -> bool) -> T {
     let give_up = Instant::now() + DEADLINE;
     while let Ok(notification) = events.recv_deadline(give_up) {
@@ -121,6 +128,7 @@ pub fn next_like<T: Debug>(events: &EventStream<T>, mut like: impl FnMut(&T) -> 
 ///
 /// # Panics
 /// If an event comes.
+#[track_caller]
 pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
     match events.recv_timeout(interval) {
         Err(RecvTimeoutError::Timeout) => {}
@@ -132,6 +140,7 @@ pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
 ///
 /// # Panics
 /// At the deadline.
+#[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + DEADLINE;
     while !condition() {

@@ -43,11 +43,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         cmd!(shell, "cargo +nightly fuzz build {common...} {target_dir} {target}").run()?;
     }
     let limit = format!("-max_total_time={}", options.seconds);
+    // Without a word on each input that gets further than those before it; what broke is told all the same.
+    let how = ["-timeout=10", "-len_control=0", "-verbosity=0", "-print_final_stats=1"];
     let mut broken = Vec::new();
     for target in targets {
         let run = cmd!(
             shell,
-            "cargo +nightly fuzz run {common...} {target_dir} {target} -- {limit} -timeout=10 -len_control=0"
+            "cargo +nightly fuzz run {common...} {target_dir} {target} -- {limit} {how...}"
         );
         if run.run().is_err() {
             broken.push(target);

@@ -14,6 +14,7 @@ mod deny;
 mod doc;
 mod fmt;
 mod fuzz;
+mod harness;
 mod interop;
 mod libknet;
 mod lint;

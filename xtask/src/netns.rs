@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use xshell::cmd;
 
-use crate::test::{Tally, watch};
+use crate::harness::{Seen, watch};
 use crate::workspace::Workspace;
 
 /// What `cargo xtask netns` takes.
@@ -32,10 +32,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     command.args(["--", "--test-threads", "4"]);
     command.args(options.verbose.then_some("--nocapture")).args(&options.filter);
     println!("$ {command:?}");
-    let mut tally = Tally::default();
-    let content = watch(&mut command, &mut std::io::stdout(), &mut tally)?;
-    ensure!(content, "the suite failed");
-    ensure!(tally.passed > 0, "no test ran");
+    let mut seen = Seen::default();
+    let content = watch(&mut command, &mut std::io::stdout(), &mut seen)?;
+    ensure!(content, "the suite failed{}", seen.failures.text());
+    ensure!(seen.passed > 0, "no test ran");
     Ok(())
 }
 

@@ -7,11 +7,11 @@
 //! skips are listed at the end, and `--deny-skips`, which CI sets, makes them failures.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::harness::{Seen, watch};
 use crate::workspace::Workspace;
 
 /// The environment variable that tells tests where to write down that they were skipped.
@@ -55,7 +55,7 @@ pub(crate) fn run_selections(
         command.current_dir(workspace.root()).env(SKIPS_FILE, &skips_file);
         command.args(["test", "--no-fail-fast"]).args(&selection);
         println!("$ {command:?}");
-        if !watch(&mut command, &mut std::io::stdout(), &mut outcome.tally)? {
+        if !watch(&mut command, &mut std::io::stdout(), &mut outcome.seen)? {
             outcome.failed.push(selection.join(" "));
         }
     }
@@ -75,60 +75,10 @@ fn crates(workspace: &Workspace) -> Result<Vec<Vec<String>>> {
         .collect())
 }
 
-/// Runs `cargo test`, shows its output as it comes and counts the results in it. Returns whether the
-/// command was content.
-pub(crate) fn watch(
-    command: &mut Command,
-    shown: &mut impl Write,
-    tally: &mut Tally,
-) -> Result<bool> {
-    let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
-    // `Stdio::piped` above puts a pipe there; without one there is nothing to read.
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line?;
-            shown.write_all(&line)?;
-            shown.write_all(b"\n")?;
-            tally.count(&String::from_utf8_lossy(&line));
-        }
-    }
-    Ok(child.wait()?.success())
-}
-
-/// How many tests did what, summed over the closing lines of all test programs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Tally {
-    pub(crate) passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Tally {
-    /// Adds the line if it is a closing line, such as
-    /// `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`.
-    fn count(&mut self, line: &str) {
-        let Some((_, counts)) =
-            line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
-        else {
-            return;
-        };
-        for count in counts.split("; ") {
-            let Some((number, what)) = count.split_once(' ') else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
-                _ => {}
-            }
-        }
-    }
-}
-
 /// All that is known after the tests have run.
 #[derive(Debug, Default)]
 struct Outcome {
-    tally: Tally,
+    seen: Seen,
     /// The selections whose `cargo test` failed; also when they did not compile.
     failed: Vec<String>,
     /// One line per skipped test.
@@ -141,20 +91,22 @@ impl Outcome {
         for skip in &self.skips {
             println!("SKIPPED: {skip}");
         }
-        let Tally { passed, failed, .. } = self.tally;
+        let Seen { passed, failed, .. } = self.seen;
         println!("tests: {passed} passed, {failed} failed, {} skipped", self.skips.len());
     }
 
     /// Says whether that is good enough.
     fn judge(&self, deny_skips: bool) -> Result<()> {
-        ensure!(self.failed.is_empty(), "`cargo test` failed: {}", self.failed.join(", "));
-        ensure!(self.tally.failed == 0, "{} tests failed", self.tally.failed);
-        ensure!(self.tally.passed > 0, "no test ran");
+        let Seen { passed, failed, ignored, failures } = &self.seen;
+        let selections = self.failed.join(", ");
+        ensure!(self.failed.is_empty(), "`cargo test` failed: {selections}{}", failures.text());
+        ensure!(*failed == 0, "{failed} tests failed{}", failures.text());
+        ensure!(*passed > 0, "no test ran");
         if deny_skips {
-            let (skips, ignored) = (self.skips.len(), self.tally.ignored);
+            let skips = self.skips.len();
             ensure!(skips == 0, "{skips} tests were skipped: install what they need");
             ensure!(
-                ignored == 0,
+                *ignored == 0,
                 "{ignored} tests are marked as ignored: let them run or delete them"
             );
         }
@@ -166,30 +118,8 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    fn tally(output: &str) -> Tally {
-        let mut tally = Tally::default();
-        output.lines().for_each(|line| tally.count(line));
-        tally
-    }
-
     fn good() -> Outcome {
-        Outcome { tally: Tally { passed: 3, failed: 0, ignored: 0 }, ..Outcome::default() }
-    }
-
-    #[test]
-    fn results_of_all_programs_are_summed() {
-        let output = "\
-running 2 tests
-test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
-test a ... FAILED
-test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.20s
-";
-        assert_eq!(tally(output), Tally { passed: 5, failed: 4, ignored: 1 });
-    }
-
-    #[test]
-    fn lines_that_only_look_like_results_are_not_counted() {
-        assert_eq!(tally("test result_of_join ... ok\n5 passed\ntest result: "), Tally::default());
+        Outcome { seen: Seen { passed: 3, ..Seen::default() }, ..Outcome::default() }
     }
 
     #[test]
@@ -215,19 +145,8 @@ test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; 
     #[test]
     fn ignored_tests_fail_only_where_skips_are_denied() {
         let mut outcome = good();
-        outcome.tally.ignored = 1;
+        outcome.seen.ignored = 1;
         assert!(outcome.judge(false).is_ok());
         assert!(outcome.judge(true).is_err());
-    }
-
-    #[test]
-    fn output_is_counted_while_it_is_shown_and_the_exit_code_kept() {
-        let (mut shown, mut tally) = (Vec::new(), Tally::default());
-        let output = "test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("printf '{output}'; exit 101")]);
-        assert!(!watch(&mut command, &mut shown, &mut tally).unwrap());
-        assert_eq!(shown, output.as_bytes());
-        assert_eq!(tally, Tally { passed: 1, failed: 2, ignored: 0 });
     }
 }
