@@ -1,9 +1,9 @@
 //! One side is killed in the middle of traffic in both directions, and started again.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use knet_tests::waiting::{read, until};
+use knet_tests::waiting::{DEADLINE, read, readable_within, until};
 
 use crate::network::{Family, both_families};
 use crate::node::{Care, Datafd, Node};
@@ -30,14 +30,17 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
     let datafd = survivor.open(0);
     let peer = format!("1:{there}={here}");
     let arguments = ["cat", "--id", "2", "--peer", &peer, "--lines", "--recv", "1000000"];
+    let pings = || survivor.link(2, 0).rx_pings;
     for life in 0..LIVES {
+        let before = pings();
         let mut running = program.start(&arguments);
-        running.feed((0..100).map(|number| format!("{life} {number}")));
-        expect_hundred(&datafd, life);
+        until("it pings", || pings() > before);
+        survivor.set_care(2, 0, &Care::default());
+        hear(survivor, &datafd, &mut running, life);
+        expect_hundred(&datafd, &mut running, life);
         send_hundred(&datafd, &running, life);
         // Its pings have to have told of its last message once, or the next life cannot be told from
         // this one (`spec/engine.md` 10).
-        let pings = || survivor.link(2, 0).rx_pings;
         let before = pings();
         until("it pings", || pings() >= before + 2);
         // In the middle of traffic both ways.
@@ -47,7 +50,8 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
         }
         let first = read(&datafd);
         assert_eq!(first, format!("{life} 100").as_bytes());
-        // The next life begins after that was noticed, or before: nobody looks in the meantime.
+        // The next life begins after that was noticed, or before: nobody looks in the meantime, unless
+        // the last answer to this life came too late and was refused.
         let unnoticed = life % 2 == 1;
         let interval = if unnoticed { Duration::from_secs(50) } else { Care::default().interval };
         survivor.set_care(2, 0, &Care { interval, ..Care::default() });
@@ -58,28 +62,50 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
     }
 }
 
-/// The first hundred lines of a life: all of them, in order, and each once. What is left of the life
-/// before comes first; some of it is lost, but it is in order.
-fn expect_hundred(datafd: &Datafd, life: usize) {
-    let mut last = 0;
-    let next = || {
-        let line = String::from_utf8(read(datafd)).unwrap();
-        let (of, number) = line.split_once(' ').unwrap();
-        (of.parse::<usize>().unwrap(), number.parse::<usize>().unwrap())
-    };
-    let first = loop {
-        let (of, number) = next();
-        if of == life {
-            break number;
+/// Has the program send lines until one arrives, and waits until the survivor has made sure of the link
+/// since then. What is left of the life before comes first; some of it is lost, but it is in order.
+fn hear(survivor: &dyn Node, datafd: &Datafd, running: &mut Running, life: usize) {
+    let give_up = Instant::now() + DEADLINE;
+    let (mut hellos, mut last) = (0, 0);
+    loop {
+        assert!(Instant::now() < give_up, "life {life} is not heard: {:?}", survivor.link(2, 0));
+        if !readable_within(datafd, Duration::from_millis(200)) {
+            running.feed(std::iter::once(format!("{life} hello {hellos}")));
+            hellos += 1;
+            continue;
         }
-        assert_eq!(of + 1, life);
+        let line = line(datafd);
+        if line.starts_with(&format!("{life} hello ")) {
+            break;
+        }
+        let (of, number) = line.split_once(' ').unwrap();
+        assert_eq!(of.parse::<usize>().unwrap() + 1, life, "{line}");
+        let number: usize = number.parse().unwrap();
         assert!(number > last, "{number} after {last}");
         last = number;
-    };
-    assert_eq!(first, 0);
-    for expected in 1..100 {
-        assert_eq!(next(), (life, expected));
     }
+    let pongs = || survivor.link(2, 0).rx_pongs;
+    let before = pongs();
+    until("it answers", || survivor.link(2, 0).up && pongs() >= before + 2);
+}
+
+/// A hundred lines: all of them, in order, and each once.
+fn expect_hundred(datafd: &Datafd, running: &mut Running, life: usize) {
+    running.feed((0..100).map(|number| format!("{life} {number}")));
+    let mut found = line(datafd);
+    while found.starts_with(&format!("{life} hello ")) {
+        found = line(datafd);
+    }
+    for number in 0..100 {
+        assert_eq!(found, format!("{life} {number}"));
+        if number < 99 {
+            found = line(datafd);
+        }
+    }
+}
+
+fn line(datafd: &Datafd) -> String {
+    String::from_utf8(read(datafd)).unwrap()
 }
 
 /// Sends lines until the program has got to know us, and then a hundred, which have to arrive.
