@@ -249,6 +249,17 @@ fn a_link_that_is_switched_off_is_not_waited_for() {
 }
 
 #[test]
+fn a_full_link_is_not_waited_for_without_patience() {
+    let fork = Fork::new(Duration::ZERO);
+    until("messages are given up", || {
+        let _ = knet_fd::send(&fork.sender.datafd, &message(LONG, 0)).unwrap();
+        stats(&fork.sender.handle, 0).tx_queue_full > 0
+    });
+    until("so is one that is sent", || fork.sender.datafd.send(&message(LONG, 0)).is_err());
+    assert_eq!(fork.full_link().tx_data_retries, 0);
+}
+
+#[test]
 fn a_link_that_stays_full_is_given_up_until_it_takes_packets_again() {
     let fork = Fork::new(Duration::from_millis(50));
     // Pings find no room either, more often than packets are tried again.

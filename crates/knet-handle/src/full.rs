@@ -91,8 +91,9 @@ impl FullSockets {
         self.look(id, |socket| socket.waiting > 0).unwrap_or(false)
     }
 
+    /// Whether nobody waits for it.
     pub(crate) fn is_stuck(&self, id: SocketId) -> bool {
-        self.look(id, |socket| socket.stuck).unwrap_or(false)
+        self.patience.is_zero() || self.look(id, |socket| socket.stuck).unwrap_or(false)
     }
 
     /// Whether packets of messages should leave the next room to control packets.
@@ -245,6 +246,11 @@ mod tests {
         assert!(sockets.is_passed_over(start, start + 10 * PATIENCE));
         let for_ever = FullSockets::new(Duration::MAX);
         assert!(!for_ever.is_passed_over(start, start + 1000 * PATIENCE));
+    }
+
+    #[test]
+    fn who_has_no_patience_does_not_wait_at_all() {
+        assert!(FullSockets::new(Duration::ZERO).is_stuck(FULL));
     }
 
     #[test]
