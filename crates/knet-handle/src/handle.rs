@@ -454,6 +454,21 @@ impl Handle {
     }
 }
 
+#[cfg(test)]
+impl Handle {
+    /// A handle without knet-tx, whose part the test plays.
+    pub(crate) fn without_tx() -> Self {
+        let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+        let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
+        let engine = Engine::new(std::time::Instant::now(), &config);
+        let shared = Arc::new(Shared::new(engine, &settings).unwrap());
+        let mut threads = Threads::new(shared.clone());
+        let data = shared.clone();
+        threads.start("knet-rx", move || rx::run(&data)).unwrap();
+        Self { inner: Arc::new(Inner { shared, threads: threads.keep() }) }
+    }
+}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("host", &self.host_id()).finish_non_exhaustive()

@@ -137,6 +137,10 @@ impl Transmitter {
                 }
             }
             self.dispatch(shared, &batch.routes, messages);
+            if !self.waiting.is_empty() {
+                // Not tried again at once: others may have waited for longer.
+                return false;
+            }
         }
     }
 

@@ -20,17 +20,7 @@ use crate::transmit::{BATCH, Batch, Transmitter};
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
-    let mut thread = TxThread {
-        shared,
-        busy_wait: BusyWait::new(shared.busy_poll),
-        events: Events::with_capacity(MAX_EVENTS),
-        messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
-        portion: Portion::new(),
-        // One byte more than a message may have, to see that it has more.
-        single: vec![0; MAX_MESSAGE + 1],
-        transmitter: Transmitter::default(),
-        suspended: Suspended::default(),
-    };
+    let mut thread = TxThread::new(shared);
     let _running = shared.tx.running();
     while !shared.is_stopping() {
         let flush = shared.tx.flush_orders();
@@ -67,7 +57,21 @@ enum End {
     Failed(i32),
 }
 
-impl TxThread<'_> {
+impl<'a> TxThread<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            busy_wait: BusyWait::new(shared.busy_poll),
+            events: Events::with_capacity(MAX_EVENTS),
+            messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
+            portion: Portion::new(),
+            // One byte more than a message may have, to see that it has more.
+            single: vec![0; MAX_MESSAGE + 1],
+            transmitter: Transmitter::default(),
+            suspended: Suspended::default(),
+        }
+    }
+
     /// Waits for datafds and handles one batch of each, and goes on with those that wait for room;
     /// whether there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
@@ -80,8 +84,8 @@ impl TxThread<'_> {
         }
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
         ready.extend(self.events.iter().take(MAX_EVENTS));
-        let room = self.look_at_sockets(&ready);
-        if room || next.is_some_and(|at| at <= Instant::now()) {
+        let room = self.look_at_sockets(&ready) || next.is_some_and(|at| at <= Instant::now());
+        if room {
             self.go_on();
         }
         for event in &ready {
@@ -90,7 +94,8 @@ impl TxThread<'_> {
                 self.read(channel, event);
             }
         }
-        !ready.is_empty()
+        // Datafds that are read again may have messages, though nobody has told yet.
+        room || !ready.is_empty()
     }
 
     /// Whether one of the sockets that are waited for has room.
@@ -245,3 +250,127 @@ const MAX_EVENTS: usize = 2 * Channel::COUNT;
 /// How many batches of each datafd a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
 /// holds a third of that if every message is a byte.
 const MAX_FLUSH_TURNS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use knet_channel::ChannelRequest;
+    use knet_poller::Token;
+    use knet_wire::LinkId;
+
+    use super::*;
+    use crate::{Datafd, DatafdSource, Handle, LinkConfig, PingTimers};
+
+    const DEADLINE: Duration = Duration::from_secs(60);
+    const CHANNEL: Channel = Channel::ALL[5];
+
+    /// A handle with a link to itself, and that link's socket.
+    fn handle() -> (Handle, SocketId) {
+        let handle = Handle::without_tx();
+        let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap().addr();
+        let itself = handle.add_host(handle.host_id()).unwrap();
+        let link = itself.add_link(LinkId::ALL[0], LinkConfig::udp(here, here)).unwrap();
+        let interval = Duration::from_millis(20);
+        link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+        link.set_pong_count(1).unwrap();
+        link.enable().unwrap();
+        itself.wait_reachable(DEADLINE).unwrap();
+        handle.set_forwarding(true).unwrap();
+        let _ = handle.datafd_events();
+        (handle, link.status().unwrap().socket.unwrap())
+    }
+
+    fn add(handle: &Handle) -> Datafd {
+        handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(CHANNEL)).unwrap()
+    }
+
+    fn write(datafd: &Datafd, message: &[u8]) {
+        assert_eq!(
+            knet_fd::send(datafd, message).unwrap(),
+            knet_fd::Sent::Sent { len: message.len() }
+        );
+    }
+
+    fn sent(handle: &Handle) -> u64 {
+        handle.channel_stats(CHANNEL).tx_messages
+    }
+
+    /// What the thread would be told of datafds if it looked now.
+    fn events(handle: &Handle) -> Vec<Event> {
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        handle.shared().tx.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().filter(|event| event.token < Token(FIRST_SOCKET)).collect()
+    }
+
+    /// Whoever sends has to wait, until there is room.
+    fn fill(handle: &Handle, socket: SocketId) {
+        let full = &handle.shared().full;
+        full.begin(socket, Instant::now());
+        full.let_control_go_first(socket, Instant::now() + DEADLINE);
+    }
+
+    fn make_room(handle: &Handle, socket: SocketId) {
+        let full = &handle.shared().full;
+        full.end(socket, false);
+        full.moved(socket);
+    }
+
+    #[test]
+    fn a_datafd_whose_messages_wait_is_not_looked_at_and_neither_is_its_successor() {
+        let (handle, socket) = handle();
+        let mut thread = TxThread::new(handle.shared());
+        let mut datafd = add(&handle);
+        fill(&handle, socket);
+        write(&datafd, b"waits for room");
+        thread.turn(Some(DEADLINE));
+        write(&datafd, b"waits to be read");
+        assert_eq!(events(&handle), [], "the thread would be told of it again and again");
+
+        datafd.remove().unwrap();
+        datafd = add(&handle);
+        write(&datafd, b"waits to be read too");
+        thread.turn(Some(DEADLINE));
+        assert_eq!(events(&handle), [], "the thread would be told of it again and again");
+
+        assert_eq!(sent(&handle), 0);
+        make_room(&handle, socket);
+        while sent(&handle) < 2 {
+            assert!(thread.turn(Some(DEADLINE)), "the datafd is not read any more");
+        }
+    }
+
+    #[test]
+    fn a_flush_reads_the_datafds_whose_messages_waited() {
+        let (handle, socket) = handle();
+        let mut thread = TxThread::new(handle.shared());
+        let datafd = add(&handle);
+        fill(&handle, socket);
+        write(&datafd, b"waits for room");
+        thread.turn(Some(DEADLINE));
+        write(&datafd, b"waits to be read");
+        make_room(&handle, socket);
+        // For a moment, after which nobody tells that there is room.
+        handle.shared().full.let_control_go_first(socket, Instant::now());
+        thread.read_what_is_there();
+        assert_eq!(sent(&handle), 2);
+    }
+
+    #[test]
+    fn messages_that_come_later_leave_the_room_to_those_that_wait() {
+        let (handle, socket) = handle();
+        let mut thread = TxThread::new(handle.shared());
+        let datafd = add(&handle);
+        let full = &handle.shared().full;
+        full.begin(socket, Instant::now());
+        write(&datafd, b"waits behind others");
+        thread.turn(Some(DEADLINE));
+        assert_eq!(sent(&handle), 0);
+        full.end(socket, false);
+        assert!(full.is_waited_for(socket));
+        while sent(&handle) < 1 {
+            thread.turn(Some(DEADLINE));
+        }
+        assert!(!full.is_waited_for(socket));
+    }
+}
