@@ -7,7 +7,7 @@ use knet_channel::{AllocateError, Channel, ChannelAllocator, ChannelRequest};
 use knet_fd::{
     AccessMode, FdKind, PairType, RawFdError, SocketDomain, SocketPair, SocketState, SocketType,
 };
-use knet_poller::{AddError, Interest, Token};
+use knet_poller::{AddError, Interest};
 
 use crate::channels::{Entry, Traffic};
 use crate::datafd::{Datafd, DatafdSource};
@@ -85,8 +85,9 @@ fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
     }
     let application = Arc::new(numbered(handle.shared(), pair.left)?);
     let number = application.as_raw_fd();
-    let entry =
-        Entry::new(channel, number, Traffic::Messages, pair.right, Some(application.clone()));
+    let token = handle.shared().channels.new_token(channel);
+    let (traffic, ours) = (Traffic::Messages, pair.right);
+    let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
     install(handle.shared(), entry, number)?;
     Ok(Datafd { handle: handle.clone(), channel, number, fd: application })
 }
@@ -114,7 +115,8 @@ fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result
     let watched = duplicate(fd)?;
     let for_guard = duplicate(fd)?;
     let flags = Flags::set(fd)?;
-    let entry = Entry::new(channel, number, traffic, watched, None);
+    let token = shared.channels.new_token(channel);
+    let entry = Entry::new(token, channel, number, traffic, watched, None);
     install(shared, entry, number)?;
     flags.keep();
     Ok(Datafd { handle: handle.clone(), channel, number, fd: Arc::new(for_guard) })
@@ -161,10 +163,11 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 /// Watches a datafd and puts it into the table.
 fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<(), Error> {
     let entry = Arc::new(entry);
-    let token = Token(entry.channel.index() as u64);
     // Into the table first: the tx thread looks the channel up when the first event comes.
     shared.channels.insert(entry.clone());
-    let Err(error) = shared.tx.poller.add(&*entry, token, Interest::READ) else { return Ok(()) };
+    let Err(error) = shared.tx.poller.add(&*entry, entry.token, Interest::READ) else {
+        return Ok(());
+    };
     shared.channels.take(number);
     Err(match error {
         AddError::NotPollable { .. } => {

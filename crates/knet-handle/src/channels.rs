@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     /// The number under which the application knows it.
     pub(crate) number: RawFd,
     pub(crate) traffic: Traffic,
+    /// What the tx thread is told of it by.
+    pub(crate) token: Token,
     /// Our end of a pair that we made, or our duplicate of the caller's descriptor.
     fd: OwnedFd,
     /// The application's end of a pair that we made.
@@ -47,7 +49,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// `token` is one of [`Channels::new_token`].
     pub(crate) fn new(
+        token: Token,
         channel: Channel,
         number: RawFd,
         traffic: Traffic,
@@ -55,7 +59,7 @@ impl Entry {
         application: Option<Arc<OwnedFd>>,
     ) -> Self {
         let (reading, rest) = (Mutex::new(Reading::Yes), Mutex::default());
-        Self { channel, number, traffic, fd, application, reading, rest }
+        Self { channel, number, traffic, token, fd, application, reading, rest }
     }
 
     /// Takes the rest of a message out, to write it without a lock held.
@@ -98,8 +102,7 @@ impl Entry {
         if *reading != Reading::NotNow {
             return Ok(());
         }
-        let token = Token(self.channel.index() as u64);
-        let added = poller.add(self, token, Interest::READ);
+        let added = poller.add(self, self.token, Interest::READ);
         *reading = if added.is_ok() { Reading::Yes } else { Reading::NoMore };
         added.map_err(|error| error.errno())
     }
@@ -115,6 +118,8 @@ impl AsFd for Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     entries: RwLock<ChannelMap<Arc<Entry>>>,
+    /// How many tokens were given out.
+    tokens: AtomicU64,
     counters: [Counters; Channel::COUNT],
 }
 
@@ -122,6 +127,19 @@ impl Channels {
     /// The datafd of a channel. Do not keep it longer than one system call takes.
     pub(crate) fn get(&self, channel: Channel) -> Option<Arc<Entry>> {
         self.entries.read().get(channel).cloned()
+    }
+
+    /// A token that no other datafd of the channel had before.
+    pub(crate) fn new_token(&self, channel: Channel) -> Token {
+        let number = self.tokens.fetch_add(1, Relaxed);
+        Token(number * Channel::COUNT as u64 + channel.index() as u64)
+    }
+
+    /// The datafd that an event is about, unless it has been removed since: its successor is another.
+    pub(crate) fn told_of(&self, token: Token) -> Option<Arc<Entry>> {
+        let index = token.0 % Channel::COUNT as u64;
+        let channel = u8::try_from(index).ok().and_then(|n| Channel::try_from(n).ok())?;
+        self.get(channel).filter(|entry| entry.token == token)
     }
 
     /// The datafd with this number.

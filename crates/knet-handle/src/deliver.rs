@@ -338,12 +338,13 @@ const EAGAIN: i32 = crate::errno::EAGAIN;
 #[cfg(test)]
 mod tests {
     use knet_fd::{PairType, SocketPair};
+    use knet_poller::Token;
 
     use super::*;
 
     fn datafd() -> Arc<Entry> {
         let pair = SocketPair::new(PairType::SeqPacket, 4096).unwrap();
-        Arc::new(Entry::new(Channel::ALL[0], 5, Traffic::Messages, pair.left, None))
+        Arc::new(Entry::new(Token(0), Channel::ALL[0], 5, Traffic::Messages, pair.left, None))
     }
 
     #[test]

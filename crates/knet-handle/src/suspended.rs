@@ -166,8 +166,8 @@ impl Copies {
 /// How many transmitters are kept for the next time.
 const MAX_SPARE: usize = 4;
 
-/// Tokens of the tx poller from here on are sockets; those below are channels.
-pub(crate) const FIRST_SOCKET: u64 = 1 << 32;
+/// Tokens of the tx poller from here on are sockets; those below are datafds.
+pub(crate) const FIRST_SOCKET: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {

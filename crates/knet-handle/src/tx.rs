@@ -89,10 +89,7 @@ impl<'a> TxThread<'a> {
             self.go_on();
         }
         for event in &ready {
-            let channel = u8::try_from(event.token.0).ok().and_then(|n| Channel::try_from(n).ok());
-            if let Some(channel) = channel {
-                self.read(channel, event);
-            }
+            self.read(event);
         }
         // Datafds that are read again may have messages, though nobody has told yet.
         room || !ready.is_empty()
@@ -137,8 +134,9 @@ impl<'a> TxThread<'a> {
         }
     }
 
-    fn read(&mut self, channel: Channel, event: &Event) {
-        let Some(entry) = self.shared.channels.get(channel) else { return };
+    /// Reads the datafd that an event is about, if it is about one, and sends what it gave.
+    fn read(&mut self, event: &Event) {
+        let Some(entry) = self.shared.channels.told_of(event.token) else { return };
         if !self.suspended.is_empty() && self.suspended.holds_up(self.shared, &entry) {
             return;
         }
@@ -160,7 +158,7 @@ impl<'a> TxThread<'a> {
             End::Failed(errno) => self.disable(&entry, DatafdProblem::ReadFailed { errno }),
         }
         // Let go of before the filter runs, so that removing a datafd never waits for a filter.
-        let read = Arc::downgrade(&entry);
+        let (channel, read) = (entry.channel, Arc::downgrade(&entry));
         drop(entry);
         self.send(channel, number, traffic, &read);
     }
@@ -254,13 +252,15 @@ const MAX_FLUSH_TURNS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
 
     use knet_channel::ChannelRequest;
     use knet_poller::Token;
     use knet_wire::LinkId;
 
     use super::*;
-    use crate::{Datafd, DatafdSource, Handle, LinkConfig, PingTimers};
+    use crate::{Datafd, DatafdSource, DatafdState, Handle, LinkConfig, PingTimers};
 
     const DEADLINE: Duration = Duration::from_secs(60);
     const CHANNEL: Channel = Channel::ALL[5];
@@ -372,5 +372,26 @@ mod tests {
             thread.turn(Some(DEADLINE));
         }
         assert!(!full.is_waited_for(socket));
+    }
+
+    /// What a wait fetched before the application removes a datafd and adds another.
+    #[test]
+    fn what_was_told_of_a_datafd_is_not_held_against_its_successor() {
+        let (handle, _) = handle();
+        let mut thread = TxThread::new(handle.shared());
+        let (near, far) = UnixStream::pair().unwrap();
+        let channel = ChannelRequest::Exact(CHANNEL);
+        let datafd = handle.add_datafd(DatafdSource::Fd(near.as_fd()), channel).unwrap();
+        drop(far);
+        let told = events(&handle);
+        assert!(told[0].hangup);
+        datafd.remove().unwrap();
+        let successor = add(&handle);
+        thread.read(&told[0]);
+        assert_eq!(handle.datafd_status(CHANNEL).unwrap().state, DatafdState::Active);
+
+        write(&successor, b"it is read");
+        assert!(thread.turn(Some(DEADLINE)));
+        assert_eq!(sent(&handle), 1);
     }
 }
