@@ -172,3 +172,106 @@ fn set_interest(shared: &Shared, id: SocketId, interest: Interest) {
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How many packets of one link wait at most.
 const MAX_OF_LINK: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use knet_engine::{Engine, EngineConfig, LinkPath};
+    use knet_poller::{Event, Events};
+    use knet_transport::{Datagram, SendBatch};
+    use knet_wire::{HostId, LinkId};
+
+    use super::*;
+    use crate::builder::Settings;
+
+    const PEER: (HostId, LinkId) = (HostId::new(2), LinkId::ALL[0]);
+
+    /// What a handle has without its threads, with a socket and a peer.
+    struct Scene {
+        shared: Shared,
+        socket: SocketId,
+        peer: UdpSocket,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+            let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
+            let engine = Engine::new(Instant::now(), &config);
+            let shared = Shared::new(engine, &settings).unwrap();
+            let any = (Ipv4Addr::LOCALHOST, 0).into();
+            let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
+            let peer = UdpSocket::bind(any).unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let path = LinkPath { socket, remote: peer.local_addr().unwrap() };
+            shared.engine(|engine, now| {
+                engine.add_host(PEER.0).unwrap();
+                engine.add_link(now, PEER.0, PEER.1, path).unwrap();
+                engine.set_link_enabled(now, PEER.0, PEER.1, true).unwrap();
+                engine.handle_timeout(now);
+            });
+            Self { shared, socket, peer }
+        }
+
+        /// A ping that found no room at this time.
+        fn ping(&self, then: Instant) -> HeldPacket {
+            let ping = self.shared.engine(|engine, _| engine.poll_transmit()).unwrap();
+            assert!(ping.is_ping());
+            // Any error of the socket's.
+            let payload = &[0; 70_000];
+            let destination = ping.path().remote;
+            let too_long = Datagram { header: &[], payload, destination, marking: None };
+            let socket = self.shared.sockets.get(self.socket).unwrap();
+            let error = socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap();
+            HeldPacket::new(ping, &error, then)
+        }
+
+        /// What knet-rx is told of.
+        fn events(&self) -> Vec<Event> {
+            let mut events = Events::with_capacity(8);
+            self.shared.rx.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().collect()
+        }
+
+        fn has_left(&self) {
+            assert!(self.peer.recv(&mut [0; 100]).unwrap() > 0);
+            let status = self.shared.query(|engine, now| engine.link_status(now, PEER.0, PEER.1));
+            let stats = status.unwrap().stats;
+            assert_eq!((stats.tx_ping_packets, stats.tx_ping_retries), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_packet_is_tried_again_long_before_it_is_given_up() {
+        let scene = Scene::new();
+        let mut holding = Holding::default();
+        let half_way = Instant::now() - PATIENCE / 2;
+        let packet = scene.ping(half_way);
+        assert_eq!(packet.until, half_way + PATIENCE);
+        scene.shared.held.push(packet);
+        holding.work(&scene.shared, &mut Transmitter::default());
+        assert_eq!(holding.next_try(), None, "it waits on");
+        scene.has_left();
+    }
+
+    #[test]
+    fn a_packet_leaves_as_soon_as_its_socket_has_room() {
+        let scene = Scene::new();
+        let mut holding = Holding::default();
+        let mut transmitter = Transmitter::default();
+        assert_eq!(scene.events(), []);
+        let far = Instant::now() + Duration::from_secs(3600);
+        let packet = scene.ping(far);
+        scene.shared.held.push(packet);
+        holding.work(&scene.shared, &mut transmitter);
+        let next = holding.next_try().expect("it waits");
+        assert!((far..far + PATIENCE / 2).contains(&next), "tried again though nobody tells");
+
+        assert!(scene.events().iter().all(|event| event.writable) && !scene.events().is_empty());
+        holding.has_room();
+        holding.work(&scene.shared, &mut transmitter);
+        scene.has_left();
+        assert_eq!(scene.events(), [], "nobody waits for room any more");
+    }
+}
