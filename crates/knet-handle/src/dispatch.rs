@@ -113,14 +113,18 @@ impl Transmitter {
     ) -> Result<(), Full> {
         let (mut next, mut pending) = (range.start, 0);
         while next < range.end {
-            let Some(first) = self.frames.get(next) else { break };
-            let socket = first.socket;
-            if shared.sequence.current().ahead_of(first.says.sequence) > MAX_LAG {
+            let chunk = self.frames.get(next..range.end.min(next + BATCH)).unwrap_or_default();
+            let Some(socket) = chunk.first().map(|frame| frame.socket) else { break };
+            // Each of them, for some that waited got new numbers and others could not.
+            let current = shared.sequence.current();
+            let in_time = |frame: &&Frame| current.ahead_of(frame.says.sequence) <= MAX_LAG;
+            let length = chunk.iter().take_while(in_time).count();
+            if length == 0 {
                 self.account(routes, next, Some(NotSent::QueueFull));
                 next += 1;
                 continue;
             }
-            let chunk = next..range.end.min(next + BATCH);
+            let chunk = next..next + length;
             let Some(progress) = self.send_chunk(shared, messages, socket, chunk) else {
                 shared.full.forget(socket);
                 (next..range.end)
@@ -270,17 +274,18 @@ mod tests {
 
         let oldest = current - MAX_LAG;
         let mut transmitter = Transmitter::default();
-        for number in [oldest - 1, oldest, current] {
+        // The first got a new number while it waited, which the second could not.
+        for number in [current, oldest - 1, oldest, current] {
             transmitter.plan_packet(shared.own, (socket, receiver.local_addr().unwrap()), number);
         }
-        let messages: [&[u8]; 3] = [b"1", b"2", b"3"];
+        let messages: [&[u8]; 4] = [b"1", b"2", b"3", b"4"];
         let routes = Routes::default();
-        let sent = transmitter.send_frames(shared, &routes, &messages, 0..3);
+        let sent = transmitter.send_frames(shared, &routes, &messages, 0..4);
         assert!(sent.is_ok(), "there was room");
         let refused: Vec<_> = transmitter.copies.iter().map(|copy| copy.refused).collect();
-        assert_eq!(refused, [Some(NotSent::QueueFull), None, None]);
+        assert_eq!(refused, [None, Some(NotSent::QueueFull), None, None]);
         let mut buffer = [0; 100];
-        for expected in [b'2', b'3'] {
+        for expected in [b'1', b'3', b'4'] {
             let length = receiver.recv(&mut buffer).unwrap();
             assert_eq!(buffer[length - 1], expected);
         }
