@@ -250,7 +250,7 @@ const MAX_EVENTS: usize = 2 * Channel::COUNT;
 const MAX_FLUSH_TURNS: usize = 1024;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::net::Ipv4Addr;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
@@ -265,8 +265,8 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(60);
     const CHANNEL: Channel = Channel::ALL[5];
 
-    /// A handle with a link to itself, and that link's socket.
-    fn handle() -> (Handle, SocketId) {
+    /// A handle with a link to itself and without knet-tx, and that link's socket.
+    pub(crate) fn to_itself() -> (Handle, SocketId) {
         let handle = Handle::without_tx();
         let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap().addr();
         let itself = handle.add_host(handle.host_id()).unwrap();
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_datafd_whose_messages_wait_is_not_looked_at_and_neither_is_its_successor() {
-        let (handle, socket) = handle();
+        let (handle, socket) = to_itself();
         let mut thread = TxThread::new(handle.shared());
         let mut datafd = add(&handle);
         fill(&handle, socket);
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_flush_reads_the_datafds_whose_messages_waited() {
-        let (handle, socket) = handle();
+        let (handle, socket) = to_itself();
         let mut thread = TxThread::new(handle.shared());
         let datafd = add(&handle);
         fill(&handle, socket);
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn messages_that_come_later_leave_the_room_to_those_that_wait() {
-        let (handle, socket) = handle();
+        let (handle, socket) = to_itself();
         let mut thread = TxThread::new(handle.shared());
         let datafd = add(&handle);
         let full = &handle.shared().full;
@@ -377,7 +377,7 @@ mod tests {
     /// What a wait fetched before the application removes a datafd and adds another.
     #[test]
     fn what_was_told_of_a_datafd_is_not_held_against_its_successor() {
-        let (handle, _) = handle();
+        let (handle, _) = to_itself();
         let mut thread = TxThread::new(handle.shared());
         let (near, far) = UnixStream::pair().unwrap();
         let channel = ChannelRequest::Exact(CHANNEL);

@@ -51,11 +51,18 @@ impl Transmitter {
         waiting: &mut Waiting,
     ) -> bool {
         let (now, Range { start, end }) = (Instant::now(), waiting.frames.clone());
+        let frames = self.frames.get(start..end).unwrap_or_default();
+        let Some(first) = frames.first() else {
+            // The link is gone that they waited for.
+            shared.full.end(waiting.socket, false);
+            return true;
+        };
+        let mut stuck = false;
         if shared.full.is_for_control(waiting.socket, now) {
             // Not told, or the poller would say at once that there is room.
             waiting.pause = Pause { is_told: false, ..Pause::behind_others(now) };
         } else {
-            if let Some(link) = self.frames.get(start).and_then(|frame| self.link(routes, frame)) {
+            if let Some(link) = self.link(routes, first) {
                 link.counters.retried(PacketKind::Data);
             }
             let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
@@ -67,8 +74,8 @@ impl Transmitter {
             }
             waiting.frames.start = full.next;
             waiting.pause = Pause::after(&full.error, now);
+            stuck = shared.full.is_over(waiting.socket, now);
         }
-        let stuck = shared.full.is_over(waiting.socket, now);
         let is_over = stuck || shared.full.is_passed_over(waiting.since, now);
         if is_over {
             shared.full.end(waiting.socket, stuck);
@@ -172,9 +179,11 @@ impl Transmitter {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
     use crate::Handle;
+    use crate::tx::tests::to_itself;
 
     #[test]
     fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
@@ -203,5 +212,44 @@ mod tests {
         }
         let sent = &transmitter.frames[1];
         assert_eq!(sent.header, sent.says.encode(shared.own), "the header says so too");
+    }
+
+    #[test]
+    fn packets_that_leave_the_room_to_control_packets_are_not_given_up_meanwhile() {
+        let patience = Duration::from_millis(1);
+        let builder = Handle::builder(HostId::new(1)).wait_for_room(patience);
+        let handle = builder.build().unwrap();
+        let (shared, now) = (handle.shared(), Instant::now());
+        let socket = SocketId(1);
+        shared.full.begin(socket, now.checked_sub(2 * patience).unwrap());
+        let long = Duration::from_secs(3600);
+        shared.full.let_control_go_first(socket, now + long);
+        let mut transmitter = Transmitter::default();
+        transmitter.plan_packet(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
+        transmitter.waiting.push(Waiting {
+            socket,
+            frames: 0..1,
+            pause: Pause::behind_others(now),
+            since: now + long,
+        });
+        assert!(!transmitter.retry(shared, &shared.routes(), &[b"x"]));
+        assert_eq!(transmitter.copies[0].refused, None);
+    }
+
+    #[test]
+    fn what_is_given_up_counts_as_a_retry_of_no_other_link() {
+        let (handle, socket) = to_itself();
+        let shared = handle.shared();
+        let mut transmitter = Transmitter::default();
+        transmitter.plan_packet(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
+        transmitter.waiting.push(Waiting {
+            socket: SocketId(socket.0 + 1),
+            frames: 0..0,
+            pause: Pause::behind_others(Instant::now()),
+            since: Instant::now(),
+        });
+        assert!(transmitter.retry(shared, &shared.routes(), &[b"x"]));
+        let link = handle.host(handle.host_id()).unwrap().link(LinkId::ALL[0]).unwrap();
+        assert_eq!(link.status().unwrap().stats.tx_data_retries, 0);
     }
 }
