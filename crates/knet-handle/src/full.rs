@@ -120,16 +120,14 @@ impl FullSockets {
             return None;
         }
         let mut sockets = self.sockets.lock();
-        let at = sockets.iter().position(|socket| socket.id == id)?;
-        let socket = sockets.get_mut(at)?;
-        let answer = look(socket);
+        let answer = sockets.iter_mut().find(|socket| socket.id == id).map(look);
         let now = Instant::now();
         sockets.retain(|socket| {
             let is_for_control = socket.control_until.is_some_and(|until| now < until);
             socket.waiting > 0 || socket.stuck || is_for_control
         });
         self.any.store(!sockets.is_empty(), Relaxed);
-        Some(answer)
+        answer
     }
 
     fn change(&self, id: SocketId, now: Instant, change: impl FnOnce(&mut FullSocket)) {
@@ -236,6 +234,14 @@ mod tests {
         assert!(sockets.is_for_control(FULL, late));
         sockets.end(FULL, false);
         sockets.moved(FULL);
+        assert!(!sockets.any.load(Relaxed), "all is forgotten");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_asks_for_again_is_forgotten_all_the_same() {
+        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
+        sockets.let_control_go_first(FULL, now.checked_sub(HEAD_START).unwrap());
+        assert!(!sockets.is_stuck(OTHER));
         assert!(!sockets.any.load(Relaxed), "all is forgotten");
     }
 
