@@ -125,8 +125,8 @@ impl Holding {
             transmit.failed();
         } else {
             shared.full.let_control_go_first(transmit.path().socket, now);
-            let pause = Pause::after(&error, now);
-            self.packets.push(HeldPacket { transmit, pause, until: packet.until });
+            let again = HeldPacket::new(transmit, &error, now);
+            self.packets.push(HeldPacket { until: packet.until, ..again });
         }
     }
 
@@ -174,7 +174,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const MAX_OF_LINK: usize = 8;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
 
     use knet_engine::{Engine, EngineConfig, LinkPath};
@@ -188,14 +188,14 @@ mod tests {
     const PEER: (HostId, LinkId) = (HostId::new(2), LinkId::ALL[0]);
 
     /// What a handle has without its threads, with a socket and a peer.
-    struct Scene {
-        shared: Shared,
+    pub(crate) struct Scene {
+        pub(crate) shared: Shared,
         socket: SocketId,
         peer: UdpSocket,
     }
 
     impl Scene {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
             let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
             let engine = Engine::new(Instant::now(), &config);
@@ -215,7 +215,7 @@ mod tests {
         }
 
         /// A ping that found no room at this time.
-        fn ping(&self, then: Instant) -> HeldPacket {
+        pub(crate) fn ping(&self, then: Instant) -> HeldPacket {
             let ping = self.shared.engine(|engine, _| engine.poll_transmit()).unwrap();
             assert!(ping.is_ping());
             // Any error of the socket's.

@@ -20,19 +20,7 @@ use crate::transmit::{BATCH, Transmitter};
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
-    let mut thread = RxThread {
-        shared,
-        busy_wait: BusyWait::new(shared.busy_poll),
-        events: Events::with_capacity(MAX_EVENTS),
-        datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
-        portion: Portion::new(),
-        errors: ErrorQueue::new(),
-        incoming: Vec::with_capacity(BATCH),
-        own: Vec::with_capacity(BATCH),
-        deliverer: Deliverer::new(),
-        transmitter: Transmitter::default(),
-        holding: Holding::default(),
-    };
+    let mut thread = RxThread::new(shared);
     let _running = shared.rx.running();
     while !shared.is_stopping() {
         let flush = shared.rx.flush_orders();
@@ -66,7 +54,23 @@ struct RxThread<'a> {
     holding: Holding,
 }
 
-impl RxThread<'_> {
+impl<'a> RxThread<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            busy_wait: BusyWait::new(shared.busy_poll),
+            events: Events::with_capacity(MAX_EVENTS),
+            datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
+            portion: Portion::new(),
+            errors: ErrorQueue::new(),
+            incoming: Vec::with_capacity(BATCH),
+            own: Vec::with_capacity(BATCH),
+            deliverer: Deliverer::new(),
+            transmitter: Transmitter::default(),
+            holding: Holding::default(),
+        }
+    }
+
     /// Does what is due, and says when something will be due again.
     fn serve_timers(&mut self) -> Option<Instant> {
         let engine = self.shared.engine(|engine, now| {
@@ -251,3 +255,19 @@ const MAX_EVENTS: usize = 64;
 /// How many batches of each socket a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
 /// holds a third of that if every message is a byte.
 const MAX_FLUSH_TURNS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::held::tests::Scene;
+
+    #[test]
+    fn the_thread_does_not_sleep_through_the_next_try_of_a_control_packet() {
+        let scene = Scene::new();
+        let shared = &scene.shared;
+        shared.held.push(scene.ping(Instant::now() + Duration::from_millis(100)));
+        let mut thread = RxThread::new(shared);
+        let wakes = thread.serve_timers().expect("pings are due again and again");
+        assert!(thread.holding.next_try().is_none_or(|next| wakes <= next));
+    }
+}
