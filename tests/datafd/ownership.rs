@@ -40,11 +40,56 @@ fn row_07_a_created_datafd_stays_valid_for_whoever_holds_it() {
     readable(&also);
     assert_eq!(nix::unistd::read(&also, &mut [0; 10]), Ok(0));
     let error = also.recv(&mut [0; 10]).unwrap_err();
-    assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
+    assert!(matches!(error, Error::DatafdClosed(at) if at == channel(0)), "{error}");
+    assert_eq!(error.errno(), nix::libc::EPIPE);
     let error = also.send(b"gone").unwrap_err();
     assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
     let error = also.remove().unwrap_err();
     assert!(matches!(error, Error::UnknownDatafd { .. }), "{error}");
+}
+
+#[test]
+fn a_datafd_that_was_removed_is_not_its_successor() {
+    let cluster = Cluster::pair();
+    let there = cluster.create(2, 0);
+    let before = cluster.create(1, 0);
+    there.send(b"for the first").unwrap();
+    readable(&before);
+    before.clone().remove().unwrap();
+    let after = cluster.create(1, 0);
+    there.send(b"for the second").unwrap();
+    readable(&after);
+
+    // What came for it before is still there, and then comes the end.
+    assert_eq!(receive(&before), b"for the first");
+    let error = before.recv(&mut [0; 20]).unwrap_err();
+    assert!(matches!(error, Error::DatafdClosed(at) if at == channel(0)), "{error}");
+    let error = before.send(b"from the first").unwrap_err();
+    assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
+    let error = before.remove().unwrap_err();
+    assert!(matches!(error, Error::UnknownDatafd { .. }), "{error}");
+    assert_eq!(receive(&after), b"for the second");
+    after.send(b"from the second").unwrap();
+    assert_eq!(receive(&there), b"from the second");
+}
+
+/// Of a descriptor that is brought again the number is the same.
+#[test]
+fn a_brought_datafd_that_was_removed_does_not_remove_its_successor() {
+    let cluster = Cluster::pair();
+    let there = cluster.create(2, 0);
+    let (given, far) = seqpacket_pair();
+    let before = cluster.bring(1, &given, 0);
+    before.clone().remove().unwrap();
+    let after = cluster.bring(1, &given, 0);
+    assert_eq!(before.number(), after.number());
+    let error = before.send(b"from the first").unwrap_err();
+    assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(0)), "{error}");
+    let error = before.remove().unwrap_err();
+    assert!(matches!(error, Error::UnknownDatafd { fd } if fd == after.number()), "{error}");
+    there.send(b"still there").unwrap();
+    assert_eq!(read(&far), b"still there");
+    after.remove().unwrap();
 }
 
 #[test]

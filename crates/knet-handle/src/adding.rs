@@ -7,7 +7,7 @@ use knet_channel::{AllocateError, Channel, ChannelAllocator, ChannelRequest};
 use knet_fd::{
     AccessMode, FdKind, PairType, RawFdError, SocketDomain, SocketPair, SocketState, SocketType,
 };
-use knet_poller::{AddError, Interest};
+use knet_poller::{AddError, Interest, Token};
 
 use crate::channels::{Entry, Traffic};
 use crate::datafd::{Datafd, DatafdSource};
@@ -45,11 +45,16 @@ pub(crate) fn add(
     }
 }
 
-/// Removes a datafd: when this returns, the handle has closed what it held of it.
-pub(crate) fn remove(shared: &Shared, number: RawFd) -> Result<(), Error> {
+/// Removes a datafd, if a token is given only the one that has it: when this returns, the handle has
+/// closed what it held of it.
+pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Result<(), Error> {
     shared.outside_filter()?;
     let _adding = shared.adding.lock();
-    let entry = shared.channels.take(number).ok_or(Error::UnknownDatafd { fd: number })?;
+    let unknown = Error::UnknownDatafd { fd: number };
+    if token.is_some_and(|token| shared.channels.told_of(token).is_none()) {
+        return Err(unknown);
+    }
+    let entry = shared.channels.take(number).ok_or(unknown)?;
     entry.disable(&shared.tx.poller);
     let entry = wait_until_unused(entry);
     if let Some(entry) = entry {
@@ -88,8 +93,8 @@ fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
     let token = handle.shared().channels.new_token(channel);
     let (traffic, ours) = (Traffic::Messages, pair.right);
     let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
-    install(handle.shared(), entry, number)?;
-    Ok(Datafd { handle: handle.clone(), channel, number, fd: application })
+    let entry = install(handle.shared(), entry, number)?;
+    Ok(Datafd::new(handle, &entry, application))
 }
 
 /// The same descriptor under a number that names it alone. A caller who closes a descriptor before
@@ -117,9 +122,9 @@ fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result
     let flags = Flags::set(fd)?;
     let token = shared.channels.new_token(channel);
     let entry = Entry::new(token, channel, number, traffic, watched, None);
-    install(shared, entry, number)?;
+    let entry = install(shared, entry, number)?;
     flags.keep();
-    Ok(Datafd { handle: handle.clone(), channel, number, fd: Arc::new(for_guard) })
+    Ok(Datafd::new(handle, &entry, Arc::new(for_guard)))
 }
 
 /// Whether a descriptor can be a datafd, and how messages go through it (`spec/datafd.md` rows 4
@@ -161,12 +166,12 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 }
 
 /// Watches a datafd and puts it into the table.
-fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<(), Error> {
+fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<Arc<Entry>, Error> {
     let entry = Arc::new(entry);
     // Into the table first: the tx thread looks the channel up when the first event comes.
     shared.channels.insert(entry.clone());
     let Err(error) = shared.tx.poller.add(&*entry, entry.token, Interest::READ) else {
-        return Ok(());
+        return Ok(entry);
     };
     shared.channels.take(number);
     Err(match error {
@@ -219,5 +224,5 @@ pub(crate) fn guard(handle: &Handle, entry: &Entry) -> Result<Datafd, Error> {
         Some(application) => application.clone(),
         None => Arc::new(duplicate(entry.as_fd())?),
     };
-    Ok(Datafd { handle: handle.clone(), channel: entry.channel, number: entry.number, fd })
+    Ok(Datafd::new(handle, entry, fd))
 }

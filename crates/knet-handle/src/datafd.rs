@@ -5,10 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use knet_channel::Channel;
+use knet_poller::Token;
 
+use crate::channels::Entry;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::report::SendReport;
+use crate::{adding, receive};
 
 /// Where a datafd comes from (`spec/datafd.md` row 6).
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +34,25 @@ pub enum DatafdSource<'a> {
 /// handle goes away. It counts as a clone of its [`Handle`].
 #[derive(Clone)]
 pub struct Datafd {
-    pub(crate) handle: Handle,
-    pub(crate) channel: Channel,
-    pub(crate) number: RawFd,
-    pub(crate) fd: Arc<OwnedFd>,
+    handle: Handle,
+    channel: Channel,
+    number: RawFd,
+    /// Its successor may have the same channel and the same number, but not this.
+    token: Token,
+    /// Whether the handle made it: then `fd` is the application's end.
+    created: bool,
+    fd: Arc<OwnedFd>,
 }
 
 impl Datafd {
+    /// For a datafd of the handle, with the application's end of a created pair, or a duplicate of the
+    /// descriptor that the application brought.
+    pub(crate) fn new(handle: &Handle, entry: &Entry, fd: Arc<OwnedFd>) -> Self {
+        let Entry { channel, number, token, .. } = *entry;
+        let created = entry.application.is_some();
+        Self { handle: handle.clone(), channel, number, token, created, fd }
+    }
+
     /// The channel that it is for.
     #[must_use]
     pub fn channel(&self) -> Channel {
@@ -54,25 +69,33 @@ impl Datafd {
     /// Sends a message to the other hosts: [`Handle::send`].
     ///
     /// # Errors
-    /// Those of [`Handle::send`].
+    /// [`Error::ChannelNotInUse`] if it was removed, also if its channel has another datafd now; those of
+    /// [`Handle::send`].
     pub fn send(&self, message: &[u8]) -> Result<SendReport, Error> {
+        if self.handle.shared().channels.told_of(self.token).is_none() {
+            return Err(Error::ChannelNotInUse(self.channel));
+        }
         self.handle.send(self.channel, message)
     }
 
-    /// Receives a message of the other hosts: [`Handle::recv`].
+    /// Receives a message of the other hosts, without waiting, as [`Handle::recv`] does. Gives its length
+    /// in bytes. What came before it was removed can still be received.
     ///
     /// # Errors
-    /// Those of [`Handle::recv`].
+    /// [`Error::WouldBlock`] if none is there; [`Error::DatafdClosed`] if it was removed and none is left;
+    /// [`Error::EmptyBuffer`]; [`Error::NotOurDatafd`] if the application brought it;
+    /// [`Error::BufferTooSmall`] if the message did not fit, which loses it; [`Error::Os`].
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.handle.recv(self.channel, buffer)
+        receive::recv(self.channel, self.created.then_some(&*self.fd), buffer)
     }
 
     /// Removes it from the handle: [`Handle::remove_datafd`].
     ///
     /// # Errors
-    /// Those of [`Handle::remove_datafd`].
+    /// [`Error::UnknownDatafd`] if it was removed before, also if another one has its number now;
+    /// [`Error::InsideFilter`].
     pub fn remove(self) -> Result<(), Error> {
-        self.handle.remove_datafd(&self.number)
+        adding::remove(self.handle.shared(), self.number, Some(self.token))
     }
 }
 

@@ -297,7 +297,7 @@ impl Handle {
     /// # Errors
     /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
     pub fn remove_datafd(&self, datafd: &impl AsRawFd) -> Result<(), Error> {
-        adding::remove(self.shared(), datafd.as_raw_fd())
+        adding::remove(self.shared(), datafd.as_raw_fd(), None)
     }
 
     /// The datafd of a channel.
@@ -418,7 +418,11 @@ impl Handle {
     /// [`Error::NotOurDatafd`] if the caller brought the datafd; [`Error::BufferTooSmall`] if the
     /// message did not fit, which loses it; [`Error::DatafdClosed`]; [`Error::Os`].
     pub fn recv(&self, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
-        receive::recv(self.shared(), channel, buffer)
+        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        // Not the entry, which is not to be kept over a system call.
+        let application = entry.application.clone();
+        drop(entry);
+        receive::recv(channel, application, buffer)
     }
 
     /// Gives up the last clone, and returns when everything that the handle opened is closed and its

@@ -1,20 +1,24 @@
 //! Receiving in the application's thread.
 
+use std::os::fd::AsFd;
+
 use knet_channel::Channel;
 use knet_fd::Received;
 
 use crate::error::Error;
-use crate::shared::Shared;
 
-/// Takes the next message out of a datafd that the handle made.
-pub(crate) fn recv(shared: &Shared, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
+/// Takes the next message out of the application's end of a datafd; there is none if the handle did not
+/// make it.
+pub(crate) fn recv(
+    channel: Channel,
+    application: Option<impl AsFd>,
+    buffer: &mut [u8],
+) -> Result<usize, Error> {
     if buffer.is_empty() {
         return Err(Error::EmptyBuffer);
     }
-    let entry = shared.channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
-    let application = entry.application.clone().ok_or(Error::NotOurDatafd(channel))?;
-    drop(entry);
-    match knet_fd::receive(&*application, buffer) {
+    let application = application.ok_or(Error::NotOurDatafd(channel))?;
+    match knet_fd::receive(application, buffer) {
         Ok(Received::Message { len, truncated: false }) => Ok(len),
         Ok(Received::Message { .. }) => {
             Err(Error::BufferTooSmall { channel, buffer: buffer.len() })
