@@ -122,11 +122,14 @@ impl<'a> TxThread<'a> {
     /// up for ever (`spec/engine.md` 18), and neither does a link that takes nothing.
     fn read_what_is_there(&mut self) {
         let give_up = Instant::now() + FLUSH_PATIENCE;
-        for _ in 0..MAX_FLUSH_TURNS {
+        let mut turns = 0;
+        while turns < MAX_FLUSH_TURNS {
             let waits = !self.suspended.is_empty();
             if self.shared.is_stopping() || waits && Instant::now() >= give_up {
                 return;
             }
+            // While messages wait it is the time that ends it, however many others are written.
+            turns += usize::from(!waits);
             let timeout = if waits { FLUSH_PATIENCE } else { Duration::ZERO };
             if !self.turn(Some(timeout)) && self.suspended.is_empty() {
                 return;
@@ -254,13 +257,16 @@ pub(crate) mod tests {
     use std::net::Ipv4Addr;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use knet_channel::ChannelRequest;
     use knet_poller::Token;
     use knet_wire::LinkId;
 
     use super::*;
-    use crate::{Datafd, DatafdSource, DatafdState, Handle, LinkConfig, PingTimers};
+    use crate::{
+        Datafd, DatafdSource, DatafdState, FilterMessage, Handle, LinkConfig, PingTimers, Verdict,
+    };
 
     const DEADLINE: Duration = Duration::from_secs(60);
     const CHANNEL: Channel = Channel::ALL[5];
@@ -393,5 +399,40 @@ pub(crate) mod tests {
         write(&successor, b"it is read");
         assert!(thread.turn(Some(DEADLINE)));
         assert_eq!(sent(&handle), 1);
+    }
+
+    #[test]
+    fn a_flush_waits_for_room_however_much_other_channels_write() {
+        let give_up = Instant::now() + DEADLINE;
+        while !waits_though_others_write() {
+            assert!(Instant::now() < give_up, "what waited for room is not sent");
+        }
+    }
+
+    /// Whether a flush waited longer than for so many turns; not if they took longer than it waits at all.
+    fn waits_though_others_write() -> bool {
+        let (handle, socket) = to_itself();
+        let mut thread = TxThread::new(handle.shared());
+        let datafd = add(&handle);
+        fill(&handle, socket);
+        write(&datafd, b"waits for room");
+        thread.turn(Some(DEADLINE));
+
+        let busy = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+        write(&busy, b"x");
+        let (shared, far) = (Arc::downgrade(handle.shared()), busy.as_fd().try_clone_to_owned());
+        let (far, turns) = (far.unwrap(), AtomicUsize::new(0));
+        let write_again = move |_: &mut FilterMessage<'_>| {
+            if turns.fetch_add(1, Relaxed) < 2 * MAX_FLUSH_TURNS {
+                let _ = knet_fd::send(&far, b"x").unwrap();
+            } else if let Some(shared) = shared.upgrade() {
+                shared.full.end(socket, false);
+                shared.full.moved(socket);
+            }
+            Verdict::Reject
+        };
+        handle.set_filter(write_again).unwrap();
+        thread.read_what_is_there();
+        sent(&handle) == 1
     }
 }
