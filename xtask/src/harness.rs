@@ -1,28 +1,73 @@
 //! What `cargo test` prints, read while it is shown: how many tests did what, and why some failed.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Runs `cargo test`, shows its output as it comes and takes down what it says. Returns whether the
 /// command was content.
+///
+/// A test program that says nothing for [`PATIENCE`] is killed, which is a failure of it; the others go on.
 pub(crate) fn watch(
     command: &mut Command,
     shown: &mut impl Write,
     seen: &mut Seen,
 ) -> Result<bool> {
+    watch_patiently(command, shown, seen, PATIENCE)
+}
+
+/// Longer than anything is built, and than all but hanging tests take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn watch_patiently(
+    command: &mut Command,
+    shown: &mut impl Write,
+    seen: &mut Seen,
+    patience: Duration,
+) -> Result<bool> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
+    let (send, lines) = mpsc::channel();
     // `Stdio::piped` above puts a pipe there; without one there is nothing to read.
     if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line?;
-            shown.write_all(&line)?;
-            shown.write_all(b"\n")?;
-            seen.read(&String::from_utf8_lossy(&line));
+        thread::spawn(move || {
+            BufReader::new(output).split(b'\n').try_for_each(|line| send.send(line))
+        });
+    }
+    loop {
+        match lines.recv_timeout(patience) {
+            Ok(line) => {
+                let line = line?;
+                shown.write_all(&line)?;
+                shown.write_all(b"\n")?;
+                seen.read(&String::from_utf8_lossy(&line));
+            }
+            // What it left behind may hold its output for ever.
+            Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
+            Err(RecvTimeoutError::Timeout) => {
+                seen.failures.note(format!("killed: it said nothing for {patience:?}"));
+                kill_children(child.id())?;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     Ok(child.wait()?.success())
+}
+
+/// Kills what cargo runs, not cargo, which then tells of it and goes on.
+fn kill_children(parent: u32) -> Result<()> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    for child in children.split_whitespace() {
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(child.parse()?), Signal::SIGKILL);
+    }
+    Ok(())
 }
 
 /// What all test programs said together.
@@ -81,6 +126,11 @@ impl Failures {
         } else if self.reading && !line.is_empty() && self.lines.len() < MOST_LINES {
             self.lines.push(line.to_owned());
         }
+    }
+
+    /// Adds a line of our own.
+    fn note(&mut self, line: String) {
+        self.lines.push(line);
     }
 
     /// The lines, each on one of its own, with a line end before; nothing if there are none.
@@ -158,5 +208,16 @@ test b ... ok
         assert!(!watch(&mut command, &mut shown, &mut seen).unwrap());
         assert_eq!(shown, output.as_bytes());
         assert_eq!((seen.passed, seen.failed, seen.ignored), (1, 2, 0));
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_killed_and_named_and_the_next_runs() {
+        let (mut shown, mut seen) = (Vec::new(), Seen::default());
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo one; tail -f /dev/null || echo killed; exit 101"]);
+        let patience = Duration::from_millis(100);
+        assert!(!watch_patiently(&mut command, &mut shown, &mut seen, patience).unwrap());
+        assert_eq!(String::from_utf8(shown).unwrap(), "one\nkilled\n");
+        assert!(seen.failures.text().contains("said nothing for 100ms"), "{seen:?}");
     }
 }
