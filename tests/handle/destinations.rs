@@ -108,12 +108,26 @@ fn unknown_and_unreachable_hosts_are_skipped() {
     let reasons: Vec<_> = report.failures().map(|f| (f.host.get(), f.reason)).collect();
     assert_eq!(reasons, [(3, down)]);
     assert_eq!(receive(&datafds[1]), [0]);
-    for nobody in [&[3][..], &[77], &[1], &[3, 77, 1]] {
-        let error = datafds[0].send(nobody).unwrap_err();
-        assert!(matches!(error, Error::HostDown), "{nobody:?}: {error}");
+    let nobody = |error: Error| {
         assert_eq!(error.errno(), nix::libc::EHOSTDOWN);
+        let Error::HostDown { mut failures } = error else { panic!("{error}") };
+        failures.sort_unstable_by_key(|failure| failure.host);
+        failures.iter().map(|f| (f.host.get(), f.reason)).collect::<Vec<_>>()
+    };
+    for (named, reasons) in [
+        (&[3][..], &[(3, down)][..]),
+        (&[77], &[(77, unknown)]),
+        (&[1], &[(1, unknown)]),
+        (&[3, 77, 1], &[(1, unknown), (3, down), (77, unknown)]),
+    ] {
+        assert_eq!(nobody(datafds[0].send(named).unwrap_err()), reasons);
     }
-    assert_eq!(cluster.handle(1).channel_stats(channel(0)).tx_no_destination, 4);
+    cluster.link(1, 2, 0).disable().unwrap();
+    next_like(&events, |event| event.host == HostId::new(2) && !event.reachable);
+    let error = datafds[0].send(&[0]).unwrap_err();
+    assert!(error.to_string().contains("host 2: none of its links is up"), "{error}");
+    assert_eq!(nobody(error), [(2, down), (3, down)]);
+    assert_eq!(cluster.handle(1).channel_stats(channel(0)).tx_no_destination, 5);
 
     cluster.link(1, 3, 0).enable().unwrap();
     wait_up(&cluster.link(1, 3, 0));

@@ -128,8 +128,11 @@ pub enum Error {
     #[error("send_sync sends to exactly one host, the filter named {0}")]
     NotUnicast(Destinations),
     /// None of the destinations is reachable.
-    #[error("no destination is reachable")]
-    HostDown,
+    #[error("no destination is reachable{}", in_brackets(failures))]
+    HostDown {
+        /// Each destination with the reason: those that the filter named, or all hosts.
+        failures: Vec<SendFailure>,
+    },
     /// For none of the destinations did the kernel take all packets of the message.
     #[error("sent to nobody: {}", reasons(failures))]
     Send {
@@ -246,7 +249,7 @@ impl Error {
             Self::FilterRejected => EFAULT,
             Self::NoFilter => ENETDOWN,
             Self::NotUnicast(_) => E2BIG,
-            Self::HostDown => EHOSTDOWN,
+            Self::HostDown { .. } => EHOSTDOWN,
             Self::NotReachable { .. } => ETIMEDOUT,
             Self::InsideFilter | Self::InsideCallback => EDEADLK,
             Self::Send { failures } => {
@@ -295,6 +298,10 @@ fn list(links: &[(LinkId, LinkState)]) -> String {
 }
 
 /// Why a message did not go to some hosts, as a list.
+fn in_brackets(failures: &[SendFailure]) -> String {
+    if failures.is_empty() { String::new() } else { format!(" ({})", reasons(failures)) }
+}
+
 fn reasons(failures: &[SendFailure]) -> String {
     let reasons: Vec<_> = failures
         .iter()

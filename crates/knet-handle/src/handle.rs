@@ -375,8 +375,8 @@ impl Handle {
     /// # Errors
     /// [`Error::MessageSize`]; [`Error::ChannelNotInUse`]; [`Error::ForwardingOff`];
     /// [`Error::FilterRejected`]; [`Error::FilterNoDestination`]; [`Error::FilterChannel`];
-    /// [`Error::HostDown`] if no destination is reachable; [`Error::Send`] if the kernel did not take
-    /// the whole message for any; [`Error::InsideFilter`].
+    /// [`Error::HostDown`] if no destination is reachable, and [`Error::Send`] if the kernel did not take
+    /// the whole message for any, both with the reason for each; [`Error::InsideFilter`].
     pub fn send(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
         self.transmit(channel, message, false)
     }

@@ -97,7 +97,7 @@ impl SendReport {
             Targets::All(routes) => routes.unreachable(),
             Targets::Few(_) | Targets::Many(_) => &[],
         };
-        let down = down.iter().map(|&host| SendFailure { host, reason: NotSent::Unreachable });
+        let down = down.iter().map(|&host| SendFailure::unreachable(host));
         self.failures.iter().copied().chain(down)
     }
 
@@ -109,6 +109,12 @@ impl SendReport {
         };
         let all = routes.into_iter().flat_map(|routes| routes.hosts());
         all.map(HostRoute::host).chain(listed.iter().copied())
+    }
+}
+
+impl SendFailure {
+    pub(crate) fn unreachable(host: HostId) -> Self {
+        Self { host, reason: NotSent::Unreachable }
     }
 }
 

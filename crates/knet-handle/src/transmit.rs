@@ -271,7 +271,14 @@ impl Transmitter {
                 }
             }
         }
-        if self.targets.is_empty() { Err(Error::HostDown) } else { Ok(()) }
+        if !self.targets.is_empty() {
+            return Ok(());
+        }
+        if broadcast && self.reporting {
+            let down = routes.unreachable().iter();
+            self.failures.extend(down.map(|&host| SendFailure::unreachable(host)));
+        }
+        Err(Error::HostDown { failures: std::mem::take(&mut self.failures) })
     }
 
     /// Numbers the planned messages in their order, and announces what is due by their numbers.
@@ -361,7 +368,7 @@ fn nobody(report: &SendReport) -> Error {
     let failures: Vec<_> = report.failures().collect();
     let gone =
         |failure: &SendFailure| matches!(failure.reason, NotSent::Unreachable | NotSent::Unknown);
-    if failures.iter().all(gone) { Error::HostDown } else { Error::Send { failures } }
+    if failures.iter().all(gone) { Error::HostDown { failures } } else { Error::Send { failures } }
 }
 
 /// Counts why a message was not sent at all.
@@ -369,7 +376,7 @@ fn count_refusal(counters: &Counters, error: &Error) {
     let counter = match error {
         Error::ForwardingOff => &counters.tx_forwarding_off,
         Error::FilterRejected => &counters.tx_filter_rejected,
-        Error::HostDown => &counters.tx_no_destination,
+        Error::HostDown { .. } => &counters.tx_no_destination,
         Error::FilterNoDestination | Error::FilterChannel(_) | Error::NotUnicast(_) => {
             &counters.tx_filter_error
         }
@@ -429,7 +436,7 @@ mod tests {
         let failure = SendFailure { host: one.host_id(), reason: NotSent::Unreachable };
         assert_eq!(report.failures().collect::<Vec<_>>(), [failure]);
         close(&one, other);
-        assert!(matches!(datafd.send(&long).unwrap_err(), Error::HostDown));
+        assert!(matches!(datafd.send(&long).unwrap_err(), Error::HostDown { .. }));
         let stats = one.channel_stats(datafd.channel());
         assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
     }

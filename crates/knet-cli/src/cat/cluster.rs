@@ -107,7 +107,7 @@ impl Cluster {
         loop {
             match self.handle.send(self.channel, message) {
                 Ok(_) => return Ok(()),
-                Err(Error::HostDown) => self.wait_for_destinations()?,
+                Err(Error::HostDown { .. }) => self.wait_for_destinations()?,
                 Err(error) => return Err(error.into()),
             }
         }

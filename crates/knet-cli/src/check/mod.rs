@@ -184,7 +184,7 @@ impl Post {
         }
         self.addressee.store(to.get(), Ordering::Relaxed);
         match self.handle.send(self.channel, message) {
-            Ok(_) | Err(Error::HostDown | Error::Send { .. }) => Ok(()),
+            Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -65,7 +65,7 @@ pub(crate) fn receive(data: &Datafd, acks: &Datafd) -> anyhow::Result<Received> 
         }
         match acks.send(&received.acknowledgement().encode()) {
             // Lost, as any message may be: the pieces will be sent again and acknowledged again.
-            Ok(_) | Err(Error::HostDown | Error::Send { .. }) => {}
+            Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -181,7 +181,7 @@ impl<'a> Stream<'a> {
 /// one.
 fn transmit(data: &Datafd, message: &[u8]) -> Result<(), Error> {
     match data.send(message) {
-        Ok(_) | Err(Error::HostDown | Error::Send { .. }) => Ok(()),
+        Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
