@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use knet_tests::waiting::DEADLINE;
@@ -88,6 +89,11 @@ impl Running {
     /// The next line that it received.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(DEADLINE).expect("it receives nothing")
+    }
+
+    /// The next line that it received, if it comes in time.
+    pub(crate) fn line_within(&self, time: Duration) -> Option<String> {
+        self.lines.recv_timeout(time).ok()
     }
 
     /// Whether a line is there.

@@ -1,13 +1,22 @@
 //! `knet` and `libknet-peer` are each other's other end.
 
+use std::process::Stdio;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
+use knet_tests::waiting::DEADLINE;
 
 use crate::network::{Family, both_families};
-use crate::program::Program;
+use crate::program::{Program, Running};
 
-both_families! { files_cross they_measure_together }
+both_families! {
+    files_cross
+    they_measure_together
+    lines_cross_where_one_is_found
+    strangers_stay_outside
+    both_take_the_same_arguments
+}
 
 const SIZE: usize = 30_000;
 const COUNT: usize = 40;
@@ -60,8 +69,62 @@ fn they_measure_together(family: Family) {
     }
 }
 
-#[test]
-fn both_take_the_same_arguments() {
+/// Either does not know where the other is until that speaks.
+fn lines_cross_where_one_is_found(family: Family) {
+    let (here, there) = (family.address(1, 0), family.address(2, 0));
+    for (waits, visits) in BOTH_WAYS {
+        let mut one = waits.start(&chat(1, &format!("2:{here}={}", network(family, 2))));
+        let mut two = visits.start(&chat(2, &format!("1:{there}={here}")));
+        crosses(family, &mut one, &two);
+        crosses(family, &mut two, &one);
+    }
+}
+
+/// Has one send lines until the other receives one: while they find each other, some may be lost.
+fn crosses(family: Family, from: &mut Running, to: &Running) {
+    let give_up = Instant::now() + DEADLINE;
+    for number in 0.. {
+        assert!(Instant::now() < give_up, "nothing of {number} lines crosses");
+        from.feed(std::iter::once(format!("{family:?} line {number}")));
+        let Some(line) = to.line_within(Duration::from_millis(200)) else { continue };
+        let sent = line.strip_prefix(&format!("{family:?} line ")).expect(&line);
+        assert!(sent.parse::<usize>().expect(&line) <= number, "{line}");
+        return;
+    }
+}
+
+/// Neither listens to somebody outside of the network that was named.
+fn strangers_stay_outside(family: Family) {
+    let (here, there) = (family.address(1, 0), family.address(2, 0));
+    for (waits, visits) in BOTH_WAYS {
+        let _visitor = visits.start(&chat(2, &format!("1:{there}={here}")));
+        let peer = format!("2:{here}={}", network(family, 3));
+        let arguments = ["cat", "--id", "1", "--peer", &peer, "--wait", "5"];
+        assert_eq!(outcome(waits, &arguments).0, UNREACHABLE, "{waits:?}");
+    }
+}
+
+/// Sends and receives lines until it is killed.
+fn chat(id: u16, peer: &str) -> Vec<String> {
+    let (id, wait) = (id.to_string(), (2 * DEADLINE).as_secs().to_string());
+    let arguments =
+        ["cat", "--lines", "--id", &id, "--peer", peer, "--recv", "1000000", "--wait", &wait];
+    arguments.map(str::to_owned).to_vec()
+}
+
+/// The network in which nobody is but this host.
+fn network(family: Family, host: u16) -> String {
+    let bits = if family == Family::V4 { 32 } else { 128 };
+    format!("{}/{bits}", family.address(host, 0).ip())
+}
+
+/// What a program that is not given any input says in the end: its exit code, and its standard error.
+fn outcome(program: Program, arguments: &[&str]) -> (i32, String) {
+    let output = program.command(arguments).stdin(Stdio::null()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn both_take_the_same_arguments(family: Family) {
     let options = |program: Program, command: &str| -> Vec<String> {
         let output = program.command(&[command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
@@ -74,4 +137,39 @@ fn both_take_the_same_arguments() {
         assert!(ours.iter().any(|option| option == "--peer"), "{ours:?}");
         assert_eq!(ours, options(Program::LibknetPeer, command));
     }
+    let here = family.address(1, 0);
+    for program in [Program::Knet, Program::LibknetPeer] {
+        // Nobody comes, so what is taken ends at once.
+        let (everywhere, elsewhere) = match family {
+            Family::V4 => ("0.0.0.0/0", "::/0"),
+            Family::V6 => ("::/0", "0.0.0.0/0"),
+        };
+        let too_many = format!("{}/129", here.ip());
+        let outside = format!("{}/8", here.ip());
+        for (remote, code) in [
+            (network(family, 2).as_str(), UNREACHABLE),
+            (everywhere, UNREACHABLE),
+            (elsewhere, USAGE),
+            (&too_many, USAGE),
+            (&outside, USAGE),
+        ] {
+            let peer = format!("2:{here}={remote}");
+            let arguments = ["cat", "--id", "1", "--peer", &peer, "--wait", "0"];
+            let (found, error) = outcome(program, &arguments);
+            assert_eq!(found, code, "{program:?} {peer}: {error}");
+        }
+        let peer = format!("2:{here}={everywhere}");
+        let arguments = ["bench", "--role", "recv", "--id", "1", "--peer", &peer, "--wait", "0"];
+        let (found, error) = outcome(program, &arguments);
+        assert_eq!(found, USAGE, "{program:?}: {error}");
+        let message = format!("'{everywhere}' is a network: write the peer's address");
+        assert!(error.contains(&message), "{program:?}: {error}");
+    }
 }
+
+/// Who waits to be found, and who comes.
+const BOTH_WAYS: [(Program, Program); 2] =
+    [(Program::Knet, Program::LibknetPeer), (Program::LibknetPeer, Program::Knet)];
+/// The exit codes of both.
+const USAGE: i32 = 2;
+const UNREACHABLE: i32 = 3;

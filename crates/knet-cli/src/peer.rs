@@ -28,6 +28,8 @@ pub(crate) enum PeerError {
     Host(String),
     #[error("'{0}' is not an address: write 127.0.0.1:5001 or [::1]:5001")]
     Address(String),
+    #[error("'{0}' is a network: write the peer's address, such as 127.0.0.1:5002")]
+    NotFixed(String),
     #[error("{0} has no port: the peer has to know it, so it cannot be left to the kernel")]
     NoPort(SocketAddr),
     #[error("{0} is no address to send to")]
@@ -47,6 +49,9 @@ impl FromStr for PeerLink {
 
     fn from_str(text: &str) -> Result<Self, PeerError> {
         let (host, local, remote) = parts(text)?;
+        if remote.parse::<Network>().is_ok() {
+            return Err(PeerError::NotFixed(remote.to_owned()));
+        }
         let remote = address(remote)?;
         if remote.ip().is_unspecified() {
             return Err(PeerError::Unspecified(remote));
@@ -139,6 +144,8 @@ mod tests {
         }
         assert!(matches!(parse("2:127.0.0.1:0=127.0.0.1:1"), Err(PeerError::NoPort(_))));
         assert!(matches!(parse("2:127.0.0.1:1=127.0.0.1:0"), Err(PeerError::NoPort(_))));
+        let network = parse("2:127.0.0.1:5001=127.0.0.0/8");
+        assert_eq!(network, Err(PeerError::NotFixed("127.0.0.0/8".into())));
         let mixed = parse("2:127.0.0.1:5001=[::1]:5002");
         assert!(matches!(mixed, Err(PeerError::MixedFamilies { .. })));
     }

@@ -1,12 +1,12 @@
 //! The command line: that of `knet`, as far as it goes. The suite `interop` holds the two together.
 
-use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use knet_bench::Plan;
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
+
+use crate::peer::{PeerLink, Remote};
 
 /// Does what knet does, by means of the libknet of this machine.
 #[derive(Debug, Parser)]
@@ -34,9 +34,10 @@ pub(crate) struct CatArgs {
     #[arg(long, value_name = "HOST")]
     pub(crate) id: HostId,
 
-    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002.
+    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002. With a network in place of the
+    /// remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, it is found when it speaks from there.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
-    pub(crate) peers: Vec<PeerLink>,
+    pub(crate) peers: Vec<PeerLink<Remote>>,
 
     /// The channel to send and receive on, 0 to 31.
     #[arg(long, value_name = "N", default_value = "0")]
@@ -97,28 +98,6 @@ pub(crate) enum Role {
     Send,
     /// The one that receives, or answers.
     Recv,
-}
-
-/// One link to a host.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PeerLink {
-    pub(crate) host: HostId,
-    pub(crate) local: SocketAddr,
-    pub(crate) remote: SocketAddr,
-}
-
-impl FromStr for PeerLink {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (host, path) = text.split_once(':')?;
-            let (local, remote) = path.split_once('=')?;
-            let host = host.parse().ok()?;
-            Some(Self { host, local: local.parse().ok()?, remote: remote.parse().ok()? })
-        };
-        parse().ok_or("write HOST:LOCAL=REMOTE, such as 2:127.0.0.1:5001=127.0.0.1:5002")
-    }
 }
 
 fn parse_message_size(text: &str) -> Result<usize, String> {

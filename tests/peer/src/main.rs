@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod cat;
+mod peer;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

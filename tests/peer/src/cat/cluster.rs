@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Usage;
 use crate::args::CatArgs;
+use crate::peer::Remote;
 
 /// The handle, and what it is linked to.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ impl Cluster {
         }
         let datafd = handle.add_datafd(ChannelRequest::Exact(args.channel))?;
         handle.set_forwarding(true)?;
+        if args.peers.iter().any(|peer| matches!(peer.remote, Remote::Within { .. })) {
+            // As they are from the beginning in 1.35, and are not in 1.25.
+            handle.set_access_lists(true)?;
+        }
         let (hosts, links, settled_at) = Default::default();
         let mut cluster = Self { handle, datafd, hosts, links, under_way: 0, settled_at };
         let mut counts: BTreeMap<HostId, u8> = BTreeMap::new();
@@ -56,12 +61,20 @@ impl Cluster {
         host: HostId,
         id: LinkId,
         local: SocketAddr,
-        remote: SocketAddr,
+        remote: Remote,
     ) -> Result<(), CallError> {
         if !self.hosts.contains_key(&host) {
             self.hosts.insert(host, self.handle.add_host(host)?);
         }
-        let link = self.hosts[&host].add_link(id, local, Some(remote))?;
+        let host = &self.hosts[&host];
+        let link = match remote {
+            Remote::At(remote) => host.add_link(id, local, Some(remote))?,
+            Remote::Within { network, mask } => {
+                let link = host.add_link(id, local, None)?;
+                link.accept_network(network, mask)?;
+                link
+            }
+        };
         link.set_ping_timers(PingTimers { interval: PING_INTERVAL, ..PingTimers::default() })?;
         link.enable()?;
         self.links.push(link);

@@ -1,7 +1,7 @@
 //! A link, as libknet sees it.
 
 use std::ffi::c_uint;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use kronosnet::{HostId, LinkId, PingTimers};
@@ -126,6 +126,32 @@ impl Link {
         self.handle.raw().set_priority(self.host.get(), self.id.get(), priority)
     }
 
+    /// Lets its peer, whose address was not given, speak from this network: adds that to its access list
+    /// (`knet_link_add_acl`, 11.4).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[allow(unsafe_code)]
+    pub fn accept_network(&self, network: IpAddr, mask: IpAddr) -> Result<(), CallError> {
+        let raw = self.handle.raw();
+        let [network, mask] = [network, mask].map(|ip| SockAddr::from(SocketAddr::new(ip, 0)));
+        let (host, link) = (self.host.get(), self.id.get());
+        // SAFETY: the handle is valid; both addresses are whole and live during the call, which copies
+        // them and changes nothing.
+        let added = unsafe {
+            (raw.symbols().knet_link_add_acl)(
+                raw.pointer(),
+                host,
+                link,
+                network.as_ptr().cast_mut().cast(),
+                mask.as_ptr().cast_mut().cast(),
+                CHECK_TYPE_MASK,
+                CHECK_ACCEPT,
+            )
+        };
+        check("knet_link_add_acl", added)
+    }
+
     /// How it is doing (`knet_link_get_status`, 10.9).
     ///
     /// # Errors
@@ -160,3 +186,7 @@ fn millis(duration: Duration) -> time_t {
 
 /// `KNET_TRANSPORT_UDP`.
 const UDP: u8 = 1;
+/// Of `check_type_t`: a network and its mask.
+const CHECK_TYPE_MASK: c_uint = 1;
+/// Of `check_acceptreject_t`.
+const CHECK_ACCEPT: c_uint = 0;

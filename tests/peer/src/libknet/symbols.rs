@@ -38,7 +38,7 @@ macro_rules! symbols {
             #[allow(unsafe_code)]
             pub(super) fn find(library: &libloading::Library) -> Result<Self, libloading::Error> {
                 Ok(Self {
-                    // SAFETY: the types are those of the public header (`spec/api.md` 6 to 10), which
+                    // SAFETY: the types are those of the public header (`spec/api.md` 6 to 11), which
                     // no release of 1.x changes.
                     $($name: *unsafe { library.get(stringify!($name).as_bytes()) }?,)*
                 })
@@ -74,5 +74,8 @@ symbols! {
     fn knet_link_set_ping_timers(RawHandle, u16, u8, time_t, time_t, c_uint) -> c_int;
     fn knet_link_set_pong_count(RawHandle, u16, u8, u8) -> c_int;
     fn knet_link_set_priority(RawHandle, u16, u8, u8) -> c_int;
+    fn knet_link_add_acl(
+        RawHandle, u16, u8, *mut sockaddr_storage, *mut sockaddr_storage, c_uint, c_uint
+    ) -> c_int;
     fn knet_link_get_status(RawHandle, u16, u8, *mut LinkStatus, size_t) -> c_int;
 }
