@@ -99,7 +99,9 @@ impl Admission {
     }
 }
 
-/// Holds where a packet goes against the rules: to the link's peer, or to whom it answers.
+/// Holds where a packet goes against the rules: to where the link's peer was last, or to whom it answers.
+/// Whether the peer is still known does not matter: the link may have gone down since the packet was
+/// queued, because the one before was refused.
 pub(crate) fn check_way(
     engine: &Engine,
     now: Instant,
@@ -109,7 +111,7 @@ pub(crate) fn check_way(
     let status = engine.link_status(now, transmit.host(), transmit.link()).expect("it sends");
     let LinkPath { socket, remote } = transmit.path();
     assert_eq!(status.socket, Some(socket), "{transmit:?}");
-    let to_peer = status.peer_known && status.remote == Some(remote);
+    let to_peer = status.remote == Some(remote);
     let answers = answered.is_some_and(|to| to.socket == socket && to.source == remote);
     assert!(to_peer || (status.kind == LinkKind::Dynamic && answers), "{transmit:?}");
 }

@@ -1,6 +1,5 @@
 //! An engine, its driver, and what must hold after each step.
 
-use std::iter;
 use std::time::{Duration, Instant};
 
 use knet_engine::{
@@ -185,16 +184,10 @@ impl Driver {
         assert!(next.is_none_or(|next| next > self.now), "the driver would never sleep");
         let mut sent = 0;
         while let Some(transmit) = self.engine.poll_transmit() {
-            // All that are due before the first is sent: if that is refused, the link of the next may
-            // be down by then, and know no peer any more.
-            let due: Vec<_> =
-                iter::once(transmit).chain(iter::from_fn(|| self.engine.poll_transmit())).collect();
-            for transmit in &due {
-                check_way(&self.engine, self.now, transmit, None);
-            }
-            sent += due.len();
+            check_way(&self.engine, self.now, &transmit, None);
+            self.send(transmit);
+            sent += 1;
             assert!(sent < MOST_TRANSMITS, "the driver would never come to an end");
-            due.into_iter().for_each(|transmit| self.send(transmit));
         }
         while self.engine.poll_event().is_some() {}
         if let Some(routes) = self.engine.poll_routes() {
