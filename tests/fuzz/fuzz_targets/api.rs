@@ -2,14 +2,15 @@
 //! interface: none panics or hangs, and when the handles are gone so are their descriptors.
 #![no_main]
 
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
-    Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint, Handle, HostId,
-    LinkConfig, LinkId, Marking, PingTimers, Policy, Verdict,
+    AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint,
+    Handle, HostId, LinkConfig, LinkId, Marking, PingTimers, Policy, Verdict,
 };
 
 /// A call. Numbers are taken modulo what there is, now and then one more than there is.
@@ -29,10 +30,11 @@ enum Call {
         host: u8,
         policy: u8,
     },
+    /// A static link, to where the other handle has its static or its dynamic links, or nowhere.
     AddLink {
         host: u8,
         link: u8,
-        nowhere: bool,
+        to: u8,
     },
     ClearLink {
         host: u8,
@@ -121,21 +123,72 @@ enum Call {
     },
     /// A clone does not keep the handle from working.
     Clone,
+    /// A dynamic link, on a socket of its own or, which is refused, on that of the static ones.
+    AddDynamic {
+        host: u8,
+        link: u8,
+        shared: bool,
+    },
+    AddLoopback {
+        host: u8,
+        link: u8,
+    },
+    AddEntry {
+        host: u8,
+        link: u8,
+        index: Option<u8>,
+        entry: Entry,
+    },
+    RemoveEntry {
+        host: u8,
+        link: u8,
+        entry: Entry,
+    },
+    ClearList {
+        host: u8,
+        link: u8,
+    },
+    AccessLists {
+        on: bool,
+    },
 }
 
-libfuzzer_sys::fuzz_target!(|calls: Vec<Call>| {
+/// An entry of an access list: what the other handle's address is in, or what it is not.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Entry {
+    accept: bool,
+    kind: u8,
+    elsewhere: bool,
+    ipv6: bool,
+}
+
+/// Calls for as long as there is input: a vector would end at every other byte that follows a call.
+#[derive(Debug)]
+struct Calls(Vec<Call>);
+
+impl<'a> Arbitrary<'a> for Calls {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let mut calls = Vec::new();
+        while !input.is_empty() && calls.len() < MAX_CALLS {
+            calls.push(input.arbitrary()?);
+        }
+        Ok(Self(calls))
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|calls: Calls| {
     // The fuzzer opens files of its own between two runs.
     let before = open_descriptors();
     {
         let mut sides = [Side::new(1), Side::new(2)];
         connect(&sides);
         let mut at = 0;
-        for call in calls.into_iter().take(MAX_CALLS) {
+        for call in calls.0 {
             match call {
                 Call::Switch => at = 1 - at,
                 call => {
-                    let remote = sides[1 - at].endpoint.addr();
-                    sides[at].call(call, remote);
+                    let remotes = sides[1 - at].addresses();
+                    sides[at].call(call, remotes);
                 }
             }
         }
@@ -150,6 +203,8 @@ libfuzzer_sys::fuzz_target!(|calls: Vec<Call>| {
 struct Side {
     handle: Handle,
     endpoint: Endpoint,
+    /// That of dynamic links.
+    waiting: Endpoint,
     datafds: Vec<Datafd>,
     /// Both ends of the pairs that were brought.
     brought: Vec<UnixDatagram>,
@@ -159,22 +214,28 @@ struct Side {
 impl Side {
     fn new(id: u16) -> Self {
         let handle = Handle::new(HostId::new(id)).expect("threads and descriptors are to be had");
-        let endpoint = handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let bind = || handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let (endpoint, waiting) = (bind(), bind());
         let datafds = Vec::new();
-        Self { handle, endpoint, datafds, brought: Vec::new(), clones: Vec::new() }
+        Self { handle, endpoint, waiting, datafds, brought: Vec::new(), clones: Vec::new() }
+    }
+
+    /// Where its static links are, and its dynamic ones.
+    fn addresses(&self) -> [SocketAddr; 2] {
+        [self.endpoint.addr(), self.waiting.addr()]
     }
 
     /// Gives up everything, and waits until the handle is gone.
     fn close(self) {
-        let Self { handle, endpoint, datafds, brought, clones } = self;
+        let Self { handle, endpoint, waiting, datafds, brought, clones } = self;
         // It may hold the handle that holds it.
         handle.remove_filter().expect("not in a filter");
-        drop((endpoint, datafds, brought, clones));
+        drop((endpoint, waiting, datafds, brought, clones));
         handle.close().expect("this is the last clone");
     }
 
     /// Makes a call; what it refuses is none of our business.
-    fn call(&mut self, call: Call, remote: std::net::SocketAddr) {
+    fn call(&mut self, call: Call, remotes: [SocketAddr; 2]) {
         let handle = &self.handle;
         match call {
             Call::AddHost { host } => drop(handle.add_host(host_id(host))),
@@ -187,11 +248,31 @@ impl Side {
                     [Policy::Passive, Policy::Active, Policy::RoundRobin][usize::from(policy % 3)];
                 drop(handle.host(host_id(host)).and_then(|h| h.set_policy(policy)));
             }
-            Call::AddLink { host, link, nowhere } => {
-                let remote = if nowhere { ([127, 0, 0, 1], 9).into() } else { remote };
-                let config = LinkConfig::udp(self.endpoint.addr(), remote);
-                drop(handle.host(host_id(host)).and_then(|h| h.add_link(link_id(link), config)));
+            Call::AddLink { host, link, to } => {
+                let nowhere = ([127, 0, 0, 1], 9).into();
+                let remote = remotes.get(usize::from(to % 3)).copied().unwrap_or(nowhere);
+                self.add_link(host, link, LinkConfig::udp(self.endpoint.addr(), remote));
             }
+            Call::AddDynamic { host, link, shared } => {
+                let local = if shared { &self.endpoint } else { &self.waiting };
+                self.add_link(host, link, LinkConfig::udp_dynamic(local.addr()));
+            }
+            Call::AddLoopback { host, link } => {
+                self.add_link(host, link, LinkConfig::loopback());
+            }
+            Call::AddEntry { host, link, index, entry } => {
+                drop(self.link(host, link).and_then(|link| match index {
+                    Some(index) => link.insert_acl_entry(index.into(), entry_of(entry)),
+                    None => link.add_acl_entry(entry_of(entry)),
+                }));
+            }
+            Call::RemoveEntry { host, link, entry } => {
+                drop(self.link(host, link).and_then(|l| l.remove_acl_entry(entry_of(entry))));
+            }
+            Call::ClearList { host, link } => {
+                drop(self.link(host, link).and_then(|link| link.clear_acl()));
+            }
+            Call::AccessLists { on } => drop(handle.set_access_lists(on)),
             Call::ClearLink { host, link } => {
                 drop(self.link(host, link).and_then(kronosnet::Link::clear));
             }
@@ -326,9 +407,13 @@ impl Side {
             let Ok(host) = handle.host(id) else { continue };
             drop((host.status(), host.stats(), host.name(), host.link_states()));
             for link in host.links().unwrap_or_default() {
-                drop(host.link(link).and_then(|link| link.status()));
+                drop(host.link(link).and_then(|link| link.status().map(|_| link.acl())));
             }
         }
+    }
+
+    fn add_link(&self, host: u8, link: u8, config: LinkConfig) {
+        drop(self.handle.host(host_id(host)).and_then(|h| h.add_link(link_id(link), config)));
     }
 
     fn link(&self, host: u8, link: u8) -> Result<kronosnet::Link, kronosnet::Error> {
@@ -336,16 +421,42 @@ impl Side {
     }
 }
 
-/// Lets the two reach each other, so that there is something to break.
+/// Lets the two reach each other, over a link whose both ends know where the other is and one of which
+/// the first does not know that, so that there is something to break.
 fn connect(sides: &[Side; 2]) {
     for (side, other) in [(&sides[0], &sides[1]), (&sides[1], &sides[0])] {
         drop(side.handle.datafd_events());
         let host = side.handle.add_host(other.handle.host_id()).expect("it is new");
-        let config = LinkConfig::udp(side.endpoint.addr(), other.endpoint.addr());
-        let link = host.add_link(link_id(0), config).expect("it is new");
-        link.set_pong_count(1).expect("at least one");
-        link.enable().expect("it was added");
+        let (local, [remote, waiting]) = (side.endpoint.addr(), other.addresses());
+        let first = host.add_link(link_id(0), LinkConfig::udp(local, remote)).expect("it is new");
+        let config = if side.handle.host_id() == host_id(1) {
+            LinkConfig::udp_dynamic(side.waiting.addr())
+        } else {
+            LinkConfig::udp(local, waiting)
+        };
+        let second = host.add_link(link_id(1), config).expect("it is new");
+        // The static one refuses.
+        let all = Entry { accept: true, kind: 1, elsewhere: false, ipv6: false };
+        drop(second.add_acl_entry(entry_of(all)));
+        for link in [first, second] {
+            link.set_pong_count(1).expect("at least one");
+            link.enable().expect("it was added");
+        }
         side.handle.set_forwarding(true).expect("not in a filter");
+    }
+}
+
+fn entry_of(entry: Entry) -> AclEntry {
+    let action = if entry.accept { AclAction::Accept } else { AclAction::Reject };
+    let (address, mask): (IpAddr, IpAddr) = match (entry.ipv6, entry.elsewhere) {
+        (false, false) => ([127, 0, 0, 1].into(), [255, 255, 255, 255].into()),
+        (false, true) => ([10, 0, 0, 1].into(), [255, 255, 255, 255].into()),
+        (true, _) => ([0; 16].into(), [255; 16].into()),
+    };
+    match entry.kind % 3 {
+        0 => AclEntry::address(action, address),
+        1 => AclEntry::mask(action, address, mask).expect("one family, nothing outside the mask"),
+        _ => AclEntry::range(action, address, address).expect("one address"),
     }
 }
 
