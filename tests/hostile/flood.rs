@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use knet_tests::process::resident_memory;
 use knet_tests::waiting::until;
 
 use crate::attacker::{Attacker, PING, PONG, PROBE, data, ping, pmtu};
@@ -104,11 +105,4 @@ fn thrown_away_by_the_kernel(addr: SocketAddr) -> u64 {
         |line: &&str| line.split_whitespace().nth(1).is_some_and(|a| a.ends_with(&port));
     let lines = table.lines().filter(of_socket);
     lines.map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap()).sum()
-}
-
-/// Bytes of memory that this process has.
-pub(crate) fn resident_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use knet_tests::process::resident_memory;
+
 use crate::attacker::{Attacker, data};
-use crate::flood::resident_memory;
 use crate::victim::Victim;
 
 /// Ten thousand first halves, 60 kB each: 600 MB if they were kept.

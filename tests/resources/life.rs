@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
 use knet_tests::descriptors::stream_pair;
-use knet_tests::process::{knet_threads, open_fds};
+use knet_tests::process::{knet_threads, open_fds, resident_memory};
 use knet_tests::waiting::{DEADLINE, receive, until};
 use kronosnet::{DatafdSource, Error, Handle, HostId};
 
@@ -42,6 +42,18 @@ fn handles_come_and_go_without_a_trace() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     no_threads();
     assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn a_handle_takes_little_memory_until_messages_come() {
+    let _alone = alone();
+    // What a process has once, as the threads' first stacks, does not count.
+    drop(Cluster::pair());
+    let before = resident_memory();
+    let clusters: Vec<_> = (0..5).map(|_| Cluster::pair()).collect();
+    let each = resident_memory().saturating_sub(before) / (2 * clusters.len() as u64);
+    // With libknet's 75 MB it would be many times as much.
+    assert!(each < 8 << 20, "{each} bytes");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What can be seen of this process from outside: its descriptors, its threads and the processor
-//! time it takes. Whoever counts one of them must be alone: see the suite `resources`.
+//! What can be seen of this process from outside: its descriptors, its threads, its memory and the
+//! processor time it takes. Whoever counts one of them must be alone: see the suite `resources`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,6 +46,18 @@ pub fn times_slept(thread: i32) -> u64 {
     let status = status.expect("the thread runs");
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.and_then(|count| count.trim().parse().ok()).expect("Linux counts them")
+}
+
+/// Bytes of memory that this process has.
+///
+/// # Panics
+/// Never on Linux.
+#[must_use]
+pub fn resident_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.expect("Linux counts them") * 1024
 }
 
 /// The processor time that the whole process has used so far.

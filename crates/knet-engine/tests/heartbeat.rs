@@ -226,6 +226,22 @@ fn new_timers_take_effect_at_once() {
     assert_eq!(link_states(&pair.events[A]), down(DownReason::PongTimeout { silence }));
 }
 
+/// libknet looks whether a ping is due every 200 ms.
+#[test]
+fn a_link_may_be_pinged_every_millisecond() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(Duration::from_secs(20));
+    let interval = Duration::from_millis(1);
+    let timers = PingTimers { interval, ..PingTimers::default() };
+    let before = pair.status(A, LINK).stats.tx_ping_packets;
+    pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
+    pair.drain(A);
+    pair.run(Duration::from_secs(1));
+    let pings = pair.status(A, LINK).stats.tx_ping_packets - before;
+    assert!((1000..=1001).contains(&pings), "{pings} pings");
+    assert!(pair.status(A, LINK).state.is_up());
+}
+
 #[test]
 fn timers_beyond_all_time_never_fire() {
     let mut pair = Pair::up(1, Policy::Passive);

@@ -171,6 +171,8 @@ fn a_probe_of_any_size_is_answered_with_nine_bytes() {
         assert_eq!(reply.len(), 9);
         assert_eq!(answers(&mut pair, LINK, &frame), [(LINK, reply)]);
     }
+    let stats = pair.status(B, LINK).stats;
+    assert_eq!((stats.tx_pmtu_packets, stats.tx_pmtu_bytes), (3, 3 * 9));
     // A reply to a probe that we never sent is not answered in turn.
     let reply = probe.encode_reply(HOSTS[A]);
     assert_eq!(answers(&mut pair, LINK, &reply), []);

@@ -7,7 +7,7 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::{Event, MtuEvent, Policy};
-use knet_wire::LinkId;
+use knet_wire::{HostId, LinkId};
 use pair::{A, B, HOSTS, LINK, Pair};
 
 /// A pair whose links came up on a path of this MTU, and the searches are over.
@@ -124,6 +124,57 @@ fn the_mtu_is_still_used_when_the_link_comes_back() {
         pair.run(Duration::from_millis(100));
         assert!(data_mtu(&pair, A) == 1446);
     }
+}
+
+/// In libknet one call is enough to abort the search that runs.
+#[test]
+fn a_search_goes_on_while_the_configuration_changes() {
+    let search = |configure: fn(&mut Pair)| {
+        let mut pair = Pair::up(1, Policy::Passive);
+        pair.run(Duration::from_secs(60));
+        pair.mtu = 9000;
+        pair.engines[A].set_manual_mtu(pair.now, Some(576)).unwrap();
+        pair.engines[A].set_manual_mtu(pair.now, None).unwrap();
+        pair.drain(A);
+        let (start, before) = (pair.now, pair.status(A, LINK).stats.tx_pmtu_packets);
+        while pair.status(A, LINK).searching_mtu {
+            assert!(pair.now < start + Duration::from_secs(60), "it never ends");
+            configure(&mut pair);
+            pair.run(Duration::from_millis(10));
+        }
+        let probes = pair.status(A, LINK).stats.tx_pmtu_packets - before;
+        (pair.status(A, LINK).path_mtu, probes, pair.now - start)
+    };
+    let undisturbed = search(|_| {});
+    assert_eq!(undisturbed.0, Some(9000));
+    let disturbed = search(|pair| {
+        let other = HostId::new(77);
+        for policy in [Policy::Active, Policy::Passive] {
+            pair.engines[A].set_policy(pair.now, HOSTS[B], policy).unwrap();
+        }
+        pair.engines[A].set_pong_count(HOSTS[B], LINK, 3).unwrap();
+        pair.engines[A].add_host(other).unwrap();
+        let link = LinkId::ALL[1];
+        pair.engines[A].add_link(pair.now, other, link, pair::path(B, link)).unwrap();
+        pair.engines[A].set_link_enabled(pair.now, other, link, true).unwrap();
+        pair.engines[A].set_link_enabled(pair.now, other, link, false).unwrap();
+        pair.engines[A].clear_link(other, link).unwrap();
+        pair.engines[A].remove_host(other).unwrap();
+        pair.drain(A);
+    });
+    assert_eq!(disturbed, undisturbed);
+}
+
+/// In libknet such a link carries no data, though its pings are answered.
+#[test]
+fn a_link_whose_probes_are_all_lost_carries_messages_in_the_smallest_packets() {
+    let mut pair = found(0);
+    let status = pair.status(A, LINK);
+    assert!(status.state.is_up() && pair.reachable(A));
+    assert_eq!((status.path_mtu, status.data_mtu), (Some(576), 522));
+    pair.send(A, &[7; 1000]);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.take_delivered(B), [[7; 1000]]);
 }
 
 #[test]

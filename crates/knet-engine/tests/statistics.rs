@@ -5,9 +5,10 @@
 
 mod pair;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use knet_engine::{DownReason, LinkState, LinkStats, Policy};
+use knet_engine::{DownReason, LinkPath, LinkState, LinkStats, Policy};
 use knet_wire::LinkId;
 use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
 
@@ -79,6 +80,29 @@ fn totals_are_the_sums_of_all_kinds() {
     assert_eq!(both.tx_packets(), 2 * stats.tx_packets());
     assert_eq!(both.rx_bytes(), 2 * stats.rx_bytes());
     assert_eq!((both.up_count, both.tx_errors()), (2, 0));
+}
+
+/// libknet credits the first link that has the address, whatever the port and the socket.
+#[test]
+fn data_are_credited_to_the_link_with_the_address_the_port_and_the_socket() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    let first = address(A, LINK);
+    let other_port = SocketAddr::new(first.ip(), first.port() + 1);
+    let other_socket = socket(LinkId::ALL[2]);
+    let ways = [(socket(LINK), first), (socket(LINK), other_port), (other_socket, first)];
+    for (link, (socket, remote)) in LinkId::ALL.into_iter().zip(ways).skip(1) {
+        let path = LinkPath { socket, remote };
+        pair.engines[B].add_link(pair.now, HOSTS[A], link, path).unwrap();
+    }
+    // As often from each as the link's number says, and once more.
+    for (times, (socket, source)) in (1..).zip(ways) {
+        for _ in 0..times {
+            let (_, packet) = pair.packets(A, b"hello").remove(0);
+            pair.arrive_from(B, socket, source, &packet);
+        }
+    }
+    let packets = |link: &LinkId| pair.status(B, *link).stats.rx_data_packets;
+    assert_eq!(LinkId::ALL[..3].iter().map(packets).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 /// libknet's minima are 0 for ever after they were cleared.

@@ -254,6 +254,7 @@ const MAX_FLUSH_TURNS: usize = 1024;
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::Write;
     use std::net::Ipv4Addr;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
@@ -378,6 +379,25 @@ pub(crate) mod tests {
             thread.turn(Some(DEADLINE));
         }
         assert!(!full.is_waited_for(socket));
+    }
+
+    /// Somebody else may have read it, or the kernel throws away what it told of.
+    #[test]
+    fn a_datafd_that_has_nothing_when_it_is_read_stays_in_use() {
+        let (handle, _) = to_itself();
+        let mut thread = TxThread::new(handle.shared());
+        let (near, far) = UnixStream::pair().unwrap();
+        let channel = ChannelRequest::Exact(CHANNEL);
+        let _stream = handle.add_datafd(DatafdSource::Fd(near.as_fd()), channel).unwrap();
+        for number in 1..=3 {
+            (&far).write_all(b"hello").unwrap();
+            let told = events(&handle);
+            for _ in 0..2 {
+                thread.read(&told[0]);
+                assert_eq!(sent(&handle), number, "the second read finds nothing");
+            }
+            assert_eq!(handle.datafd_status(CHANNEL).unwrap().state, DatafdState::Active);
+        }
     }
 
     /// What a wait fetched before the application removes a datafd and adds another.
