@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use knet_tests::cluster::{QUICK, link_id};
 use knet_tests::lan::{Family, Lan, address};
 use knet_tests::waiting::{DEADLINE, next, until};
-use kronosnet::{DownReason, LinkState, PingTimers, Policy};
+use kronosnet::{DownReason, LinkState, LinkStats, PingTimers, Policy};
 use nix::libc::EACCES;
 
 use crate::member::{Member, members};
@@ -152,6 +152,14 @@ fn a_link_on_which_nothing_may_be_sent_says_so() {
         let forbidden = LinkState::Down(DownReason::TransportError { errno: EACCES });
         Cut::Forbidden.set_among(&members, &lan, family, false);
         assert_eq!(next(&members[0].link_events).state, forbidden);
+        let sent = |stats: &LinkStats| (stats.tx_ping_packets, stats.tx_pong_packets);
+        let before = link.status().unwrap().stats;
+        until("no answer to the peer's pings leaves either", || {
+            link.status().unwrap().stats.tx_pong_errors > before.tx_pong_errors
+        });
+        let stats = link.status().unwrap().stats;
+        assert!(stats.tx_ping_errors > 0);
+        assert_eq!(sent(&stats), sent(&before), "what did not leave is not counted as sent");
         link.disable().unwrap();
         link.enable().unwrap();
         until("it tells why", || link.status().unwrap().state == forbidden);

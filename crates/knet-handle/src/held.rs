@@ -175,12 +175,12 @@ const MAX_OF_LINK: usize = 8;
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-    use knet_engine::{Engine, EngineConfig, LinkPath};
+    use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, LinkStats, Received};
     use knet_poller::{Event, Events};
     use knet_transport::{Datagram, SendBatch};
-    use knet_wire::{HostId, LinkId};
+    use knet_wire::{HostId, LinkId, Ping, Pmtu};
 
     use super::*;
     use crate::builder::Settings;
@@ -192,39 +192,71 @@ pub(crate) mod tests {
         pub(crate) shared: Shared,
         socket: SocketId,
         peer: UdpSocket,
+        remote: SocketAddr,
     }
 
     impl Scene {
         pub(crate) fn new() -> Self {
+            let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let remote = peer.local_addr().unwrap();
+            Self::to(remote, peer)
+        }
+
+        fn to(remote: SocketAddr, peer: UdpSocket) -> Self {
             let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
             let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
             let engine = Engine::new(Instant::now(), &config);
             let shared = Shared::new(engine, &settings).unwrap();
             let any = (Ipv4Addr::LOCALHOST, 0).into();
             let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
-            let peer = UdpSocket::bind(any).unwrap();
             peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-            let path = LinkPath { socket, remote: peer.local_addr().unwrap() };
+            let path = LinkPath { socket, remote };
             shared.engine(|engine, now| {
                 engine.add_host(PEER.0).unwrap();
                 engine.add_link(now, PEER.0, PEER.1, path).unwrap();
                 engine.set_link_enabled(now, PEER.0, PEER.1, true).unwrap();
                 engine.handle_timeout(now);
             });
-            Self { shared, socket, peer }
+            Self { shared, socket, peer, remote }
         }
 
         /// A ping that found no room at this time.
         pub(crate) fn ping(&self, then: Instant) -> HeldPacket {
+            self.held(self.first_ping(), then)
+        }
+
+        fn first_ping(&self) -> Transmit {
             let ping = self.shared.engine(|engine, _| engine.poll_transmit()).unwrap();
             assert!(ping.is_ping());
+            ping
+        }
+
+        /// The answers to a ping and to a probe of the peer's.
+        fn answers(&self) -> [Transmit; 2] {
+            let (link, sequence) = (PEER.1, SequenceNumber::ZERO);
+            let ping = Ping { link, cookie: [0; 16], sequence, timed: false }.encode_ping(PEER.0);
+            let mut probe = [0; 50];
+            Pmtu { link, onwire: [0; 2] }.encode_probe(PEER.0, &mut probe).unwrap();
+            let arrival = Arrival { socket: self.socket, source: self.remote };
+            [&ping[..], &probe].map(|question| {
+                self.shared.engine(|engine, now| {
+                    assert!(matches!(
+                        engine.handle_datagram(now, arrival, question),
+                        Received::Nothing
+                    ));
+                    engine.poll_transmit().unwrap()
+                })
+            })
+        }
+
+        /// A packet that found no room at this time.
+        fn held(&self, packet: Transmit, then: Instant) -> HeldPacket {
             // Any error of the socket's.
-            let payload = &[0; 70_000];
-            let destination = ping.path().remote;
+            let (payload, destination) = (&[0; 70_000], self.peer.local_addr().unwrap());
             let too_long = Datagram { header: &[], payload, destination, marking: None };
             let socket = self.shared.sockets.get(self.socket).unwrap();
             let error = socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap();
-            HeldPacket::new(ping, &error, then)
+            HeldPacket::new(packet, &error, then)
         }
 
         /// What knet-rx is told of.
@@ -234,12 +266,50 @@ pub(crate) mod tests {
             events.iter().collect()
         }
 
+        fn stats(&self) -> LinkStats {
+            let status = self.shared.query(|engine, now| engine.link_status(now, PEER.0, PEER.1));
+            status.unwrap().stats
+        }
+
         fn has_left(&self) {
             assert!(self.peer.recv(&mut [0; 100]).unwrap() > 0);
-            let status = self.shared.query(|engine, now| engine.link_status(now, PEER.0, PEER.1));
-            let stats = status.unwrap().stats;
+            let stats = self.stats();
             assert_eq!((stats.tx_ping_packets, stats.tx_ping_retries), (1, 1));
         }
+    }
+
+    #[test]
+    fn answers_that_are_tried_again_count_by_kind() {
+        let scene = Scene::new();
+        let _ = scene.first_ping();
+        let half_way = Instant::now() - PATIENCE / 2;
+        for answer in scene.answers() {
+            scene.shared.held.push(scene.held(answer, half_way));
+        }
+        Holding::default().work(&scene.shared, &mut Transmitter::default());
+        let stats = scene.stats();
+        assert_eq!((stats.tx_pong_packets, stats.tx_pong_retries), (1, 1));
+        assert_eq!((stats.tx_pmtu_packets, stats.tx_pmtu_retries), (1, 1));
+        assert_eq!((stats.tx_retries(), stats.tx_errors()), (2, 0));
+    }
+
+    /// In libknet pings count as sent that were not.
+    #[test]
+    fn what_the_kernel_refuses_is_an_error_of_its_kind_and_not_sent() {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // `EACCES`: a socket has to say that it wants that.
+        let scene = Scene::to((Ipv4Addr::BROADCAST, 9).into(), peer);
+        let refused = |packet| {
+            let mut transmitter = Transmitter::default();
+            assert!(transmitter.try_transmit(&scene.shared, packet).is_ok(), "it does not wait");
+            let stats = scene.stats();
+            assert_eq!((stats.tx_packets(), stats.tx_retries()), (0, 0));
+            (stats.tx_ping_errors, stats.tx_pong_errors, stats.tx_pmtu_errors)
+        };
+        assert_eq!(refused(scene.first_ping()), (1, 0, 0));
+        let [pong, reply] = scene.answers();
+        assert_eq!(refused(pong), (1, 1, 0));
+        assert_eq!(refused(reply), (1, 1, 1));
     }
 
     #[test]
