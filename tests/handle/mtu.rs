@@ -73,7 +73,11 @@ fn the_interval_of_the_search_has_its_limits() {
     let handle = cluster.handle(1);
     assert_eq!(handle.mtu_interval(), Duration::from_secs(60));
     for seconds in [0, 86_401] {
-        let error = handle.set_mtu_interval(Duration::from_secs(seconds)).unwrap_err();
+        let asked = Duration::from_secs(seconds);
+        let error = handle.set_mtu_interval(asked).unwrap_err();
+        let told =
+            matches!(error, Error::Mtu(MtuError::Interval { interval }) if interval == asked);
+        assert!(told, "{error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
     handle.set_mtu_interval(Duration::from_secs(1)).unwrap();

@@ -199,10 +199,17 @@ fn a_narrow_path_is_a_warning() {
 fn a_plan_that_cannot_work_is_refused_in_words() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let foreign = format!("2:192.0.2.1:5001={}", silent.local_addr().unwrap());
-    let finished = table(&[&foreign], "0.5");
-    finished.expect_failure(3);
-    let text = finished.text();
-    assert!(text.contains("FAULT: 192.0.2.1 is not an address of this machine"), "{text}");
+    // Nothing leaves the machine with an address of its own that leads back into it.
+    let unreachable = format!("2:{}=192.0.2.1:5001", free_address());
+    for (plan, wrong) in [
+        (foreign, "FAULT: 192.0.2.1 is not an address of this machine"),
+        (unreachable, "FAULT: this machine knows no way to 192.0.2.1: "),
+    ] {
+        let finished = table(&[&plan], "0.5");
+        finished.expect_failure(3);
+        let text = finished.text();
+        assert!(text.contains(wrong), "{text}");
+    }
 }
 
 #[test]
