@@ -12,6 +12,52 @@
 //!
 //! What is sent never runs more than a window ahead of what was received, so nothing is lost unless
 //! something is wrong. What it refuses to do: it makes no handles, links or sockets.
+//!
+//! ```
+//! use std::io;
+//! use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+//!
+//! use clap::Parser;
+//! use knet_bench::{End, Lane, Plan};
+//! use knet_fd::{PairType, SocketPair};
+//!
+//! /// An end with nothing between it and the other: what the loop itself costs.
+//! struct Direct {
+//!     data: OwnedFd,
+//!     credits: OwnedFd,
+//! }
+//!
+//! impl End for Direct {
+//!     fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
+//!         match lane {
+//!             Lane::Data => self.data.as_fd(),
+//!             Lane::Credits => self.credits.as_fd(),
+//!         }
+//!     }
+//!
+//!     fn send(&self, _message: &[u8]) -> io::Result<()> {
+//!         Err(io::ErrorKind::Unsupported.into())
+//!     }
+//! }
+//!
+//! #[derive(Parser)]
+//! struct Args {
+//!     #[command(flatten)]
+//!     plan: Plan,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let data = SocketPair::new(PairType::SeqPacket, 1 << 20)?;
+//! let credits = SocketPair::new(PairType::SeqPacket, 1 << 20)?;
+//! let near = Direct { data: data.left, credits: credits.left };
+//! let far = Direct { data: data.right, credits: credits.right };
+//!
+//! let plan = Args::parse_from(["bench", "--count", "1000", "--size", "64"]).plan;
+//! let report = knet_bench::run(&plan, "a socket pair", &near, &far)?;
+//! assert_eq!((report.messages, report.lost), (1000, 0));
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
