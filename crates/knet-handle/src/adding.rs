@@ -51,7 +51,7 @@ pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Re
     shared.outside_filter()?;
     let _adding = shared.adding.lock();
     let unknown = Error::UnknownDatafd { fd: number };
-    if token.is_some_and(|token| shared.channels.told_of(token).is_none()) {
+    if token.is_some_and(|token| shared.channels.by_token(token).is_none()) {
         return Err(unknown);
     }
     let entry = shared.channels.take(number).ok_or(unknown)?;

@@ -135,8 +135,8 @@ impl Channels {
         Token(number * Channel::COUNT as u64 + channel.index() as u64)
     }
 
-    /// The datafd that an event is about, unless it has been removed since: its successor is another.
-    pub(crate) fn told_of(&self, token: Token) -> Option<Arc<Entry>> {
+    /// The datafd with this token, unless it has been removed: its successor is another.
+    pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Entry>> {
         let index = token.0 % Channel::COUNT as u64;
         let channel = u8::try_from(index).ok().and_then(|n| Channel::try_from(n).ok())?;
         self.get(channel).filter(|entry| entry.token == token)

@@ -139,7 +139,7 @@ impl<'a> TxThread<'a> {
 
     /// Reads the datafd that an event is about, if it is about one, and sends what it gave.
     fn read(&mut self, event: &Event) {
-        let Some(entry) = self.shared.channels.told_of(event.token) else { return };
+        let Some(entry) = self.shared.channels.by_token(event.token) else { return };
         if !self.suspended.is_empty() && self.suspended.holds_up(self.shared, &entry) {
             return;
         }
@@ -292,6 +292,13 @@ pub(crate) mod tests {
         handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(CHANNEL)).unwrap()
     }
 
+    /// A datafd that is the application's own, and its other end.
+    fn bring_stream(handle: &Handle) -> (Datafd, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let channel = ChannelRequest::Exact(CHANNEL);
+        (handle.add_datafd(DatafdSource::Fd(near.as_fd()), channel).unwrap(), far)
+    }
+
     fn write(datafd: &Datafd, message: &[u8]) {
         assert_eq!(
             knet_fd::send(datafd, message).unwrap(),
@@ -386,11 +393,9 @@ pub(crate) mod tests {
     fn a_datafd_that_has_nothing_when_it_is_read_stays_in_use() {
         let (handle, _) = to_itself();
         let mut thread = TxThread::new(handle.shared());
-        let (near, far) = UnixStream::pair().unwrap();
-        let channel = ChannelRequest::Exact(CHANNEL);
-        let _stream = handle.add_datafd(DatafdSource::Fd(near.as_fd()), channel).unwrap();
+        let (_stream, mut far) = bring_stream(&handle);
         for number in 1..=3 {
-            (&far).write_all(b"hello").unwrap();
+            far.write_all(b"hello").unwrap();
             let told = events(&handle);
             for _ in 0..2 {
                 thread.read(&told[0]);
@@ -405,9 +410,7 @@ pub(crate) mod tests {
     fn what_was_told_of_a_datafd_is_not_held_against_its_successor() {
         let (handle, _) = to_itself();
         let mut thread = TxThread::new(handle.shared());
-        let (near, far) = UnixStream::pair().unwrap();
-        let channel = ChannelRequest::Exact(CHANNEL);
-        let datafd = handle.add_datafd(DatafdSource::Fd(near.as_fd()), channel).unwrap();
+        let (datafd, far) = bring_stream(&handle);
         drop(far);
         let told = events(&handle);
         assert!(told[0].hangup);
