@@ -67,7 +67,8 @@ mod options;
 pub use options::SocketOptions;
 
 mod receive;
-pub use receive::{ReceiveBatch, Received};
+mod receive_batch;
+pub use receive_batch::{ReceiveBatch, Received, ReceivedMut};
 
 mod segments;
 mod send;
