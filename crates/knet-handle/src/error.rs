@@ -10,7 +10,7 @@ use knet_transport::{BindError, DscpOutOfRange, MarkError};
 use knet_wire::{HostId, InvalidLinkId, LinkId};
 
 use crate::errno::*;
-use crate::report::SendFailure;
+use crate::send_report::SendFailure;
 
 /// Why a call failed. [`Error::errno`] gives the value that libknet would have left in `errno`.
 #[derive(Debug, thiserror::Error)]

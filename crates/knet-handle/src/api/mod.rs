@@ -1,0 +1,16 @@
+//! The public API: the handle and what it hands out.
+//!
+//! The top room of the crate. It checks arguments, starts and stops the threads, and turns calls into
+//! changes of the state in [`core`](crate::core).
+
+pub(crate) mod acl;
+pub(crate) mod builder;
+pub(crate) mod datafd;
+pub(crate) mod endpoint;
+pub(crate) mod events;
+pub(crate) mod handle;
+pub(crate) mod host;
+pub(crate) mod link;
+pub(crate) mod link_config;
+pub(crate) mod recv;
+pub(crate) mod stats;

@@ -1,0 +1,88 @@
+//! The statistics of a whole handle.
+
+use std::ops::AddAssign;
+
+use knet_channel::Channel;
+use knet_engine::{DropStats, Engine, LinkTotals};
+
+use crate::core::shared::Shared;
+use crate::datafds::table::ChannelStats;
+use crate::error::Error;
+
+/// What is counted of a handle: [`Handle::stats`](crate::Handle::stats).
+///
+/// Reading it stops nobody, so that of two counters one may know of a message already and the other
+/// not yet. What encryption and compression cost is counted when they come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HandleStats {
+    /// Its hosts and links, and what these have carried.
+    pub totals: LinkTotals,
+    /// What became of the messages of all channels.
+    pub channels: ChannelStats,
+    /// Packets that were thrown away, by reason.
+    pub drops: DropStats,
+    /// Bytes held for messages that are not complete; bounded.
+    pub reassembly_memory: usize,
+}
+
+/// What [`Handle::clear_stats`](crate::Handle::clear_stats) clears.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the two options of knet_handle_clear_stats")]
+pub enum ClearStats {
+    /// What is counted of channels and of packets thrown away (`KNET_CLEARSTATS_HANDLE_ONLY`).
+    HandleOnly,
+    /// That, and what is counted of each host and link (`KNET_CLEARSTATS_HANDLE_AND_LINK`).
+    HandleAndLinks,
+}
+
+pub(crate) fn read(shared: &Shared) -> HandleStats {
+    let mut channels = ChannelStats::default();
+    for channel in Channel::ALL {
+        channels += &shared.channels.counters(channel).read();
+    }
+    shared.query(|engine, _| HandleStats {
+        totals: engine.totals(),
+        channels,
+        drops: engine.drops(),
+        reassembly_memory: engine.reassembly_memory(),
+    })
+}
+
+pub(crate) fn clear(shared: &Shared, what: ClearStats) -> Result<(), Error> {
+    shared.configure(|engine, _| {
+        engine.clear_drops();
+        if what == ClearStats::HandleAndLinks {
+            clear_hosts(engine);
+        }
+    })?;
+    for channel in Channel::ALL {
+        shared.channels.counters(channel).clear();
+    }
+    Ok(())
+}
+
+fn clear_hosts(engine: &mut Engine) {
+    for host in engine.hosts().collect::<Vec<_>>() {
+        // It was there a line above, and the engine is locked.
+        let _ = engine.clear_host_stats(host);
+    }
+}
+
+impl AddAssign<&ChannelStats> for ChannelStats {
+    fn add_assign(&mut self, other: &ChannelStats) {
+        // A field that is not listed does not compile.
+        macro_rules! add {
+            ($($field:ident)*) => {
+                let ChannelStats { $($field),* } = other;
+                $(self.$field += $field;)*
+            };
+        }
+        add! {
+            tx_messages tx_bytes tx_too_long tx_forwarding_off tx_filter_rejected tx_filter_error
+            tx_no_destination tx_queue_full tx_not_sent
+            rx_messages rx_bytes rx_forwarding_off rx_filter_rejected rx_filter_error rx_no_datafd
+            rx_dropped_full rx_write_failed
+        }
+    }
+}

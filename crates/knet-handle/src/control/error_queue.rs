@@ -1,0 +1,50 @@
+//! What a socket's error queue says: which peers cannot be reached, and how long packets may be.
+
+use knet_engine::SocketId;
+use knet_transport::{ErrorOrigin, ErrorQueue, SocketError, SocketErrorKind};
+
+use crate::core::shared::Shared;
+
+/// Reads a socket's error queue and tells the engine. Any thread may do so: whoever takes an entry
+/// passes it on, so none is lost to a race.
+pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
+    for _ in 0..MAX_ERRORS {
+        let Some(socket) = shared.sockets.get(id) else { return };
+        let received = socket.receive_error(scratch);
+        drop(socket);
+        match received {
+            Ok(Some(error)) => {
+                tracing::debug!(socket = id.0, ?error, "a packet could not be delivered");
+                tell(shared, id, &error);
+            }
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(socket = id.0, %error, "reading the error queue failed");
+                return;
+            }
+        }
+    }
+}
+
+/// Does what follows from an error (`spec/engine.md` 14.2). The table is knet-transport's.
+fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
+    let Some(destination) = error.destination else { return };
+    let ip = destination.ip();
+    match (error.kind(), error.mtu) {
+        (SocketErrorKind::TooBig, Some(limit)) if error.origin == ErrorOrigin::Local => {
+            shared.engine(|engine, now| engine.handle_mtu_limit(now, id, ip, limit));
+        }
+        (SocketErrorKind::TooBig, Some(limit)) => {
+            shared.engine(|engine, now| engine.handle_mtu_suggestion(now, id, ip, limit));
+        }
+        (SocketErrorKind::Unreachable, _) => {
+            shared.engine(|engine, now| {
+                engine.handle_transport_error(now, id, destination, error.errno);
+            });
+        }
+        _ => {}
+    }
+}
+
+/// How many errors of a socket are read before its datagrams are.
+const MAX_ERRORS: usize = 64;

@@ -1,0 +1,8 @@
+//! What the threads of one handle share: the engine behind its lock, the routes, the queue of notices.
+//!
+//! It knows the threads only as workers that can be woken and flushed.
+
+pub(crate) mod notices;
+pub(crate) mod shared;
+pub(crate) mod threads;
+pub(crate) mod worker;

@@ -1,0 +1,226 @@
+//! What the handle and its threads share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use knet_engine::{Engine, Event, Routes, SequenceCounter, SocketId, Transmit};
+use knet_wire::HostId;
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::api::builder::Settings;
+use crate::control::retry::Held;
+use crate::core::notices::{Notice, Notifier};
+use crate::core::worker::Worker;
+use crate::datafds::table::Channels;
+use crate::error::Error;
+use crate::filter::{self, Filter};
+use crate::io::backpressure::FullSockets;
+use crate::io::drain::wait_until_alone;
+use crate::io::loopback::Loopback;
+use crate::io::sockets::Sockets;
+use crate::tx::transmitter::Transmitter;
+
+/// The state of one handle.
+pub(crate) struct Shared {
+    pub(crate) own: HostId,
+    /// Locked for computation only: never across a system call, a callback or cryptography.
+    engine: Mutex<Engine>,
+    pub(crate) sequence: Arc<SequenceCounter>,
+    routes: RwLock<Arc<Routes>>,
+    pub(crate) sockets: Sockets,
+    pub(crate) loopback: Loopback,
+    pub(crate) channels: Channels,
+    /// Serialises adding and removing datafds, so that a channel that was found free stays so.
+    pub(crate) adding: Mutex<()>,
+    filter: RwLock<Option<Filter>>,
+    pub(crate) forwarding: AtomicBool,
+    pub(crate) notifier: Notifier,
+    pub(crate) tx: Worker,
+    pub(crate) rx: Worker,
+    /// How long the data threads look for more to do at most before they sleep.
+    pub(crate) busy_poll: Duration,
+    pub(crate) full: FullSockets,
+    pub(crate) held: Held,
+    pub(crate) stopping: AtomicBool,
+    /// Counts whatever may change the answer of those who wait for a host.
+    reach: Mutex<u64>,
+    changed: Condvar,
+    /// Idle transmitters, for callers of `send`.
+    transmitters: Mutex<Vec<Transmitter>>,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Engine, settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            own: engine.own_id(),
+            sequence: engine.sequence(),
+            engine: Mutex::new(engine),
+            routes: RwLock::default(),
+            sockets: Sockets::default(),
+            loopback: Loopback::default(),
+            channels: Channels::default(),
+            adding: Mutex::default(),
+            filter: RwLock::default(),
+            forwarding: AtomicBool::new(false),
+            notifier: Notifier::default(),
+            tx: Worker::new()?,
+            rx: Worker::new()?,
+            busy_poll: settings.busy_poll,
+            full: FullSockets::new(settings.wait_for_room),
+            held: Held::default(),
+            stopping: AtomicBool::new(false),
+            reach: Mutex::default(),
+            changed: Condvar::new(),
+            transmitters: Mutex::default(),
+        })
+    }
+
+    /// Changes the engine, publishes what follows from it, and gives back the answer. The control
+    /// packets that became due are left for the rx thread, or for [`Shared::take_transmits`].
+    pub(crate) fn engine<T>(&self, change: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut engine = self.engine.lock();
+        let answer = change(&mut engine, now);
+        // Before the events: who is told of a host may send to it.
+        let rerouted = engine.poll_routes();
+        let routed = rerouted.is_some();
+        if let Some(routes) = rerouted {
+            *self.routes.write() = Arc::new(routes);
+        }
+        let mut told = false;
+        while let Some(event) = engine.poll_event() {
+            told = true;
+            match event {
+                Event::Link(event) => self.notifier.queue(Notice::Link(event)),
+                Event::Host(event) => self.notifier.queue(Notice::Host(event)),
+                Event::Mtu(event) => self.notifier.queue(Notice::Mtu(event)),
+                Event::Refused(refusal) => self.notifier.queue(Notice::Refused(refusal)),
+                _ => {}
+            }
+        }
+        drop(engine);
+        if told {
+            self.notifier.wake();
+        }
+        if told || routed {
+            self.reach_changed();
+        }
+        answer
+    }
+
+    /// Lets those who wait for a host look again.
+    fn reach_changed(&self) {
+        *self.reach.lock() += 1;
+        self.changed.notify_all();
+    }
+
+    /// Changes the engine on behalf of the application, and lets the rx thread do what follows.
+    pub(crate) fn configure<T>(
+        &self,
+        change: impl FnOnce(&mut Engine, Instant) -> T,
+    ) -> Result<T, Error> {
+        self.outside_filter()?;
+        let answer = self.engine(change);
+        // Of a host that was removed the engine tells nothing.
+        self.reach_changed();
+        self.rx.wake();
+        Ok(answer)
+    }
+
+    /// Reads from the engine.
+    pub(crate) fn query<T>(&self, read: impl FnOnce(&Engine, Instant) -> T) -> T {
+        let now = Instant::now();
+        read(&self.engine.lock(), now)
+    }
+
+    /// Refuses to go on inside a filter, where waiting for a data thread would never end.
+    pub(crate) fn outside_filter(&self) -> Result<(), Error> {
+        if filter::inside() { Err(Error::InsideFilter) } else { Ok(()) }
+    }
+
+    /// Gives up one use of a socket.
+    pub(crate) fn release_socket(&self, id: SocketId) {
+        if self.sockets.release(id, &self.rx.poller, &self.tx.poller) {
+            self.full.forget(id);
+        }
+    }
+
+    /// The control packets that are due.
+    pub(crate) fn take_transmits(&self, into: &mut Vec<Transmit>) {
+        let mut engine = self.engine.lock();
+        while let Some(transmit) = engine.poll_transmit() {
+            into.push(transmit);
+        }
+    }
+
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        self.routes.read().clone()
+    }
+
+    pub(crate) fn filter(&self) -> Option<Filter> {
+        self.filter.read().clone()
+    }
+
+    pub(crate) fn has_filter(&self) -> bool {
+        self.filter.read().is_some()
+    }
+
+    /// Replaces the filter, and waits until nobody is inside the one before.
+    pub(crate) fn set_filter(&self, filter: Option<Filter>) {
+        let old = std::mem::replace(&mut *self.filter.write(), filter);
+        // Outside the lock, and so is its end: it may own anything.
+        if let Some(old) = old {
+            wait_until_alone(&old);
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_forwarding(&self) -> bool {
+        self.forwarding.load(Ordering::Acquire)
+    }
+
+    /// Waits until `done` says so, which is asked again after each change of a link or a host.
+    /// Gives back whether it did in time.
+    pub(crate) fn wait_for(&self, timeout: Duration, mut done: impl FnMut() -> bool) -> bool {
+        // Without a deadline if the timeout is too long for the clock.
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let seen = *self.reach.lock();
+            if done() {
+                return true;
+            }
+            let mut changes = self.reach.lock();
+            while *changes == seen {
+                let late = match deadline {
+                    Some(deadline) => self.changed.wait_until(&mut changes, deadline).timed_out(),
+                    None => {
+                        self.changed.wait(&mut changes);
+                        false
+                    }
+                };
+                if late {
+                    drop(changes);
+                    return done();
+                }
+            }
+        }
+    }
+
+    /// Runs `work` with a transmitter of the pool.
+    pub(crate) fn with_transmitter<T>(&self, work: impl FnOnce(&mut Transmitter) -> T) -> T {
+        let mut transmitter = self.transmitters.lock().pop().unwrap_or_default();
+        let answer = work(&mut transmitter);
+        self.transmitters.lock().push(transmitter);
+        answer
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("own", &self.own).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! Adding and removing datafds: what is accepted, and how nothing is left behind when it is not.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use knet_channel::{AllocateError, Channel, ChannelAllocator, ChannelRequest};
+use knet_fd::{
+    AccessMode, FdKind, PairType, RawFdError, SocketDomain, SocketPair, SocketState, SocketType,
+};
+use knet_poller::{AddError, Interest, Token};
+
+use crate::api::datafd::{Datafd, DatafdSource};
+use crate::api::handle::Handle;
+use crate::core::shared::Shared;
+use crate::datafds::table::{Entry, Traffic};
+use crate::error::Error;
+use crate::io::drain::wait_until_unused;
+
+/// The size that the buffers of a created pair are asked for (`KNET_RING_RCVBUFF`), in bytes.
+const PAIR_BUFFER: usize = 8_388_608;
+
+/// Adds a datafd. Every way out but the last leaves things as they were.
+pub(crate) fn add(
+    handle: &Handle,
+    source: DatafdSource<'_>,
+    request: ChannelRequest,
+) -> Result<Datafd, Error> {
+    let shared = handle.shared();
+    shared.outside_filter()?;
+    if !shared.notifier.datafd.was_asked() {
+        return Err(Error::SockNotifyRequired);
+    }
+    let _adding = shared.adding.lock();
+    match source {
+        DatafdSource::Create | DatafdSource::Raw(0) => {
+            let channel = choose_channel(shared, request)?;
+            create(handle, channel)
+        }
+        DatafdSource::Fd(fd) => bring(handle, fd, request),
+        DatafdSource::Raw(number) => knet_fd::with_raw_fd(number, |fd| bring(handle, fd, request))
+            .map_err(|error| match error {
+                RawFdError::Negative(fd) => Error::NegativeDatafd { fd },
+                _ => Error::DatafdNotOpen { fd: number },
+            })?,
+    }
+}
+
+/// Removes a datafd, if a token is given only the one that has it: when this returns, the handle has
+/// closed what it held of it.
+pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Result<(), Error> {
+    shared.outside_filter()?;
+    let _adding = shared.adding.lock();
+    let unknown = Error::UnknownDatafd { fd: number };
+    if token.is_some_and(|token| shared.channels.by_token(token).is_none()) {
+        return Err(unknown);
+    }
+    let entry = shared.channels.take(number).ok_or(unknown)?;
+    entry.disable(&shared.tx.poller);
+    let entry = wait_until_unused(entry);
+    if let Some(entry) = entry {
+        // It is watched for writing only while the rest of a message waits.
+        let _ = shared.rx.poller.remove(&entry);
+    }
+    Ok(())
+}
+
+fn choose_channel(shared: &Shared, request: ChannelRequest) -> Result<Channel, Error> {
+    let mut allocator = ChannelAllocator::new();
+    for (channel, _) in shared.channels.list() {
+        // Channels of the table are distinct, so each is free in a new allocator.
+        let _ = allocator.allocate(ChannelRequest::Exact(channel));
+    }
+    allocator.allocate(request).map_err(|error| match error {
+        AllocateError::InUse(channel) => Error::ChannelInUse(channel),
+        _ => Error::NoChannelFree,
+    })
+}
+
+fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
+    let pair = SocketPair::new(PairType::SeqPacket, PAIR_BUFFER)
+        .map_err(|error| Error::Os { what: "making a socket pair", errno: error.errno() })?;
+    if !pair.buffers.is_full() {
+        tracing::warn!(
+            wanted = pair.buffers.wanted,
+            receive = pair.buffers.receive,
+            send = pair.buffers.send,
+            "the kernel gave a datafd smaller buffers than asked for: raise net.core.rmem_max \
+             and net.core.wmem_max"
+        );
+    }
+    let application = Arc::new(numbered(handle.shared(), pair.left)?);
+    let number = application.as_raw_fd();
+    let token = handle.shared().channels.new_token(channel);
+    let (traffic, ours) = (Traffic::Messages, pair.right);
+    let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
+    let entry = install(handle.shared(), entry, number)?;
+    Ok(Datafd::new(handle, &entry, application))
+}
+
+/// The same descriptor under a number that names it alone. A caller who closes a descriptor before
+/// removing it gives its number free for us to be given, while the number still names that datafd.
+/// And 0 is no name, for it asks for a pair where datafds are plain numbers.
+fn numbered(shared: &Shared, fd: OwnedFd) -> Result<OwnedFd, Error> {
+    let number = fd.as_raw_fd();
+    if number != 0 && shared.channels.by_number(number).is_none() {
+        return Ok(fd);
+    }
+    // The duplicate gets another number, for `fd` is open until this returns.
+    numbered(shared, duplicate(fd.as_fd())?)
+}
+
+fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result<Datafd, Error> {
+    let shared = handle.shared();
+    let number = fd.as_raw_fd();
+    if let Some(entry) = shared.channels.by_number(number) {
+        return Err(Error::DatafdExists { fd: number, channel: entry.channel });
+    }
+    let channel = choose_channel(shared, request)?;
+    let traffic = judge(fd, number)?;
+    let watched = duplicate(fd)?;
+    let for_guard = duplicate(fd)?;
+    let flags = Flags::set(fd)?;
+    let token = shared.channels.new_token(channel);
+    let entry = Entry::new(token, channel, number, traffic, watched, None);
+    let entry = install(shared, entry, number)?;
+    flags.keep();
+    Ok(Datafd::new(handle, &entry, Arc::new(for_guard)))
+}
+
+/// Whether a descriptor can be a datafd, and how messages go through it (`spec/datafd.md` rows 4
+/// and 8).
+fn judge(fd: BorrowedFd<'_>, number: RawFd) -> Result<Traffic, Error> {
+    let failed = |what, errno| Error::Os { what, errno };
+    let kind = FdKind::of(fd).map_err(|error| failed("looking at a datafd", error.errno()))?;
+    let mode = AccessMode::of(fd).map_err(|error| failed("looking at a datafd", error.errno()))?;
+    let traffic = match kind {
+        FdKind::RegularFile | FdKind::Directory => {
+            return Err(Error::NotPollable { fd: number, kind });
+        }
+        FdKind::CharacterDevice => Traffic::Device,
+        FdKind::Socket { domain, kind: socket, state } => {
+            // A packet socket has no peer to be connected to.
+            let connected = state == SocketState::Connected
+                || matches!(domain, SocketDomain::Other(_)) && state != SocketState::Listening;
+            if !connected {
+                return Err(Error::UnsuitableDatafd { fd: number, kind });
+            }
+            if socket == SocketType::Stream { Traffic::Stream } else { Traffic::Messages }
+        }
+        _ => {
+            if mode != AccessMode::ReadWrite {
+                return Err(Error::OneWayDatafd { fd: number, mode });
+            }
+            return Err(Error::UnsuitableDatafd { fd: number, kind });
+        }
+    };
+    if mode != AccessMode::ReadWrite {
+        return Err(Error::OneWayDatafd { fd: number, mode });
+    }
+    Ok(traffic)
+}
+
+fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    knet_fd::duplicate(fd)
+        .map_err(|error| Error::Os { what: "duplicating a datafd", errno: error.errno() })
+}
+
+/// Watches a datafd and puts it into the table.
+fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<Arc<Entry>, Error> {
+    let entry = Arc::new(entry);
+    // Into the table first: the tx thread looks the channel up when the first event comes.
+    shared.channels.insert(entry.clone());
+    let Err(error) = shared.tx.poller.add(&*entry, entry.token, Interest::READ) else {
+        return Ok(entry);
+    };
+    shared.channels.take(number);
+    Err(match error {
+        AddError::NotPollable { .. } => {
+            let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);
+            Error::NotPollable { fd: number, kind }
+        }
+        error => Error::Os { what: "watching a datafd", errno: error.errno() },
+    })
+}
+
+/// The flags of a caller's descriptor, put back unless they are to be kept.
+struct Flags<'a> {
+    fd: BorrowedFd<'a>,
+    was_nonblocking: bool,
+    was_cloexec: bool,
+    keep: bool,
+}
+
+impl<'a> Flags<'a> {
+    fn set(fd: BorrowedFd<'a>) -> Result<Self, Error> {
+        let failed = |error: knet_fd::FlagError| Error::Os {
+            what: "making a datafd non-blocking and close-on-exec",
+            errno: error.errno(),
+        };
+        let was_nonblocking = knet_fd::set_nonblocking(fd, true).map_err(failed)?;
+        let mut flags = Self { fd, was_nonblocking, was_cloexec: true, keep: false };
+        flags.was_cloexec = knet_fd::set_cloexec(fd, true).map_err(failed)?;
+        Ok(flags)
+    }
+
+    fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Flags<'_> {
+    fn drop(&mut self) {
+        if !self.keep {
+            // Setting a flag worked a moment ago; there is nobody to tell if it does not now.
+            let _ = knet_fd::set_nonblocking(self.fd, self.was_nonblocking);
+            let _ = knet_fd::set_cloexec(self.fd, self.was_cloexec);
+        }
+    }
+}
+
+/// A guard for a datafd that is there already.
+pub(crate) fn guard(handle: &Handle, entry: &Entry) -> Result<Datafd, Error> {
+    let fd = match &entry.application {
+        Some(application) => application.clone(),
+        None => Arc::new(duplicate(entry.as_fd())?),
+    };
+    Ok(Datafd::new(handle, entry, fd))
+}

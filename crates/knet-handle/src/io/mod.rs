@@ -1,0 +1,10 @@
+//! What lies between the threads and the kernel: sockets, backpressure, the queue of messages to ourselves.
+//!
+//! The lowest room. It decides nothing about messages, hosts or datafds.
+
+pub(crate) mod backpressure;
+pub(crate) mod drain;
+pub(crate) mod loopback;
+pub(crate) mod packet_tag;
+pub(crate) mod read_limit;
+pub(crate) mod sockets;
