@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod descriptors;
-mod life;
+mod lifecycle;
 mod removal;
 mod work;
 

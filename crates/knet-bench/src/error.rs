@@ -32,7 +32,7 @@ pub enum BenchError {
     #[error(
         "a message of {length} bytes came where {wanted} bytes were expected: is the channel shared?"
     )]
-    Stranger {
+    UnexpectedMessage {
         /// How long it is.
         length: usize,
         /// How long each should be.
@@ -40,7 +40,7 @@ pub enum BenchError {
     },
     /// As many messages came as were sent, but not the same ones.
     #[error("a message came twice and another one not at all")]
-    Twice,
+    Duplicate,
     /// A thread of the measurement panicked.
     #[error("the receiving thread panicked")]
     Panicked,

@@ -6,18 +6,22 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use knet_fd::{Received, Sent};
 
-use crate::end::{End, Lane};
+use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
-use crate::messages::Numbered;
+use crate::numbered::Numbered;
 use crate::plan::{Plan, Via};
+use crate::readiness::{PATIENCE, readable, writable};
 use crate::report::Latency;
-use crate::wait::{PATIENCE, readable, writable};
 
 /// Sends `rounds` messages, each when the one before has come back.
 ///
 /// # Errors
 /// [`BenchError`].
-pub(crate) fn call<E: End>(end: &E, plan: &Plan, rounds: u64) -> Result<Latency, BenchError> {
+pub(crate) fn call<E: Endpoint>(
+    endpoint: &E,
+    plan: &Plan,
+    rounds: u64,
+) -> Result<Latency, BenchError> {
     // From 1 ns to a minute, with three digits: recording in it costs a few nanoseconds.
     let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3);
     let mut histogram = histogram.map_err(BenchError::failed("making a histogram"))?;
@@ -30,16 +34,16 @@ pub(crate) fn call<E: End>(end: &E, plan: &Plan, rounds: u64) -> Result<Latency,
         }
         let start = Instant::now();
         for message in messages.from(round, 1) {
-            hand_over(end, plan, message)?;
+            hand_over(endpoint, plan, message)?;
         }
-        if !take(end, plan, &mut buffer)? {
+        if !take(endpoint, plan, &mut buffer)? {
             let seconds = PATIENCE.as_secs();
             return Err(BenchError::Stalled { seconds, received: round, wanted: rounds });
         }
         let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         histogram.saturating_record(nanoseconds);
         if buffer.first_chunk() != Some(&round.to_le_bytes()) {
-            return Err(BenchError::Twice);
+            return Err(BenchError::Duplicate);
         }
     }
     Ok(Latency::from_nanoseconds(&histogram))
@@ -49,23 +53,27 @@ pub(crate) fn call<E: End>(end: &E, plan: &Plan, rounds: u64) -> Result<Latency,
 ///
 /// # Errors
 /// [`BenchError`].
-pub(crate) fn answer<E: End>(end: &E, plan: &Plan, rounds: u64) -> Result<(), BenchError> {
+pub(crate) fn answer<E: Endpoint>(
+    endpoint: &E,
+    plan: &Plan,
+    rounds: u64,
+) -> Result<(), BenchError> {
     let mut buffer = vec![0; plan.size];
     for round in 0..rounds {
-        if !take(end, plan, &mut buffer)? {
+        if !take(endpoint, plan, &mut buffer)? {
             let seconds = PATIENCE.as_secs();
             return Err(BenchError::Stalled { seconds, received: round, wanted: rounds });
         }
-        hand_over(end, plan, &buffer)?;
+        hand_over(endpoint, plan, &buffer)?;
     }
     Ok(())
 }
 
-fn hand_over<E: End>(end: &E, plan: &Plan, message: &[u8]) -> Result<(), BenchError> {
+fn hand_over<E: Endpoint>(endpoint: &E, plan: &Plan, message: &[u8]) -> Result<(), BenchError> {
     if plan.via == Via::Send {
-        return end.send(message).map_err(BenchError::failed("sending"));
+        return endpoint.send(message).map_err(BenchError::failed("sending"));
     }
-    let datafd = end.datafd(Lane::Data);
+    let datafd = endpoint.datafd(Lane::Data);
     while knet_fd::send(datafd, message).map_err(BenchError::failed("writing to the datafd"))?
         == Sent::WouldBlock
     {
@@ -77,8 +85,8 @@ fn hand_over<E: End>(end: &E, plan: &Plan, message: &[u8]) -> Result<(), BenchEr
 }
 
 /// Waits for a message and takes it; false if none comes.
-fn take<E: End>(end: &E, plan: &Plan, buffer: &mut [u8]) -> Result<bool, BenchError> {
-    let datafd = end.datafd(Lane::Data);
+fn take<E: Endpoint>(endpoint: &E, plan: &Plan, buffer: &mut [u8]) -> Result<bool, BenchError> {
+    let datafd = endpoint.datafd(Lane::Data);
     loop {
         if !readable(datafd, PATIENCE)? {
             return Ok(false);
@@ -87,7 +95,7 @@ fn take<E: End>(end: &E, plan: &Plan, buffer: &mut [u8]) -> Result<bool, BenchEr
         match received.map_err(BenchError::failed("reading from the datafd"))? {
             Received::Message { len, truncated: false } if len == plan.size => return Ok(true),
             Received::Message { len, .. } => {
-                return Err(BenchError::Stranger { length: len, wanted: plan.size });
+                return Err(BenchError::UnexpectedMessage { length: len, wanted: plan.size });
             }
             Received::EndOfFile => return Err(BenchError::Closed),
             Received::WouldBlock => {}

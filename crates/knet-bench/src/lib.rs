@@ -1,7 +1,7 @@
 //! The loop behind `knet bench`: measures whatever carries messages from one descriptor to another.
 //!
 //! Figures can only be compared if they were taken by the same loop. So the loop is here, and what it
-//! measures is an [`End`]: an application's side of a host, with two datafds and a call that sends.
+//! measures is an [`Endpoint`]: an application's side of a host, with two datafds and a call that sends.
 //! `knet bench` gives it ends of kronosnet handles, the tests' libknet peer those of libknet, and the
 //! tests' floor those of bare sockets.
 //!
@@ -18,7 +18,7 @@
 //! use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 //!
 //! use clap::Parser;
-//! use knet_bench::{End, Lane, Plan};
+//! use knet_bench::{Endpoint, Lane, Plan};
 //! use knet_fd::{PairType, SocketPair};
 //!
 //! /// An end with nothing between it and the other: what the loop itself costs.
@@ -27,7 +27,7 @@
 //!     credits: OwnedFd,
 //! }
 //!
-//! impl End for Direct {
+//! impl Endpoint for Direct {
 //!     fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
 //!         match lane {
 //!             Lane::Data => self.data.as_fd(),
@@ -62,23 +62,23 @@
 #![forbid(unsafe_code)]
 
 mod cost;
-mod end;
-pub use end::{End, Lane};
+mod endpoint;
+pub use endpoint::{Endpoint, Lane};
 mod error;
 pub use error::BenchError;
 mod idle;
 pub use idle::{IdleReport, idle};
 mod latency;
-mod life;
-pub use life::{LifeReport, create};
-mod meeting;
-mod messages;
+mod lifecycle;
+pub use lifecycle::{LifecycleReport, create};
+mod numbered;
 mod plan;
+mod rendezvous;
 pub use plan::{Mode, Plan, PlanError, Policy, Via};
 mod report;
 pub use report::{Latency, Report, print};
 mod run;
 pub use run::{receive, run, send};
+mod credits;
+mod readiness;
 mod throughput;
-mod wait;
-mod window;

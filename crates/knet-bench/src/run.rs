@@ -3,21 +3,26 @@
 use std::thread;
 
 use crate::cost::{Cost, Meter, resident_bytes};
-use crate::end::{End, Lane};
+use crate::credits::{Credits, LocalCredits};
+use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
 use crate::latency;
-use crate::meeting;
 use crate::plan::{Mode, Plan};
+use crate::rendezvous;
 use crate::report::Report;
 use crate::throughput::{Receiver, Sender};
-use crate::window::{Credits, LocalCredits};
 
 /// Measures what is between two ends in this process: `near` sends to `far`. The report is about
 /// both. `subject` names what is measured.
 ///
 /// # Errors
 /// [`BenchError`], also if a message was lost.
-pub fn run<E: End>(plan: &Plan, subject: &str, near: &E, far: &E) -> Result<Report, BenchError> {
+pub fn run<E: Endpoint>(
+    plan: &Plan,
+    subject: &str,
+    near: &E,
+    far: &E,
+) -> Result<Report, BenchError> {
     let credits = LocalCredits::default();
     thread::scope(|scope| {
         let answering = scope.spawn(|| answer(plan, far, Credits::Local(&credits)));
@@ -34,11 +39,11 @@ pub fn run<E: End>(plan: &Plan, subject: &str, near: &E, far: &E) -> Result<Repo
 ///
 /// # Errors
 /// [`BenchError`], also if a message was lost.
-pub fn send<E: End>(plan: &Plan, subject: &str, end: &E) -> Result<Report, BenchError> {
-    let credits = end.datafd(Lane::Credits);
-    meeting::call(credits)?;
-    let report = call(plan, subject, end, Credits::Remote(credits))?;
-    meeting::part(credits)?;
+pub fn send<E: Endpoint>(plan: &Plan, subject: &str, endpoint: &E) -> Result<Report, BenchError> {
+    let credits = endpoint.datafd(Lane::Credits);
+    rendezvous::call(credits)?;
+    let report = call(plan, subject, endpoint, Credits::Remote(credits))?;
+    rendezvous::part(credits)?;
     Ok(report)
 }
 
@@ -46,31 +51,35 @@ pub fn send<E: End>(plan: &Plan, subject: &str, end: &E) -> Result<Report, Bench
 ///
 /// # Errors
 /// [`BenchError`], also if a message was lost.
-pub fn receive<E: End>(plan: &Plan, subject: &str, end: &E) -> Result<Report, BenchError> {
-    let credits = end.datafd(Lane::Credits);
-    meeting::answer(credits)?;
-    let cost = answer(plan, end, Credits::Remote(credits))?;
+pub fn receive<E: Endpoint>(
+    plan: &Plan,
+    subject: &str,
+    endpoint: &E,
+) -> Result<Report, BenchError> {
+    let credits = endpoint.datafd(Lane::Credits);
+    rendezvous::answer(credits)?;
+    let cost = answer(plan, endpoint, Credits::Remote(credits))?;
     let report = Report::new(plan, subject, cost, resident_bytes()?);
-    meeting::stay_until_parted(credits)?;
+    rendezvous::stay_until_parted(credits)?;
     Ok(report)
 }
 
 /// The side that has the first word: a warm-up, then the measurement.
-fn call<E: End>(
+fn call<E: Endpoint>(
     plan: &Plan,
     subject: &str,
-    end: &E,
+    endpoint: &E,
     credits: Credits<'_>,
 ) -> Result<Report, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
     if plan.mode == Mode::Latency {
-        latency::call(end, plan, warm_up)?;
+        latency::call(endpoint, plan, warm_up)?;
         let meter = Meter::start()?;
-        let latency = latency::call(end, plan, plan.count)?;
+        let latency = latency::call(endpoint, plan, plan.count)?;
         let report = Report::new(plan, subject, meter.stop()?, resident_bytes()?);
         return Ok(Report { latency: Some(latency), ..report });
     }
-    let mut sender = Sender::new(end, plan, credits);
+    let mut sender = Sender::new(endpoint, plan, credits);
     sender.send(0..warm_up)?;
     let meter = Meter::start()?;
     sender.send(warm_up..total)?;
@@ -78,15 +87,19 @@ fn call<E: End>(
 }
 
 /// The side that receives or answers; what the measurement cost, waiting for its start included.
-fn answer<E: End>(plan: &Plan, end: &E, credits: Credits<'_>) -> Result<Cost, BenchError> {
+fn answer<E: Endpoint>(
+    plan: &Plan,
+    endpoint: &E,
+    credits: Credits<'_>,
+) -> Result<Cost, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
     if plan.mode == Mode::Latency {
-        latency::answer(end, plan, warm_up)?;
+        latency::answer(endpoint, plan, warm_up)?;
         let meter = Meter::start()?;
-        latency::answer(end, plan, plan.count)?;
+        latency::answer(endpoint, plan, plan.count)?;
         return meter.stop();
     }
-    let mut receiver = Receiver::new(end, plan, credits);
+    let mut receiver = Receiver::new(endpoint, plan, credits);
     receiver.receive(0..warm_up)?;
     let meter = Meter::start()?;
     receiver.receive(warm_up..total)?;
@@ -102,7 +115,7 @@ mod tests {
     use knet_fd::{PairType, SocketPair};
 
     use super::*;
-    use crate::wait::{PATIENCE, readable};
+    use crate::readiness::{PATIENCE, readable};
 
     #[derive(Debug, Parser)]
     struct Args {
@@ -121,7 +134,7 @@ mod tests {
         credits: OwnedFd,
     }
 
-    impl End for Direct {
+    impl Endpoint for Direct {
         fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
             match lane {
                 Lane::Data => self.data.as_fd(),
@@ -193,7 +206,10 @@ mod tests {
         near.send(b"hello").unwrap();
         let error = answer(&plan("--count 10"), &far, Credits::Local(&LocalCredits::default()));
         let error = error.unwrap_err();
-        assert!(matches!(error, BenchError::Stranger { length: 5, wanted: 1024 }), "{error}");
+        assert!(
+            matches!(error, BenchError::UnexpectedMessage { length: 5, wanted: 1024 }),
+            "{error}"
+        );
     }
 
     #[test]
@@ -204,7 +220,7 @@ mod tests {
         }
         let plan = plan("--count 10 --size 8");
         let mut receiver = Receiver::new(&far, &plan, Credits::Remote(far.datafd(Lane::Credits)));
-        assert!(matches!(receiver.receive(0..4), Err(BenchError::Twice)));
+        assert!(matches!(receiver.receive(0..4), Err(BenchError::Duplicate)));
     }
 
     #[test]

@@ -4,26 +4,26 @@ use std::ops::Range;
 
 use knet_fd::{ReceiveBatch, SendBatch};
 
-use crate::end::{End, Lane};
+use crate::credits::Credits;
+use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
-use crate::messages::{self, Numbered};
+use crate::numbered::{self, Numbered};
 use crate::plan::{Plan, Via};
-use crate::wait::{PATIENCE, readable, writable};
-use crate::window::Credits;
+use crate::readiness::{PATIENCE, readable, writable};
 
 /// The side that sends.
 pub(crate) struct Sender<'a, E> {
-    end: &'a E,
+    endpoint: &'a E,
     plan: &'a Plan,
     credits: Credits<'a>,
     messages: Numbered,
     batch: SendBatch,
 }
 
-impl<'a, E: End> Sender<'a, E> {
-    pub(crate) fn new(end: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+impl<'a, E: Endpoint> Sender<'a, E> {
+    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
         let messages = Numbered::new(plan.batch, plan.size);
-        Self { end, plan, credits, messages, batch: SendBatch::new(plan.batch) }
+        Self { endpoint, plan, credits, messages, batch: SendBatch::new(plan.batch) }
     }
 
     /// Sends the messages with these numbers and waits until all of them have been received.
@@ -54,7 +54,7 @@ impl<'a, E: End> Sender<'a, E> {
         let messages = self.messages.from(first, count);
         match self.plan.via {
             Via::Datafd => {
-                let datafd = self.end.datafd(Lane::Data);
+                let datafd = self.endpoint.datafd(Lane::Data);
                 let taken = self.batch.send(datafd, messages);
                 let taken = taken.map_err(BenchError::failed("writing to the datafd"))?;
                 if taken < count && !writable(datafd)? {
@@ -64,7 +64,7 @@ impl<'a, E: End> Sender<'a, E> {
             }
             Via::Send => {
                 for message in messages {
-                    self.end.send(message).map_err(BenchError::failed("sending"))?;
+                    self.endpoint.send(message).map_err(BenchError::failed("sending"))?;
                 }
                 Ok(count as u64)
             }
@@ -74,15 +74,15 @@ impl<'a, E: End> Sender<'a, E> {
 
 /// The side that receives.
 pub(crate) struct Receiver<'a, E> {
-    end: &'a E,
+    endpoint: &'a E,
     plan: &'a Plan,
     credits: Credits<'a>,
     batch: ReceiveBatch,
 }
 
-impl<'a, E: End> Receiver<'a, E> {
-    pub(crate) fn new(end: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
-        Self { end, plan, credits, batch: ReceiveBatch::new(plan.batch, 0, plan.size) }
+impl<'a, E: Endpoint> Receiver<'a, E> {
+    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+        Self { endpoint, plan, credits, batch: ReceiveBatch::new(plan.batch, 0, plan.size) }
     }
 
     /// Receives messages, gives credit for them, and ends when there are as many as there are
@@ -91,7 +91,7 @@ impl<'a, E: End> Receiver<'a, E> {
     /// # Errors
     /// [`BenchError`].
     pub(crate) fn receive(&mut self, numbers: Range<u64>) -> Result<(), BenchError> {
-        let datafd = self.end.datafd(Lane::Data);
+        let datafd = self.endpoint.datafd(Lane::Data);
         let wanted = numbers.end - numbers.start;
         let mut received = 0;
         let mut credited = 0;
@@ -101,7 +101,7 @@ impl<'a, E: End> Receiver<'a, E> {
             let outcome = self.batch.receive(datafd);
             let outcome = outcome.map_err(BenchError::failed("reading from the datafd"))?;
             for message in self.batch.iter() {
-                sum += u128::from(messages::number(message, self.plan.size)?);
+                sum += u128::from(numbered::number(message, self.plan.size)?);
             }
             received += outcome.messages as u64;
             if received - credited >= self.plan.credit_step() || received >= wanted {
@@ -115,7 +115,7 @@ impl<'a, E: End> Receiver<'a, E> {
                 return Err(stalled(received, wanted));
             }
         }
-        if sum == numbers.map(u128::from).sum() { Ok(()) } else { Err(BenchError::Twice) }
+        if sum == numbers.map(u128::from).sum() { Ok(()) } else { Err(BenchError::Duplicate) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use knet_bench::{End, Lane};
+use knet_bench::{Endpoint, Lane};
 use knet_fd::{PairType, SocketPair, set_buffer_sizes};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -52,7 +52,7 @@ impl FloorHost {
     }
 }
 
-impl End for FloorHost {
+impl Endpoint for FloorHost {
     fn datafd(&self, _: Lane) -> BorrowedFd<'_> {
         self.datafd.as_fd()
     }

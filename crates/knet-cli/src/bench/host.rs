@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{End, Lane, Mode, Plan};
+use knet_bench::{Endpoint, Lane, Mode, Plan};
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
     LinkConfig, LinkId, MtuEvent, PingTimers,
@@ -154,7 +154,7 @@ impl Drop for BenchHost {
     }
 }
 
-impl End for BenchHost {
+impl Endpoint for BenchHost {
     fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
         match lane {
             Lane::Data => self.data.as_fd(),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{End, Lane, Mode, Plan};
+use knet_bench::{Endpoint, Lane, Mode, Plan};
 use kronosnet::{Channel, ChannelRequest, HostId, LinkId, PingTimers};
 use libknet_peer::libknet::{CallError, Datafd, Handle, Host, Library, Link};
 
@@ -128,7 +128,7 @@ impl BenchHost {
     }
 }
 
-impl End for BenchHost {
+impl Endpoint for BenchHost {
     fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
         match lane {
             Lane::Data => self.data.as_fd(),

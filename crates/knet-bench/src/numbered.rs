@@ -31,9 +31,9 @@ impl Numbered {
 /// The number of a message of `size` bytes.
 ///
 /// # Errors
-/// [`BenchError::Stranger`] if it is no message of the run.
+/// [`BenchError::UnexpectedMessage`] if it is no message of the run.
 pub(crate) fn number(message: BatchMessage<'_>, size: usize) -> Result<u64, BenchError> {
-    let stranger = BenchError::Stranger { length: message.bytes.len(), wanted: size };
+    let stranger = BenchError::UnexpectedMessage { length: message.bytes.len(), wanted: size };
     match message.bytes.first_chunk() {
         Some(number) if message.bytes.len() == size => Ok(u64::from_le_bytes(*number)),
         _ => Err(stranger),

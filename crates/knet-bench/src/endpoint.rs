@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 /// An application's side of a host.
-pub trait End: Sync {
+pub trait Endpoint: Sync {
     /// The application's descriptor of a lane: a message socket. Whatever is written to it comes out
     /// of the other end's descriptor of the same lane.
     fn datafd(&self, lane: Lane) -> BorrowedFd<'_>;
@@ -18,7 +18,7 @@ pub trait End: Sync {
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "each end has to carry all of them")]
+#[expect(clippy::exhaustive_enums, reason = "each endpoint has to carry all of them")]
 pub enum Lane {
     /// The messages that are counted: channel 0 by convention.
     Data,

@@ -12,7 +12,7 @@ use crate::plan::{Mode, Plan};
 /// How long handles take to be made and to go away.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct LifeReport {
+pub struct LifecycleReport {
     /// What was made, with its version.
     pub subject: String,
     /// Always [`Mode::Create`].
@@ -31,12 +31,12 @@ pub fn create(
     plan: &Plan,
     subject: &str,
     mut make_and_drop: impl FnMut() -> io::Result<()>,
-) -> Result<LifeReport, BenchError> {
+) -> Result<LifecycleReport, BenchError> {
     let start = Instant::now();
     for _ in 0..plan.count {
         make_and_drop().map_err(BenchError::failed("making a handle"))?;
     }
-    Ok(LifeReport {
+    Ok(LifecycleReport {
         subject: subject.to_owned(),
         mode: Mode::Create,
         handles: plan.count,
@@ -44,7 +44,7 @@ pub fn create(
     })
 }
 
-impl fmt::Display for LifeReport {
+impl fmt::Display for LifecycleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} handles", self.subject, self.handles)?;
         write!(f, "  each        {:>12.3} ms", self.milliseconds_per_handle)

@@ -7,8 +7,8 @@ use knet_fd::{Received, Sent};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::BenchError;
-use crate::messages::NUMBER;
-use crate::wait::{PATIENCE, readable, writable};
+use crate::numbered::NUMBER;
+use crate::readiness::{PATIENCE, readable, writable};
 
 /// The way that credit takes back from the receiver: how many messages it has received in all.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ fn latest_remote(fd: BorrowedFd<'_>, known: u64) -> Result<u64, BenchError> {
                 latest = latest.max(u64::from_le_bytes(number));
             }
             Received::Message { len, .. } => {
-                return Err(BenchError::Stranger { length: len, wanted: NUMBER });
+                return Err(BenchError::UnexpectedMessage { length: len, wanted: NUMBER });
             }
             Received::EndOfFile => return Err(BenchError::Closed),
             Received::WouldBlock => return Ok(latest),
@@ -136,6 +136,6 @@ mod tests {
         let pair = SocketPair::new(PairType::SeqPacket, 1 << 16).unwrap();
         let _ = knet_fd::send(&pair.left, b"hello").unwrap();
         let error = Credits::Remote(pair.right.as_fd()).latest(0).unwrap_err();
-        assert!(matches!(error, BenchError::Stranger { length: 5, wanted: 8 }), "{error}");
+        assert!(matches!(error, BenchError::UnexpectedMessage { length: 5, wanted: 8 }), "{error}");
     }
 }

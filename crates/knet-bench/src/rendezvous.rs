@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use knet_fd::{Received, Sent};
 
 use crate::error::BenchError;
-use crate::wait::{PATIENCE, readable};
+use crate::readiness::{PATIENCE, readable};
 
 /// The sender's first words: says hello until the receiver does so too.
 ///
