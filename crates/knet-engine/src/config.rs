@@ -115,6 +115,9 @@ pub struct PacketTag(pub u32);
 /// How many pongs bring a link up unless told otherwise (`KNET_LINK_DEFAULT_PONG_COUNT`).
 pub const DEFAULT_PONG_COUNT: u8 = 5;
 
+/// How often the path MTU is searched unless told otherwise (`KNET_PMTUD_DEFAULT_INTERVAL`).
+pub(crate) const DEFAULT_MTU_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The longest host name in bytes (`KNET_MAX_HOST_LEN` less the C string's end).
 pub const MAX_HOST_NAME: usize = 255;
 

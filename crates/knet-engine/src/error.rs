@@ -1,17 +1,10 @@
 //! Why a configuration call was refused, one type per kind of call.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
 
-use crate::acl::AclEntry;
-
-const ENOENT: i32 = 2;
-const EBUSY: i32 = 16;
-const EEXIST: i32 = 17;
-const EINVAL: i32 = 22;
-const ENOSYS: i32 = 38;
+use crate::errno::{EBUSY, EEXIST, EINVAL, ENOENT, ENOSYS};
 
 /// Why a call about a host was refused (`spec/api.md` 9).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -186,83 +179,6 @@ impl PingTimersError {
         match self {
             Self::NoTimeout => ENOSYS,
             Self::Interval { .. } | Self::Timeout { .. } | Self::Precision => EINVAL,
-        }
-    }
-}
-
-/// Why an entry of an access list cannot be: it would match nothing (`spec/api.md` 11.4).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AclEntryError {
-    /// One of its addresses is IPv4, the other IPv6.
-    #[error("{one} and {two} are of different address families")]
-    MixedFamilies {
-        /// The first address.
-        one: IpAddr,
-        /// The second.
-        two: IpAddr,
-    },
-    /// The network has bits that the mask does not have.
-    #[error("network {network} has bits outside mask {mask}: clear them")]
-    OutsideMask {
-        /// The network.
-        network: IpAddr,
-        /// The mask.
-        mask: IpAddr,
-    },
-    /// The range ends before it begins.
-    #[error("the range from {first} to {last} is empty: swap them")]
-    EmptyRange {
-        /// Its first address.
-        first: IpAddr,
-        /// Its last.
-        last: IpAddr,
-    },
-}
-
-impl AclEntryError {
-    /// `EINVAL`. libknet accepts the last two, which then match nothing.
-    #[must_use]
-    pub fn errno(&self) -> i32 {
-        EINVAL
-    }
-}
-
-/// Why an edit of an access list was refused (`spec/api.md` 11.4).
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AclError {
-    /// There is no such link.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// The link is bound to the address that it was given for its peer.
-    #[error("link {link} of host {host} is not dynamic: it is bound to its peer's address")]
-    NotDynamic {
-        /// The host.
-        host: HostId,
-        /// The link.
-        link: LinkId,
-    },
-    /// The link uses the other address family, so that the entry would match nothing.
-    #[error("\"{0}\" is of the other address family than the link")]
-    OtherFamily(AclEntry),
-    /// The list has that entry.
-    #[error("\"{0}\" is listed already")]
-    Listed(AclEntry),
-    /// The list does not have that entry.
-    #[error("\"{0}\" is not listed")]
-    NotListed(AclEntry),
-}
-
-impl AclError {
-    /// The value that libknet would have left in `errno`.
-    #[must_use]
-    pub fn errno(&self) -> i32 {
-        match self {
-            Self::Link(error) => error.errno(),
-            Self::NotDynamic { .. } | Self::OtherFamily(_) => EINVAL,
-            Self::Listed(_) => EEXIST,
-            Self::NotListed(_) => ENOENT,
         }
     }
 }

@@ -63,52 +63,32 @@
 
 #![forbid(unsafe_code)]
 
-mod access;
-mod acl;
-mod add_link;
-pub use acl::{AclAction, AclEntry};
 mod config;
 pub use config::{
     DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PacketTag, PingTimers, Policy,
     SocketId,
 };
 mod cookie;
-mod dedup;
-mod defrag;
-pub use defrag::Assembled;
-mod discover;
 mod engine;
-pub use engine::Engine;
+pub use engine::{Arrival, Delivery, Engine, Receipt, Received, Transmit};
+mod errno;
 mod error;
-pub use error::{AclEntryError, AclError, HostError, LinkError, MtuError, PingTimersError};
+pub use error::{HostError, LinkError, MtuError, PingTimersError};
 mod event;
 pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
-mod fragment;
-pub use fragment::{FragmentPlan, TooManyFragments};
-mod heartbeat;
-mod history;
-pub use history::LinkChange;
 mod host;
-pub use host::{HostStats, HostStatus};
+pub use host::{Assembled, HostStats, HostStatus};
 mod link;
-pub use link::LinkStatus;
-mod link_peer;
-pub use link_peer::{DynamicPeer, LinkKind, LinkPeer};
-mod mtu;
-mod peer;
-mod receive;
-pub use receive::{Arrival, Delivery, Receipt, Received};
+pub use link::{
+    AclAction, AclEntry, AclEntryError, AclError, DynamicPeer, LinkChange, LinkKind, LinkPeer,
+    LinkStatus,
+};
 mod refusal;
 pub use refusal::{Refusal, RefusalReason};
-mod routes;
-pub use routes::{HostRoute, LinkRoute, Routes};
-mod sequence;
-pub use sequence::{SequenceCounter, forced_ping_due};
-mod sequence_sync;
-mod speaker;
+mod send;
+pub use send::{
+    FragmentPlan, HostRoute, LinkRoute, Routes, SequenceCounter, TooManyFragments, forced_ping_due,
+};
 mod stats;
 pub use stats::{DropStats, LinkCounters, LinkStats, LinkTotals, PacketKind};
 mod timers;
-mod transmit;
-pub use transmit::Transmit;
-mod watch;

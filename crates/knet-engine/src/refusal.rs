@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{HostId, LinkId};
 
-use crate::engine::Engine;
-use crate::event::Event;
-
 /// Somebody sent packets that were not let in. At most one a second is told for each reason, however
 /// many there are; [`crate::DropStats`] counts them all.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,39 +72,28 @@ impl fmt::Display for RefusalReason {
 #[derive(Debug, Default)]
 pub(crate) struct RefusalGates([Gate; 5]);
 
+impl RefusalGates {
+    /// What to tell of a refused packet, unless one was told for such a reason a moment ago.
+    pub(crate) fn pass(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        reason: RefusalReason,
+    ) -> Option<Refusal> {
+        let gate = self.0.get_mut(reason.index())?;
+        if gate.not_before.is_some_and(|at| now < at) {
+            gate.untold += 1;
+            return None;
+        }
+        gate.not_before = Some(now + TELL_INTERVAL);
+        Some(Refusal { source, reason, more: std::mem::take(&mut gate.untold) })
+    }
+}
+
 #[derive(Debug, Default)]
 struct Gate {
     not_before: Option<Instant>,
     untold: u64,
-}
-
-impl Engine {
-    /// Counts a packet that is not let in, and tells of it unless that was done a moment ago.
-    pub(crate) fn refuse(&mut self, now: Instant, source: SocketAddr, reason: RefusalReason) {
-        let (drops, link) = match reason {
-            RefusalReason::InvalidLink(_) => (&mut self.drops.invalid_link, None),
-            RefusalReason::UnknownHost(_) => (&mut self.drops.unknown_host, None),
-            RefusalReason::UnknownLink(..) => (&mut self.drops.unknown_link, None),
-            RefusalReason::WrongSource(host, link) => {
-                (&mut self.drops.wrong_source, link.map(|link| (host, link)))
-            }
-            RefusalReason::AccessList(host, link) => {
-                (&mut self.drops.access_list, Some((host, link)))
-            }
-        };
-        *drops += 1;
-        if let Some(link) = link.and_then(|(host, link)| self.link(host, link).ok()) {
-            link.counters.refused();
-        }
-        let Some(gate) = self.refusals.0.get_mut(reason.index()) else { return };
-        if gate.not_before.is_some_and(|at| now < at) {
-            gate.untold += 1;
-            return;
-        }
-        gate.not_before = Some(now + TELL_INTERVAL);
-        let more = std::mem::take(&mut gate.untold);
-        self.events.push_back(Event::Refused(Refusal { source, reason, more }));
-    }
 }
 
 /// So often one reason is told at most.

@@ -6,7 +6,7 @@ use knet_wire::{Body, DataHeader, Fragment, FragmentPart, Packet, SequenceNumber
 
 use super::DropReason::*;
 use super::*;
-use crate::fragment::FragmentPlan;
+use crate::FragmentPlan;
 
 mod model;
 mod shared;

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 
+use super::Engine;
+use super::transmit::{Packet, Transmit};
 use crate::config::SocketId;
-use crate::engine::Engine;
 use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
 use crate::host::Host;
-use crate::receive::count_given_up;
-use crate::routes::HostRoute;
+use crate::link::Link;
+use crate::send::{HostRoute, LinkRoute};
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
-use crate::transmit::{Packet, Transmit};
 
 impl Engine {
     /// Does what is due: pings, links that were silent too long, messages that will never be
@@ -107,7 +107,7 @@ impl Engine {
 
     /// Sends a ping or a probe if it is time, gives the link up if it was silent too long, and sets
     /// the timer for the next of these.
-    pub(crate) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
+    pub(super) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if !link.is_enabled() {
             return self.timers_off(host, id);
@@ -130,7 +130,7 @@ impl Engine {
 
     /// Sets a link's timer to its next ping, its next probe or the end of its patience. Nothing is
     /// sent to a peer that is nowhere.
-    pub(crate) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
+    pub(super) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
@@ -140,7 +140,7 @@ impl Engine {
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
-    pub(crate) fn timers_off(&mut self, host: HostId, id: LinkId) {
+    pub(super) fn timers_off(&mut self, host: HostId, id: LinkId) {
         if let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) {
             self.timers.set(TimerKey::Link(host, id), &mut link.deadline, None);
         }
@@ -164,7 +164,7 @@ impl Engine {
     }
 
     /// A ping whose pong shows that it arrived at this address.
-    pub(crate) fn ping_packet(
+    pub(super) fn ping_packet(
         &self,
         now: Instant,
         host: HostId,
@@ -178,7 +178,7 @@ impl Engine {
     }
 
     /// Brings a link up that has earned it.
-    pub(crate) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
+    pub(super) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if link.bring_up(now) {
             self.announce(now, host, id, LinkState::Up);
@@ -186,7 +186,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn announce_down(
+    pub(super) fn announce_down(
         &mut self,
         now: Instant,
         host: HostId,
@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// Chooses the links that data to a host takes when something other than their state changed.
-    pub(crate) fn refresh_routes(&mut self, now: Instant, host: HostId) {
+    pub(super) fn refresh_routes(&mut self, now: Instant, host: HostId) {
         self.reroute(now, host, None);
     }
 
@@ -214,7 +214,14 @@ impl Engine {
     /// (`spec/engine.md` 13), or if its packets carry more or less now.
     fn reroute(&mut self, now: Instant, host: HostId, cause: Option<(LinkId, LinkState)>) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
-        let links = entry.usable_links(self.manual_mtu, self.crypto);
+        let route = |(id, link): (LinkId, &Link)| LinkRoute {
+            link: id,
+            path: link.peer.path(),
+            tag: link.tag,
+            data_mtu: link.data_mtu(self.manual_mtu, self.crypto),
+            counters: link.counters.clone(),
+        };
+        let links: Vec<_> = entry.active_links().into_iter().map(route).collect();
         let reachable = !links.is_empty();
         let changed = std::mem::replace(&mut entry.reachable, reachable) != reachable;
         if changed && !reachable {
@@ -238,7 +245,7 @@ impl Engine {
     fn expire_fragments(&mut self, now: Instant, host: HostId) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         entry.peer.reassembler.handle_timeout(now, &mut self.pool);
-        count_given_up(entry, &mut self.drops);
+        entry.count_given_up(&mut self.drops);
         let next = entry.peer.reassembler.next_timeout();
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
     }

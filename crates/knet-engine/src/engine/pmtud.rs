@@ -8,13 +8,13 @@ use knet_wire::{
     path_overhead,
 };
 
+use super::Engine;
+use super::transmit::{Packet, Transmit};
 use crate::config::SocketId;
-use crate::engine::Engine;
 use crate::error::MtuError;
 use crate::event::{Event, MtuEvent};
-use crate::mtu::Conditions;
+use crate::link::{Conditions, Link, PathMtu};
 use crate::stats::PacketKind;
-use crate::transmit::{Packet, Transmit};
 
 impl Engine {
     /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn probe_answered(&mut self, now: Instant, host: HostId, reply: Pmtu) {
+    pub(super) fn probe_answered(&mut self, now: Instant, host: HostId, reply: Pmtu) {
         let size = usize::from(u16::from_le_bytes(reply.onwire));
         let mut expected = false;
         self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.answered(size));
@@ -139,9 +139,9 @@ impl Engine {
 
     /// Begins or ends the search of a link that came up, went down, or whose MTU is no longer, or
     /// now, set by hand.
-    pub(crate) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
+    pub(super) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
         let manual = self.manual_mtu.is_some();
-        let searchable = |link: &crate::link::Link| link.is_usable() && link.peer.path().is_some();
+        let searchable = |link: &Link| link.is_usable() && link.peer.path().is_some();
         let usable = self.link(host, link).is_ok_and(searchable);
         self.change_mtu(now, host, link, |mtu, conditions| {
             if usable && !manual { mtu.search(conditions) } else { mtu.stop() }
@@ -150,7 +150,7 @@ impl Engine {
 
     /// A link that is up leads to another address. What was found of the path counts on only if it
     /// was the port alone that changed.
-    pub(crate) fn path_changed(&mut self, now: Instant, host: HostId, link: LinkId, same_ip: bool) {
+    pub(super) fn path_changed(&mut self, now: Instant, host: HostId, link: LinkId, same_ip: bool) {
         if !same_ip {
             self.change_mtu(now, host, link, |mtu, _| mtu.forget());
         }
@@ -158,7 +158,7 @@ impl Engine {
     }
 
     /// Sends the probe that is due, if any.
-    pub(crate) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
+    pub(super) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(conditions) = self.conditions(host, id) else { return };
         let own = self.own;
         let mut due = None;
@@ -188,7 +188,7 @@ impl Engine {
         now: Instant,
         host: HostId,
         id: LinkId,
-        change: impl FnOnce(&mut crate::mtu::PathMtu, &Conditions),
+        change: impl FnOnce(&mut PathMtu, &Conditions),
     ) {
         self.change_mtu_only(now, host, id, change);
         self.probe_mtu(now, host, id);
@@ -201,7 +201,7 @@ impl Engine {
         now: Instant,
         host: HostId,
         id: LinkId,
-        change: impl FnOnce(&mut crate::mtu::PathMtu, &Conditions),
+        change: impl FnOnce(&mut PathMtu, &Conditions),
     ) {
         let Some(conditions) = self.conditions(host, id) else { return };
         let (manual, crypto) = (self.manual_mtu, self.crypto);
@@ -218,7 +218,7 @@ impl Engine {
 
     /// Tells that packets to a host carry another number of bytes than before, `None` if there is no
     /// way to it any more, and whether that is the least of all hosts.
-    pub(crate) fn tell_mtu(&mut self, host: HostId, data_mtu: Option<usize>) {
+    pub(super) fn tell_mtu(&mut self, host: HostId, data_mtu: Option<usize>) {
         if let Some(data_mtu) = data_mtu {
             self.events.push_back(Event::Mtu(MtuEvent::Host { host, data_mtu }));
         }
@@ -255,7 +255,5 @@ impl Engine {
     }
 }
 
-/// `KNET_PMTUD_DEFAULT_INTERVAL`.
-pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(86_400);

@@ -24,7 +24,7 @@ pub struct Transmit {
 
 /// The control packets, by their lengths.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Packet {
+pub(super) enum Packet {
     Ping([u8; PING_LEN]),
     PmtuReply([u8; PMTU_HEADER_LEN]),
     /// A probe: its header, how many zeros follow, and the size it is about.
@@ -37,7 +37,7 @@ pub(crate) enum Packet {
 
 impl Transmit {
     /// A packet of `link`, which has this id.
-    pub(crate) fn new(
+    pub(super) fn new(
         host: HostId,
         id: LinkId,
         link: &Link,

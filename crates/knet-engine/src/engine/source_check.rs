@@ -10,22 +10,22 @@
 //! What this cannot keep off, without encryption, is a machine that the access list accepts and that
 //! answers at its own address: it may say that it is the peer.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use knet_wire::{HostId, LinkId, Ping};
 
-use crate::access;
+use super::transmit::Packet;
+use super::{Arrival, Engine};
 use crate::config::LinkPath;
-use crate::engine::Engine;
-use crate::link_peer::LinkPeer;
-use crate::receive::Arrival;
+use crate::event::Event;
+use crate::link::LinkPeer;
 use crate::refusal::RefusalReason;
 use crate::stats::PacketKind;
-use crate::transmit::Packet;
 
 /// Who sent a control packet that a link accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Speaker {
+pub(super) enum Speaker {
     /// The peer, from where it is known to be.
     Peer,
     /// Somebody elsewhere, who may be the peer of a dynamic link.
@@ -33,9 +33,31 @@ pub(crate) enum Speaker {
 }
 
 impl Engine {
+    /// Counts a packet that is not let in, and tells of it unless that was done a moment ago.
+    pub(super) fn refuse(&mut self, now: Instant, source: SocketAddr, reason: RefusalReason) {
+        let (drops, link) = match reason {
+            RefusalReason::InvalidLink(_) => (&mut self.drops.invalid_link, None),
+            RefusalReason::UnknownHost(_) => (&mut self.drops.unknown_host, None),
+            RefusalReason::UnknownLink(..) => (&mut self.drops.unknown_link, None),
+            RefusalReason::WrongSource(host, link) => {
+                (&mut self.drops.wrong_source, link.map(|link| (host, link)))
+            }
+            RefusalReason::AccessList(host, link) => {
+                (&mut self.drops.access_list, Some((host, link)))
+            }
+        };
+        *drops += 1;
+        if let Some(link) = link.and_then(|(host, link)| self.link(host, link).ok()) {
+            link.counters.refused();
+        }
+        if let Some(refusal) = self.refusals.pass(now, source, reason) {
+            self.events.push_back(Event::Refused(refusal));
+        }
+    }
+
     /// Who sent a control packet, if the link that it names may be spoken for from there. Spoofed
     /// and unconfigured links are counted (CVE-2026-15812).
-    pub(crate) fn speaker(
+    pub(super) fn speaker(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -47,7 +69,7 @@ impl Engine {
             self.refuse(now, source, RefusalReason::UnknownLink(host, id));
             return None;
         };
-        if !access::lets_in(self.access_lists, link, source.ip()) {
+        if !link.lets_in(self.access_lists, source.ip()) {
             self.refuse(now, source, RefusalReason::AccessList(host, id));
             return None;
         }
@@ -69,7 +91,7 @@ impl Engine {
     /// Where the answer to a path MTU probe goes, if it gets one: to the peer, or back from where it
     /// came if the link is disabled and does not know where the peer is. A configured link answers
     /// pings and probes alike (`spec/engine.md` 7.3).
-    pub(crate) fn prober(
+    pub(super) fn prober(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -91,7 +113,7 @@ impl Engine {
     }
 
     /// Whether the answer to a path MTU probe comes from the peer of the link that it names.
-    pub(crate) fn is_peer(
+    pub(super) fn is_peer(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -106,7 +128,7 @@ impl Engine {
     }
 
     /// Asks a newcomer back whether it is where its ping says.
-    pub(crate) fn ping_of_newcomer(
+    pub(super) fn ping_of_newcomer(
         &mut self,
         now: Instant,
         arrival: Arrival,
@@ -128,7 +150,7 @@ impl Engine {
     }
 
     /// A newcomer answers: the peer is there if it was asked there.
-    pub(crate) fn pong_of_newcomer(
+    pub(super) fn pong_of_newcomer(
         &mut self,
         now: Instant,
         arrival: Arrival,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{DataHeader, FragmentPart, SequenceNumber};
 
-use crate::dedup::PeerWindow;
+use super::dedup::PeerWindow;
 
 mod pool;
 use pool::Buffer;

@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use knet_wire::{HostId, LinkId};
 
-use crate::engine::Engine;
+use super::Engine;
 use crate::error::LinkError;
-use crate::link::Link;
-use crate::link_peer::{LinkKind, LinkPeer};
+use crate::link::{Link, LinkKind, LinkPeer};
 
 impl Engine {
     /// Configures a link: disabled, with default timers, pong count and priority. The peer's address

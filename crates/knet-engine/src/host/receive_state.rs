@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use knet_wire::SequenceNumber;
 
-use crate::dedup::PeerWindow;
-use crate::defrag::{BufferPool, Reassembler};
-use crate::sequence_sync::SequenceSync;
+use super::dedup::PeerWindow;
+use super::defrag::{BufferPool, Reassembler};
+use super::restart_detection::SequenceSync;
+use crate::link::Heard;
 
 /// The receive state of one host.
 #[derive(Debug, Default)]
@@ -18,15 +19,6 @@ pub(crate) struct Peer {
     /// Set when the host is lost, until a ping tells whether it is the same process that is back.
     lost: Option<Lost>,
     /// How often a ping said that it is another process by now.
-    starts: u32,
-}
-
-/// What a link heard of the numbers of the host at its other end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Heard {
-    /// In the last timed ping.
-    sequence: SequenceNumber,
-    /// Of which process that was: how many starts had been noticed.
     starts: u32,
 }
 

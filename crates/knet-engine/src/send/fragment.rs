@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use knet_wire::{Fragment, FragmentPart, MAX_FRAGMENTS};
 
+use crate::errno::EMSGSIZE;
+
 /// Which bytes of a message go into which frame.
 ///
 /// Every frame carries as many bytes as the data MTU allows, the last one what is left. A plan is
@@ -100,9 +102,6 @@ impl TooManyFragments {
         EMSGSIZE
     }
 }
-
-/// Linux's value everywhere but on Alpha, MIPS, PA-RISC and SPARC.
-const EMSGSIZE: i32 = 90;
 
 #[derive(Debug)]
 struct FragmentIter {

@@ -1,76 +1,23 @@
 //! What a received packet means.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Instant;
 
 use knet_channel::Channel;
 use knet_wire::{
     Body, DATA_HEADER_LEN, Data, DecodeError, Fragment, HostId, InvalidLinkId, LinkId, Packet,
-    Ping, Pmtu, SequenceNumber,
+    Ping, Pmtu,
 };
 
-use crate::access;
-use crate::config::{LinkPath, SocketId};
-use crate::defrag::{Assembled, DropReason, Outcome};
-use crate::engine::Engine;
-use crate::heartbeat::Pong;
-use crate::host::Host;
+use super::delivery::{Arrival, Delivery, Receipt, Received};
+use super::source_check::Speaker;
+use super::{Engine, transmit};
+use crate::config::LinkPath;
+use crate::host::{Assembled, DropReason, Outcome};
+use crate::link::Pong;
 use crate::refusal::RefusalReason;
-use crate::speaker::Speaker;
-use crate::stats::{DropStats, PacketKind};
+use crate::stats::PacketKind;
 use crate::timers::TimerKey;
-use crate::transmit;
-
-/// Where a datagram came from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by the driver for every packet")]
-pub struct Arrival {
-    /// The driver's socket that received it.
-    pub socket: SocketId,
-    /// The sender's address.
-    pub source: SocketAddr,
-}
-
-/// What became of a datagram.
-#[derive(Debug)]
-#[must_use = "it may be a message to deliver"]
-#[non_exhaustive]
-pub enum Received {
-    /// Nothing to deliver: a control packet, a fragment that was kept, or something that was
-    /// thrown away and counted.
-    Nothing,
-    /// A copy of a message, or of a part of one, that was handed out before. If that could not be
-    /// delivered, give it to [`Engine::handle_copy`] after [`Engine::delivery_failed`].
-    Copy,
-    /// A whole message: the bytes of the datagram in this range.
-    Whole(Delivery, Range<usize>),
-    /// The last missing fragment of a message. Give the buffer back with
-    /// [`Engine::recycle`] when it is delivered.
-    Assembled(Delivery, Assembled),
-}
-
-/// A message to deliver.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// Who sent it.
-    pub source: HostId,
-    /// The channel in its packet.
-    pub channel: Channel,
-    /// Whether the sender sent it to everybody. For information: the receiver's filter decides.
-    pub broadcast: bool,
-    /// Names the message to [`Engine::delivery_failed`].
-    pub receipt: Receipt,
-}
-
-/// Names a message that was handed out for delivery.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Receipt {
-    host: HostId,
-    sequence: SequenceNumber,
-    generation: u32,
-}
 
 impl Engine {
     /// Takes a datagram in clear. Afterwards drain [`Engine::poll_transmit`],
@@ -148,13 +95,13 @@ impl Engine {
     }
 
     /// Answers a ping on its own link, to the address that is known for it.
-    pub(crate) fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
+    pub(super) fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
         let (sequence, reachable) = (ping.sequence, entry.reachable);
         entry.peer.ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
-        count_given_up(entry, &mut self.drops);
+        entry.count_given_up(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
         link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
@@ -173,7 +120,7 @@ impl Engine {
     }
 
     /// Queues the answer to a packet of a link.
-    pub(crate) fn answer(
+    pub(super) fn answer(
         &mut self,
         host: HostId,
         id: LinkId,
@@ -196,7 +143,7 @@ impl Engine {
     }
 
     /// When the ping of this pong left for this address, or `None` if none did.
-    pub(crate) fn ping_of(
+    pub(super) fn ping_of(
         &mut self,
         host: HostId,
         pong: &Ping,
@@ -208,7 +155,7 @@ impl Engine {
     }
 
     /// An authentic pong came from the peer whose ping had left at `sent`.
-    pub(crate) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
+    pub(super) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
         let Ok(link) = self.link_mut(host, pong.link) else { return };
         link.counters.received(PacketKind::Pong, knet_wire::PING_LEN);
         if !link.is_enabled() {
@@ -235,7 +182,7 @@ impl Engine {
             return Received::Nothing;
         };
         let Some(link) = entry.link_mut(id) else { return Received::Nothing };
-        if !access::lets_in(self.access_lists, link, arrival.source.ip()) {
+        if !link.lets_in(self.access_lists, arrival.source.ip()) {
             self.refuse(now, arrival.source, RefusalReason::AccessList(host, id));
             return Received::Nothing;
         }
@@ -276,7 +223,7 @@ impl Engine {
         }
         if peer.window.generation() != generation {
             peer.reassembler.clear(&mut self.pool);
-            count_given_up(entry, &mut self.drops);
+            entry.count_given_up(&mut self.drops);
         }
         let peer = &mut entry.peer;
         let assembled = match data.header.fragment {
@@ -290,7 +237,7 @@ impl Engine {
                     &mut peer.window,
                     &mut self.pool,
                 );
-                count_given_up(entry, &mut self.drops);
+                entry.count_given_up(&mut self.drops);
                 if !entry.reassembly.is_set() {
                     let next = entry.peer.reassembler.next_timeout();
                     self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
@@ -324,13 +271,6 @@ impl Engine {
             Some(message) => Received::Assembled(delivery, message),
         }
     }
-}
-
-/// Counts the messages that were dropped before they were complete.
-pub(crate) fn count_given_up(host: &mut Host, drops: &mut DropStats) {
-    let given_up = host.peer.reassembler.take_given_up();
-    host.stats.rx_incomplete += given_up;
-    drops.incomplete += given_up;
 }
 
 /// Answers are dropped beyond so many packets that the driver has not sent yet, so that a flood of

@@ -1,4 +1,7 @@
 //! The engine: its tables, and the calls that change them.
+//!
+//! Each file beside this one holds the calls of one concern. The fields of [`Engine`] are theirs
+//! alone: the rooms below know their own state only, and are told by the engine what they need.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,43 +9,51 @@ use std::time::{Duration, Instant};
 
 use knet_wire::{CryptoSizes, HostId, LinkId};
 
-use crate::config::{EngineConfig, MAX_HOST_NAME, PacketTag, PingTimers, Policy};
+use crate::config::{
+    DEFAULT_MTU_INTERVAL, EngineConfig, MAX_HOST_NAME, PacketTag, PingTimers, Policy,
+};
 use crate::cookie::CookieJar;
-use crate::defrag::BufferPool;
 use crate::error::{HostError, LinkError};
 use crate::event::{DownReason, Event};
-use crate::host::{Host, HostStatus};
-use crate::link::{Link, LinkStatus};
-use crate::link_peer::LinkPeer;
-use crate::receive::count_given_up;
+use crate::host::{BufferPool, Host, HostStatus};
+use crate::link::{Link, LinkPeer, LinkStatus};
 use crate::refusal::RefusalGates;
-use crate::routes::{RouteTable, Routes};
-use crate::sequence::SequenceCounter;
+use crate::send::{HostRoute, RouteTable, Routes, SequenceCounter};
 use crate::stats::{DropStats, LinkTotals};
 use crate::timers::{TimerKey, TimerQueue};
-use crate::transmit::Transmit;
+
+mod acl_config;
+mod add_link;
+mod delivery;
+pub use delivery::{Arrival, Delivery, Receipt, Received};
+mod liveness;
+mod pmtud;
+mod receive;
+mod source_check;
+mod transmit;
+pub use transmit::Transmit;
 
 /// Everything the protocol decides for one handle. See the crate's documentation for the contract
 /// with its driver.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) own: HostId,
-    pub(crate) hosts: BTreeMap<HostId, Host>,
-    pub(crate) timers: TimerQueue,
-    pub(crate) routes: RouteTable,
-    pub(crate) transmits: VecDeque<Transmit>,
-    pub(crate) events: VecDeque<Event>,
-    pub(crate) sequence: Arc<SequenceCounter>,
-    pub(crate) cookies: CookieJar,
-    pub(crate) pool: BufferPool,
-    pub(crate) drops: DropStats,
-    pub(crate) refusals: RefusalGates,
-    pub(crate) access_lists: bool,
-    pub(crate) manual_mtu: Option<u16>,
-    pub(crate) mtu_interval: Duration,
+    own: HostId,
+    hosts: BTreeMap<HostId, Host>,
+    timers: TimerQueue,
+    routes: RouteTable,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    sequence: Arc<SequenceCounter>,
+    cookies: CookieJar,
+    pool: BufferPool,
+    drops: DropStats,
+    refusals: RefusalGates,
+    access_lists: bool,
+    manual_mtu: Option<u16>,
+    mtu_interval: Duration,
     /// The data MTU of all hosts that was told last.
-    pub(crate) told_mtu: usize,
-    pub(crate) crypto: CryptoSizes,
+    told_mtu: usize,
+    crypto: CryptoSizes,
 }
 
 impl Engine {
@@ -63,7 +74,7 @@ impl Engine {
             refusals: RefusalGates::default(),
             access_lists: true,
             manual_mtu: None,
-            mtu_interval: crate::discover::DEFAULT_INTERVAL,
+            mtu_interval: DEFAULT_MTU_INTERVAL,
             told_mtu: CryptoSizes::CLEAR.min_mtu(),
             crypto: CryptoSizes::CLEAR,
         }
@@ -94,7 +105,7 @@ impl Engine {
         }
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, None);
         entry.peer.reassembler.clear(&mut self.pool);
-        count_given_up(entry, &mut self.drops);
+        entry.count_given_up(&mut self.drops);
         self.hosts.remove(&host);
         self.routes.hosts_changed();
         Ok(())
@@ -171,7 +182,7 @@ impl Engine {
             name: entry.name.clone().unwrap_or_else(|| host.to_string()),
             policy: entry.policy,
             reachable: entry.reachable,
-            data_mtu: route.map(crate::routes::HostRoute::data_mtu),
+            data_mtu: route.map(HostRoute::data_mtu),
             active_links: route
                 .map(|route| route.links().iter().map(|link| link.link).collect())
                 .unwrap_or_default(),
@@ -411,12 +422,12 @@ impl Engine {
         self.timers.next()
     }
 
-    pub(crate) fn link(&self, host: HostId, link: LinkId) -> Result<&Link, LinkError> {
+    fn link(&self, host: HostId, link: LinkId) -> Result<&Link, LinkError> {
         let entry = self.hosts.get(&host).ok_or(LinkError::UnknownHost(host))?;
         entry.link(link).ok_or(LinkError::NotConfigured { host, link })
     }
 
-    pub(crate) fn link_mut(&mut self, host: HostId, link: LinkId) -> Result<&mut Link, LinkError> {
+    fn link_mut(&mut self, host: HostId, link: LinkId) -> Result<&mut Link, LinkError> {
         let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
         entry.link_mut(link).ok_or(LinkError::NotConfigured { host, link })
     }

@@ -1,14 +1,10 @@
 //! The access lists of links: edits, and the switch for all of them (`spec/engine.md` 17).
 
-use std::net::IpAddr;
-
 use knet_wire::{HostId, LinkId};
 
-use crate::acl::{AccessList, AclEntry};
-use crate::engine::Engine;
-use crate::error::{AclError, LinkError};
-use crate::link::Link;
-use crate::link_peer::LinkKind;
+use super::Engine;
+use crate::error::LinkError;
+use crate::link::{AccessList, AclEntry, AclError, LinkKind};
 
 impl Engine {
     /// Turns the access lists of dynamic links on or off. On at first; off, every source is let in.
@@ -94,9 +90,4 @@ impl Engine {
         }
         Ok(&mut entry.acl)
     }
-}
-
-/// Whether a packet from there is let in to a link, as far as its access list is concerned.
-pub(crate) fn lets_in(lists_on: bool, link: &Link, source: IpAddr) -> bool {
-    link.peer.kind() != LinkKind::Dynamic || !lists_on || link.acl.accepts(source)
 }

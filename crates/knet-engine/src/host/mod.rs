@@ -1,15 +1,21 @@
-//! One host: its links, and what is remembered of the messages it sent.
+//! One host: its links, which of them data takes, and what is remembered of the messages it sent.
 
 use std::net::SocketAddr;
 
-use knet_wire::{CryptoSizes, HostId, LinkId};
+use knet_wire::{HostId, LinkId};
 
 use crate::config::{Policy, SocketId};
 use crate::link::Link;
-use crate::peer::Peer;
-use crate::routes::LinkRoute;
-use crate::stats::LinkStats;
+use crate::stats::{DropStats, LinkStats};
 use crate::timers::Deadline;
+
+mod dedup;
+mod defrag;
+pub use defrag::Assembled;
+pub(crate) use defrag::{BufferPool, DropReason, Outcome};
+mod receive_state;
+use receive_state::Peer;
+mod restart_detection;
 
 /// A host that was added.
 #[derive(Debug)]
@@ -70,6 +76,13 @@ impl Host {
         stats
     }
 
+    /// Counts the messages that were dropped before they were complete, here and in `drops`.
+    pub(crate) fn count_given_up(&mut self, drops: &mut DropStats) {
+        let given_up = self.peer.reassembler.take_given_up();
+        self.stats.rx_incomplete += given_up;
+        drops.incomplete += given_up;
+    }
+
     /// Starts counting anew, its links too.
     pub(crate) fn clear_stats(&mut self) {
         self.stats = HostStats::default();
@@ -104,20 +117,15 @@ impl Host {
     }
 
     /// The links that data takes now, by the host's policy (`spec/engine.md` 13).
-    pub(crate) fn usable_links(&self, mtu: Option<u16>, crypto: CryptoSizes) -> Vec<LinkRoute> {
+    pub(crate) fn active_links(&self) -> Vec<(LinkId, &Link)> {
         let usable = self.links().filter(|(_, link)| link.is_usable());
-        let route = |(id, link): (LinkId, &Link)| {
-            let (data_mtu, counters) = (link.data_mtu(mtu, crypto), link.counters.clone());
-            LinkRoute { link: id, path: link.peer.path(), tag: link.tag, data_mtu, counters }
-        };
         match self.policy {
             // The first of the highest priority: `max_by_key` would give the last.
             Policy::Passive => usable
                 .reduce(|best, next| if next.1.priority > best.1.priority { next } else { best })
-                .map(route)
                 .into_iter()
                 .collect(),
-            Policy::Active | Policy::RoundRobin => usable.map(route).collect(),
+            Policy::Active | Policy::RoundRobin => usable.collect(),
         }
     }
 }
@@ -204,8 +212,7 @@ mod tests {
             link.bring_up(Instant::now());
         }
         let ids = |host: &Host| -> Vec<u8> {
-            let links = host.usable_links(None, CryptoSizes::CLEAR);
-            links.iter().map(|link| link.link.get()).collect()
+            host.active_links().iter().map(|(id, _)| id.get()).collect()
         };
         assert_eq!(ids(&host), [1]);
         host.policy = Policy::Active;

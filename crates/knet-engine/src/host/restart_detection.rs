@@ -7,7 +7,7 @@
 
 use knet_wire::SequenceNumber;
 
-use crate::dedup::PeerWindow;
+use super::dedup::PeerWindow;
 
 /// What the pings of one peer said last.
 ///
@@ -69,7 +69,7 @@ impl SequenceSync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dedup::Verdict::{self, New, Seen};
+    use crate::host::dedup::Verdict::{self, New, Seen};
 
     const TIMED: bool = true;
     const FORCED: bool = false;

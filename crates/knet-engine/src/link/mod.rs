@@ -1,21 +1,32 @@
-//! One link to a host: its path, its settings, its state.
+//! One link to a host: who is at its other end, its settings and its state, with a machine for each
+//! question that is asked of it: is it alive, how long a packet does it take, whom does it let in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use knet_wire::{CryptoSizes, MAX_MESSAGE, MTU_HEADER_LEN, Ping, path_overhead};
 
-use crate::acl::AccessList;
 use crate::config::{PacketTag, PingTimers, SocketId};
 use crate::event::{DownReason, LinkState};
-use crate::heartbeat::Heartbeat;
-use crate::history::{History, LinkChange};
-use crate::link_peer::{LinkKind, LinkPeer};
-use crate::mtu::PathMtu;
-use crate::peer::Heard;
 use crate::stats::{LinkCounters, LinkStats};
 use crate::timers::Deadline;
+
+mod acl;
+pub(crate) use acl::AccessList;
+pub use acl::{AclAction, AclEntry, AclEntryError, AclError};
+mod heard;
+pub(crate) use heard::Heard;
+mod heartbeat;
+use heartbeat::Heartbeat;
+pub(crate) use heartbeat::Pong;
+mod history;
+use history::History;
+pub use history::LinkChange;
+mod path_mtu;
+pub(crate) use path_mtu::{Conditions, PathMtu};
+mod remote;
+pub use remote::{DynamicPeer, LinkKind, LinkPeer};
 
 /// A configured link.
 #[derive(Debug)]
@@ -174,6 +185,11 @@ impl Link {
     /// Whether data may be sent on it.
     pub(crate) fn is_usable(&self) -> bool {
         self.enabled && self.state.is_up()
+    }
+
+    /// Whether a packet from there is let in, as far as the access list is concerned.
+    pub(crate) fn lets_in(&self, lists_on: bool, source: IpAddr) -> bool {
+        self.peer.kind() != LinkKind::Dynamic || !lists_on || self.acl.accepts(source)
     }
 
     /// The most payload bytes a packet may carry: by the MTU set by hand, else by the one that was

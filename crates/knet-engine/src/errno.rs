@@ -1,0 +1,9 @@
+//! The numbers of Linux's errors that calls of libknet leave in `errno`.
+
+pub(crate) const ENOENT: i32 = 2;
+pub(crate) const EBUSY: i32 = 16;
+pub(crate) const EEXIST: i32 = 17;
+pub(crate) const EINVAL: i32 = 22;
+pub(crate) const ENOSYS: i32 = 38;
+/// Linux's value everywhere but on Alpha, MIPS, PA-RISC and SPARC.
+pub(crate) const EMSGSIZE: i32 = 90;
