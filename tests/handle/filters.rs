@@ -8,8 +8,8 @@ use std::time::Duration;
 use knet_tests::cluster::{Cluster, channel, link_id, message};
 use knet_tests::waiting::{DEADLINE, receive};
 use kronosnet::{
-    ChannelRequest, ClearStats, DatafdSource, Direction, Error, HostId, LinkConfig, Marking,
-    PingTimers, Policy, Verdict,
+    ChannelRequest, ClearStats, DatafdSource, Direction, Error, HostId, LinkConfig, PingTimers,
+    Policy, QosMarking, Verdict,
 };
 use nix::libc::{EDEADLK, EFAULT, EINVAL};
 
@@ -145,7 +145,7 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
                 handle.set_filter(|_| Verdict::Reject).err(),
                 handle.remove_filter().err(),
                 handle.set_manual_mtu(Some(1500)).err(),
-                handle.set_marking(Marking::default()).err(),
+                handle.set_marking(QosMarking::default()).err(),
                 handle.clear_stats(ClearStats::HandleAndLinks).err(),
                 handle.clone().close().err(),
                 handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).err(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use knet_tests::cluster::watch;
 use kronosnet::{
     ChannelRequest, Datafd, DatafdSource, Dscp, DscpOutOfRange, Error, Handle, HostId, Link,
-    LinkConfig, LinkId, Marking, PingTimers, Policy,
+    LinkConfig, LinkId, PingTimers, Policy, QosMarking,
 };
 use nix::libc::EINVAL;
 
@@ -15,8 +15,8 @@ use crate::observer::{Observer, PING, PONG, PROBE, REPLY};
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-fn dscp(number: u8) -> Marking {
-    Marking { priority: false, dscp: Some(Dscp::try_from(number).unwrap()) }
+fn dscp(number: u8) -> QosMarking {
+    QosMarking { priority: false, dscp: Some(Dscp::try_from(number).unwrap()) }
 }
 
 /// A link that pings an observer, and is not given up while nobody looks.
@@ -63,10 +63,10 @@ fn a_change_reaches_links_that_are_there_and_those_that_come() {
         let _third = link(&handle, 2, (ip, 0).into(), &third);
         third.expect(PING, 46 << 2, 0);
 
-        handle.set_marking(Marking { priority: true, dscp: None }).unwrap();
+        handle.set_marking(QosMarking { priority: true, dscp: None }).unwrap();
         // IPTOS_LOWDELAY, as libknet's TRAFFICHIPRIO.
         observers[0].expect(PING, 0x10, 0);
-        handle.set_marking(Marking::default()).unwrap();
+        handle.set_marking(QosMarking::default()).unwrap();
         observers[0].expect(PING, 0, 0);
     }
 }
@@ -99,7 +99,7 @@ fn links_with_one_local_address_are_marked_each_in_its_own_way() {
         let (handle, datafd, links) = one_address(ip, [&observers[0], &observers[1]]);
         let ends = links.each_ref().map(|link| link.local_addr().unwrap());
         assert_eq!(ends[0], ends[1]);
-        let unmarked = Marking::default();
+        let unmarked = QosMarking::default();
         // The handle's, the links', and the classes that follow.
         let steps = [
             (unmarked, [None, None], [0, 0]),
@@ -107,7 +107,7 @@ fn links_with_one_local_address_are_marked_each_in_its_own_way() {
             (dscp(46), [Some(dscp(10)), None], [10 << 2, 46 << 2]),
             (dscp(8), [Some(dscp(10)), None], [10 << 2, 8 << 2]),
             (dscp(8), [Some(unmarked), Some(dscp(12))], [0, 12 << 2]),
-            (dscp(8), [None, Some(Marking { priority: true, dscp: None })], [8 << 2, 0x10]),
+            (dscp(8), [None, Some(QosMarking { priority: true, dscp: None })], [8 << 2, 0x10]),
             (dscp(8), [None, None], [8 << 2, 8 << 2]),
         ];
         for (default, own, classes) in steps {

@@ -9,8 +9,8 @@ use libc::{c_int, cmsghdr};
 use nix::errno::Errno;
 use socket2::{Domain, MsgHdr, Socket, Type};
 
-use crate::Datagram;
 use crate::setup::{IntOption, marks};
+use crate::{Datagram, QosMarking};
 
 /// One control message in the kernel's form, as plain bytes: it copies them, so that their alignment
 /// does not matter to it.
@@ -104,26 +104,33 @@ impl ControlMessages {
     }
 }
 
-/// Whether the kernel lets single datagrams have a priority of their own: since Linux 6.14. Before,
-/// those over IPv4 have the one that it derives from their traffic class, and those over IPv6 that of
-/// their socket.
+/// Returns `true` if the kernel accepts a priority per datagram, as Linux 6.14 and later do.
 ///
-/// Found out the first time, which costs three system calls, and the same for all sockets.
-pub(crate) fn takes_priority() -> bool {
+/// Earlier kernels ignore [`QosMarking::priority`] in a [`Datagram::marking`]: over IPv4 the priority
+/// follows from the traffic class, over IPv6 it is that of the socket.
+///
+/// The answer is the same for every socket. The first call costs three system calls.
+///
+/// # Examples
+///
+/// ```
+/// let supported = knet_transport::supports_datagram_priority();
+/// assert_eq!(knet_transport::supports_datagram_priority(), supported);
+/// ```
+#[must_use]
+pub fn supports_datagram_priority() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
-        let [_, priority] = marks(NOWHERE, crate::Marking::default());
-        let takes = is_taken(priority);
-        if !takes {
-            tracing::debug!("the kernel has no priority for single datagrams (Linux 6.14 has)");
-        }
-        takes
+        let [_, priority] = marks(NOWHERE, QosMarking::default());
+        is_accepted(priority)
     })
 }
 
-/// Whether the kernel knows an option as a control message. Asks it with a datagram that never leaves,
-/// because its socket may not broadcast: that is found out after what is said of it was read.
-fn is_taken(option: IntOption) -> bool {
+/// Returns `true` if the kernel accepts an option as a control message.
+///
+/// Sends a datagram that never leaves: its socket may not broadcast, which the kernel checks only after
+/// it has parsed the control message.
+fn is_accepted(option: IntOption) -> bool {
     let Ok(socket) = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), None) else { return false };
     let (address, ControlMessage(control)) = (NOWHERE.into(), option.into());
     let nothing = [IoSlice::new(&[])];
@@ -138,15 +145,15 @@ const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::BROAD
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dscp, Marking};
+    use crate::Dscp;
 
-    fn datagram(marking: Option<Marking>) -> Datagram<'static> {
+    fn datagram(marking: Option<QosMarking>) -> Datagram<'static> {
         let destination = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         Datagram { header: b"123", payload: b"4567", destination, marking }
     }
 
-    fn marking() -> Marking {
-        Marking { priority: true, dscp: Some(Dscp::try_from(46).unwrap()) }
+    fn marking() -> QosMarking {
+        QosMarking { priority: true, dscp: Some(Dscp::try_from(46).unwrap()) }
     }
 
     fn said(
@@ -199,10 +206,10 @@ mod tests {
     #[test]
     fn a_control_message_that_the_kernel_does_not_know_is_told_from_one_it_does() {
         let [class, priority] = marks(NOWHERE, marking());
-        assert!(is_taken(class), "every Linux takes IP_TOS");
+        assert!(is_accepted(class), "every Linux takes IP_TOS");
         let mut unknown = priority;
         unknown.number = 0x7fff;
-        assert!(!is_taken(unknown));
-        assert_eq!(takes_priority(), is_taken(priority));
+        assert!(!is_accepted(unknown));
+        assert_eq!(supports_datagram_priority(), is_accepted(priority));
     }
 }

@@ -53,6 +53,7 @@ mod bind_error;
 pub use bind_error::BindError;
 
 mod control;
+pub use control::supports_datagram_priority;
 
 mod errno;
 pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};
@@ -61,7 +62,7 @@ mod error_queue;
 pub use error_queue::{ErrorOrigin, ErrorQueue, SocketError};
 
 mod marking;
-pub use marking::{Dscp, DscpOutOfRange, MarkError, Marking};
+pub use marking::{Dscp, DscpOutOfRange, MarkError, QosMarking};
 
 mod options;
 pub use options::SocketOptions;

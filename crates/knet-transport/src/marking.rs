@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 /// How packets are marked: those of a socket, or a single one of them. Default not at all.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Marking {
+pub struct QosMarking {
     /// Whether they go before others on this machine (`SO_PRIORITY` 6), and are marked for low delay
     /// (traffic class 0x10) unless `dscp` says otherwise: libknet's `KNET_LINK_FLAG_TRAFFICHIPRIO`.
     pub priority: bool,
@@ -15,7 +15,7 @@ pub struct Marking {
     pub dscp: Option<Dscp>,
 }
 
-impl Marking {
+impl QosMarking {
     /// The traffic class byte of the packets.
     pub(crate) fn traffic_class(self) -> u8 {
         self.dscp.map_or(if self.priority { LOW_DELAY } else { 0 }, Dscp::traffic_class)
@@ -142,16 +142,16 @@ mod tests {
 
     #[test]
     fn a_marking_takes_no_more_room_than_a_datagram_has_for_it() {
-        assert_eq!(size_of::<Option<Marking>>(), 2);
+        assert_eq!(size_of::<Option<QosMarking>>(), 2);
         assert_eq!(format!("{:?}", Dscp::MAX), "Dscp(63)");
     }
 
     #[test]
     fn traffic_class_follows_dscp_then_priority() {
         let expedited = Some(Dscp::try_from(46).unwrap());
-        assert_eq!(Marking::default().traffic_class(), 0);
-        assert_eq!(Marking { priority: true, dscp: None }.traffic_class(), 0x10);
-        assert_eq!(Marking { priority: false, dscp: expedited }.traffic_class(), 0xb8);
-        assert_eq!(Marking { priority: true, dscp: expedited }.traffic_class(), 0xb8);
+        assert_eq!(QosMarking::default().traffic_class(), 0);
+        assert_eq!(QosMarking { priority: true, dscp: None }.traffic_class(), 0x10);
+        assert_eq!(QosMarking { priority: false, dscp: expedited }.traffic_class(), 0xb8);
+        assert_eq!(QosMarking { priority: true, dscp: expedited }.traffic_class(), 0xb8);
     }
 }

@@ -1,6 +1,6 @@
 //! What a caller may choose about a socket.
 
-use crate::Marking;
+use crate::QosMarking;
 
 /// How to set up a [`UdpSocket`](crate::UdpSocket). Options that links cannot do without are not among
 /// these and always set.
@@ -17,18 +17,18 @@ pub struct SocketOptions {
 
     /// How packets without a [`Datagram::marking`](crate::Datagram::marking) of their own are marked,
     /// until [`UdpSocket::mark`](crate::UdpSocket::mark) says otherwise.
-    pub marking: Marking,
+    pub marking: QosMarking,
 
     /// Whether the kernel may hand over several datagrams of one sender as one, which
     /// [`ReceiveBatch`](crate::ReceiveBatch) takes apart again (`UDP_GRO` of `udp(7)`; without it where
     /// the kernel has none). Default false: it asks for room of
     /// [`ReceiveBatch::MAX_SIZE`](crate::ReceiveBatch::MAX_SIZE) bytes, however short the datagrams
     /// are, since what does not fit is lost.
-    pub coalesce: bool,
+    pub gro: bool,
 }
 
 impl Default for SocketOptions {
     fn default() -> SocketOptions {
-        SocketOptions { buffer_size: 8 * 1024 * 1024, marking: Marking::default(), coalesce: false }
+        SocketOptions { buffer_size: 8 * 1024 * 1024, marking: QosMarking::default(), gro: false }
     }
 }

@@ -102,7 +102,7 @@ impl ReceiveBatch {
 
     /// Creates room for up to `datagrams` datagrams of up to `size` bytes each.
     ///
-    /// A socket with [`SocketOptions::coalesce`](crate::SocketOptions::coalesce) counts a run of
+    /// A socket with [`SocketOptions::gro`](crate::SocketOptions::gro) counts a run of
     /// datagrams as one: there may be up to 64 times as many datagrams in the batch then.
     ///
     /// `datagrams` is taken as 1 if it is 0 and as [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above;
@@ -143,7 +143,7 @@ impl ReceiveBatch {
     /// Returns how many datagrams, or runs of them that the kernel has put together, the last receive
     /// brought.
     #[must_use]
-    pub fn runs(&self) -> usize {
+    pub fn buffers_used(&self) -> usize {
         self.runs
     }
 

@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Marking;
+    use crate::QosMarking;
 
     fn run(lens: &[usize]) -> usize {
         let bytes = vec![0; lens.iter().copied().max().unwrap_or(0)];
@@ -133,11 +133,11 @@ mod tests {
             header: &[0; 8][..len],
             payload: b"",
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
-            marking: [None, Some(Marking::default()), Some(MARKING)][usize::from(mark)],
+            marking: [None, Some(QosMarking::default()), Some(MARKING)][usize::from(mark)],
         }
     }
 
-    const MARKING: Marking = Marking { priority: true, dscp: None };
+    const MARKING: QosMarking = QosMarking { priority: true, dscp: None };
 
     #[test]
     fn a_run_has_one_destination_and_is_marked_alike() {

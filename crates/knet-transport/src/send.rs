@@ -8,10 +8,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 
 use crate::address::RawAddress;
-use crate::control::{ControlMessages, takes_priority};
+use crate::control::{ControlMessages, supports_datagram_priority};
 use crate::errno::left_by_icmp;
 use crate::segments::{Segmentation, run_length};
-use crate::{Marking, SendError};
+use crate::{QosMarking, SendError};
 
 /// A datagram to be sent: `header` and `payload` follow each other on the wire.
 ///
@@ -28,7 +28,7 @@ pub struct Datagram<'a> {
     pub destination: SocketAddr,
     /// How it is marked, if not as its socket is. Before Linux 6.14 a datagram has no priority of its
     /// own: over IPv4 it is the one that belongs to the traffic class, over IPv6 that of the socket.
-    pub marking: Option<Marking>,
+    pub marking: Option<QosMarking>,
 }
 
 impl Datagram<'_> {
@@ -47,6 +47,10 @@ pub struct SendProgress {
     ///
     /// Nothing after it has been tried. To skip it, send the rest from `sent + 1` on.
     pub error: Option<SendError>,
+    /// `true` if this call found that the kernel or a device on the path cannot segment runs of
+    /// datagrams (UDP GSO). Later sends of the socket pass each datagram on its own, which costs more
+    /// per datagram.
+    pub gso_disabled: bool,
 }
 
 /// What one system call needs to send several datagrams, made once and used again.
@@ -102,7 +106,7 @@ fn send_in_chunks(
     segmentation: &Segmentation,
     mut send_some: impl FnMut(Range<usize>, bool) -> Result<usize, Errno>,
 ) -> SendProgress {
-    let mut sent = 0;
+    let (mut sent, mut gso_disabled) = (0, false);
     let mut failed_before = false;
     // The end of a run that was refused.
     let mut one_by_one = 0;
@@ -117,6 +121,7 @@ fn send_in_chunks(
             Ok(taken) => {
                 if !runs && refused_at == Some(sent) {
                     segmentation.give_up();
+                    gso_disabled = true;
                 }
                 refused_at = None;
                 sent += taken;
@@ -129,7 +134,8 @@ fn send_in_chunks(
                 // A socket has room for a packet of any length or for none. But a device's queue may
                 // have some for a few of a run, and never for all of it.
                 if !runs || run < 2 || errno == Errno::EAGAIN {
-                    return SendProgress { sent, error: Some(SendError::new(errno)) };
+                    let error = Some(SendError::new(errno));
+                    return SendProgress { sent, error, gso_disabled };
                 }
                 one_by_one = sent + run;
                 // Other numbers say nothing about runs, whatever the next try brings.
@@ -139,7 +145,7 @@ fn send_in_chunks(
             }
         }
     }
-    SendProgress { sent, error: None }
+    SendProgress { sent, error: None, gso_disabled }
 }
 
 /// One `sendmmsg(2)` for `datagrams`, of which there are no more than `addresses`; with `runs`, each
@@ -179,7 +185,7 @@ fn send_some(
         header.msg_hdr.msg_namelen = address.len as libc::socklen_t;
         header.msg_hdr.msg_iov = parts.as_mut_ptr().cast();
         header.msg_hdr.msg_iovlen = (2 * run) as _;
-        if let Some(messages) = ControlMessages::of_run(first, run, takes_priority) {
+        if let Some(messages) = ControlMessages::of_run(first, run, supports_datagram_priority) {
             let messages = control.write(messages);
             header.msg_hdr.msg_control = messages.as_mut_ptr();
             header.msg_hdr.msg_controllen = messages.len() as _;
@@ -255,6 +261,7 @@ mod tests {
         });
         assert_eq!(script.next(), None, "calls are missing");
         let errno = progress.error.map(|error| Errno::from_raw(error.errno()));
+        assert_eq!(progress.gso_disabled, !segmentation.is_on());
         ((progress.sent, errno), segmentation.is_on())
     }
 

@@ -8,7 +8,7 @@ use knet_fd::BufferReport;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{BindError, MarkError, Marking, SocketOptions};
+use crate::{BindError, MarkError, QosMarking, SocketOptions};
 
 /// An option with an integer value.
 #[derive(Clone, Copy)]
@@ -47,17 +47,25 @@ const IPV6: &[IntOption] = &[
     option!(IPPROTO_IPV6, IPV6_RECVERR, 1),
 ];
 
-/// Where the kernel has it: since Linux 5.0.
-const COALESCE: IntOption = option!(SOL_UDP, UDP_GRO, 1);
+/// Available since Linux 5.0.
+const GRO: IntOption = option!(SOL_UDP, UDP_GRO, 1);
 
 /// The highest priority that needs no privilege, `TC_PRIO_INTERACTIVE`.
 const PRIORITY: libc::c_int = 6;
 
-/// Makes a socket that is bound to `address` and set up as `options` say.
+/// A socket that is set up and bound, with what the kernel granted.
+pub(crate) struct BoundSocket {
+    pub(crate) socket: Socket,
+    pub(crate) buffers: BufferReport,
+    /// Why GRO was asked for and is not available.
+    pub(crate) gro_error: Option<io::Error>,
+}
+
+/// Creates a socket, sets it up as `options` specify, and binds it to `address`.
 pub(crate) fn bound_socket(
     address: SocketAddr,
     options: &SocketOptions,
-) -> Result<(Socket, BufferReport), BindError> {
+) -> Result<BoundSocket, BindError> {
     let kind = Type::DGRAM.nonblocking().cloexec();
     let socket = Socket::new_raw(Domain::for_address(address), kind, Some(Protocol::UDP))
         .map_err(|source| BindError::Create { address, source })?;
@@ -69,20 +77,16 @@ pub(crate) fn bound_socket(
     for option in required.iter().copied().chain(marks(address, options.marking)) {
         set_option(socket.as_fd(), option).map_err(|errno| refused(option.name, errno.into()))?;
     }
-    if options.coalesce {
-        if let Err(errno) = set_option(socket.as_fd(), COALESCE) {
-            tracing::debug!(%address, %errno, "datagrams come one by one");
-        }
-    }
+    let gro = if options.gro { set_option(socket.as_fd(), GRO) } else { Ok(()) };
     socket.bind(&address.into()).map_err(|source| BindError::from_bind(address, source))?;
-    Ok((socket, buffers))
+    Ok(BoundSocket { socket, buffers, gro_error: gro.err().map(io::Error::from) })
 }
 
 /// Marks the packets of a socket that is bound to `address` from now on.
 pub(crate) fn mark(
     socket: BorrowedFd<'_>,
     address: SocketAddr,
-    marking: Marking,
+    marking: QosMarking,
 ) -> Result<(), MarkError> {
     for option in marks(address, marking) {
         set_option(socket, option).map_err(|errno| MarkError {
@@ -96,7 +100,7 @@ pub(crate) fn mark(
 
 /// Says how packets are marked, in full: what is not wanted is taken back. First the traffic class, then
 /// the priority. The family is that of `address`.
-pub(crate) fn marks(address: SocketAddr, marking: Marking) -> [IntOption; 2] {
+pub(crate) fn marks(address: SocketAddr, marking: QosMarking) -> [IntOption; 2] {
     let class = marking.traffic_class().into();
     let class = match address {
         SocketAddr::V4(_) => option!(IPPROTO_IP, IP_TOS, class),

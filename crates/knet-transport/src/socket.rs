@@ -11,9 +11,9 @@ use crate::error_queue::receive_error;
 use crate::receive::receive;
 use crate::segments::Segmentation;
 use crate::send::send;
-use crate::setup;
+use crate::setup::{self, BoundSocket};
 use crate::{
-    BindError, Datagram, ErrorQueue, MarkError, Marking, ReceiveBatch, ReceiveError, SendBatch,
+    BindError, Datagram, ErrorQueue, MarkError, QosMarking, ReceiveBatch, ReceiveError, SendBatch,
     SendProgress, SocketError, SocketOptions,
 };
 
@@ -30,6 +30,7 @@ pub struct UdpSocket {
     socket: Socket,
     local: SocketAddr,
     buffers: BufferReport,
+    gro_error: Option<io::Error>,
     segmentation: Segmentation,
 }
 
@@ -42,8 +43,8 @@ impl UdpSocket {
     /// (`IP_PMTUDISC_PROBE`, `IPV6_DONTFRAG`). An IPv6 socket does not see IPv4 (`IPV6_V6ONLY`).
     /// Errors are queued (`IP_RECVERR`). The port is not shared (no `SO_REUSEADDR`).
     ///
-    /// Buffers that are smaller than wanted are logged as a warning and reported by
-    /// [`buffers`](Self::buffers). Nothing here needs privileges.
+    /// Nothing here needs privileges. What the kernel did not grant, though the socket works without
+    /// it, is reported by [`buffers`](Self::buffers) and [`gro_error`](Self::gro_error).
     ///
     /// # Errors
     ///
@@ -52,22 +53,13 @@ impl UdpSocket {
     /// - [`BindError::AddressInUse`] if another socket has the port.
     /// - [`BindError::Bind`] if the address can't be bound for another reason.
     pub fn bind(local: SocketAddr, options: &SocketOptions) -> Result<UdpSocket, BindError> {
-        let (socket, buffers) = setup::bound_socket(local, options)?;
+        let BoundSocket { socket, buffers, gro_error } = setup::bound_socket(local, options)?;
         let bound = socket
             .local_addr()
             .and_then(|address| address.as_socket().ok_or(io::ErrorKind::Unsupported.into()))
             .map_err(|source| BindError::Bind { address: local, source })?;
-        if !buffers.is_full() {
-            tracing::warn!(
-                address = %bound,
-                wanted = buffers.wanted,
-                receive = buffers.receive,
-                send = buffers.send,
-                "socket buffers are smaller than wanted and may lose datagrams under load, raise \
-                 net.core.rmem_max and net.core.wmem_max",
-            );
-        }
-        Ok(UdpSocket { socket, local: bound, buffers, segmentation: Segmentation::new() })
+        let segmentation = Segmentation::new();
+        Ok(UdpSocket { socket, local: bound, buffers, gro_error, segmentation })
     }
 
     /// Returns the address the socket is bound to, with the port that the kernel chose if it was
@@ -77,10 +69,17 @@ impl UdpSocket {
         self.local
     }
 
-    /// Returns the sizes that the buffers really have.
+    /// Returns the sizes that the buffers have.
     #[must_use]
     pub fn buffers(&self) -> BufferReport {
         self.buffers
+    }
+
+    /// Returns why the kernel refused [`SocketOptions::gro`], or `None` if it did not refuse it or was
+    /// not asked. Without GRO, each datagram is received on its own.
+    #[must_use]
+    pub fn gro_error(&self) -> Option<&io::Error> {
+        self.gro_error.as_ref()
     }
 
     /// Marks packets in another way, from the next on that is sent: all that have no
@@ -89,7 +88,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// [`MarkError`] if the kernel refuses, for which no cause is known.
-    pub fn mark(&self, marking: Marking) -> Result<(), MarkError> {
+    pub fn mark(&self, marking: QosMarking) -> Result<(), MarkError> {
         setup::mark(self.as_fd(), self.local, marking)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
     AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint,
-    Handle, HostId, LinkConfig, LinkId, Marking, PingTimers, Policy, Verdict,
+    Handle, HostId, LinkConfig, LinkId, QosMarking, PingTimers, Policy, Verdict,
 };
 
 /// A call. Numbers are taken modulo what there is, now and then one more than there is.
@@ -460,8 +460,8 @@ fn entry_of(entry: Entry) -> AclEntry {
     }
 }
 
-fn marking(priority: bool, dscp: Option<u8>) -> Marking {
-    Marking { priority, dscp: dscp.and_then(|number| Dscp::try_from(number).ok()) }
+fn marking(priority: bool, dscp: Option<u8>) -> QosMarking {
+    QosMarking { priority, dscp: dscp.and_then(|number| Dscp::try_from(number).ok()) }
 }
 
 fn host_id(number: u8) -> HostId {

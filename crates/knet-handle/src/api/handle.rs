@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use knet_channel::{Channel, ChannelRequest};
 use knet_engine::{DropStats, Engine, EngineConfig};
-use knet_transport::Marking;
+use knet_transport::QosMarking;
 use knet_wire::HostId;
 
 use crate::api::builder::{HandleBuilder, Settings};
@@ -226,14 +226,14 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Os`] if the kernel refuses, for which no cause is known; [`Error::InsideFilter`].
-    pub fn set_marking(&self, marking: Marking) -> Result<(), Error> {
+    pub fn set_marking(&self, marking: QosMarking) -> Result<(), Error> {
         self.shared().outside_filter()?;
         Ok(self.shared().sockets.set_marking(marking)?)
     }
 
     /// How the packets of links without a marking of their own are marked.
     #[must_use]
-    pub fn marking(&self) -> Marking {
+    pub fn marking(&self) -> QosMarking {
         self.shared().sockets.marking()
     }
 

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 
 use knet_engine::{LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers, SocketId};
-use knet_transport::Marking;
+use knet_transport::QosMarking;
 use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::api::handle::Handle;
 use crate::api::link_config::{Ends, LinkConfig};
 use crate::core::shared::Shared;
 use crate::error::Error;
-use crate::io::packet_tag;
+use crate::io::{kernel_limits, packet_tag};
 
 /// A link to a host. It counts as a clone of the [`Handle`].
 #[derive(Clone, Debug)]
@@ -164,9 +164,10 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`; [`Error::InsideFilter`].
-    pub fn set_marking(&self, marking: Option<Marking>) -> Result<(), Error> {
+    pub fn set_marking(&self, marking: Option<QosMarking>) -> Result<(), Error> {
         let (host, id, tag) = (self.host, self.id, packet_tag::to_tag(marking));
         self.socket()?;
+        kernel_limits::log_link_marking(marking);
         let shared = self.handle.shared();
         Ok(shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??)
     }
@@ -175,7 +176,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
-    pub fn marking(&self) -> Result<Option<Marking>, Error> {
+    pub fn marking(&self) -> Result<Option<QosMarking>, Error> {
         let (host, id) = (self.host, self.id);
         self.socket()?;
         let tag = self.handle.shared().query(|engine, _| engine.packet_tag(host, id))?;

@@ -4,6 +4,7 @@
 
 pub(crate) mod backpressure;
 pub(crate) mod drain;
+pub(crate) mod kernel_limits;
 pub(crate) mod loopback;
 pub(crate) mod packet_tag;
 pub(crate) mod read_limit;

@@ -1,24 +1,24 @@
 //! How the packets of one link are marked, as a note that the engine hands back with each of them.
 
 use knet_engine::PacketTag;
-use knet_transport::{Dscp, Marking};
+use knet_transport::{Dscp, QosMarking};
 
 /// The tag of packets that are marked like this; `None` as their socket is.
-pub(crate) fn to_tag(marking: Option<Marking>) -> PacketTag {
-    PacketTag(marking.map_or(AS_SOCKET, |Marking { priority, dscp }| {
+pub(crate) fn to_tag(marking: Option<QosMarking>) -> PacketTag {
+    PacketTag(marking.map_or(AS_SOCKET, |QosMarking { priority, dscp }| {
         let priority = if priority { PRIORITY } else { 0 };
         OWN | priority | dscp.map_or(0, |dscp| HAS_DSCP | u32::from(dscp.get()))
     }))
 }
 
 /// How packets with this tag are marked.
-pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<Marking> {
+pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<QosMarking> {
     if bits == AS_SOCKET {
         return None;
     }
     let code_point = Dscp::try_from(bits as u8);
     let dscp = code_point.ok().filter(|_| bits & HAS_DSCP != 0);
-    Some(Marking { priority: bits & PRIORITY != 0, dscp })
+    Some(QosMarking { priority: bits & PRIORITY != 0, dscp })
 }
 
 /// What links have at first.
@@ -38,7 +38,7 @@ mod tests {
     fn each_marking_has_a_tag_of_its_own() {
         assert_eq!(from_tag(PacketTag::default()), None);
         let dscps = || (0..=63).map(|number| Some(Dscp::try_from(number).unwrap())).chain([None]);
-        let marked = |priority| dscps().map(move |dscp| Some(Marking { priority, dscp }));
+        let marked = |priority| dscps().map(move |dscp| Some(QosMarking { priority, dscp }));
         let all: Vec<_> = marked(false).chain(marked(true)).chain([None]).collect();
         for &marking in &all {
             assert_eq!(from_tag(to_tag(marking)), marking);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use knet_engine::SocketId;
 use knet_poller::{Interest, Poller, Token};
-use knet_transport::{MarkError, Marking, SocketOptions, UdpSocket};
+use knet_transport::{MarkError, QosMarking, SocketOptions, UdpSocket};
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
+use crate::io::kernel_limits;
 
 /// All sockets of a handle.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ struct Registry {
     entries: Vec<Entry>,
     last_id: u64,
     /// How packets are marked whose link does not say otherwise.
-    marking: Marking,
+    marking: QosMarking,
 }
 
 #[derive(Debug)]
@@ -81,8 +82,9 @@ impl Sockets {
     ) -> Result<(SocketId, SocketAddr), Error> {
         let marking = registry.marking;
         // The rx thread has room for the longest datagram.
-        let options = SocketOptions { marking, coalesce: true, ..SocketOptions::default() };
+        let options = SocketOptions { marking, gro: true, ..SocketOptions::default() };
         let socket = UdpSocket::bind(local, &options)?;
+        kernel_limits::log_new_socket(&socket);
         let id = SocketId(registry.last_id + 1);
         poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
             what: "watching a link's socket",
@@ -122,7 +124,7 @@ impl Sockets {
     }
 
     /// Marks the packets of all sockets, now and later, but for those that are marked one by one.
-    pub(crate) fn set_marking(&self, marking: Marking) -> Result<(), MarkError> {
+    pub(crate) fn set_marking(&self, marking: QosMarking) -> Result<(), MarkError> {
         let mut registry = self.registry.lock();
         registry.marking = marking;
         registry
@@ -132,7 +134,7 @@ impl Sockets {
             .try_for_each(|socket| socket.mark(marking))
     }
 
-    pub(crate) fn marking(&self) -> Marking {
+    pub(crate) fn marking(&self) -> QosMarking {
         self.registry.lock().marking
     }
 

@@ -157,7 +157,7 @@ impl<'a> RxThread<'a> {
     fn receive_batch(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
         // Room for each costs a little even if it stays empty.
-        let expected = FEW_RUNS.max(4 * self.datagrams.runs());
+        let expected = FEW_RUNS.max(4 * self.datagrams.buffers_used());
         self.datagrams.set_limit(self.portion.count().min(expected));
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
@@ -166,7 +166,7 @@ impl<'a> RxThread<'a> {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.datagrams.iter().map(|datagram| datagram.bytes.len()).sum();
-                self.portion.note(self.datagrams.runs(), bytes);
+                self.portion.note(self.datagrams.buffers_used(), bytes);
                 self.handle_datagrams(id);
                 true
             }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
-use knet_transport::{Datagram, Marking, SendError, SendErrorKind, SendProgress};
+use knet_transport::{Datagram, QosMarking, SendError, SendErrorKind, SendProgress};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::core::shared::Shared;
@@ -26,7 +26,7 @@ pub(crate) struct Frame {
     pub(crate) order: usize,
     pub(crate) remote: SocketAddr,
     /// How it is marked, if not as its socket is.
-    pub(crate) marking: Option<Marking>,
+    pub(crate) marking: Option<QosMarking>,
     /// What the packet says; its number is given last.
     pub(crate) says: DataHeader,
     pub(crate) header: [u8; DATA_HEADER_LEN],
@@ -171,7 +171,11 @@ impl Transmitter {
             destination: frame.remote,
             marking: frame.marking,
         }));
-        Some(shared.sockets.get(socket)?.send(&mut self.batch, &datagrams))
+        let progress = shared.sockets.get(socket)?.send(&mut self.batch, &datagrams);
+        if progress.gso_disabled {
+            tracing::debug!(socket = socket.0, "GSO is not available: packets are sent one by one");
+        }
+        Some(progress)
     }
 
     /// The link that a frame goes over.

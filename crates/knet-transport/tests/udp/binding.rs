@@ -2,15 +2,12 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
 
-use knet_transport::{BindError, Dscp, Marking, SocketOptions, UdpSocket};
+use knet_transport::{BindError, Dscp, QosMarking, ReceiveBatch, SocketOptions, UdpSocket};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber, span};
 
-use crate::loopback::{bind, both_families};
+use crate::loopback::{bind, both_families, receive, send_one};
 
 /// Reads an option that has an integer value.
 #[allow(unsafe_code)]
@@ -71,12 +68,12 @@ fn marks(socket: &UdpSocket) -> (libc::c_int, libc::c_int) {
 fn packets_are_marked_as_asked_for_from_the_start_and_later() {
     let expedited = Some(Dscp::try_from(46).unwrap());
     let cases = [
-        (Marking { priority: true, dscp: None }, (0x10, 6)),
-        (Marking { priority: true, dscp: expedited }, (46 << 2, 6)),
+        (QosMarking { priority: true, dscp: None }, (0x10, 6)),
+        (QosMarking { priority: true, dscp: expedited }, (46 << 2, 6)),
         // The same class again: the kernel would keep the priority.
-        (Marking { priority: false, dscp: expedited }, (46 << 2, 0)),
-        (Marking { priority: false, dscp: Some(Dscp::MAX) }, (63 << 2, 0)),
-        (Marking { priority: false, dscp: None }, (0, 0)),
+        (QosMarking { priority: false, dscp: expedited }, (46 << 2, 0)),
+        (QosMarking { priority: false, dscp: Some(Dscp::MAX) }, (63 << 2, 0)),
+        (QosMarking { priority: false, dscp: None }, (0, 0)),
     ];
     let live = both_families().map(bind);
     for (marking, expected) in cases {
@@ -157,47 +154,30 @@ fn buffers_are_as_big_as_reported() {
     }
 }
 
-/// Collects the level and the fields of what is logged.
-#[derive(Default)]
-struct Log(Mutex<Vec<String>>);
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.get_mut().unwrap().push(format!("{field}={value:?}"));
+#[test]
+fn buffers_larger_than_the_system_allows_are_reported_and_the_socket_works() {
+    let options = SocketOptions { buffer_size: usize::MAX, ..SocketOptions::default() };
+    for local in both_families() {
+        let socket = UdpSocket::bind(local, &options).unwrap();
+        let report = socket.buffers();
+        assert!(!report.is_full());
+        assert_eq!(report.wanted, usize::MAX);
+        send_one(&socket, b"still works", socket.local_addr());
+        let mut batch = ReceiveBatch::new(1, 100);
+        assert_eq!(receive(&socket, &mut batch), 1);
+        assert_eq!(batch.get(0).unwrap().bytes, b"still works");
     }
-}
-
-impl Subscriber for &'static Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("knet_transport")
-    }
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Log::default();
-        event.record(&mut fields);
-        let mut lines = self.0.lock().unwrap();
-        lines.push(format!("{}", event.metadata().level()));
-        lines.append(&mut fields.0.into_inner().unwrap());
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
 }
 
 #[test]
-fn buffers_that_nobody_can_have_are_warned_about_and_do_no_harm() {
-    let log: &'static Log = Box::leak(Box::default());
-    let socket = tracing::subscriber::with_default(log, || {
-        let options = SocketOptions { buffer_size: usize::MAX, ..SocketOptions::default() };
-        UdpSocket::bind(both_families()[0], &options).unwrap()
-    });
-    assert!(!socket.buffers().is_full());
-    let lines = log.0.lock().unwrap();
-    assert_eq!(lines[0], Level::WARN.as_str());
-    assert!(lines.contains(&format!("address={}", socket.local_addr())), "{lines:?}");
-    assert!(lines.contains(&format!("receive={}", socket.buffers().receive)), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("net.core.rmem_max")), "{lines:?}");
+fn gro_is_set_only_if_asked_for_and_a_refusal_is_reported() {
+    for local in both_families() {
+        for gro in [false, true] {
+            let socket =
+                UdpSocket::bind(local, &SocketOptions { gro, ..SocketOptions::default() }).unwrap();
+            let is_set = option(&socket, libc::SOL_UDP, libc::UDP_GRO) == 1;
+            assert_eq!(is_set, gro && socket.gro_error().is_none());
+            assert!(gro || socket.gro_error().is_none());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket as StdSocket};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use knet_transport::{Datagram, Dscp, Marking, SendBatch, UdpSocket};
+use knet_transport::{Datagram, Dscp, QosMarking, SendBatch, UdpSocket};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{IpRecvTos, Ipv6RecvTClass};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
@@ -84,7 +84,7 @@ fn dscp(number: u8) -> Option<Dscp> {
 }
 
 /// Sends datagrams of 100 bytes, each with its number, that are marked like this.
-fn send(near: &UdpSocket, destination: SocketAddr, markings: &[Option<Marking>]) {
+fn send(near: &UdpSocket, destination: SocketAddr, markings: &[Option<QosMarking>]) {
     let bytes: Vec<_> = (0..markings.len()).map(|n| [n as u8; 100]).collect();
     let datagrams: Vec<_> = bytes
         .iter()
@@ -100,7 +100,7 @@ fn send(near: &UdpSocket, destination: SocketAddr, markings: &[Option<Marking>])
 
 #[test]
 fn each_datagram_may_be_marked_in_another_way_than_its_socket_and_none_colours_the_next() {
-    let marked = |priority, dscp| Some(Marking { priority, dscp });
+    let marked = |priority, dscp| Some(QosMarking { priority, dscp });
     // With the class and the priority that follow.
     let each = [
         (None, 46 << 2, 0),
@@ -113,7 +113,7 @@ fn each_datagram_may_be_marked_in_another_way_than_its_socket_and_none_colours_t
     ];
     for local in both_families() {
         let near = bind(local);
-        near.mark(Marking { priority: false, dscp: dscp(46) }).unwrap();
+        near.mark(QosMarking { priority: false, dscp: dscp(46) }).unwrap();
         let far = Receiver::new(local);
         // One by one, and in runs.
         for run in [1, 2, 5] {
@@ -132,9 +132,9 @@ fn each_datagram_may_be_marked_in_another_way_than_its_socket_and_none_colours_t
 fn a_datagram_may_do_without_the_priority_of_its_socket() {
     for local in both_families() {
         let near = bind(local);
-        near.mark(Marking { priority: true, dscp: None }).unwrap();
+        near.mark(QosMarking { priority: true, dscp: None }).unwrap();
         let far = Receiver::new(local);
-        send(&near, far.addr(), &[None, Some(Marking::default()), None]);
+        send(&near, far.addr(), &[None, Some(QosMarking::default()), None]);
         for (n, (class, priority)) in [(0x10, 6), (0, 0), (0x10, 6)].into_iter().enumerate() {
             assert_eq!(far.next(), (n as u8, class, far.sees_priority.then_some(priority)));
         }

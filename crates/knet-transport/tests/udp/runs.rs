@@ -5,7 +5,7 @@ use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket
 use crate::loopback::{bind, both_families, receive};
 
 fn coalescing(local: std::net::SocketAddr) -> UdpSocket {
-    UdpSocket::bind(local, &SocketOptions { coalesce: true, ..SocketOptions::default() }).unwrap()
+    UdpSocket::bind(local, &SocketOptions { gro: true, ..SocketOptions::default() }).unwrap()
 }
 
 /// The length and first byte of each datagram in the order of their arrival.
