@@ -70,7 +70,7 @@ pub use api::link::Link;
 pub use api::link_config::LinkConfig;
 pub use api::stats::{ClearStats, HandleStats};
 pub use core::notices::{EventStream, STREAM_CAPACITY};
-pub use datafds::table::ChannelStats;
+pub use datafds::counters::ChannelStats;
 pub use error::{Destinations, Error};
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};
 pub use filter::{FilterMessage, Verdict};

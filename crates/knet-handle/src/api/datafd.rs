@@ -73,7 +73,7 @@ impl Datafd {
     /// [`Error::ChannelNotInUse`] if it was removed, also if its channel has another datafd now; those of
     /// [`Handle::send`].
     pub fn send(&self, message: &[u8]) -> Result<SendReport, Error> {
-        if self.handle.shared().channels.by_token(self.token).is_none() {
+        if self.handle.shared().datafds.by_token(self.token).is_none() {
             return Err(Error::ChannelNotInUse(self.channel));
         }
         self.handle.send(self.channel, message)

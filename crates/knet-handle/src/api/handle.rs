@@ -22,7 +22,7 @@ use crate::api::stats::{self, ClearStats, HandleStats};
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
 use crate::datafds::add;
-use crate::datafds::table::ChannelStats;
+use crate::datafds::counters::ChannelStats;
 use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
 
@@ -307,7 +307,7 @@ impl Handle {
     /// [`Error::ChannelNotInUse`]; [`Error::Os`] if a descriptor that the caller brought cannot be
     /// duplicated.
     pub fn get_datafd(&self, channel: Channel) -> Result<Datafd, Error> {
-        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         add::guard(self, &entry)
     }
 
@@ -317,7 +317,7 @@ impl Handle {
     /// [`Error::UnknownDatafd`].
     pub fn get_channel(&self, datafd: &impl AsRawFd) -> Result<Channel, Error> {
         let fd = datafd.as_raw_fd();
-        let entry = self.shared().channels.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
+        let entry = self.shared().datafds.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
         Ok(entry.channel)
     }
 
@@ -326,7 +326,7 @@ impl Handle {
     /// # Errors
     /// [`Error::ChannelNotInUse`].
     pub fn datafd_status(&self, channel: Channel) -> Result<DatafdStatus, Error> {
-        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         let state = if entry.is_disabled() { DatafdState::Disabled } else { DatafdState::Active };
         Ok(DatafdStatus {
             channel,
@@ -339,13 +339,13 @@ impl Handle {
     /// The channels that have a datafd, in ascending order.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
-        self.shared().channels.list().into_iter().map(|(channel, _)| channel).collect()
+        self.shared().datafds.list().into_iter().map(|(channel, _)| channel).collect()
     }
 
     /// What happened to the messages of a channel, whether it has a datafd or not.
     #[must_use]
     pub fn channel_stats(&self, channel: Channel) -> ChannelStats {
-        self.shared().channels.counters(channel).read()
+        self.shared().datafds.counters(channel).read()
     }
 
     /// How many packets were thrown away, by reason.
@@ -405,7 +405,7 @@ impl Handle {
         if unicast && shared.filter().is_none() {
             return Err(Error::NoFilter);
         }
-        if shared.channels.get(channel).is_none() {
+        if shared.datafds.get(channel).is_none() {
             return Err(Error::ChannelNotInUse(channel));
         }
         shared.with_transmitter(|out| out.send(shared, channel, message, unicast))
@@ -419,7 +419,7 @@ impl Handle {
     /// [`Error::NotOurDatafd`] if the caller brought the datafd; [`Error::BufferTooSmall`] if the
     /// message did not fit, which loses it; [`Error::DatafdClosed`]; [`Error::Os`].
     pub fn recv(&self, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
-        let entry = self.shared().channels.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
+        let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         // Not the entry, which is not to be kept over a system call.
         let application = entry.application.clone();
         drop(entry);

@@ -6,7 +6,7 @@ use knet_channel::Channel;
 use knet_engine::{DropStats, Engine, LinkTotals};
 
 use crate::core::shared::Shared;
-use crate::datafds::table::ChannelStats;
+use crate::datafds::counters::ChannelStats;
 use crate::error::Error;
 
 /// What is counted of a handle: [`Handle::stats`](crate::Handle::stats).
@@ -39,7 +39,7 @@ pub enum ClearStats {
 pub(crate) fn read(shared: &Shared) -> HandleStats {
     let mut channels = ChannelStats::default();
     for channel in Channel::ALL {
-        channels += &shared.channels.counters(channel).read();
+        channels += &shared.datafds.counters(channel).read();
     }
     shared.query(|engine, _| HandleStats {
         totals: engine.totals(),
@@ -57,7 +57,7 @@ pub(crate) fn clear(shared: &Shared, what: ClearStats) -> Result<(), Error> {
         }
     })?;
     for channel in Channel::ALL {
-        shared.channels.counters(channel).clear();
+        shared.datafds.counters(channel).clear();
     }
     Ok(())
 }

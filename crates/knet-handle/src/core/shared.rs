@@ -12,7 +12,7 @@ use crate::api::builder::Settings;
 use crate::control::retry::Held;
 use crate::core::notices::{Notice, Notifier};
 use crate::core::worker::Worker;
-use crate::datafds::table::Channels;
+use crate::datafds::table::Datafds;
 use crate::error::Error;
 use crate::filter::{self, Filter};
 use crate::io::backpressure::FullSockets;
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     routes: RwLock<Arc<Routes>>,
     pub(crate) sockets: Sockets,
     pub(crate) loopback: Loopback,
-    pub(crate) channels: Channels,
+    pub(crate) datafds: Datafds,
     /// Serialises adding and removing datafds, so that a channel that was found free stays so.
     pub(crate) adding: Mutex<()>,
     filter: RwLock<Option<Filter>>,
@@ -59,7 +59,7 @@ impl Shared {
             routes: RwLock::default(),
             sockets: Sockets::default(),
             loopback: Loopback::default(),
-            channels: Channels::default(),
+            datafds: Datafds::default(),
             adding: Mutex::default(),
             filter: RwLock::default(),
             forwarding: AtomicBool::new(false),

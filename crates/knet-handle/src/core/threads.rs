@@ -111,7 +111,7 @@ mod tests {
         drop(open);
         closing.join().unwrap().unwrap();
         assert!(arrivals.try_recv().is_err(), "the filter was asked about one more");
-        let stats = shared.channels.counters(Channel::ALL[0]).read();
+        let stats = shared.datafds.counters(Channel::ALL[0]).read();
         assert_eq!((stats.tx_no_destination, stats.tx_forwarding_off), (2, 1));
     }
 }

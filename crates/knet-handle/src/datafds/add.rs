@@ -51,10 +51,10 @@ pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Re
     shared.outside_filter()?;
     let _adding = shared.adding.lock();
     let unknown = Error::UnknownDatafd { fd: number };
-    if token.is_some_and(|token| shared.channels.by_token(token).is_none()) {
+    if token.is_some_and(|token| shared.datafds.by_token(token).is_none()) {
         return Err(unknown);
     }
-    let entry = shared.channels.take(number).ok_or(unknown)?;
+    let entry = shared.datafds.take(number).ok_or(unknown)?;
     entry.disable(&shared.tx.poller);
     let entry = wait_until_unused(entry);
     if let Some(entry) = entry {
@@ -66,7 +66,7 @@ pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Re
 
 fn choose_channel(shared: &Shared, request: ChannelRequest) -> Result<Channel, Error> {
     let mut allocator = ChannelAllocator::new();
-    for (channel, _) in shared.channels.list() {
+    for (channel, _) in shared.datafds.list() {
         // Channels of the table are distinct, so each is free in a new allocator.
         let _ = allocator.allocate(ChannelRequest::Exact(channel));
     }
@@ -90,7 +90,7 @@ fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
     }
     let application = Arc::new(numbered(handle.shared(), pair.left)?);
     let number = application.as_raw_fd();
-    let token = handle.shared().channels.new_token(channel);
+    let token = handle.shared().datafds.new_token(channel);
     let (traffic, ours) = (Traffic::Messages, pair.right);
     let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
     let entry = install(handle.shared(), entry, number)?;
@@ -102,7 +102,7 @@ fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
 /// And 0 is no name, for it asks for a pair where datafds are plain numbers.
 fn numbered(shared: &Shared, fd: OwnedFd) -> Result<OwnedFd, Error> {
     let number = fd.as_raw_fd();
-    if number != 0 && shared.channels.by_number(number).is_none() {
+    if number != 0 && shared.datafds.by_number(number).is_none() {
         return Ok(fd);
     }
     // The duplicate gets another number, for `fd` is open until this returns.
@@ -112,7 +112,7 @@ fn numbered(shared: &Shared, fd: OwnedFd) -> Result<OwnedFd, Error> {
 fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result<Datafd, Error> {
     let shared = handle.shared();
     let number = fd.as_raw_fd();
-    if let Some(entry) = shared.channels.by_number(number) {
+    if let Some(entry) = shared.datafds.by_number(number) {
         return Err(Error::DatafdExists { fd: number, channel: entry.channel });
     }
     let channel = choose_channel(shared, request)?;
@@ -120,7 +120,7 @@ fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result
     let watched = duplicate(fd)?;
     let for_guard = duplicate(fd)?;
     let flags = Flags::set(fd)?;
-    let token = shared.channels.new_token(channel);
+    let token = shared.datafds.new_token(channel);
     let entry = Entry::new(token, channel, number, traffic, watched, None);
     let entry = install(shared, entry, number)?;
     flags.keep();
@@ -169,11 +169,11 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<Arc<Entry>, Error> {
     let entry = Arc::new(entry);
     // Into the table first: the tx thread looks the channel up when the first event comes.
-    shared.channels.insert(entry.clone());
+    shared.datafds.insert(entry.clone());
     let Err(error) = shared.tx.poller.add(&*entry, entry.token, Interest::READ) else {
         return Ok(entry);
     };
-    shared.channels.take(number);
+    shared.datafds.take(number);
     Err(match error {
         AddError::NotPollable { .. } => {
             let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);

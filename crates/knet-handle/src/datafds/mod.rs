@@ -3,5 +3,6 @@
 //! It knows nothing of hosts, links or the protocol.
 
 pub(crate) mod add;
+pub(crate) mod counters;
 pub(crate) mod stream;
 pub(crate) mod table;

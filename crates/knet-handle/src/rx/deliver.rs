@@ -11,8 +11,9 @@ use knet_transport::ReceiveBatch;
 use knet_wire::HostId;
 
 use crate::core::shared::Shared;
+use crate::datafds::counters::count;
 use crate::datafds::stream::{self, Written};
-use crate::datafds::table::{Entry, Traffic, count};
+use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::filter::{self, Verdict};
 use crate::io::loopback::OwnMessage;
@@ -71,7 +72,7 @@ impl Deliverer {
             if self.has_backlog() { 0 } else { self.deliver_some(shared, datagrams, incoming) };
         for message in incoming.drain(handled..) {
             if let Err(message) = self.backlog.push(message, datagrams) {
-                let counters = shared.channels.counters(message.delivery.channel);
+                let counters = shared.datafds.counters(message.delivery.channel);
                 count(&counters.rx_dropped_full, 1);
                 self.failed.push(message.delivery.receipt);
             }
@@ -154,7 +155,7 @@ impl Deliverer {
         delivery: &Delivery,
         bytes: &[u8],
     ) -> Result<Channel, NotOurs> {
-        let counters = shared.channels.counters(delivery.channel);
+        let counters = shared.datafds.counters(delivery.channel);
         if !shared.is_forwarding() {
             count(&counters.rx_forwarding_off, 1);
             return Err(NotOurs);
@@ -187,10 +188,10 @@ impl Deliverer {
 
     /// Writes messages to the datafd of their channel.
     fn write(&mut self, shared: &Shared, channel: Channel, messages: &[Outgoing<'_>]) {
-        let counters = shared.channels.counters(channel);
+        let counters = shared.datafds.counters(channel);
         let mut rest = messages;
         while !rest.is_empty() {
-            let Some(entry) = shared.channels.get(channel) else {
+            let Some(entry) = shared.datafds.get(channel) else {
                 count(&counters.rx_no_datafd, rest.len() as u64);
                 self.failed.extend(rest.iter().filter_map(|&(receipt, _)| receipt));
                 return;
@@ -225,7 +226,7 @@ impl Deliverer {
 
     /// A message could not be written.
     fn lost(&mut self, shared: &Shared, entry: &Arc<Entry>, errno: i32) {
-        let counters = shared.channels.counters(entry.channel);
+        let counters = shared.datafds.counters(entry.channel);
         let full = errno == EAGAIN;
         count(if full { &counters.rx_dropped_full } else { &counters.rx_write_failed }, 1);
         let Some(report) = self.reports.get_mut(entry.channel.index()) else { return };
@@ -238,7 +239,7 @@ impl Deliverer {
     pub(crate) fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         for (channel, report) in Channel::ALL.into_iter().zip(&mut self.reports) {
             if report.not_before.is_some_and(|at| at <= now) {
-                match shared.channels.get(channel).filter(|entry| report.is_about(entry)) {
+                match shared.datafds.get(channel).filter(|entry| report.is_about(entry)) {
                     Some(entry) => report.tell(shared, &entry, now),
                     None => *report = Report::default(),
                 }

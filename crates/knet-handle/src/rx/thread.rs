@@ -235,7 +235,7 @@ impl<'a> RxThread<'a> {
     /// The datafd of a stream takes more.
     fn write_rest(&mut self, channel: u64) {
         let channel = u8::try_from(channel).ok().and_then(|n| Channel::try_from(n).ok());
-        let Some(entry) = channel.and_then(|channel| self.shared.channels.get(channel)) else {
+        let Some(entry) = channel.and_then(|channel| self.shared.datafds.get(channel)) else {
             return;
         };
         if let Err(errno) = stream::write_rest(self.shared, &entry) {

@@ -12,7 +12,8 @@ use knet_wire::MAX_MESSAGE;
 
 use crate::control::error_queue;
 use crate::core::shared::Shared;
-use crate::datafds::table::{Entry, Traffic, count};
+use crate::datafds::counters::count;
+use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::io::read_limit::Portion;
 use crate::tx::parked::{FIRST_SOCKET, Suspended};
@@ -112,7 +113,7 @@ impl<'a> TxThread<'a> {
     /// Goes on with the batches that wait for room.
     fn go_on(&mut self) {
         for (channel, errno) in self.suspended.go_on(self.shared) {
-            if let Some(entry) = self.shared.channels.get(channel) {
+            if let Some(entry) = self.shared.datafds.get(channel) {
                 self.tell(&entry, DatafdProblem::ReadFailed { errno });
             }
         }
@@ -139,7 +140,7 @@ impl<'a> TxThread<'a> {
 
     /// Reads the datafd that an event is about, if it is about one, and sends what it gave.
     fn read(&mut self, event: &Event) {
-        let Some(entry) = self.shared.channels.by_token(event.token) else { return };
+        let Some(entry) = self.shared.datafds.by_token(event.token) else { return };
         if !self.suspended.is_empty() && self.suspended.holds_up(self.shared, &entry) {
             return;
         }
@@ -221,7 +222,7 @@ impl<'a> TxThread<'a> {
             usize::from(number > MAX_MESSAGE)
         };
         if too_long > 0 {
-            count(&self.shared.channels.counters(entry.channel).tx_too_long, too_long as u64);
+            count(&self.shared.datafds.counters(entry.channel).tx_too_long, too_long as u64);
         }
         for _ in 0..too_long {
             self.tell(entry, DatafdProblem::MessageTooLong);

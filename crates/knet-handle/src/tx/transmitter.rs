@@ -9,7 +9,7 @@ use knet_transport::{ErrorQueue, SendBatch};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 use crate::core::shared::Shared;
-use crate::datafds::table::{Counters, count};
+use crate::datafds::counters::{Counters, count};
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
 use crate::filter::{self, Verdict};
@@ -89,7 +89,7 @@ impl Transmitter {
         let routes = shared.routes();
         self.start(true);
         let messages = [message];
-        let counters = shared.channels.counters(channel);
+        let counters = shared.datafds.counters(channel);
         let broadcast = self
             .plan(shared, &routes, channel, &messages, 0, unicast)
             .inspect_err(|error| count_refusal(counters, error))?;
@@ -113,7 +113,7 @@ impl Transmitter {
         batch: &mut Batch,
         messages: &[&[u8]],
     ) -> bool {
-        let counters = shared.channels.counters(batch.channel);
+        let counters = shared.datafds.counters(batch.channel);
         loop {
             if !self.retry(shared, &batch.routes, messages) {
                 return false;
