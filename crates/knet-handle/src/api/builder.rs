@@ -7,6 +7,7 @@ use knet_engine::EngineConfig;
 use knet_wire::HostId;
 
 use crate::api::handle::Handle;
+use crate::core::settings::Settings;
 use crate::error::Error;
 use crate::io::backpressure;
 
@@ -17,13 +18,6 @@ pub struct HandleBuilder {
     /// `None` leaves it to us.
     busy_poll: Option<Duration>,
     wait_for_room: Duration,
-}
-
-/// What can be adjusted.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) busy_poll: Duration,
-    pub(crate) wait_for_room: Duration,
 }
 
 impl HandleBuilder {

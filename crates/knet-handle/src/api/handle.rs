@@ -13,20 +13,21 @@ use knet_engine::{DropStats, Engine, EngineConfig};
 use knet_transport::QosMarking;
 use knet_wire::HostId;
 
-use crate::api::builder::{HandleBuilder, Settings};
+use crate::api::builder::HandleBuilder;
 use crate::api::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
 use crate::api::endpoint::Endpoint;
 use crate::api::host::Host;
 use crate::api::recv;
 use crate::api::stats::{self, ClearStats, HandleStats};
+use crate::core::settings::Settings;
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
 use crate::datafds::add;
 use crate::datafds::counters::ChannelStats;
 use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
-
 use crate::send_report::SendReport;
+use crate::tx::pool::TransmitterPool;
 use crate::{rx, tx};
 
 /// A host's place in the cluster: its datafds on one side, its links to the other hosts on the
@@ -45,6 +46,8 @@ pub struct Handle {
 /// What goes away with the last clone.
 struct Inner {
     shared: Arc<Shared>,
+    /// For the threads that call [`Handle::send`].
+    transmitters: TransmitterPool,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -78,7 +81,7 @@ impl Handle {
                 notify(&shared, &inner);
             }
         })?;
-        let inner = Arc::new(Inner { shared: shared.clone(), threads: threads.keep() });
+        let inner = Arc::new(Inner::new(shared.clone(), threads));
         // The thread waits for just this.
         let _ = send.send((shared, Arc::downgrade(&inner)));
         Ok(Self { inner })
@@ -408,7 +411,7 @@ impl Handle {
         if shared.datafds.get(channel).is_none() {
             return Err(Error::ChannelNotInUse(channel));
         }
-        shared.with_transmitter(|out| out.send(shared, channel, message, unicast))
+        self.inner.transmitters.with(|out| out.send(shared, channel, message, unicast))
     }
 
     /// Receives a message that came for a channel whose datafd the handle made, without waiting.
@@ -470,13 +473,20 @@ impl Handle {
         let mut threads = Threads::new(shared.clone());
         let data = shared.clone();
         threads.start("knet-rx", move || rx::thread::run(&data)).unwrap();
-        Self { inner: Arc::new(Inner { shared, threads: threads.keep() }) }
+        Self { inner: Arc::new(Inner::new(shared, threads)) }
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("host", &self.host_id()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn new(shared: Arc<Shared>, threads: Threads) -> Self {
+        let transmitters = TransmitterPool::default();
+        Self { shared, transmitters, threads: threads.keep() }
     }
 }
 

@@ -183,7 +183,7 @@ pub(crate) mod tests {
     use knet_wire::{HostId, LinkId, Ping, Pmtu};
 
     use super::*;
-    use crate::api::builder::Settings;
+    use crate::core::settings::Settings;
 
     const PEER: (HostId, LinkId) = (HostId::new(2), LinkId::ALL[0]);
 

@@ -8,9 +8,9 @@ use knet_engine::{Engine, Event, Routes, SequenceCounter, SocketId, Transmit};
 use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::api::builder::Settings;
 use crate::control::retry::Held;
 use crate::core::notices::{Notice, Notifier};
+use crate::core::settings::Settings;
 use crate::core::worker::Worker;
 use crate::datafds::table::Datafds;
 use crate::error::Error;
@@ -19,7 +19,6 @@ use crate::io::backpressure::FullSockets;
 use crate::io::drain::wait_until_alone;
 use crate::io::loopback::Loopback;
 use crate::io::sockets::Sockets;
-use crate::tx::transmitter::Transmitter;
 
 /// The state of one handle.
 pub(crate) struct Shared {
@@ -46,8 +45,6 @@ pub(crate) struct Shared {
     /// Counts whatever may change the answer of those who wait for a host.
     reach: Mutex<u64>,
     changed: Condvar,
-    /// Idle transmitters, for callers of `send`.
-    transmitters: Mutex<Vec<Transmitter>>,
 }
 
 impl Shared {
@@ -72,7 +69,6 @@ impl Shared {
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),
             changed: Condvar::new(),
-            transmitters: Mutex::default(),
         })
     }
 
@@ -208,14 +204,6 @@ impl Shared {
                 }
             }
         }
-    }
-
-    /// Runs `work` with a transmitter of the pool.
-    pub(crate) fn with_transmitter<T>(&self, work: impl FnOnce(&mut Transmitter) -> T) -> T {
-        let mut transmitter = self.transmitters.lock().pop().unwrap_or_default();
-        let answer = work(&mut transmitter);
-        self.transmitters.lock().push(transmitter);
-        answer
     }
 }
 

@@ -3,6 +3,7 @@
 //! It runs on the thread knet-tx, and in the threads that call [`Handle::send`](crate::Handle::send).
 
 pub(crate) mod parked;
+pub(crate) mod pool;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod thread;
