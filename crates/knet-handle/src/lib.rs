@@ -61,6 +61,7 @@ mod rx;
 mod send_report;
 mod tx;
 
+pub use api::audience::{EventStream, STREAM_CAPACITY};
 pub use api::builder::HandleBuilder;
 pub use api::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
 pub use api::endpoint::Endpoint;
@@ -69,7 +70,6 @@ pub use api::host::Host;
 pub use api::link::Link;
 pub use api::link_config::LinkConfig;
 pub use api::stats::{ClearStats, HandleStats};
-pub use core::notices::{EventStream, STREAM_CAPACITY};
 pub use datafds::counters::ChannelStats;
 pub use error::{Destinations, Error};
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};

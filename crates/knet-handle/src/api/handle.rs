@@ -13,10 +13,12 @@ use knet_engine::{DropStats, Engine, EngineConfig};
 use knet_transport::QosMarking;
 use knet_wire::HostId;
 
+use crate::api::audience::Audiences;
 use crate::api::builder::HandleBuilder;
 use crate::api::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
 use crate::api::endpoint::Endpoint;
 use crate::api::host::Host;
+use crate::api::notify_thread;
 use crate::api::recv;
 use crate::api::stats::{self, ClearStats, HandleStats};
 use crate::core::settings::Settings;
@@ -46,9 +48,20 @@ pub struct Handle {
 /// What goes away with the last clone.
 struct Inner {
     shared: Arc<Shared>,
+    audiences: Audiences,
     /// For the threads that call [`Handle::send`].
     transmitters: TransmitterPool,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// A handle that does not keep itself open.
+pub(crate) struct WeakHandle(Weak<Inner>);
+
+impl WeakHandle {
+    /// Returns the handle, unless its last clone is gone.
+    pub(crate) fn upgrade(&self) -> Option<Handle> {
+        Some(Handle { inner: self.0.upgrade()? })
+    }
 }
 
 impl Handle {
@@ -75,15 +88,15 @@ impl Handle {
         let data = shared.clone();
         threads.start("knet-rx", move || rx::thread::run(&data))?;
         // The notify thread hands out the handle, so it has to wait until there is one.
-        let (send, receive) = crossbeam_channel::bounded::<(Arc<Shared>, Weak<Inner>)>(1);
+        let (send, receive) = crossbeam_channel::bounded::<(Arc<Shared>, WeakHandle)>(1);
         threads.start("knet-notify", move || {
-            if let Ok((shared, inner)) = receive.recv() {
-                notify(&shared, &inner);
+            if let Ok((shared, handle)) = receive.recv() {
+                notify_thread::run(&shared, &handle);
             }
         })?;
         let inner = Arc::new(Inner::new(shared.clone(), threads));
         // The thread waits for just this.
-        let _ = send.send((shared, Arc::downgrade(&inner)));
+        let _ = send.send((shared, WeakHandle(Arc::downgrade(&inner))));
         Ok(Self { inner })
     }
 
@@ -446,7 +459,7 @@ impl Handle {
         }
         let shared = self.inner.shared.clone();
         // A callback is given a clone, so none may run while the others are counted.
-        let last = shared.notifier.while_silent(|| Arc::try_unwrap(self.inner));
+        let last = shared.notices.while_silent(|| Arc::try_unwrap(self.inner));
         drop(shared);
         match last {
             Ok(inner) => {
@@ -459,6 +472,10 @@ impl Handle {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
+    }
+
+    pub(crate) fn audiences(&self) -> &Audiences {
+        &self.inner.audiences
     }
 }
 
@@ -485,25 +502,17 @@ impl fmt::Debug for Handle {
 
 impl Inner {
     fn new(shared: Arc<Shared>, threads: Threads) -> Self {
-        let transmitters = TransmitterPool::default();
-        Self { shared, transmitters, threads: threads.keep() }
+        Self {
+            shared,
+            audiences: Audiences::default(),
+            transmitters: TransmitterPool::default(),
+            threads: threads.keep(),
+        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         threads::stop(&self.shared, &mut self.threads);
-    }
-}
-
-/// The notify thread.
-fn notify(shared: &Shared, inner: &Weak<Inner>) {
-    while !shared.is_stopping() {
-        shared.notifier.wait();
-        while let Some(notice) = shared.notifier.next() {
-            let Some(inner) = shared.notifier.begin(|| inner.upgrade()) else { return };
-            shared.notifier.deliver(&Handle { inner }, notice);
-            shared.notifier.end();
-        }
     }
 }

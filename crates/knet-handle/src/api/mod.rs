@@ -4,6 +4,7 @@
 //! changes of the state in [`core`](crate::core).
 
 pub(crate) mod acl;
+pub(crate) mod audience;
 pub(crate) mod builder;
 pub(crate) mod datafd;
 pub(crate) mod endpoint;
@@ -12,5 +13,6 @@ pub(crate) mod handle;
 pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod link_config;
+pub(crate) mod notify_thread;
 pub(crate) mod recv;
 pub(crate) mod stats;

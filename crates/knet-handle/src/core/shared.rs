@@ -9,7 +9,7 @@ use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::control::retry::Held;
-use crate::core::notices::{Notice, Notifier};
+use crate::core::notices::{Notice, Notices};
 use crate::core::settings::Settings;
 use crate::core::worker::Worker;
 use crate::datafds::table::Datafds;
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) adding: Mutex<()>,
     filter: RwLock<Option<Filter>>,
     pub(crate) forwarding: AtomicBool,
-    pub(crate) notifier: Notifier,
+    pub(crate) notices: Notices,
     pub(crate) tx: Worker,
     pub(crate) rx: Worker,
     /// How long the data threads look for more to do at most before they sleep.
@@ -60,7 +60,7 @@ impl Shared {
             adding: Mutex::default(),
             filter: RwLock::default(),
             forwarding: AtomicBool::new(false),
-            notifier: Notifier::default(),
+            notices: Notices::default(),
             tx: Worker::new()?,
             rx: Worker::new()?,
             busy_poll: settings.busy_poll,
@@ -88,16 +88,16 @@ impl Shared {
         while let Some(event) = engine.poll_event() {
             told = true;
             match event {
-                Event::Link(event) => self.notifier.queue(Notice::Link(event)),
-                Event::Host(event) => self.notifier.queue(Notice::Host(event)),
-                Event::Mtu(event) => self.notifier.queue(Notice::Mtu(event)),
-                Event::Refused(refusal) => self.notifier.queue(Notice::Refused(refusal)),
+                Event::Link(event) => self.notices.push(Notice::Link(event)),
+                Event::Host(event) => self.notices.push(Notice::Host(event)),
+                Event::Mtu(event) => self.notices.push(Notice::Mtu(event)),
+                Event::Refused(refusal) => self.notices.push(Notice::Refused(refusal)),
                 _ => {}
             }
         }
         drop(engine);
         if told {
-            self.notifier.wake();
+            self.notices.wake();
         }
         if told || routed {
             self.reach_changed();

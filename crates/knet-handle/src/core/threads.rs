@@ -54,7 +54,7 @@ pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     shared.forwarding.store(false, Ordering::Release);
     shared.tx.wake();
     shared.rx.wake();
-    shared.notifier.wake();
+    shared.notices.wake();
     for thread in threads.drain(..) {
         if thread.thread().id() != thread::current().id() && thread.join().is_err() {
             tracing::error!("a thread of the handle panicked");

@@ -27,7 +27,7 @@ pub(crate) fn add(
 ) -> Result<Datafd, Error> {
     let shared = handle.shared();
     shared.outside_filter()?;
-    if !shared.notifier.datafd.was_asked() {
+    if !handle.audiences().datafd.was_asked() {
         return Err(Error::SockNotifyRequired);
     }
     let _adding = shared.adding.lock();

@@ -295,7 +295,7 @@ impl Report {
     /// Tells what was lost, unless something was told a moment ago.
     fn tell(&mut self, shared: &Shared, entry: &Entry, now: Instant) {
         for problem in self.take(now).into_iter().flatten() {
-            shared.notifier.tell_datafd(DatafdEvent {
+            shared.notices.push_datafd(DatafdEvent {
                 datafd: entry.number,
                 channel: entry.channel,
                 direction: Direction::Rx,

@@ -236,7 +236,7 @@ impl<'a> TxThread<'a> {
     }
 
     fn tell(&self, entry: &Entry, problem: DatafdProblem) {
-        self.shared.notifier.tell_datafd(DatafdEvent {
+        self.shared.notices.push_datafd(DatafdEvent {
             datafd: entry.number,
             channel: entry.channel,
             direction: Direction::Tx,

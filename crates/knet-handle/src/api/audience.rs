@@ -1,0 +1,211 @@
+//! Who gets the events of a handle: its callbacks and event streams.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent, Refusal};
+use parking_lot::Mutex;
+
+use crate::api::handle::Handle;
+use crate::core::notices::Notice;
+use crate::event::{DatafdEvent, Notification};
+
+/// How many events a stream holds before it drops the oldest.
+pub const STREAM_CAPACITY: usize = 256;
+
+/// The audience of each kind of event.
+#[derive(Debug, Default)]
+pub(crate) struct Audiences {
+    pub(crate) datafd: Audience<DatafdEvent>,
+    pub(crate) host: Audience<HostEvent>,
+    pub(crate) link: Audience<LinkEvent>,
+    pub(crate) mtu: Audience<MtuEvent>,
+}
+
+impl Audiences {
+    /// Reports an event to the audience of its kind. Before it `dropped` others of the kind were lost.
+    pub(crate) fn deliver(&self, handle: &Handle, notice: Notice, dropped: u64) {
+        match notice {
+            Notice::Datafd(event) => self.datafd.deliver(handle, event, dropped),
+            Notice::Host(event) => self.host.deliver(handle, event, dropped),
+            Notice::Link(event) => self.link.deliver(handle, event, dropped),
+            Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
+            Notice::Refused(Refusal { source, reason, more, .. }) => {
+                tracing::warn!(%source, %reason, more, "packet rejected");
+            }
+        }
+    }
+}
+
+type Callback<T> = Arc<dyn Fn(&Handle, &T) + Send + Sync>;
+
+/// Who gets the events of one kind.
+pub(crate) struct Audience<T> {
+    asked: AtomicBool,
+    callback: Mutex<Option<Callback<T>>>,
+    streams: Mutex<Vec<Stream<T>>>,
+}
+
+impl<T> Default for Audience<T> {
+    fn default() -> Self {
+        Self {
+            asked: AtomicBool::new(false),
+            callback: Mutex::default(),
+            streams: Mutex::default(),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Audience<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audience").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+impl<T: Clone> Audience<T> {
+    /// Returns `true` if these events were ever asked for.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_callback(&self, callback: Callback<T>) {
+        let old = self.callback.lock().replace(callback);
+        self.asked.store(true, Ordering::Release);
+        // Dropped outside the lock: it may own anything.
+        drop(old);
+    }
+
+    pub(crate) fn remove_callback(&self) {
+        let old = self.callback.lock().take();
+        drop(old);
+    }
+
+    pub(crate) fn stream(&self) -> EventStream<T> {
+        let (stream, receiver) = Stream::new();
+        self.streams.lock().push(stream);
+        self.asked.store(true, Ordering::Release);
+        receiver
+    }
+
+    fn deliver(&self, handle: &Handle, event: T, dropped: u64) {
+        self.streams.lock().retain_mut(|stream| {
+            stream.lost += dropped;
+            stream.push(event.clone())
+        });
+        let callback = self.callback.lock().clone();
+        if let Some(callback) = callback {
+            if catch_unwind(AssertUnwindSafe(|| callback(handle, &event))).is_err() {
+                tracing::error!("a notification callback panicked; nothing else is affected");
+            }
+        }
+    }
+}
+
+/// A stream of events: a crossbeam [`Receiver`], which it dereferences to, for [`Receiver::recv`],
+/// [`Receiver::iter`] or [`crossbeam_channel::select!`].
+///
+/// Each stream gets every event of its kind from the moment on at which it was made; one that was
+/// on its way just then may come too. It holds
+/// [`STREAM_CAPACITY`] events; a slow reader loses the oldest and is told how many.
+#[derive(Debug)]
+pub struct EventStream<T> {
+    receiver: Receiver<Notification<T>>,
+    /// Tells the writing end whether anybody still reads.
+    _alive: Arc<()>,
+}
+
+impl<T> Deref for EventStream<T> {
+    type Target = Receiver<Notification<T>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.receiver
+    }
+}
+
+/// The writing end of a bounded stream that loses the oldest.
+struct Stream<T> {
+    sender: Sender<Notification<T>>,
+    /// A second reader, for throwing away the oldest.
+    oldest: Receiver<Notification<T>>,
+    reader: Weak<()>,
+    lost: u64,
+}
+
+impl<T> Stream<T> {
+    fn new() -> (Self, EventStream<T>) {
+        let (sender, receiver) = bounded(STREAM_CAPACITY);
+        let alive = Arc::new(());
+        let reader = Arc::downgrade(&alive);
+        let stream = Self { sender, oldest: receiver.clone(), reader, lost: 0 };
+        (stream, EventStream { receiver, _alive: alive })
+    }
+
+    /// Whether the stream still has a reader.
+    fn push(&mut self, event: T) -> bool {
+        if self.reader.strong_count() == 0 {
+            return false;
+        }
+        let mut next = Notification { event, lost: self.lost };
+        while let Err(TrySendError::Full(back)) = self.sender.try_send(next) {
+            // The reader may have been faster and emptied it meanwhile.
+            if self.oldest.try_recv().is_ok() {
+                self.lost += 1;
+            }
+            next = Notification { lost: self.lost, ..back };
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_stream_loses_the_oldest_and_says_how_many() {
+        let (mut stream, receiver) = Stream::new();
+        for n in 0..STREAM_CAPACITY + 3 {
+            assert!(stream.push(n));
+        }
+        let all: Vec<_> = receiver.try_iter().collect();
+        assert_eq!(all.len(), STREAM_CAPACITY);
+        assert_eq!(all[0], Notification { event: 3, lost: 0 });
+        let last = &all[STREAM_CAPACITY - 1];
+        assert_eq!(*last, Notification { event: STREAM_CAPACITY + 2, lost: 3 });
+    }
+
+    #[test]
+    fn a_stream_without_a_reader_is_given_up() {
+        let (mut stream, receiver) = Stream::new();
+        assert!(stream.push(1));
+        drop(receiver);
+        assert!(!stream.push(2));
+    }
+
+    /// Removes the audience's callback when it is dropped.
+    struct RemovesCallback(Arc<Audience<u32>>);
+
+    impl Drop for RemovesCallback {
+        fn drop(&mut self) {
+            self.0.remove_callback();
+        }
+    }
+
+    #[test]
+    fn what_a_callback_owned_is_dropped_with_no_lock_held() {
+        let audience = Arc::new(Audience::default());
+        let owned = RemovesCallback(audience.clone());
+        audience.set_callback(Arc::new(move |_: &Handle, _: &u32| {
+            let _ = &owned;
+        }));
+        let (tell, told) = bounded(1);
+        std::thread::spawn(move || {
+            audience.set_callback(Arc::new(|_: &Handle, _: &u32| {}));
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(std::time::Duration::from_secs(10)).expect("it is dropped");
+    }
+}
