@@ -1,5 +1,5 @@
-//! The contract of a datafd, `spec/datafd.md`: a test for each row of its table and for each line
-//! below it, named after it, through the facade. What has to count descriptors or processor time is
+//! The contract of a datafd, `docs/datafd.md`: a test for each of its rules, named after the rule,
+//! through the facade. What has to count descriptors or processor time is
 //! in the suite `resources`, under the same names.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

@@ -199,7 +199,7 @@ fn row_11_the_same_fd_twice_is_refused_with_the_channel_that_has_it() {
     let created = handle.add_datafd(DatafdSource::Create, exactly(4)).unwrap();
     for datafd in [&brought, &created] {
         let number = datafd.number();
-        // A channel that is in use changes nothing (`spec/api.md` 7.3).
+        // A channel that is in use changes nothing: the descriptor is checked first.
         for request in [ChannelRequest::Any, exactly(9), exactly(3), exactly(4)] {
             let error = handle.add_datafd(DatafdSource::Raw(number), request).unwrap_err();
             let named = matches!(error, Error::DatafdExists { fd, channel }

@@ -66,7 +66,7 @@ fn row_06_created_is_a_pair_of_seqpacket_sockets() {
     }
 }
 
-/// `spec/engine.md` 4.1: 8 MiB, or what the system allows, which Linux doubles.
+/// 8 MiB, or what the system allows, which Linux doubles.
 #[test]
 fn row_06_created_pairs_have_big_buffers() {
     let limit = |file: &str| -> usize {

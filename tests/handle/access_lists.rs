@@ -1,4 +1,5 @@
-//! Access lists on real sockets: who is let in, and which edits are refused (`spec/api.md` 11).
+//! Access lists on real sockets: who is let in, and which edits are refused (`docs/protocol.md`,
+//! "Access lists").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Three hosts and more: who gets a message (`spec/engine.md` 6).
+//! Three hosts and more: who gets a message (`docs/protocol.md`, "Sending").
 
 use std::collections::HashSet;
 

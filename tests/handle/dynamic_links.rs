@@ -1,4 +1,5 @@
-//! Links to a peer that tells by speaking where it is, on real sockets (`spec/engine.md` 12.1).
+//! Links that learn the address of their peer from its packets, on real sockets (`docs/protocol.md`,
+//! "Dynamic links").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,5 +1,5 @@
-//! The destination filter: what it is told, what it may decide, and what it must not do
-//! (`spec/api.md` 8.1).
+//! The destination filter: what it gets, what it may decide, and what it must not do
+//! (`docs/porting.md`, "Filter").
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

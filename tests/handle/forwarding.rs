@@ -1,4 +1,4 @@
-//! The forwarding switch (`spec/engine.md` 18).
+//! The forwarding switch (`docs/protocol.md`, "Forwarding").
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,5 @@
-//! Hosts: their life cycle, names, policies and status (`spec/api.md` 9).
+//! Hosts: their life cycle, names, policies and status (`docs/porting.md`, "Host
+//! errors").
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Links: their life cycle and settings (`spec/api.md` 10).
+//! Links: their life cycle and settings (`docs/porting.md`, "Link errors").
 
 use std::net::SocketAddr;
 use std::time::Duration;

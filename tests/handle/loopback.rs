@@ -1,5 +1,5 @@
-//! Messages to ourselves: over the loopback link, and over UDP (`spec/engine.md` 6.1, `spec/api.md`
-//! 18.1).
+//! Messages to ourselves: over the loopback link, and over UDP (`docs/protocol.md`, "Loopback
+//! links").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;

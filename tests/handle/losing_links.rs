@@ -1,5 +1,5 @@
-//! Links that go down by themselves: silence, a kernel that reports the peer gone, and what the
-//! application is told (`spec/engine.md` 11 to 14).
+//! Links that go down by themselves: silence, a kernel that reports the peer gone, and the events that
+//! follow (`docs/protocol.md`, "Link state" and "Kernel errors").
 
 use std::net::UdpSocket;
 use std::time::Duration;

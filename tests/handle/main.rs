@@ -1,5 +1,5 @@
 //! Everything of a handle but its datafds: errors, life cycles, callbacks and events, forwarding,
-//! links and policies, reachability, on real sockets (`spec/api.md` 5 to 10, `spec/engine.md`).
+//! links and policies, reachability, on real sockets (`docs/protocol.md`, `docs/porting.md`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

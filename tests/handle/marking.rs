@@ -1,4 +1,5 @@
-//! DSCP and priority, read from packets that were received (`spec/api.md` 6.4 and 10.2).
+//! DSCP and priority, read from packets that were received (`docs/porting.md`,
+//! "Packet marking").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

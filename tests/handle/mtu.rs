@@ -1,4 +1,5 @@
-//! The MTU set by hand, and what it does to fragments (`spec/wire.md` 5 and 9).
+//! The MTU set by hand, and what it does to fragments (`docs/wire-format.md`, "Fragments"
+//! and "Length arithmetic").
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! The three policies: which links a message takes, and what happens when one goes
-//! (`spec/engine.md` 6.2 and 13).
+//! (`docs/protocol.md`, "Link policies").
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! `send_sync`: one message to one host, and the order of its checks (`spec/api.md` 7.8).
+//! `send_sync`: one message to one host, and the order of its checks (`docs/porting.md`,
+//! "Checks of `send_sync`").
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is counted of handles, hosts, links and channels, and what can be asked of their settings
-//! (`spec/api.md` 3.3 to 3.5 and 15).
+//! What is counted for handles, hosts, links and channels, and which of their settings can be queried
+//! (`docs/protocol.md`, "Statistics").
 
 use std::process::Command;
 use std::thread;

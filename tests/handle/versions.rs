@@ -19,7 +19,7 @@ fn ipv6_links_carry_messages_of_every_size() {
     }
     let cluster = Cluster::on(Ipv6Addr::LOCALHOST.into(), 2, 2);
     assert!(cluster.link(1, 2, 0).local_addr().unwrap().is_ipv6());
-    // The smallest MTU of IPv6 is 1280, the headers take 74 (`spec/wire.md` 9).
+    // The smallest MTU of IPv6 is 1280, the headers take 74.
     assert_eq!(cluster.handle(1).data_mtu(), 1206);
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
     for length in [1, 1206, 1207, 10_000, 65_536] {

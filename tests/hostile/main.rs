@@ -1,5 +1,5 @@
-//! A network in which somebody means harm: packets that no host sends, from places where no host is, and
-//! more of them than anybody can read (`spec/wire.md`, negative vectors; `spec/engine.md` 21).
+//! A hostile network: packets that no host sends, from addresses where no host is, and more of them than
+//! a host can read (`docs/wire-format.md`, "Malformed packets"; `docs/protocol.md`, "Hostile input").
 //!
 //! All goes to the one socket on which the traffic of two hosts goes on, and is counted by what was wrong
 //! with it.

@@ -20,7 +20,7 @@ fn theirs(family: Family) {
 }
 
 /// The peer comes from one address after the other. Only its IP address changes each time: libknet
-/// does not follow a change of the port alone (`spec/api.md` 21, row 54).
+/// does not follow a change of the port alone (`docs/interoperability.md`, "Limits of libknet").
 fn found_and_followed(family: Family, waiting: &dyn Node, peer: impl Fn() -> Box<dyn Node>) {
     let here = family.address(1, 0);
     waiting.connect(2, 0, here, None, &Care::default());

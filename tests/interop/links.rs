@@ -65,7 +65,7 @@ fn care(family: Family) {
     );
     meet(&ours, &theirs);
     assert!(ours.link(2, 0).rx_pongs >= 7);
-    // One more than it was told: spec/api.md 21, row 19.
+    // One more than configured (`docs/interoperability.md`, "Limits of libknet").
     assert!(theirs.link(1, 0).rx_pongs >= 3);
     let (near, far) = (ours.open(0), theirs.open(0));
     stream(&near, &[&far], [message(10, 1)]);

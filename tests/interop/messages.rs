@@ -15,7 +15,8 @@ both_families! { lengths unicast channels moved_channels }
 
 /// Around what one packet takes at several path MTUs, and the limits.
 const LENGTHS: [usize; 9] = [1, 521, 522, 523, 1446, 1447, 8192, 65535, 65536];
-/// What the part of a packet that counts as overhead has besides IP and UDP (`spec/wire.md` 9).
+/// Bytes of header that MTU arithmetic charges besides IP and UDP (`docs/wire-format.md`, "Length
+/// arithmetic").
 const HEADER: usize = 26;
 
 fn lengths(family: Family) {

@@ -20,7 +20,7 @@ fn of_the_interface(family: Family) {
     }
     for onwire in [1500, 1400, 9000, 1500] {
         set_interface_mtu(onwire);
-        // `spec/wire.md` 9.
+        // `docs/wire-format.md`, "Length arithmetic".
         let mtu = onwire - family.overhead() - 26;
         for (node, peer) in pair.ways() {
             until("both find the same MTU", || node.link(peer.id(), 0).mtu == mtu);

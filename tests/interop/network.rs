@@ -12,8 +12,8 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    /// Where a host is on a link. Each link has addresses of its own, because libknet tells links
-    /// apart by them (`spec/api.md` 21, row 53).
+    /// Returns the address of a host on a link. Each link has addresses of its own, because libknet
+    /// distinguishes links by them (`docs/interoperability.md`, "Limits of libknet").
     pub(crate) fn address(self, host: u16, link: u8) -> SocketAddr {
         let [_, low] = host.to_be_bytes();
         let ip: IpAddr = match self {

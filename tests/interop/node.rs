@@ -76,7 +76,7 @@ impl Default for Care {
     /// Up soon, and not down because this machine is busy.
     fn default() -> Self {
         Self {
-            // libknet looks around no more often (`spec/api.md` 21, row 32).
+            // libknet's tick (`docs/interoperability.md`, "Limits of libknet").
             interval: Duration::from_millis(200),
             timeout: Duration::from_secs(60),
             pong_count: 1,

@@ -33,7 +33,7 @@ fn come_round_to_theirs(family: Family) {
 }
 
 /// A host that gets nothing while the numbers come round must not take the next ones that it gets for
-/// those that it had before. Forced pings tell it (`spec/engine.md` 10).
+/// those that it had before. Forced pings announce them (`docs/protocol.md`, "Forced pings").
 fn come_round(family: Family, sender: &dyn Node, quiet: &dyn Node, busy: &dyn Node) {
     for peer in [quiet, busy] {
         connect(family, sender, peer, 0, &Care::default());

@@ -37,8 +37,8 @@ fn under(family: Family, policy: Policy) -> [[u64; 2]; 2] {
     [0, 1].map(|side| [0, 1].map(|link| after[side][link] - before[side][link]))
 }
 
-/// libknet changes its policy a little later than it is told (`spec/api.md` 9.5): sends messages until
-/// they take the links that they should.
+/// Sends messages until they take the links that they should. libknet applies a change of policy a
+/// little later (`docs/protocol.md`, "Link policies").
 fn settle(pair: &Pair, policy: Policy, here: &Datafd, there: &Datafd) {
     let taken = |node: &dyn Node, peer: &dyn Node, from: &Datafd, to: &Datafd| {
         let sent = || [0, 1].map(|link| node.link(peer.id(), link).tx_data);

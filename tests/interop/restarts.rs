@@ -39,8 +39,8 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
         hear(survivor, &datafd, &mut running, life);
         expect_hundred(&datafd, &mut running, life);
         send_hundred(&datafd, &running, life);
-        // Its pings have to have told of its last message once, or the next life cannot be told from
-        // this one (`spec/engine.md` 10).
+        // One of its pings has to carry the number of its last message, or its next life cannot be
+        // distinguished from this one (`docs/protocol.md`, "Restart detection").
         let before = pings();
         until("it pings", || pings() >= before + 2);
         // In the middle of traffic both ways.

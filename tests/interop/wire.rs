@@ -16,7 +16,7 @@ use crate::pair::{Pair, assert_same, write};
 
 both_families! { same_messages_same_bytes answers_mirror_questions }
 
-/// `kh_type` (`spec/wire.md` 3).
+/// The type of a packet (`docs/wire-format.md`, "Packet types").
 const DATA: u8 = 0x00;
 const PING: u8 = 0x81;
 const PONG: u8 = 0x82;

@@ -1,4 +1,5 @@
-//! Paths that are narrow, get narrower and get wider again, under traffic (`spec/engine.md` 15).
+//! Paths that are narrow, get narrower and get wider again, under traffic (`docs/protocol.md`, "Path
+//! MTU discovery").
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Rows 1, 6, 7 and 14 of `spec/datafd.md`, by counting descriptors.
+//! Rules 1, 6, 7 and 14 of `docs/datafd.md`, by counting descriptors.
 
 use std::fs;
 use std::net::UdpSocket;

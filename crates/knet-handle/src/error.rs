@@ -221,8 +221,8 @@ impl fmt::Display for Destinations {
 }
 
 impl Error {
-    /// The value that libknet would have left in `errno`, for ports that branch on it
-    /// (`spec/api.md`); for what libknet does not have, the nearest.
+    /// Returns the value that libknet would have left in `errno`, for ports that branch on it
+    /// (`docs/porting.md`, "Error numbers"), or the nearest one for what libknet does not have.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {

@@ -28,7 +28,7 @@ pub enum Direction {
     Rx,
 }
 
-/// Something happened to a datafd that the application should know (`spec/datafd.md`).
+/// Something happened to a datafd that the application should know (`docs/datafd.md`, "Events").
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DatafdEvent {

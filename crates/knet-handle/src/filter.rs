@@ -9,7 +9,7 @@ use knet_wire::HostId;
 
 use crate::event::Direction;
 
-/// A message in front of the filter (`spec/api.md` 8.1).
+/// A message that the filter decides about (`docs/porting.md`, "Filter").
 #[derive(Debug)]
 pub struct FilterMessage<'a> {
     payload: &'a [u8],

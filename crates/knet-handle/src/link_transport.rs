@@ -1,4 +1,5 @@
-//! What carries the messages of links, by libknet's names and numbers (`spec/api.md` 18).
+//! What carries the messages of links, by libknet's names and numbers (`docs/porting.md`,
+//! "Transports").
 
 use std::fmt;
 use std::str::FromStr;

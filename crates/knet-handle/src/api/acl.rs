@@ -1,5 +1,5 @@
 //! Who may speak for a dynamic link: its access list, and the switch for all lists
-//! (`spec/api.md` 11).
+//! (`docs/protocol.md`, "Access lists").
 
 use knet_engine::AclEntry;
 

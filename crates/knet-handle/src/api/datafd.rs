@@ -14,7 +14,7 @@ use crate::datafds::table::Entry;
 use crate::error::Error;
 use crate::send_report::SendReport;
 
-/// Where a datafd comes from (`spec/datafd.md` row 6).
+/// Where a datafd comes from.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum DatafdSource<'a> {

@@ -283,7 +283,8 @@ impl Handle {
         self.shared().query(|engine, _| engine.mtu_interval())
     }
 
-    /// How many payload bytes a packet carries on every link in use (`spec/wire.md` 9).
+    /// Returns how many payload bytes a packet carries on every link in use
+    /// (`docs/wire-format.md`, "Length arithmetic").
     #[must_use]
     pub fn data_mtu(&self) -> usize {
         self.shared().query(|engine, _| engine.data_mtu())

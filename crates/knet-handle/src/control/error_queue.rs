@@ -26,7 +26,8 @@ pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
     }
 }
 
-/// Does what follows from an error (`spec/engine.md` 14.2). The table is knet-transport's.
+/// Passes an error on to the engine (`docs/protocol.md`, "Kernel errors"). Its kind comes from
+/// knet-transport's table.
 fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
     let Some(destination) = error.destination else { return };
     let ip = destination.ip();

@@ -127,8 +127,8 @@ fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result
     Ok(Datafd::new(handle, &entry, Arc::new(for_guard)))
 }
 
-/// Whether a descriptor can be a datafd, and how messages go through it (`spec/datafd.md` rows 4
-/// and 8).
+/// Determines how messages go through a descriptor, or why it cannot be a datafd (`docs/datafd.md`,
+/// "Rules", 4 and 8).
 fn judge(fd: BorrowedFd<'_>, number: RawFd) -> Result<Traffic, Error> {
     let failed = |what, errno| Error::Os { what, errno };
     let kind = FdKind::of(fd).map_err(|error| failed("looking at a datafd", error.errno()))?;

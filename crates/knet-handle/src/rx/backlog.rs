@@ -59,9 +59,9 @@ impl Incoming {
 ///
 /// It takes copies, which is all right: it is empty unless a filter is too slow for what comes in.
 ///
-/// A copy of a waiting message, which came over another link, is thrown away while that waits, and is
-/// no second chance (`spec/engine.md` 7.4) if the filter then rejects the message or its datafd is full.
-/// Keeping copies would halve the room for messages, where room is what is wanting.
+/// A duplicate that arrives while its message waits here is discarded, so it is no second chance
+/// (`docs/protocol.md`, "Receiving") if the filter then rejects the message or its datafd is full.
+/// Keeping duplicates would halve the room for messages when room is scarce.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     messages: VecDeque<Incoming>,

@@ -331,7 +331,7 @@ struct NotOurs;
 /// its time must not starve the heartbeat.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// At most one event of each kind in this time for a channel (`spec/datafd.md`).
+/// A channel reports at most one event of each kind in this time (`docs/datafd.md`, "Slow readers").
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
 const EAGAIN: i32 = crate::errno::EAGAIN;

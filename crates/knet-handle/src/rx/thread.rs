@@ -128,7 +128,7 @@ impl<'a> RxThread<'a> {
         true
     }
 
-    /// Handles everything that arrived before now, within reason (`spec/engine.md` 18).
+    /// Handles everything that arrived before now, within limits (`docs/protocol.md`, "Forwarding").
     fn receive_what_is_there(&mut self) {
         for _ in 0..MAX_FLUSH_TURNS {
             if self.shared.is_stopping() || !self.turn(Some(Duration::ZERO)) {

@@ -218,8 +218,8 @@ pub(crate) const MAX_PENDING: u32 = 4;
 
 /// A packet does not leave when more messages than this were numbered after its own, because other
 /// threads went on while this one waited for room, or was not run. Receivers remember the last 4096
-/// numbers; one from further back would make them forget all of them (`spec/engine.md` 8.4), and
-/// take copies for new messages.
+/// numbers; one from further back would make them forget all of them and take duplicates for new
+/// messages (`docs/protocol.md`, "Duplicate window").
 pub(crate) const MAX_LAG: u16 = 2048;
 
 #[cfg(test)]

@@ -119,8 +119,8 @@ impl<'a> TxThread<'a> {
         }
     }
 
-    /// Handles everything that was written before now. A writer that never stops does not keep it
-    /// up for ever (`spec/engine.md` 18), and neither does a link that takes nothing.
+    /// Handles everything that was written before now (`docs/protocol.md`, "Forwarding"). Neither a
+    /// writer that never stops nor a link that takes nothing delays it without limit.
     fn read_what_is_there(&mut self) {
         let give_up = Instant::now() + FLUSH_PATIENCE;
         let mut turns = 0;

@@ -151,7 +151,8 @@ impl Transmitter {
         self.reporting = reporting;
     }
 
-    /// Decides where a message goes and cuts it up: `spec/engine.md` 6. Whether it is for everybody.
+    /// Decides where a message goes and cuts it into fragments (`docs/protocol.md`, "Sending"). Returns
+    /// `true` if it is a broadcast.
     fn plan(
         &mut self,
         shared: &Shared,

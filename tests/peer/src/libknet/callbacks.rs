@@ -61,7 +61,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `host_status_change_notify_fn` (9.6). Its data is a [`News`] that outlives the handle.
+/// `host_status_change_notify_fn`. Its data is a [`News`] that outlives the handle.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn host_changed(
     data: *mut c_void,
@@ -75,7 +75,7 @@ pub(super) unsafe extern "C" fn host_changed(
     news.host(host, reachable != 0);
 }
 
-/// `sock_notify_fn` (7.2). Its data is a [`News`] that outlives the handle.
+/// `sock_notify_fn`. Its data is a [`News`] that outlives the handle.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn datafd_changed(
     data: *mut c_void,
@@ -92,7 +92,7 @@ pub(super) unsafe extern "C" fn datafd_changed(
     }
 }
 
-/// A message in front of a filter (8.1).
+/// A message in front of a filter.
 #[derive(Debug)]
 pub struct FilterMessage<'a> {
     payload: &'a [u8],
@@ -151,7 +151,7 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// `dst_host_filter_fn` (8.1). Its data is a [`Filter`] that outlives its being installed.
+/// `dst_host_filter_fn`. Its data is a [`Filter`] that outlives its being installed.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn filter(
     data: *mut c_void,

@@ -18,7 +18,7 @@ impl Datafd {
         Self { inner: Arc::new(Inner { handle, fd, channel }) }
     }
 
-    /// Hands a message to libknet's tx thread (`knet_send`, 7.6).
+    /// Hands a message to libknet's tx thread (`knet_send`).
     ///
     /// # Errors
     /// [`CallError`], with `EAGAIN` while there is no room.
@@ -33,7 +33,7 @@ impl Datafd {
         usize::try_from(sent).map_err(|_| CallError::last("knet_send"))
     }
 
-    /// Takes the next message that was received (`knet_recv`, 7.7).
+    /// Takes the next message that was received (`knet_recv`).
     ///
     /// # Errors
     /// [`CallError`], with `EAGAIN` if there is none.

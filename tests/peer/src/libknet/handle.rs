@@ -30,7 +30,7 @@ impl Handle {
         Ok(handle)
     }
 
-    /// Has libknet tell of hosts and datafds; without the latter it takes no datafd (7.2).
+    /// Has libknet tell of hosts and datafds; without the latter it takes no datafd.
     #[allow(unsafe_code)]
     fn ask_for_news(&self) -> Result<(), CallError> {
         let (raw, symbols) = (&self.inner.raw, self.inner.raw.symbols());
@@ -57,7 +57,7 @@ impl Handle {
         &self.inner.news
     }
 
-    /// Adds a datafd that libknet makes (`knet_handle_add_datafd`, 7.3).
+    /// Adds a datafd that libknet makes (`knet_handle_add_datafd`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -77,7 +77,7 @@ impl Handle {
     }
 
     /// Sends one message to one host in the caller's thread; it needs a filter that names the host
-    /// (`knet_send_sync`, 7.8).
+    /// (`knet_send_sync`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -92,7 +92,7 @@ impl Handle {
         check("knet_send_sync", sent)
     }
 
-    /// Decides with `filter` who gets which message (`knet_handle_enable_filter`, 8.1).
+    /// Decides with `filter` who gets which message (`knet_handle_enable_filter`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -117,7 +117,7 @@ impl Handle {
     }
 
     /// Lets messages through, or not; the latter takes 0.6 s, in which those that were written leave
-    /// (`knet_handle_setfwd`, 8.2).
+    /// (`knet_handle_setfwd`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -125,7 +125,7 @@ impl Handle {
         self.raw().set_forwarding(on.into())
     }
 
-    /// Checks sources of packets against access lists, or not (11.1).
+    /// Checks sources of packets against access lists, or not.
     ///
     /// # Errors
     /// [`CallError`].
@@ -133,7 +133,7 @@ impl Handle {
         self.raw().set_access_lists(on.into())
     }
 
-    /// How often each path is probed, in whole seconds (`knet_handle_pmtud_setfreq`, 12.3).
+    /// How often each path is probed, in whole seconds (`knet_handle_pmtud_setfreq`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -142,7 +142,7 @@ impl Handle {
     }
 
     /// How long a packet may be with all of its headers, in place of what probing finds
-    /// (`knet_handle_pmtud_set`, 12.3).
+    /// (`knet_handle_pmtud_set`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -150,7 +150,7 @@ impl Handle {
         self.raw().set_manual_mtu(onwire.unwrap_or(0).into())
     }
 
-    /// How many bytes of a message a packet takes (`knet_handle_pmtud_get`, 12.3).
+    /// How many bytes of a message a packet takes (`knet_handle_pmtud_get`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -170,7 +170,7 @@ impl Handle {
         self.news().lost()
     }
 
-    /// Adds a host (`knet_host_add`, 9.1).
+    /// Adds a host (`knet_host_add`).
     ///
     /// # Errors
     /// [`CallError`].

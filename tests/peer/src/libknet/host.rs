@@ -37,7 +37,7 @@ impl Host {
         self.id
     }
 
-    /// Which link its messages take (`knet_host_set_policy`, 9.5), some milliseconds later.
+    /// Which link its messages take (`knet_host_set_policy`), some milliseconds later.
     ///
     /// # Errors
     /// [`CallError`].
@@ -50,7 +50,7 @@ impl Host {
         self.handle.raw().set_policy(self.id.get(), number)
     }
 
-    /// Whether it is reachable, as libknet last told (9.6).
+    /// Whether it is reachable, as libknet last told.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.handle.news().is_reachable(self.id.get())
@@ -79,7 +79,7 @@ impl Host {
     }
 
     /// Adds a link over UDP, disabled as yet; without a remote address its peer has to come first
-    /// (`knet_link_set_config`, 10.2).
+    /// (`knet_link_set_config`).
     ///
     /// # Errors
     /// [`CallError`].

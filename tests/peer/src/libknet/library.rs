@@ -50,7 +50,7 @@ impl Library {
         known.map_or("of an unknown release", |(_, release)| release)
     }
 
-    /// A new handle, which takes 0.2 s or more (`knet_handle_new_ex`, 6.1).
+    /// A new handle, which takes 0.2 s or more (`knet_handle_new_ex`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -77,7 +77,7 @@ fn mapped_file(maps: &str) -> Option<PathBuf> {
 
 static OPENED: OnceLock<Library> = OnceLock::new();
 const NOT_MAPPED: std::io::ErrorKind = std::io::ErrorKind::NotFound;
-/// What the file of a release is called (`spec/api.md` 1).
+/// The file name of each release (`docs/porting.md`, "The C library").
 const RELEASES: &[(&str, &str)] = &[("libknet.so.1.4.0", "1.25"), ("libknet.so.1.6.0", "1.35")];
 
 #[cfg(test)]

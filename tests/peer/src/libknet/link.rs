@@ -21,7 +21,7 @@ pub struct Link {
     id: LinkId,
 }
 
-/// How a link is doing (10.9).
+/// How a link is doing.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LinkStatus {
@@ -73,7 +73,7 @@ impl Link {
         Ok(Self { handle, host, id })
     }
 
-    /// Starts watching and using it (`knet_link_set_enable`, 10.5).
+    /// Starts watching and using it (`knet_link_set_enable`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -89,7 +89,7 @@ impl Link {
         self.handle.raw().enable_link(self.host.get(), self.id.get(), 0)
     }
 
-    /// Forgets it; it must be disabled (`knet_link_clear_config`, 10.4).
+    /// Forgets it; it must be disabled (`knet_link_clear_config`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -97,7 +97,7 @@ impl Link {
         self.handle.raw().clear_link(self.host.get(), self.id.get())
     }
 
-    /// Sets how it is watched, in whole milliseconds (`knet_link_set_ping_timers`, 10.6). libknet
+    /// Sets how it is watched, in whole milliseconds (`knet_link_set_ping_timers`). libknet
     /// rounds the interval up to 200 ms.
     ///
     /// # Errors
@@ -109,8 +109,7 @@ impl Link {
         self.handle.raw().set_ping_timers(host, link, millis(interval), millis(timeout), precision)
     }
 
-    /// Sets how many good pongs bring it up, to which libknet adds one (`knet_link_set_pong_count`,
-    /// 10.7).
+    /// Sets how many good pongs bring it up, to which libknet adds one (`knet_link_set_pong_count`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -118,7 +117,7 @@ impl Link {
         self.handle.raw().set_pong_count(self.host.get(), self.id.get(), count)
     }
 
-    /// Sets its priority for the passive policy (`knet_link_set_priority`, 10.7).
+    /// Sets its priority for the passive policy (`knet_link_set_priority`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -127,7 +126,7 @@ impl Link {
     }
 
     /// Lets its peer, whose address was not given, speak from this network: adds that to its access list
-    /// (`knet_link_add_acl`, 11.4).
+    /// (`knet_link_add_acl`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -152,7 +151,7 @@ impl Link {
         check("knet_link_add_acl", added)
     }
 
-    /// How it is doing (`knet_link_get_status`, 10.9).
+    /// How it is doing (`knet_link_get_status`).
     ///
     /// # Errors
     /// [`CallError`].

@@ -17,7 +17,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// `knet_handle_new_ex` (6.1), without a log and without the right to large buffers.
+    /// `knet_handle_new_ex`, without a log and without the right to large buffers.
     #[allow(unsafe_code)]
     pub(super) fn new(library: &'static Library, host: u16) -> Result<Self, CallError> {
         // SAFETY: it takes numbers only.

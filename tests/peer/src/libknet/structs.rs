@@ -1,4 +1,4 @@
-//! The structures that libknet fills in (`spec/api.md` 3).
+//! The structures that libknet fills in (`docs/porting.md`, "Structures").
 
 use std::ffi::c_char;
 
@@ -98,7 +98,7 @@ pub struct LinkStats {
     pub last_down_time_index: i8,
 }
 
-// What libknet writes must fit: `spec/api.md` 3.4 and 3.5, for 64-bit machines.
+// What libknet writes on 64-bit machines must fit (`docs/porting.md`, "Structures").
 const _: () = assert!(size_of::<LinkStats>() == 496);
 const _: () = assert!(size_of::<LinkStatus>() == 1064);
 const _: () = assert!(std::mem::offset_of!(LinkStatus, mtu) == 560);

@@ -38,7 +38,7 @@ macro_rules! symbols {
             #[allow(unsafe_code)]
             pub(super) fn find(library: &libloading::Library) -> Result<Self, libloading::Error> {
                 Ok(Self {
-                    // SAFETY: the types are those of the public header (`spec/api.md` 6 to 11), which
+                    // SAFETY: the types are those of the functions in libknet's manual pages, which
                     // no release of 1.x changes.
                     $($name: *unsafe { library.get(stringify!($name).as_bytes()) }?,)*
                 })
