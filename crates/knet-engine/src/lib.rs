@@ -87,7 +87,8 @@ mod refusal;
 pub use refusal::{Refusal, RefusalReason};
 mod send;
 pub use send::{
-    FragmentPlan, HostRoute, LinkRoute, Routes, SequenceCounter, TooManyFragments, forced_ping_due,
+    FragmentPlan, HostRoute, LinkRoute, MAX_SEQUENCE_LAG, PacketAge, Routes, SequenceCounter,
+    TooManyFragments, WaitingCopy, forced_ping_due, renumber,
 };
 mod stats;
 pub use stats::{DropStats, LinkCounters, LinkStats, LinkTotals, PacketKind};

@@ -15,10 +15,10 @@ use crate::config::{
 use crate::cookie::CookieJar;
 use crate::error::{HostError, LinkError};
 use crate::event::{DownReason, Event};
-use crate::host::{BufferPool, Host, HostStatus};
+use crate::host::{BufferPool, DUPLICATE_WINDOW, Host, HostStatus};
 use crate::link::{Link, LinkPeer, LinkStatus};
 use crate::refusal::RefusalGates;
-use crate::send::{HostRoute, RouteTable, Routes, SequenceCounter};
+use crate::send::{HostRoute, MAX_SEQUENCE_LAG, RouteTable, Routes, SequenceCounter};
 use crate::stats::{DropStats, LinkTotals};
 use crate::timers::{TimerKey, TimerQueue};
 
@@ -432,3 +432,6 @@ impl Engine {
         entry.link_mut(link).ok_or(LinkError::NotConfigured { host, link })
     }
 }
+
+// A packet that just may leave is well inside the window of its receiver, which knows newer ones.
+const _: () = assert!(2 * MAX_SEQUENCE_LAG <= DUPLICATE_WINDOW);

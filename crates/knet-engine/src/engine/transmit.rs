@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use knet_wire::{HostId, LinkId, PING_LEN, PMTU_HEADER_LEN};
+use knet_wire::{Body, HostId, LinkId, PING_LEN, PMTU_HEADER_LEN, SequenceNumber};
 
 use crate::config::{LinkPath, PacketTag};
 use crate::link::Link;
+use crate::send::PacketAge;
 use crate::stats::{LinkCounters, PacketKind};
 
 /// A control packet to be sent now. Comes out of [`crate::Engine::poll_transmit`]; tell the outcome
@@ -107,6 +108,24 @@ impl Transmit {
         self.kind == PacketKind::Ping
     }
 
+    /// Returns `true` if it waited so long that it must not leave: a ping with a number that expired
+    /// ([`PacketAge::Expired`]).
+    ///
+    /// `current` is the latest number ([`crate::SequenceCounter::current`]). A peer would take the
+    /// numbers between then and now for those of a restarted host, and duplicates for new messages.
+    /// For the same reason a ping that announces that nothing was sent expires with the first
+    /// message.
+    #[must_use]
+    pub fn is_outdated(&self, current: SequenceNumber) -> bool {
+        match knet_wire::Packet::decode(self.packet()).map(|packet| packet.body) {
+            Ok(Body::Ping(ping)) if ping.sequence == SequenceNumber::ZERO => {
+                current != SequenceNumber::ZERO
+            }
+            Ok(Body::Ping(ping)) => PacketAge::of(ping.sequence, current) == PacketAge::Expired,
+            _ => false,
+        }
+    }
+
     /// Counts that it had to be tried again, because there was no room for it.
     pub fn retried(&self) {
         self.counters.retried(self.kind);
@@ -120,5 +139,71 @@ impl Transmit {
     /// Counts it as refused by the kernel.
     pub fn failed(self) {
         self.counters.failed(self.kind);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{Engine, EngineConfig, MAX_SEQUENCE_LAG, SocketId};
+
+    const PEER: HostId = HostId::new(2);
+
+    /// The first ping of an engine that has sent so many messages before.
+    fn ping_after(messages: u16) -> (Engine, Transmit) {
+        let (now, link) = (Instant::now(), LinkId::ALL[0]);
+        let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+        let mut engine = Engine::new(now, &config);
+        let path = LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() };
+        send(&engine, messages);
+        engine.add_host(PEER).unwrap();
+        engine.add_link(now, PEER, link, path).unwrap();
+        engine.set_link_enabled(now, PEER, link, true).unwrap();
+        let ping = engine.poll_transmit().unwrap();
+        assert!(ping.is_ping());
+        (engine, ping)
+    }
+
+    fn send(engine: &Engine, messages: u16) {
+        for _ in 0..messages {
+            engine.sequence().next();
+        }
+    }
+
+    fn is_outdated(engine: &Engine, packet: &Transmit) -> bool {
+        packet.is_outdated(engine.sequence().current())
+    }
+
+    #[test]
+    fn a_ping_that_thousands_of_messages_overtook_is_outdated() {
+        let (engine, ping) = ping_after(1000);
+        send(&engine, MAX_SEQUENCE_LAG);
+        assert!(!is_outdated(&engine, &ping));
+        send(&engine, 1);
+        assert!(is_outdated(&engine, &ping));
+    }
+
+    #[test]
+    fn a_ping_that_says_that_nothing_was_sent_is_outdated_by_the_first_message() {
+        let (engine, ping) = ping_after(0);
+        assert!(!is_outdated(&engine, &ping));
+        send(&engine, 1);
+        assert!(is_outdated(&engine, &ping));
+    }
+
+    #[test]
+    fn an_answer_is_never_outdated() {
+        let (mut engine, ping) = ping_after(1);
+        let packet = knet_wire::Packet::decode(ping.packet()).unwrap();
+        let Body::Ping(ping) = packet.body else { panic!("{packet:?}") };
+        let question = ping.encode_ping(PEER);
+        let arrival = crate::Arrival { socket: SocketId(0), source: ([127, 0, 0, 1], 1).into() };
+        let _ = engine.handle_datagram(Instant::now(), arrival, &question);
+        let pong = engine.poll_transmit().unwrap();
+        assert!(!pong.is_ping());
+        send(&engine, 30_000);
+        assert!(!is_outdated(&engine, &pong));
     }
 }

@@ -125,7 +125,7 @@ impl PeerWindow {
 }
 
 /// How many numbers the window spans, `newest` included.
-const SPAN: u16 = 4096;
+pub(crate) const SPAN: u16 = 4096;
 
 const WORD: u16 = u64::BITS as u16;
 const WORDS: usize = (SPAN / WORD) as usize;

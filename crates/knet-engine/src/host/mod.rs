@@ -10,6 +10,7 @@ use crate::stats::{DropStats, LinkStats};
 use crate::timers::Deadline;
 
 mod dedup;
+pub(crate) use dedup::SPAN as DUPLICATE_WINDOW;
 mod defrag;
 pub use defrag::Assembled;
 pub(crate) use defrag::{BufferPool, DropReason, Outcome};

@@ -15,6 +15,7 @@ use crate::timers::Deadline;
 mod acl;
 pub(crate) use acl::AccessList;
 pub use acl::{AclAction, AclEntry, AclEntryError, AclError};
+mod black_hole;
 mod heard;
 pub(crate) use heard::Heard;
 mod heartbeat;

@@ -7,12 +7,14 @@
 //! path works at all: a lost packet is not a narrow path, nor is an interruption.
 //! (`spec/engine.md` 15, with its rough edges gone.)
 //!
-//! Each search begins with the size in use, and between searches probes of it watch for a black hole:
-//! a path that has become narrower and drops long packets silently, while pings get through.
+//! Each search begins with the size in use, and between searches probes of it watch for a black hole
+//! ([`BlackHoleCheck`]).
 
 use std::time::{Duration, Instant};
 
 use knet_wire::{CryptoSizes, IpVersion, MAX_ONWIRE, MTU_HEADER_LEN, path_overhead};
+
+use super::black_hole::BlackHoleCheck;
 
 /// The discovery of one link. All sizes are those of whole IP packets, in bytes.
 #[derive(Debug)]
@@ -22,8 +24,6 @@ pub(crate) struct PathMtu {
     phase: Phase,
     /// The probe that is out.
     probe: Option<Probe>,
-    /// Whether data was sent since the last check.
-    data_seen: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ enum Phase {
     /// The link is down.
     Off,
     /// Between searches.
-    Resting { next_search: Option<Instant>, next_check: Instant },
+    Resting { next_search: Option<Instant>, check: BlackHoleCheck },
     /// The path takes `good`, has not taken `bad`, and somebody says that it takes `hint`. `good`
     /// was answered in this search, or is what every path takes.
     Searching { good: usize, bad: usize, hint: Option<usize> },
@@ -64,7 +64,7 @@ pub(crate) struct Conditions {
 
 impl Default for PathMtu {
     fn default() -> Self {
-        Self { verified: None, phase: Phase::Off, probe: None, data_seen: 0 }
+        Self { verified: None, phase: Phase::Off, probe: None }
     }
 }
 
@@ -102,7 +102,8 @@ impl PathMtu {
             (_, Phase::Off) => None,
             (Some(probe), _) => Some(probe.lost_at),
             (None, Phase::Searching { .. }) => Some(now),
-            (None, Phase::Resting { next_search, next_check }) => {
+            (None, Phase::Resting { next_search, check }) => {
+                let next_check = check.next_timeout();
                 Some(next_search.map_or(next_check, |search| search.min(next_check)))
             }
         }
@@ -119,11 +120,12 @@ impl PathMtu {
             }
             self.lost(probe.onwire, conditions);
         }
-        if let Phase::Resting { next_search, next_check } = self.phase {
+        if let Phase::Resting { next_search, check } = &mut self.phase {
             if next_search.is_some_and(|at| at <= now) {
                 self.search(conditions);
-            } else if next_check <= now {
-                return self.check(now, next_search, conditions);
+            } else if check.poll(now, conditions.data_packets) {
+                let onwire = self.verified?;
+                return Some(self.send(now, Probe::new(now, onwire), conditions));
             }
         }
         let onwire = self.next_size(now, conditions)?;
@@ -213,19 +215,6 @@ impl PathMtu {
         probe.onwire
     }
 
-    fn check(
-        &mut self,
-        now: Instant,
-        next_search: Option<Instant>,
-        conditions: &Conditions,
-    ) -> Option<usize> {
-        self.phase = Phase::Resting { next_search, next_check: now + CHECK_INTERVAL };
-        let sent = std::mem::replace(&mut self.data_seen, conditions.data_packets);
-        // Nobody suffers from a black hole that nothing is sent into.
-        let onwire = self.verified.filter(|_| sent != conditions.data_packets)?;
-        Some(self.send(now, Probe::new(now, onwire), conditions))
-    }
-
     /// A probe was sent often enough without an answer.
     fn lost(&mut self, onwire: usize, conditions: &Conditions) {
         self.probe = None;
@@ -267,9 +256,9 @@ impl PathMtu {
             .or(halved.filter(between));
         if size.is_none() {
             self.verified = Some(low);
-            self.data_seen = conditions.data_packets;
             let next_search = now.checked_add(conditions.interval);
-            self.phase = Phase::Resting { next_search, next_check: now + CHECK_INTERVAL };
+            let check = BlackHoleCheck::new(now, conditions.data_packets);
+            self.phase = Phase::Resting { next_search, check };
         }
         size
     }
@@ -306,8 +295,6 @@ const MAX_SENDS: u32 = 4;
 /// longer. The pause doubles with each further one, so many times.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_DOUBLINGS: u32 = 2;
-/// How often the size in use is checked while data is sent.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Sizes that paths usually have, in the order in which they are tried: Ethernet, IPv6's minimum, jumbo
 /// frames, tunnels, PPPoE.
 const LIKELY: [usize; 6] = [1500, 1280, 9000, 1420, 1400, 1492];

@@ -3,6 +3,10 @@
 
 mod fragment;
 pub use fragment::{FragmentPlan, TooManyFragments};
+mod packet_age;
+pub use packet_age::{MAX_SEQUENCE_LAG, PacketAge};
+mod renumber;
+pub use renumber::{WaitingCopy, renumber};
 mod routes;
 pub(crate) use routes::RouteTable;
 pub use routes::{HostRoute, LinkRoute, Routes};

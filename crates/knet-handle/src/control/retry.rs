@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use knet_engine::{SocketId, Transmit};
 use knet_poller::{Interest, Token};
 use knet_transport::SendError;
-use knet_wire::{Body, Packet, SequenceNumber};
 use parking_lot::Mutex;
 
 use crate::core::shared::Shared;
 use crate::io::backpressure::Pause;
-use crate::tx::send::MAX_LAG;
 use crate::tx::transmitter::Transmitter;
 
 /// A control packet that waits for room.
@@ -28,18 +26,6 @@ pub(crate) struct HeldPacket {
 impl HeldPacket {
     pub(crate) fn new(transmit: Transmit, error: &SendError, now: Instant) -> Self {
         Self { transmit, pause: Pause::after(error, now), until: now + PATIENCE }
-    }
-
-    /// Whether it is a ping with news of long ago. Whoever gets it would take the numbers between then
-    /// and now for those of a host that was restarted, and copies for new messages.
-    fn is_out_of_date(&self, current: SequenceNumber) -> bool {
-        match Packet::decode(self.transmit.packet()).map(|packet| packet.body) {
-            Ok(Body::Ping(ping)) => {
-                let none_yet = ping.sequence == SequenceNumber::ZERO;
-                current.ahead_of(ping.sequence) > if none_yet { 0 } else { MAX_LAG }
-            }
-            _ => false,
-        }
     }
 }
 
@@ -114,7 +100,7 @@ impl Holding {
         packet: HeldPacket,
         now: Instant,
     ) {
-        if packet.is_out_of_date(shared.sequence.current()) {
+        if packet.transmit.is_outdated(shared.sequence.current()) {
             return packet.transmit.failed();
         }
         packet.transmit.retried();
@@ -180,7 +166,7 @@ pub(crate) mod tests {
     use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, LinkStats, Received};
     use knet_poller::{Event, Events};
     use knet_transport::{Datagram, SendBatch};
-    use knet_wire::{HostId, LinkId, Ping, Pmtu};
+    use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
 
     use super::*;
     use crate::core::settings::Settings;

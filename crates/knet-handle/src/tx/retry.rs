@@ -7,14 +7,14 @@ use std::ptr;
 use std::thread;
 use std::time::Instant;
 
-use knet_engine::{PacketKind, Routes, SocketId};
+use knet_engine::{PacketAge, PacketKind, Routes, SocketId, WaitingCopy, renumber};
 use knet_wire::{HostId, LinkId};
 
 use crate::control::error_queue;
 use crate::core::shared::Shared;
 use crate::io::backpressure::Pause;
 use crate::send_report::NotSent;
-use crate::tx::send::{Frame, MAX_LAG};
+use crate::tx::send::Frame;
 use crate::tx::transmitter::Transmitter;
 
 /// Frames of one socket that wait for room.
@@ -138,31 +138,28 @@ impl Transmitter {
         }
     }
 
-    /// Gives new numbers to messages that many others have overtaken while they waited, so that they
-    /// may still leave ([`MAX_LAG`]). Not if a part of one is on its way to a host already: that host
-    /// takes the parts together by their number.
+    /// Gives new numbers to messages that many others have overtaken while they waited, where
+    /// [`renumber`] allows it.
     fn renumber(&mut self, shared: &Shared, waiting: &[Waiting]) {
         let current = shared.sequence.current();
         let waiting = waiting.iter().filter_map(|waiting| self.frames.get(waiting.frames.clone()));
-        let overtaken =
-            waiting.flatten().filter(|frame| current.ahead_of(frame.says.sequence) > MAX_LAG / 2);
-        let late: BTreeSet<usize> = overtaken.map(|frame| frame.copy).collect();
-        if late.is_empty() {
+        let is_overtaken =
+            |frame: &&Frame| PacketAge::of(frame.says.sequence, current) > PacketAge::Current;
+        let overtaken: BTreeSet<usize> =
+            waiting.flatten().filter(is_overtaken).map(|frame| frame.copy).collect();
+        if overtaken.is_empty() {
             return;
         }
-        let copies = std::mem::take(&mut self.copies);
-        let (mut numbers, mut at) = (Vec::with_capacity(copies.len()), 0);
-        for message in copies.chunk_by(|one, two| one.message == two.message) {
-            let mut number = None;
-            for host in message.chunk_by(|one, two| one.host == two.host) {
-                let is_late = late.range(at..at + host.len()).next().is_some();
-                let can = is_late && host.iter().all(|copy| !copy.left);
-                let new = can.then(|| *number.get_or_insert_with(|| self.next_number(shared)));
-                numbers.extend(host.iter().map(|_| new));
-                at += host.len();
-            }
-        }
-        self.copies = copies;
+        let copies: Vec<_> = (0..)
+            .zip(&self.copies)
+            .map(|(at, copy)| WaitingCopy {
+                message: copy.message,
+                host: copy.host,
+                is_overtaken: overtaken.contains(&at),
+                has_left: copy.left,
+            })
+            .collect();
+        let numbers = renumber(&copies, || self.next_number(shared));
         for frame in &mut self.frames {
             if let Some(&Some(number)) = numbers.get(frame.copy) {
                 frame.set_number(number, shared.own);
@@ -181,6 +178,8 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
+    use knet_engine::MAX_SEQUENCE_LAG;
+
     use super::*;
     use crate::Handle;
     use crate::tx::thread::tests::to_itself;
@@ -189,7 +188,7 @@ mod tests {
     fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
         let handle = Handle::new(HostId::new(1)).unwrap();
         let shared = handle.shared();
-        let current = MAX_LAG;
+        let current = MAX_SEQUENCE_LAG;
         while shared.sequence.next().get() < current {}
         let mut transmitter = Transmitter::default();
         let nowhere = (SocketId(1), (Ipv4Addr::LOCALHOST, 9).into());

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use arrayvec::ArrayVec;
-use knet_engine::{LinkRoute, PacketKind, Routes, SocketId};
+use knet_engine::{LinkRoute, PacketAge, PacketKind, Routes, SocketId};
 use knet_transport::{Datagram, QosMarking, SendError, SendErrorKind, SendProgress};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
@@ -117,7 +117,8 @@ impl Transmitter {
             let Some(socket) = chunk.first().map(|frame| frame.socket) else { break };
             // Each of them, for some that waited got new numbers and others could not.
             let current = shared.sequence.current();
-            let in_time = |frame: &&Frame| current.ahead_of(frame.says.sequence) <= MAX_LAG;
+            let in_time =
+                |frame: &&Frame| PacketAge::of(frame.says.sequence, current) < PacketAge::Expired;
             let length = chunk.iter().take_while(in_time).count();
             if length == 0 {
                 self.account(routes, next, Some(NotSent::QueueFull));
@@ -216,12 +217,6 @@ fn not_sent(error: &SendError) -> NotSent {
 /// How many errors of other packets may come in the way of those that are sent together.
 pub(crate) const MAX_PENDING: u32 = 4;
 
-/// A packet does not leave when more messages than this were numbered after its own, because other
-/// threads went on while this one waited for room, or was not run. Receivers remember the last 4096
-/// numbers; one from further back would make them forget all of them and take duplicates for new
-/// messages (`docs/protocol.md`, "Duplicate window").
-pub(crate) const MAX_LAG: u16 = 2048;
-
 #[cfg(test)]
 impl Transmitter {
     /// Plans a message of one byte, which has this number, for the first host of the routes.
@@ -259,6 +254,7 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
     use std::time::Duration;
 
+    use knet_engine::MAX_SEQUENCE_LAG;
     use knet_wire::HostId;
 
     use super::*;
@@ -273,10 +269,10 @@ mod tests {
         let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
         let receiver = UdpSocket::bind(any).unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let current = MAX_LAG + 1000;
+        let current = MAX_SEQUENCE_LAG + 1000;
         while shared.sequence.next().get() < current {}
 
-        let oldest = current - MAX_LAG;
+        let oldest = current - MAX_SEQUENCE_LAG;
         let mut transmitter = Transmitter::default();
         // The first got a new number while it waited, which the second could not.
         for number in [current, oldest - 1, oldest, current] {
