@@ -1,4 +1,4 @@
-//! How fast a thread is woken up: `cargo bench -p knet-poller`.
+//! Latency of waking a thread: `cargo bench -p knet-poller`.
 
 use std::error::Error;
 use std::os::unix::net::UnixDatagram;
@@ -13,13 +13,13 @@ fn main() {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// A message to a thread that waits, and its answer.
+/// Sends a message to a waiting thread and waits for its answer.
 #[divan::bench]
-fn there_and_back(bencher: Bencher<'_, '_>) {
-    turn_around(bencher).unwrap_or_else(|error| panic!("{error}"));
+fn round_trip(bencher: Bencher<'_, '_>) {
+    measure(bencher).unwrap_or_else(|error| panic!("{error}"));
 }
 
-fn turn_around(bencher: Bencher<'_, '_>) -> Outcome {
+fn measure(bencher: Bencher<'_, '_>) -> Outcome {
     let (near, far) = UnixDatagram::pair()?;
     thread::scope(|scope| {
         let answering = scope.spawn(|| answer(&far).map_err(|error| error.to_string()));
@@ -39,7 +39,7 @@ fn turn_around(bencher: Bencher<'_, '_>) -> Outcome {
     })
 }
 
-/// Sends back what comes, until the end is said.
+/// Echoes messages until one of three bytes ends it.
 fn answer(far: &UnixDatagram) -> Outcome {
     let poller = Poller::new()?;
     poller.add(far, Token(1), Interest::READ)?;
@@ -54,11 +54,11 @@ fn answer(far: &UnixDatagram) -> Outcome {
     }
 }
 
-/// A wake-up that is noticed by the thread that asked for it: the cost of the calls alone.
+/// Wakes a poller and waits on it in the same thread: the cost of the calls alone.
 #[divan::bench]
 fn wake_and_wait(bencher: Bencher<'_, '_>) {
-    let made = Poller::new().map(|poller| (poller.waker(), poller));
-    let Ok((waker, poller)) = made else { panic!("there is no poller to be had") };
+    let created = Poller::new().map(|poller| (poller.waker(), poller));
+    let Ok((waker, poller)) = created else { panic!("cannot create a poller") };
     let mut events = Events::with_capacity(8);
     bencher.bench_local(|| waker.wake().and_then(|()| poller.wait(&mut events, None)));
 }

@@ -1,23 +1,21 @@
-//! Looking again before going to sleep.
+//! Busy-polling before a wait sleeps.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Events, Poller, PollerError};
 
-/// Waits on a [`Poller`], but looks again and again for a moment before it lets the thread go to sleep,
-/// for as long as that pays.
+/// Waits on a [`Poller`] and busy-polls for a moment before it sleeps, as long as that pays.
 ///
-/// To wake a sleeping thread takes longer than most of what threads do for each other: on a virtual
-/// machine, where an idle processor has to be started from outside, some 20 µs. A thread that is still
-/// looking when the next event comes need not be woken. Between two looks it offers its processor to
-/// other threads (`sched_yield(2)`).
+/// Waking a thread often costs more than the work it is woken for: about 20 µs on a virtual machine,
+/// whose idle processors the hypervisor has to start. A thread that is still polling when the next event
+/// arrives need not be woken. Between two polls it yields its processor to other threads
+/// (`sched_yield(2)`).
 ///
-/// How long it looks is learnt from how long its waits take, as the halt polling of KVM does it
-/// (<https://docs.kernel.org/virt/kvm/halt-polling.html>): the time doubles while waits end soon after
-/// the thread gave up looking, up to the most that is allowed, and halves with each wait that takes
-/// longer than this most. So a thread that has nothing to do soon sleeps at once, and one with something
-/// to do now and then too.
+/// The polling time adapts to the length of the waits, like the halt polling of KVM
+/// (<https://docs.kernel.org/virt/kvm/halt-polling.html>). It doubles, up to a maximum, while waits end
+/// soon after the thread went to sleep. It halves with each wait that takes longer than the maximum. An
+/// idle thread soon stops polling, and so does one with an event now and then.
 ///
 /// # Examples
 ///
@@ -36,61 +34,78 @@ use crate::{Events, Poller, PollerError};
 /// ```
 #[derive(Debug)]
 pub struct BusyWait {
-    most: Duration,
-    /// How long the next wait looks before it sleeps.
+    max: Duration,
+    /// How long the next wait polls before it sleeps.
     window: Duration,
-    rest: Rest,
+    backoff: Backoff,
 }
 
 impl BusyWait {
-    /// Looks for up to `most` before it sleeps; with zero it never does. At first it sleeps at once,
-    /// until it has seen that waits are short.
+    /// Creates a busy wait that polls for at most `max` before it sleeps. Zero turns polling off.
+    ///
+    /// The first waits do not poll. Polling starts once waits turn out to be short.
     #[must_use]
-    pub fn new(most: Duration) -> BusyWait {
-        BusyWait { most, window: Duration::ZERO, rest: Rest::default() }
+    pub fn new(max: Duration) -> BusyWait {
+        BusyWait { max, window: Duration::ZERO, backoff: Backoff::default() }
     }
 
-    /// [`Poller::wait`] on `poller`.
+    /// Waits like [`Poller::wait`] on `poller`, with the same result.
     ///
     /// # Errors
     ///
     /// Those of [`Poller::wait`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use knet_poller::{BusyWait, Events, Poller};
+    ///
+    /// let poller = Poller::new()?;
+    /// let mut events = Events::with_capacity(8);
+    /// let mut busy_wait = BusyWait::new(Duration::from_micros(200));
+    /// let (start, timeout) = (Instant::now(), Duration::from_millis(2));
+    /// assert_eq!(busy_wait.wait(&poller, &mut events, Some(timeout))?, 0);
+    /// assert!(start.elapsed() >= timeout);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(
         &mut self,
         poller: &Poller,
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> Result<usize, PollerError> {
-        self.wait_giving_way(poller, events, timeout, thread::yield_now)
+        self.wait_yielding(poller, events, timeout, thread::yield_now)
     }
 
-    fn wait_giving_way(
+    fn wait_yielding(
         &mut self,
         poller: &Poller,
         events: &mut Events,
         timeout: Option<Duration>,
-        mut give_way: impl FnMut(),
+        mut yield_processor: impl FnMut(),
     ) -> Result<usize, PollerError> {
-        if timeout == Some(Duration::ZERO) || self.most.is_zero() {
+        if timeout == Some(Duration::ZERO) || self.max.is_zero() {
             return poller.wait(events, timeout);
         }
         let start = Instant::now();
-        if self.rest.goes_on(start) {
+        if self.backoff.is_active(start) {
             return poller.wait(events, timeout);
         }
-        let looking = timeout.map_or(self.window, |timeout| self.window.min(timeout));
+        let polling = timeout.map_or(self.window, |timeout| self.window.min(timeout));
         let mut waited = Duration::ZERO;
-        while waited < looking && !self.rest.goes_on(start) {
+        while waited < polling && !self.backoff.is_active(start) {
             let found = poller.wait(events, Some(Duration::ZERO))?;
             waited = start.elapsed();
             if found > 0 || events.woken() {
                 self.learn(Some(waited));
                 return Ok(found);
             }
-            give_way();
+            yield_processor();
             let back = start.elapsed();
-            if back.saturating_sub(waited) > CROWDED {
-                self.rest.begin(start + back);
+            if back.saturating_sub(waited) > CONTENDED {
+                self.backoff.begin(start + back);
                 self.window = Duration::ZERO;
             }
             waited = back;
@@ -100,16 +115,16 @@ impl BusyWait {
         Ok(found)
     }
 
-    /// Goes by how long it took until there was something, `None` if the time was over before.
+    /// Adapts the polling time to a wait that took `waited`, or that expired without an event.
     fn learn(&mut self, waited: Option<Duration>) {
         match waited {
             Some(waited) if waited <= self.window => {}
-            Some(waited) if waited <= self.most => {
-                self.window = self.window.saturating_mul(2).max(FIRST).min(self.most);
+            Some(waited) if waited <= self.max => {
+                self.window = self.window.saturating_mul(2).max(MIN_WINDOW).min(self.max);
             }
             _ => {
                 self.window /= 2;
-                if self.window < FIRST {
+                if self.window < MIN_WINDOW {
                     self.window = Duration::ZERO;
                 }
             }
@@ -117,35 +132,36 @@ impl BusyWait {
     }
 }
 
-/// When looking does harm: a processor that was offered to the others came back late.
+/// A pause in polling after a yielded processor came back late, which means that polling takes time from
+/// a thread with work to do.
 #[derive(Debug, Default)]
-struct Rest {
+struct Backoff {
     length: Duration,
     until: Option<Instant>,
 }
 
-impl Rest {
-    fn goes_on(&self, now: Instant) -> bool {
+impl Backoff {
+    fn is_active(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
 
-    /// Rests, longer than before if that is not long ago.
+    /// Starts a pause. It is twice as long as the last one if that ended recently.
     fn begin(&mut self, now: Instant) {
         let soon =
             self.until.is_some_and(|until| now.saturating_duration_since(until) < self.length);
-        let length = if soon { (2 * self.length).min(LONGEST_REST) } else { FIRST_REST };
-        *self = Rest { length, until: now.checked_add(length) };
+        let length = if soon { (2 * self.length).min(MAX_BACKOFF) } else { MIN_BACKOFF };
+        *self = Backoff { length, until: now.checked_add(length) };
     }
 }
 
-/// Who offers the processor to others and does not get it back for so long competes with one that does not
-/// wait for messages: shorter than what the scheduler gives each, and longer than it takes to pass one on.
-const CROWDED: Duration = Duration::from_micros(500);
-/// How long a thread does not look after that, at first and at most.
-const FIRST_REST: Duration = Duration::from_millis(10);
-const LONGEST_REST: Duration = Duration::from_secs(10);
-/// The shortest time for which looking is worth anything.
-const FIRST: Duration = Duration::from_micros(10);
+/// A yielded processor that stays away for longer than this went to a thread that computes instead of
+/// waiting for messages. Shorter than a time slice of the scheduler, longer than passing a message on.
+const CONTENDED: Duration = Duration::from_micros(500);
+/// The first and the longest pause in polling.
+const MIN_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// The shortest polling time that is worth its cost.
+const MIN_WINDOW: Duration = Duration::from_micros(10);
 
 #[cfg(test)]
 mod tests {
@@ -153,14 +169,14 @@ mod tests {
 
     use super::*;
 
-    const MOST: Duration = Duration::from_micros(200);
+    const MAX: Duration = Duration::from_micros(200);
 
     fn micros(micros: u64) -> Option<Duration> {
         Some(Duration::from_micros(micros))
     }
 
     fn windows(waits: &[Option<Duration>]) -> Vec<u128> {
-        let mut busy_wait = BusyWait::new(MOST);
+        let mut busy_wait = BusyWait::new(MAX);
         let mut window_after = |&wait| {
             busy_wait.learn(wait);
             busy_wait.window.as_micros()
@@ -169,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn short_waits_are_looked_for_until_the_looking_finds_them() {
+    fn polling_grows_until_it_covers_short_waits() {
         let short = micros(60);
         assert_eq!(windows(&[short; 6]), [10, 20, 40, 80, 80, 80]);
         assert_eq!(windows(&[micros(200); 7])[4..], [160, 200, 200]);
     }
 
     #[test]
-    fn long_waits_and_those_for_nothing_end_the_looking() {
+    fn long_and_expired_waits_end_polling() {
         let short = [micros(150); 5];
         for long in [micros(201), micros(1_000_000), None] {
             let waits = [&short[..], &[long; 5]].concat();
@@ -190,71 +206,72 @@ mod tests {
         assert_eq!(windows(&waits), [10, 20, 40, 40, 20, 40, 40, 40]);
     }
 
-    /// A wait that begins by looking, and how often it gave way; `give_way` is told which time it is.
-    fn looks(give_way: impl Fn(&Poller, u32)) -> (u32, Rest) {
+    /// Runs a wait that starts by polling and returns how often it yielded. `yield_processor` gets the
+    /// number of the yield.
+    fn poll_and_yield(yield_processor: impl Fn(&Poller, u32)) -> (u32, Backoff) {
         let poller = Poller::new().unwrap();
         let mut events = Events::with_capacity(1);
         let mut busy_wait = BusyWait::new(Duration::from_secs(3600));
-        busy_wait.window = busy_wait.most;
+        busy_wait.window = busy_wait.max;
         let mut times = 0;
-        let found = busy_wait.wait_giving_way(&poller, &mut events, None, || {
+        let found = busy_wait.wait_yielding(&poller, &mut events, None, || {
             times += 1;
-            give_way(&poller, times);
+            yield_processor(&poller, times);
         });
         assert_eq!(found.unwrap(), 0);
         assert!(events.woken());
-        (times, busy_wait.rest)
+        (times, busy_wait.backoff)
     }
 
     #[test]
-    fn it_looks_and_gives_way_in_turn_until_there_is_something() {
-        let (times, rest) = looks(|poller, times| {
+    fn a_wait_polls_and_yields_in_turn_until_there_is_an_event() {
+        let (times, backoff) = poll_and_yield(|poller, times| {
             if times == 100 {
                 poller.waker().wake().unwrap();
             }
         });
-        // A machine that is busy with other things may have made it rest before.
-        assert!(times == 100 || rest.length == FIRST_REST);
+        // On a busy machine it may have backed off before.
+        assert!(times == 100 || backoff.length == MIN_BACKOFF);
     }
 
     #[test]
-    fn it_sleeps_when_it_got_the_processor_back_late() {
-        let (times, rest) = looks(|poller, _| {
-            // Somebody else had it.
-            let late = Instant::now() + 2 * CROWDED;
+    fn a_wait_sleeps_when_the_processor_comes_back_late() {
+        let (times, backoff) = poll_and_yield(|poller, _| {
+            // Another thread had the processor.
+            let late = Instant::now() + 2 * CONTENDED;
             while Instant::now() < late {}
             poller.waker().wake().unwrap();
         });
-        assert_eq!((times, rest.length), (1, FIRST_REST));
+        assert_eq!((times, backoff.length), (1, MIN_BACKOFF));
     }
 
     #[test]
-    fn who_gets_the_processor_back_late_rests_longer_each_time() {
-        let (mut rest, mut now) = (Rest::default(), Instant::now());
-        assert!(!rest.goes_on(now));
+    fn the_pause_doubles_each_time_the_processor_comes_back_late() {
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
+        assert!(!backoff.is_active(now));
         for millis in [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_000, 10_000] {
             let length = Duration::from_millis(millis);
-            rest.begin(now);
-            assert!(rest.goes_on(now + length - Duration::from_micros(1)), "{millis}");
+            backoff.begin(now);
+            assert!(backoff.is_active(now + length - Duration::from_micros(1)), "{millis}");
             now += length;
-            assert!(!rest.goes_on(now), "{millis}");
+            assert!(!backoff.is_active(now), "{millis}");
         }
-        // It went well for as long as it rested last.
-        now += LONGEST_REST;
-        rest.begin(now);
-        assert!(!rest.goes_on(now + FIRST_REST));
+        // Polling went well for as long as the last pause took.
+        now += MAX_BACKOFF;
+        backoff.begin(now);
+        assert!(!backoff.is_active(now + MIN_BACKOFF));
     }
 
     proptest! {
         #[test]
-        fn it_never_looks_longer_than_allowed_and_gives_up_on_a_thread_without_work(
-            most in 0_u64..1000,
+        fn polling_stays_below_its_maximum_and_ends_in_an_idle_thread(
+            max in 0_u64..1000,
             waits in prop::collection::vec(prop::option::of(0_u64..2000), 0..100),
         ) {
-            let mut busy_wait = BusyWait::new(Duration::from_micros(most));
+            let mut busy_wait = BusyWait::new(Duration::from_micros(max));
             for wait in waits {
                 busy_wait.learn(wait.map(Duration::from_micros));
-                prop_assert!(busy_wait.window <= busy_wait.most);
+                prop_assert!(busy_wait.window <= busy_wait.max);
             }
             (0..7).for_each(|_| busy_wait.learn(None));
             prop_assert_eq!(busy_wait.window, Duration::ZERO);

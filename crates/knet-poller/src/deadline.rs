@@ -1,16 +1,16 @@
-//! Timeouts that do not drift: the time that is left, in the kernel's milliseconds.
+//! Deadlines of waits, and the remaining time in the kernel's milliseconds.
 
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollTimeout;
 
-/// When a wait must return at the latest, fixed once when it starts.
+/// The latest time at which a wait returns, fixed when it starts, so that interruptions add no drift.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// The end of a wait that starts at `now`. No timeout, or one that reaches beyond what the clock
-    /// can express, never ends.
+    /// Returns the deadline of a wait that starts at `now`. Without a timeout, or with one beyond the
+    /// range of the clock, the wait has no deadline.
     pub(crate) fn new(now: Instant, timeout: Option<Duration>) -> Deadline {
         Deadline(timeout.and_then(|timeout| now.checked_add(timeout)))
     }
@@ -19,8 +19,9 @@ impl Deadline {
         self.0.is_some_and(|end| end <= now)
     }
 
-    /// The time left in whole milliseconds, rounded up: a wait that ended early would find nothing due
-    /// and start over. More than the kernel takes (24 days) is cut; the caller asks again then.
+    /// Returns the remaining time in whole milliseconds, rounded up: a wait that ended early would find
+    /// nothing due and start over. Limited to the kernel's maximum of 24 days, after which the caller
+    /// waits again.
     pub(crate) fn remaining(self, now: Instant) -> EpollTimeout {
         let Some(end) = self.0 else {
             return EpollTimeout::NONE;
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn long_is_cut_and_endless_stays_endless() {
+    fn long_timeouts_are_limited_and_no_timeout_stays_none() {
         let month = Duration::from_secs(31 * 24 * 3600);
         assert_eq!(remaining(Some(month)), EpollTimeout::MAX);
         assert_eq!(remaining(None), EpollTimeout::NONE);
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_down_to_its_end_and_not_below() {
+    fn the_remaining_time_falls_to_zero_and_stays_there() {
         let start = Instant::now();
         let deadline = Deadline::new(start, Some(Duration::from_millis(10)));
         let later = start + Duration::from_micros(7_100);
@@ -78,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_early_and_less_than_a_millisecond_late(nanos in 0_u64..1_000_000_000_000_000) {
+        fn rounding_is_never_early_and_less_than_a_millisecond_late(nanos in 0_u64..1_000_000_000_000_000) {
             let timeout = Duration::from_nanos(nanos);
             let rounded = remaining(Some(timeout)).duration().unwrap();
             prop_assert!(rounded >= timeout);

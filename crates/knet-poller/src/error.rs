@@ -1,33 +1,43 @@
-//! Why an operation of the poller failed, one type per operation that fails in its own way.
+//! Errors of the poller: one type per operation with failures of its own.
 
 use std::io;
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 
-/// Why a poller could not be made, waited on or woken.
+/// The error of creating, waiting on or waking a poller.
+///
+/// # Examples
+///
+/// ```
+/// use knet_poller::PollerError;
+///
+/// let error = PollerError::Create { source: std::io::Error::from_raw_os_error(24) };
+/// assert_eq!(error.errno(), 24);
+/// assert!(error.to_string().starts_with("cannot create a poller"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PollerError {
-    /// The kernel gave no epoll instance or no eventfd for the waker: too many open files
-    /// (`EMFILE`, `ENFILE`) or no memory (`ENOMEM`).
+    /// The kernel refused to create the epoll instance or the waker's eventfd: too many files are open
+    /// (`EMFILE`, `ENFILE`) or memory is exhausted (`ENOMEM`).
     #[error("cannot create a poller, raise the limit of open files if it is reached: {source}")]
     Create {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 
     /// The kernel refused to wait.
     #[error("cannot wait for events: {source}")]
     Wait {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 
     /// The waker's eventfd could not be written.
     #[error("cannot wake the poller: {source}")]
     Wake {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -44,20 +54,33 @@ impl PollerError {
     }
 }
 
-/// Why a source could not be added.
+/// The error of [`Poller::add`](crate::Poller::add).
+///
+/// # Examples
+///
+/// ```
+/// use std::fs::File;
+///
+/// use knet_poller::{AddError, Interest, Poller, Token};
+///
+/// let directory = File::open(".")?;
+/// let error = Poller::new()?.add(&directory, Token(1), Interest::READ).unwrap_err();
+/// assert!(matches!(error, AddError::NotPollable { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
-    /// The descriptor is of a kind that is always ready and can't be waited for, such as a regular
-    /// file or a directory (`EPERM` in `epoll_ctl(2)`).
+    /// The descriptor is of a kind that is always ready and cannot be polled, such as a regular file or
+    /// a directory (`EPERM` in `epoll_ctl(2)`).
     #[error("descriptor {fd} cannot be polled, a regular file or a directory is always ready")]
     NotPollable {
         /// The number of the descriptor.
         fd: RawFd,
     },
 
-    /// The descriptor is registered already (`EEXIST`); use
-    /// [`Poller::modify`](crate::Poller::modify).
+    /// The descriptor is already registered (`EEXIST`). Use
+    /// [`Poller::modify`](crate::Poller::modify) instead.
     #[error("descriptor {fd} is already added, modify or remove it instead")]
     AlreadyAdded {
         /// The number of the descriptor.
@@ -66,12 +89,12 @@ pub enum AddError {
 
     /// The kernel refused for another reason: `ENOSPC` at the limit of
     /// `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`, or `ELOOP` and `EINVAL` for epoll instances
-    /// that would watch one another.
+    /// that would watch each other.
     #[error("cannot add descriptor {fd} to the poller: {source}")]
     Os {
         /// The number of the descriptor.
         fd: RawFd,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -96,12 +119,25 @@ impl AddError {
     }
 }
 
-/// Why a source could not be modified.
+/// The error of [`Poller::modify`](crate::Poller::modify).
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+///
+/// use knet_poller::{Interest, ModifyError, Poller, Token};
+///
+/// let (near, _far) = UnixStream::pair()?;
+/// let error = Poller::new()?.modify(&near, Token(1), Interest::READ).unwrap_err();
+/// assert!(matches!(error, ModifyError::NotAdded { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModifyError {
-    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or its number was
-    /// closed and now means something else.
+    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or it was closed and
+    /// its number now refers to another file.
     #[error("descriptor {fd} is not in the poller, add it first")]
     NotAdded {
         /// The number of the descriptor.
@@ -113,7 +149,7 @@ pub enum ModifyError {
     Os {
         /// The number of the descriptor.
         fd: RawFd,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -137,13 +173,27 @@ impl ModifyError {
     }
 }
 
-/// Why a source could not be removed. Its events are not reported any more all the same.
+/// The error of [`Poller::remove`](crate::Poller::remove). The source is no longer reported in this case
+/// either.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+///
+/// use knet_poller::{Poller, RemoveError};
+///
+/// let (near, _far) = UnixStream::pair()?;
+/// let error = Poller::new()?.remove(&near).unwrap_err();
+/// assert!(matches!(error, RemoveError::NotAdded { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoveError {
-    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or its number was
-    /// closed and now means something else.
-    #[error("descriptor {fd} is not in the poller, so there is nothing to remove")]
+    /// The descriptor is not registered (`ENOENT`): it never was, it was removed, or it was closed and
+    /// its number now refers to another file.
+    #[error("descriptor {fd} is not in the poller, there is nothing to remove")]
     NotAdded {
         /// The number of the descriptor.
         fd: RawFd,
@@ -154,7 +204,7 @@ pub enum RemoveError {
     Os {
         /// The number of the descriptor.
         fd: RawFd,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -178,13 +228,13 @@ impl RemoveError {
     }
 }
 
-/// `EPERM` is what the kernel says of a regular file before it looks whether it is registered, and
-/// one can never be.
+/// Returns `true` if the kernel has no registration of the descriptor. `EPERM` is its answer for a regular
+/// file, which it checks first and which can never be registered.
 pub(crate) fn means_not_added(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EPERM)
 }
 
-/// Every `io::Error` in here is made from an errno, so there is always a number.
+/// Returns the error number, which every `io::Error` here has, because each is made from one.
 fn os_error(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(Errno::EIO as i32)
 }

@@ -1,53 +1,93 @@
-//! What a wait reports, and the buffer it reports into.
+//! Events and the buffer that a wait fills with them.
 
 use nix::sys::epoll::EpollEvent;
 
 use crate::Token;
 
-/// One source that is ready, and for what.
+/// The readiness of one source.
 ///
-/// Several fields may be set at once; at least one is. They mirror the kernel's flags one by one, so
-/// that a caller sees what happened: a pipe whose writer has gone reports `hangup` without `readable`
-/// once it is empty, while a socket reports both.
+/// At least one of the flags is set, and several may be. They mirror the kernel's flags one by one. For
+/// instance, an empty pipe without a writer reports `hangup` without `readable`, while a socket reports
+/// both.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+///
+/// use knet_poller::{Events, Interest, Poller, Token};
+///
+/// let (near, far) = UnixStream::pair()?;
+/// let poller = Poller::new()?;
+/// poller.add(&near, Token(3), Interest::READ)?;
+/// drop(far);
+///
+/// let mut events = Events::with_capacity(8);
+/// poller.wait(&mut events, None)?;
+/// let event = events.iter().next().ok_or("no event")?;
+/// assert_eq!(event.token, Token(3));
+/// assert!(event.readable && event.hangup && !event.writable && !event.error);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// The token the source has at the time of the report.
+    /// The token of the source at the time of the report.
     pub token: Token,
-    /// A read would not block (`EPOLLIN`): there is data, or the end is reached. Only with
-    /// [`Interest::READ`](crate::Interest::READ).
+    /// A read would not block (`EPOLLIN`): there is data, or the end of the file is reached. Reported
+    /// only with [`Interest::READ`](crate::Interest::READ).
     pub readable: bool,
-    /// A write would not block (`EPOLLOUT`). Only with
+    /// A write would not block (`EPOLLOUT`). Reported only with
     /// [`Interest::WRITE`](crate::Interest::WRITE).
     pub writable: bool,
-    /// The other end is gone in both directions (`EPOLLHUP`). What it sent before may still be
-    /// waiting to be read. An end that has only stopped sending is not a hang-up: it is `readable`,
-    /// and the read says end of file.
+    /// The peer closed both directions (`EPOLLHUP`). Data that it sent earlier may still be unread.
+    /// A peer that has only stopped sending is not a hang-up: the source is `readable`, and a read
+    /// returns end of file.
     pub hangup: bool,
-    /// Something is wrong with the source (`EPOLLERR`): an error is pending on the socket, its error
-    /// queue holds entries, or the reading end of a pipe was closed.
+    /// The source has an error (`EPOLLERR`): one is pending on the socket, its error queue is not
+    /// empty, or the reading end of a pipe was closed.
     pub error: bool,
 }
 
-/// The buffer that [`Poller::wait`](crate::Poller::wait) reports into, made once and used again.
+/// A reusable buffer that [`Poller::wait`](crate::Poller::wait) fills. Each waiting thread needs its own.
 ///
-/// Each thread that waits has its own.
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+///
+/// use knet_poller::{Events, Interest, Poller, Token};
+///
+/// let (near, far) = UnixStream::pair()?;
+/// let poller = Poller::new()?;
+/// poller.add(&near, Token(1), Interest::WRITE)?;
+/// poller.add(&far, Token(2), Interest::WRITE)?;
+///
+/// let mut events = Events::with_capacity(8);
+/// assert!(events.is_empty());
+/// poller.wait(&mut events, None)?;
+/// assert_eq!(events.len(), 2);
+/// for event in &events {
+///     assert!(event.writable);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Events {
-    /// Where the kernel writes. One entry more than the capacity, for the waker.
+    /// The kernel's output: one entry more than the capacity, for the waker.
     pub(crate) raw: Vec<EpollEvent>,
     pub(crate) list: Vec<Event>,
     pub(crate) woken: bool,
 }
 
 impl Events {
-    /// Most events that one wait can report.
+    /// The largest number of events that one wait can report.
     pub const MAX_CAPACITY: usize = 65_536;
 
-    /// Creates a buffer for up to `capacity` events, taken as 1 if it is 0 and as
-    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above.
+    /// Creates a buffer for up to `capacity` events, limited to 1 to
+    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY).
     ///
-    /// If more sources than this are ready, the kernel reports them in turns: none is starved.
+    /// If more sources are ready, the kernel reports them in turns, so that none starves.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Events {
         let capacity = capacity.clamp(1, Self::MAX_CAPACITY);
@@ -58,25 +98,42 @@ impl Events {
         }
     }
 
-    /// Iterates over the events of the last wait, in the kernel's order.
+    /// Iterates over the events of the last wait in the kernel's order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
         self.list.iter().copied()
     }
 
-    /// Returns how many events the last wait reported.
+    /// Returns the number of events of the last wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Returns whether the last wait reported no event.
+    /// Returns `true` if the last wait reported no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Returns whether a [`Waker`](crate::Waker) made the last wait return. A wake-up is not counted
-    /// as an event.
+    /// Returns `true` if a [`Waker`](crate::Waker) ended the last wait. A wake-up does not count as an
+    /// event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use knet_poller::{Events, Poller};
+    ///
+    /// let poller = Poller::new()?;
+    /// let mut events = Events::with_capacity(8);
+    /// poller.waker().wake()?;
+    /// assert_eq!(poller.wait(&mut events, None)?, 0);
+    /// assert!(events.woken());
+    /// poller.wait(&mut events, Some(Duration::ZERO))?;
+    /// assert!(!events.woken());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn woken(&self) -> bool {
         self.woken
@@ -109,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_forgets_the_last_wait() {
+    fn clear_removes_the_events_of_the_last_wait() {
         let mut events = Events::with_capacity(4);
         let event =
             Event { token: Token(3), readable: true, writable: false, hangup: false, error: false };

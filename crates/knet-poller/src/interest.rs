@@ -1,4 +1,4 @@
-//! What a caller wants to know about a source.
+//! The readiness that a source is watched for.
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -7,8 +7,8 @@ use nix::sys::epoll::EpollFlags;
 
 /// The kinds of readiness a source is watched for.
 ///
-/// Values are joined with `|`. Hang-up and error are always reported, because the kernel does not
-/// let them be turned off (`EPOLLHUP` and `EPOLLERR` in
+/// Combine values with `|`. Hang-ups and errors are always reported, because the kernel does not let
+/// them be turned off (`EPOLLHUP` and `EPOLLERR` in
 /// [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html)).
 ///
 /// # Examples
@@ -25,25 +25,34 @@ use nix::sys::epoll::EpollFlags;
 pub struct Interest(u8);
 
 impl Interest {
-    /// Neither reading nor writing: the source reports only hang-up and error.
+    /// Neither reading nor writing. The source reports only hang-ups and errors.
     ///
-    /// The use is a source that is paused. One that has already hung up must be removed instead: its
-    /// hang-up is reported by every wait for as long as it is registered.
+    /// Use it to pause a source. A source that has hung up must be removed instead, because every wait
+    /// reports its hang-up as long as it is registered.
     pub const NONE: Interest = Interest(0);
 
-    /// There is something to read, or a read would say that the end is reached (`EPOLLIN`).
+    /// There is data to read, or a read would return end of file (`EPOLLIN`).
     pub const READ: Interest = Interest(1);
 
     /// There is room to write (`EPOLLOUT`).
     pub const WRITE: Interest = Interest(2);
 
-    /// Returns whether everything in `other` is also in `self`.
+    /// Returns `true` if `self` includes everything in `other`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_poller::Interest;
+    ///
+    /// assert!((Interest::READ | Interest::WRITE).contains(Interest::WRITE));
+    /// assert!(!Interest::NONE.contains(Interest::READ));
+    /// ```
     #[must_use]
     pub const fn contains(self, other: Interest) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// The kernel's form, for level-triggered readiness.
+    /// Returns the kernel's flags for level-triggered readiness.
     pub(crate) fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.contains(Interest::READ));
@@ -82,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn joins_and_contains() {
+    fn combined_interests_contain_their_parts() {
         let mut both = Interest::NONE;
         both |= Interest::READ;
         assert_eq!(both, Interest::READ);

@@ -1,24 +1,26 @@
 //! An epoll with typed tokens, a waker, and no stale events.
 //!
-//! A [`Poller`] tells which of many file descriptors are ready. Sources are
-//! [added](Poller::add), [modified](Poller::modify) and [removed](Poller::remove) from any thread
-//! while others [wait](Poller::wait), and a [`Waker`] makes a wait return from outside. Readiness is
-//! level-triggered: what is ready stays ready, and is reported again by every wait, until it has been
-//! dealt with.
+//! A [`Poller`] reports which of many file descriptors are ready. Any thread may
+//! [add](Poller::add), [modify](Poller::modify) and [remove](Poller::remove) sources while others
+//! [wait](Poller::wait), and a [`Waker`] makes a wait return from outside. Readiness is
+//! level-triggered: every wait reports a ready source again until it has been dealt with.
 //!
-//! Three promises go beyond [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html):
+//! # Guarantees
+//!
+//! Three of them go beyond [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html):
 //!
 //! - **No stale events.** Once [`remove`](Poller::remove) has returned, no later wait reports that
-//!   source, not even if its descriptor number or its token are used again at once. What one thread
-//!   fetched from the kernel before another removed the source is thrown away.
-//! - **Time that is kept.** A timeout is rounded up to the next millisecond, never down, and a wait
-//!   that a signal interrupts goes on with the time that is left.
-//! - **Wake-ups that fold.** However often a waker fires before the next wait, it costs one write and
-//!   wakes once.
+//!   source, even if its descriptor number or its token is reused immediately. Events that another
+//!   thread has already fetched from the kernel are discarded.
+//! - **Exact timeouts.** A timeout is rounded up to the next millisecond, never down. A wait that a
+//!   signal interrupts continues with the remaining time.
+//! - **Coalesced wake-ups.** However often a waker fires before the next wait, the wake-ups cost one
+//!   write and end one wait.
 //!
-//! What it refuses to do: it owns no source and never closes, reads or writes one; it has no timers
-//! (give `wait` the time until the next one) and no callbacks; it never uses edge-triggered or
-//! one-shot mode.
+//! # Out of scope
+//!
+//! The poller owns no source and never closes, reads or writes one. It has no timers (pass `wait` the
+//! time until the next one) and no callbacks. It never uses edge-triggered or one-shot mode.
 //!
 //! # Example
 //!
@@ -36,10 +38,8 @@
 //! near.write_all(b"hello")?;
 //! let mut events = Events::with_capacity(64);
 //! poller.wait(&mut events, Some(Duration::from_secs(5)))?;
-//! for event in &events {
-//!     assert_eq!(event.token, Token(7));
-//!     assert!(event.readable);
-//! }
+//! let tokens: Vec<Token> = events.iter().map(|event| event.token).collect();
+//! assert_eq!(tokens, [Token(7)]);
 //!
 //! poller.remove(&far)?;
 //! assert_eq!(poller.wait(&mut events, Some(Duration::ZERO))?, 0);
@@ -47,6 +47,10 @@
 //! ```
 
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod busy_wait;
 pub use busy_wait::BusyWait;

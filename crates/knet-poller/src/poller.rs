@@ -1,4 +1,4 @@
-//! The poller itself: registering sources with the kernel, and waiting.
+//! The poller: registration of sources and waiting for their events.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -14,29 +14,49 @@ use crate::registrations::{Registrations, WAKER};
 use crate::waker::WakeSignal;
 use crate::{AddError, Events, Interest, ModifyError, PollerError, RemoveError, Token, Waker};
 
-/// Watches file descriptors and tells which are ready.
+/// Watches file descriptors and reports which are ready.
 ///
 /// All methods take `&self` and may be called from any thread at any time. Dropping the poller closes
-/// what it opened, and nothing else.
+/// its own descriptors and leaves its sources open.
 ///
-/// # Sources must be removed before they are closed
+/// # Closing of sources
 ///
-/// The poller does not own its sources. One that is closed while registered drops out by itself when
-/// the last duplicate of it is closed. Until then the kernel goes on watching it, and a descriptor
-/// number that no longer exists cannot be removed
-/// ([`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html), questions 6 and 7). If the
-/// number is added again for another source, the poller drops the events of the old one; but each
-/// wait the old one would have ended costs a look.
+/// Remove a source before closing it. The poller does not own its sources, and the kernel keeps
+/// watching a source that is closed while registered until its last duplicate is closed. It can no
+/// longer be removed by then, because its descriptor number no longer exists
+/// ([`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html), questions 6 and 7). If the number
+/// is added again for another source, the poller drops the events of the old one, but each still
+/// causes a spurious wake-up.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixDatagram;
+/// use std::time::Duration;
+///
+/// use knet_poller::{Events, Interest, Poller, Token};
+///
+/// let (near, far) = UnixDatagram::pair()?;
+/// let poller = Poller::new()?;
+/// let mut events = Events::with_capacity(8);
+///
+/// poller.add(&far, Token(1), Interest::READ)?;
+/// assert_eq!(poller.wait(&mut events, Some(Duration::ZERO))?, 0);
+///
+/// near.send(b"x")?;
+/// assert_eq!(poller.wait(&mut events, None)?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Poller {
     epoll: Epoll,
     signal: Arc<WakeSignal>,
-    /// Held while the kernel's list is changed, so that the two agree; never while waiting.
+    /// Locked while the kernel's list changes, so that the two agree. Never locked during a wait.
     registrations: Mutex<Registrations>,
 }
 
 impl Poller {
-    /// Creates a poller that watches nothing.
+    /// Creates a poller without sources.
     ///
     /// # Errors
     ///
@@ -52,18 +72,33 @@ impl Poller {
         Ok(Poller { epoll, signal: Arc::new(signal), registrations: Mutex::default() })
     }
 
-    /// Starts to watch `source`, whose events are reported as `token`.
+    /// Starts watching `source` and reports its events under `token`.
     ///
-    /// A thread that is waiting already reports the source too. A registration left behind by a
-    /// source that was closed without being removed, and whose number `source` now has, is replaced.
+    /// Applies to waits already under way. If a source was closed without being removed and `source`
+    /// now has its number, the old registration is replaced.
     ///
     /// # Errors
     ///
-    /// - [`AddError::NotPollable`] for a regular file, a directory or another thing that
+    /// - [`AddError::NotPollable`] for a regular file, a directory or another kind of file that
     ///   [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html) does not support.
-    /// - [`AddError::AlreadyAdded`] if the descriptor is registered. A duplicate of it under another
-    ///   number is a source of its own.
+    /// - [`AddError::AlreadyAdded`] if the descriptor is registered. A duplicate with another number
+    ///   is a source of its own.
     /// - [`AddError::Os`] if the kernel refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// use knet_poller::{AddError, Interest, Poller, Token};
+    ///
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let poller = Poller::new()?;
+    /// poller.add(&near, Token(1), Interest::READ)?;
+    /// let error = poller.add(&near, Token(2), Interest::READ).unwrap_err();
+    /// assert!(matches!(error, AddError::AlreadyAdded { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add(&self, source: impl AsFd, token: Token, interest: Interest) -> Result<(), AddError> {
         let source = source.as_fd();
         let fd = source.as_raw_fd();
@@ -71,8 +106,8 @@ impl Poller {
         let id = registrations.fresh_id();
         let mut event = EpollEvent::new(interest.flags(), id);
         let added = match self.epoll.add(source, event) {
-            // The kernel remembers a source that this table has given up as closed. It is back under
-            // the same number, by way of a duplicate: take it over.
+            // The kernel still has a registration that the table dropped as closed: a duplicate kept
+            // the source open, and it is back under the same number. Take the registration over.
             Err(Errno::EEXIST) if registrations.id_of(fd).is_none() => {
                 self.epoll.modify(source, &mut event)
             }
@@ -83,15 +118,35 @@ impl Poller {
         Ok(())
     }
 
-    /// Changes what `source` is watched for, and the token it is reported as.
+    /// Changes the interest in `source` and the token of its events.
     ///
-    /// Applies to waits that are under way: what they fetched from the kernel but have not reported
-    /// yet is reported with the new token, and left out if it is no longer wanted.
+    /// Applies to waits already under way: an event that one has fetched from the kernel but not yet
+    /// reported is reported with the new token, or dropped if it no longer matches the interest.
     ///
     /// # Errors
     ///
     /// - [`ModifyError::NotAdded`] if the descriptor is not registered.
     /// - [`ModifyError::Os`] if the kernel refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use std::time::Duration;
+    ///
+    /// use knet_poller::{Events, Interest, Poller, Token};
+    ///
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let poller = Poller::new()?;
+    /// let mut events = Events::with_capacity(8);
+    /// poller.add(&near, Token(1), Interest::WRITE)?;
+    /// assert_eq!(poller.wait(&mut events, None)?, 1);
+    ///
+    /// // Nothing to write at the moment: pause.
+    /// poller.modify(&near, Token(1), Interest::NONE)?;
+    /// assert_eq!(poller.wait(&mut events, Some(Duration::ZERO))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn modify(
         &self,
         source: impl AsFd,
@@ -114,18 +169,38 @@ impl Poller {
         Ok(())
     }
 
-    /// Stops to watch `source`.
+    /// Stops watching `source`.
     ///
     /// Once this has returned, no later [`wait`](Self::wait) reports the source, even if its number
-    /// or its token are used again at once, and even if a duplicate of it stays open. A wait under
-    /// way in another thread drops what it has fetched of the source but not yet reported; an event
-    /// that has already been written into an [`Events`] cannot be taken back.
+    /// or its token is reused immediately, and even if a duplicate of it stays open. A wait under way
+    /// in another thread drops events of the source that it has fetched but not yet reported. Events
+    /// that are already in an [`Events`] stay there.
     ///
     /// # Errors
     ///
     /// - [`RemoveError::NotAdded`] if the descriptor is not registered.
-    /// - [`RemoveError::Os`] if the kernel refuses for another reason. The source is not reported any
-    ///   more all the same.
+    /// - [`RemoveError::Os`] if the kernel refuses for another reason. The source is no longer
+    ///   reported in this case either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use std::time::Duration;
+    ///
+    /// use knet_poller::{Events, Interest, Poller, RemoveError, Token};
+    ///
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let poller = Poller::new()?;
+    /// let mut events = Events::with_capacity(8);
+    /// poller.add(&near, Token(1), Interest::WRITE)?;
+    /// poller.remove(&near)?;
+    /// assert_eq!(poller.wait(&mut events, Some(Duration::ZERO))?, 0);
+    ///
+    /// let error = poller.remove(&near).unwrap_err();
+    /// assert!(matches!(error, RemoveError::NotAdded { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&self, source: impl AsFd) -> Result<(), RemoveError> {
         let source = source.as_fd();
         let fd = source.as_raw_fd();
@@ -134,20 +209,36 @@ impl Poller {
         self.epoll.delete(source).map_err(|errno| RemoveError::new(fd, errno))
     }
 
-    /// Waits until a source is ready, a [`Waker`] fires or `timeout` is over, and returns the number
-    /// of events now in `events`.
+    /// Waits until a source is ready, a [`Waker`] fires or `timeout` expires, and returns the number
+    /// of events in `events`.
     ///
-    /// `None` waits for ever and zero only looks. A timeout is rounded up to whole milliseconds, so
-    /// that the time is over when the wait says so. Signals do not end a wait. Zero events mean that
-    /// the time is over or that a waker fired, see [`Events::woken`].
+    /// `None` waits without a limit, and a timeout of zero returns immediately. Other timeouts are
+    /// rounded up to whole milliseconds, so that a wait never returns early. Signals do not end a wait.
+    /// Zero events mean that the timeout expired or, if [`Events::woken`] returns `true`, that a waker
+    /// fired.
     ///
     /// Several threads may wait at once, each with its own `events`. Since readiness is
-    /// level-triggered, more than one of them may be told about the same source.
+    /// level-triggered, the same source may be reported to more than one of them.
     ///
     /// # Errors
     ///
     /// [`PollerError::Wait`] if the kernel refuses, for which no cause is known. `events` is empty
-    /// then.
+    /// in this case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use knet_poller::{Events, Poller};
+    ///
+    /// let poller = Poller::new()?;
+    /// let mut events = Events::with_capacity(8);
+    /// let (start, timeout) = (Instant::now(), Duration::from_micros(1500));
+    /// assert_eq!(poller.wait(&mut events, Some(timeout))?, 0);
+    /// assert!(start.elapsed() >= timeout);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(
         &self,
         events: &mut Events,
@@ -172,7 +263,7 @@ impl Poller {
         }
     }
 
-    /// Turns the first `fetched` raw entries into events, leaving out the stale ones.
+    /// Converts the first `fetched` raw entries to events and discards stale ones.
     fn report(&self, events: &mut Events, fetched: usize) {
         events.clear();
         let registrations = self.registrations.lock();
@@ -185,7 +276,24 @@ impl Poller {
         }
     }
 
-    /// Returns a waker for this poller; all of them fold into one.
+    /// Returns a waker for this poller. Wake-ups of all its wakers coalesce.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use knet_poller::{Events, Poller};
+    ///
+    /// let poller = Poller::new()?;
+    /// let waker = poller.waker();
+    /// let worker = thread::spawn(move || waker.wake());
+    /// let mut events = Events::with_capacity(8);
+    /// poller.wait(&mut events, None)?;
+    /// assert!(events.woken());
+    /// # worker.join().map_err(|_| "the worker panicked")??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.signal))
@@ -202,10 +310,10 @@ mod tests {
 
     use super::*;
 
-    /// The moment the threads of a stress test can only hit by luck: a wait has fetched an event, and
-    /// before it reports, the source is removed and another takes its number and its token.
+    /// The race that a stress test hits only by luck: after a wait has fetched an event and before it
+    /// reports it, the source is removed and another takes its number and its token.
     #[test]
-    fn what_was_fetched_before_a_remove_is_not_reported_after_it() {
+    fn an_event_fetched_before_a_remove_is_not_reported_after_it() {
         let poller = Poller::new().unwrap();
         let mut events = Events::with_capacity(4);
         let mut ready = OwnedFd::from(EventFd::from_value(1).unwrap());
@@ -225,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_fetched_before_a_modify_is_reported_as_it_says() {
+    fn an_event_fetched_before_a_modify_follows_the_new_registration() {
         let poller = Poller::new().unwrap();
         let mut events = Events::with_capacity(4);
         let source = EventFd::from_value(1).unwrap();

@@ -1,8 +1,8 @@
-//! Who is registered: the table that tells live events from stale ones.
+//! The table of registered sources, which distinguishes live events from stale ones.
 //!
-//! The kernel is given a number that is never used twice, instead of the caller's token. An event
-//! counts only if its number is still in this table, so what was fetched before a source was removed
-//! finds nobody, even if the descriptor number and the token belong to another source by now.
+//! The kernel gets a number that is never reused instead of the caller's token. An event counts only if
+//! its number is still in this table. An event fetched before its source was removed is therefore
+//! discarded, even if the descriptor number and the token belong to another source by now.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -14,17 +14,17 @@ use crate::{Event, Interest, Token};
 /// The number of one registration, unique for the life of a poller.
 pub(crate) type RegistrationId = u64;
 
-/// The number that stands for the waker; registrations start above.
+/// The number of the waker. Registrations have higher ones.
 pub(crate) const WAKER: RegistrationId = 0;
 
-/// What is known of one registration.
+/// The caller's view of one registration.
 #[derive(Clone, Copy, Debug)]
 struct Registration {
     token: Token,
     interest: Interest,
 }
 
-/// All registrations of a poller. Both maps hold the same ones.
+/// All registrations of a poller. Both maps contain the same ones.
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
     last_id: RegistrationId,
@@ -33,7 +33,7 @@ pub(crate) struct Registrations {
 }
 
 impl Registrations {
-    /// A number that no registration has or had. 64 bits do not run out.
+    /// Returns a number that no registration has or had. 64 bits do not run out.
     pub(crate) fn fresh_id(&mut self) -> RegistrationId {
         self.last_id += 1;
         self.last_id
@@ -43,7 +43,7 @@ impl Registrations {
         self.id_of.get(&fd).copied()
     }
 
-    /// Enters a registration, in place of the one that the descriptor number had before, if any.
+    /// Adds a registration and removes the one that the descriptor number had before, if any.
     pub(crate) fn insert(
         &mut self,
         fd: RawFd,
@@ -63,8 +63,8 @@ impl Registrations {
         }
     }
 
-    /// What an event from the kernel says to the caller: nothing if its registration is gone, or if
-    /// all it says is what the caller has lost interest in since.
+    /// Converts an event of the kernel. Returns `None` if its registration is gone, or if the caller is
+    /// no longer interested in what the event reports.
     pub(crate) fn report(&self, raw: &EpollEvent) -> Option<Event> {
         let &Registration { token, interest } = self.by_id.get(&raw.data())?;
         let flags = raw.events();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_only_what_is_still_wanted() {
+    fn events_outside_the_current_interest_are_dropped() {
         let mut table = Registrations::default();
         let id = table.fresh_id();
         table.insert(5, id, Token(1), Interest::WRITE);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_waker_is_nobodys_number() {
+    fn no_registration_has_the_number_of_the_waker() {
         let mut table = Registrations::default();
         assert_ne!(table.fresh_id(), WAKER);
         assert!(table.report(&raw(WAKER, EpollFlags::all())).is_none());
@@ -125,8 +125,8 @@ mod tests {
     }
 
     proptest! {
-        /// Descriptor numbers and tokens are used again and again, ids never; only the latest id of
-        /// each number is ever reported, and nothing is kept of the others.
+        /// Descriptor numbers and tokens are reused, ids never are. Only the latest id of each number
+        /// is reported, and the others leave nothing behind.
         #[test]
         fn only_the_latest_registration_of_a_number_lives(
             operations in proptest::collection::vec(operation(), 0..200),

@@ -1,11 +1,22 @@
 //! The caller's name for a source.
 
-/// The name under which a source's events are reported.
+/// The name under which the events of a source are reported.
 ///
-/// The poller gives it no meaning: any number is allowed, and two sources may share one, in which
-/// case their events can't be told apart.
+/// The poller attaches no meaning to it. Any number is allowed, and several sources may share one, in
+/// which case their events cannot be distinguished.
 ///
-/// A token is best not used again for another source while events of the old one may still lie
-/// unread in some [`Events`](crate::Events): the poller cannot take back what it has handed out.
+/// Do not reuse a token for another source while an [`Events`](crate::Events) may still contain unread
+/// events of the old one.
+///
+/// # Examples
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use knet_poller::Token;
+///
+/// let names = HashMap::from([(Token(1), "listener"), (Token(2), "timer")]);
+/// assert_eq!(names[&Token(2)], "timer");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Token(pub u64);

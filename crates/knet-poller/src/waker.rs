@@ -1,4 +1,4 @@
-//! Making a wait return from another thread.
+//! Wake-ups of a wait from another thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,31 +10,62 @@ use crate::PollerError;
 
 /// Makes [`Poller::wait`](crate::Poller::wait) return, from any thread.
 ///
-/// A wake-up is never lost: if no thread is waiting, the next wait returns at once. Many wake-ups
-/// before that fold into one. If several threads wait, at least one of them returns. Whatever the
-/// caller wrote to memory before [`wake`](Self::wake) is visible to the thread whose wait reports it.
+/// A wake-up is never lost: if no thread is waiting, the next wait returns immediately. All wake-ups
+/// before that coalesce. If several threads wait, at least one of them returns. Memory writes before
+/// [`wake`](Self::wake) are visible to the thread whose wait reports the wake-up.
 ///
 /// Clones are cheap and wake the same poller. A waker that outlives its poller does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use knet_poller::{Events, Poller};
+///
+/// let poller = Poller::new()?;
+/// let waker = poller.waker();
+/// waker.wake()?;
+/// waker.clone().wake()?;
+///
+/// let mut events = Events::with_capacity(8);
+/// poller.wait(&mut events, None)?;
+/// assert!(events.woken());
+/// poller.wait(&mut events, Some(Duration::ZERO))?;
+/// assert!(!events.woken(), "both wake-ups were one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Waker(pub(crate) Arc<WakeSignal>);
 
 impl Waker {
-    /// Wakes the poller. Costs one system call, or none if a wake-up is pending already.
+    /// Wakes the poller. Costs one system call, or none if a wake-up is already pending.
     ///
     /// # Errors
     ///
     /// [`PollerError::Wake`] if the kernel refuses the write, for which no cause is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let poller = knet_poller::Poller::new()?;
+    /// let waker = poller.waker();
+    /// assert!(waker.wake().is_ok());
+    /// drop(poller);
+    /// assert!(waker.wake().is_ok(), "a waker may outlive its poller");
+    /// # Ok::<(), knet_poller::PollerError>(())
+    /// ```
     pub fn wake(&self) -> Result<(), PollerError> {
         self.0.raise()
     }
 }
 
-/// An eventfd that is written once per wait, however many wake-ups there are.
+/// An eventfd that is written at most once per wait, regardless of the number of wake-ups.
 #[derive(Debug)]
 pub(crate) struct WakeSignal {
     pub(crate) eventfd: EventFd,
-    /// Set by the first wake-up, cleared by the wait that reports it. Others in between find it set
-    /// and leave the eventfd alone.
+    /// Set by the first wake-up and cleared by the wait that reports it. Wake-ups in between find it
+    /// set and skip the write.
     pending: AtomicBool,
 }
 
@@ -50,7 +81,7 @@ impl WakeSignal {
             return Ok(());
         }
         match self.eventfd.write(1) {
-            // A counter that is full is as readable as one that holds 1.
+            // A saturated counter is as readable as one of 1.
             Ok(_) | Err(Errno::EAGAIN) => Ok(()),
             Err(errno) => {
                 self.pending.store(false, Ordering::Release);
@@ -59,13 +90,13 @@ impl WakeSignal {
         }
     }
 
-    /// Takes the wake-up, and says whether there was one: another waiting thread may have been
+    /// Takes the pending wake-up. Returns `true` if there was one: another waiting thread may have been
     /// faster.
     ///
-    /// The eventfd is emptied before the flag is cleared. In the other order a wake-up in between
-    /// would have its write swallowed and leave the flag set for good. In this order it folds into
-    /// the one being taken, which its caller has not been told about yet; the swap makes what was
-    /// written before that wake-up visible.
+    /// The eventfd is drained before the flag is cleared. In the opposite order, the write of a wake-up
+    /// in between would be lost and its flag would stay set permanently. In this order, such a wake-up
+    /// coalesces with the one being taken, which has not been reported yet. The swap makes the memory
+    /// writes before it visible.
     pub(crate) fn take(&self) -> bool {
         self.eventfd.read().is_ok() && self.pending.swap(false, Ordering::AcqRel)
     }
@@ -76,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_wake_ups_write_once() {
+    fn a_thousand_wake_ups_write_once() {
         let signal = Arc::new(WakeSignal::new().unwrap());
         let waker = Waker(Arc::clone(&signal));
         for _ in 0..1000 {
@@ -93,7 +124,7 @@ mod tests {
             signal.raise().unwrap();
             signal.raise().unwrap();
             assert!(signal.take());
-            assert_eq!(signal.eventfd.read(), Err(Errno::EAGAIN), "would end waits for nothing");
+            assert_eq!(signal.eventfd.read(), Err(Errno::EAGAIN), "would end the next wait");
             assert!(!signal.take());
         }
     }

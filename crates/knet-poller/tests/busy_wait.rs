@@ -1,6 +1,6 @@
-//! Waits that look before they sleep keep all promises of a wait.
+//! A busy wait keeps all guarantees of a wait.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use knet_poller::{BusyWait, Events, Interest, Poller, Token};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longer than any wait takes here: looking never gives up.
+/// Longer than any wait takes here, so that polling never ends.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// One that looks before it sleeps: it has seen a short wait.
-fn looking(poller: &Poller, events: &mut Events) -> BusyWait {
+/// Creates a busy wait that polls, because it has seen short waits.
+fn polling(poller: &Poller, events: &mut Events) -> BusyWait {
     let mut busy_wait = BusyWait::new(LONG);
     for _ in 0..2 {
         poller.waker().wake().unwrap();
@@ -26,12 +26,12 @@ fn looking(poller: &Poller, events: &mut Events) -> BusyWait {
 }
 
 #[test]
-fn what_comes_while_it_looks_is_reported() {
+fn an_event_that_arrives_while_polling_is_reported() {
     let poller = Poller::new().unwrap();
     let mut events = Events::with_capacity(4);
     let (mut near, mut far) = UnixStream::pair().unwrap();
     poller.add(&far, Token(3), Interest::READ).unwrap();
-    let mut busy_wait = looking(&poller, &mut events);
+    let mut busy_wait = polling(&poller, &mut events);
     thread::scope(|scope| {
         scope.spawn(|| (0..200).for_each(|number| near.write_all(&[number]).unwrap()));
         for number in 0..200 {
@@ -45,10 +45,10 @@ fn what_comes_while_it_looks_is_reported() {
 }
 
 #[test]
-fn a_wake_up_from_outside_ends_it() {
+fn a_wake_up_ends_a_busy_wait() {
     let poller = Poller::new().unwrap();
     let mut events = Events::with_capacity(4);
-    let mut busy_wait = looking(&poller, &mut events);
+    let mut busy_wait = polling(&poller, &mut events);
     thread::scope(|scope| {
         scope.spawn(|| poller.waker().wake().unwrap());
         assert_eq!(busy_wait.wait(&poller, &mut events, None).unwrap(), 0);
@@ -57,11 +57,11 @@ fn a_wake_up_from_outside_ends_it() {
 }
 
 #[test]
-fn it_is_never_over_early() {
+fn a_busy_wait_never_expires_early() {
     let poller = Poller::new().unwrap();
     let mut events = Events::with_capacity(4);
-    for most in [Duration::ZERO, Duration::from_micros(50), LONG] {
-        let mut busy_wait = BusyWait::new(most);
+    for max in [Duration::ZERO, Duration::from_micros(50), LONG] {
+        let mut busy_wait = BusyWait::new(max);
         for micros in [0, 1, 30, 300, 1_001, 5_000, 30, 1] {
             let timeout = Duration::from_micros(micros);
             let start = Instant::now();

@@ -1,6 +1,6 @@
-//! What is reported for a source that is ready, has hung up or failed.
+//! Reports for sources that are ready, have hung up or failed.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -21,8 +21,8 @@ fn wait(poller: &Poller) -> Vec<Event> {
     events.iter().collect()
 }
 
-/// Looks without waiting.
-fn look(poller: &Poller) -> Vec<Event> {
+/// Returns the events that are there without waiting.
+fn poll_now(poller: &Poller) -> Vec<Event> {
     let mut events = Events::with_capacity(16);
     poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
     events.iter().collect()
@@ -33,7 +33,7 @@ fn readiness_is_reported_until_it_is_dealt_with() {
     let (mut near, mut far) = UnixStream::pair().unwrap();
     let poller = Poller::new().unwrap();
     poller.add(&far, Token(3), Interest::READ).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
 
     near.write_all(b"ab").unwrap();
     for _ in 0..3 {
@@ -46,29 +46,29 @@ fn readiness_is_reported_until_it_is_dealt_with() {
     far.read_exact(&mut [0]).unwrap();
     assert_eq!(wait(&poller).len(), 1, "one byte is left");
     far.read_exact(&mut [0]).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
 }
 
 #[test]
-fn only_what_was_asked_for_is_reported() {
+fn only_the_requested_readiness_is_reported() {
     let (mut near, far) = UnixStream::pair().unwrap();
     near.write_all(b"x").unwrap();
     let poller = Poller::new().unwrap();
 
     poller.add(&far, Token(1), Interest::NONE).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
     poller.modify(&far, Token(1), Interest::WRITE).unwrap();
     let event = wait(&poller)[0];
     assert!(event.writable && !event.readable);
     poller.modify(&far, Token(2), Interest::READ).unwrap();
     let event = wait(&poller)[0];
     assert!(event.readable && !event.writable);
-    assert_eq!(event.token, Token(2), "modify changes the token too");
+    assert_eq!(event.token, Token(2), "modify also changes the token");
     poller.modify(&far, Token(2), Interest::READ | Interest::WRITE).unwrap();
     let event = wait(&poller)[0];
     assert!(event.readable && event.writable);
     poller.modify(&far, Token(2), Interest::NONE).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
 }
 
 #[test]
@@ -76,17 +76,17 @@ fn a_hang_up_is_reported_without_any_interest() {
     let (near, far) = UnixStream::pair().unwrap();
     let poller = Poller::new().unwrap();
     poller.add(&far, Token(1), Interest::NONE).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
     drop(near);
     let event = wait(&poller)[0];
     assert!(event.hangup && !event.readable && !event.writable);
     assert_eq!(wait(&poller).len(), 1, "and again until the source is removed");
     poller.remove(&far).unwrap();
-    assert_eq!(look(&poller), []);
+    assert_eq!(poll_now(&poller), []);
 }
 
 #[test]
-fn an_end_that_only_stops_sending_is_readable_and_not_hung_up() {
+fn a_peer_that_only_stops_sending_is_readable_and_not_hung_up() {
     let (near, mut far) = UnixStream::pair().unwrap();
     let poller = Poller::new().unwrap();
     poller.add(&far, Token(1), Interest::READ).unwrap();
@@ -117,7 +117,7 @@ fn a_pipe_without_reader_is_an_error() {
 }
 
 #[test]
-fn more_ready_sources_than_room_are_reported_in_turns() {
+fn more_ready_sources_than_the_capacity_are_reported_in_turns() {
     let poller = Poller::new().unwrap();
     let pairs: Vec<_> = (0..20).map(|_| UnixStream::pair().unwrap()).collect();
     for (token, (_, far)) in pairs.iter().enumerate() {

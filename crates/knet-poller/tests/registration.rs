@@ -1,6 +1,6 @@
-//! Adding, modifying and removing: what is refused, and what becomes of numbers that are used again.
+//! Adding, modifying and removing sources: errors, and reused descriptor numbers.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;
@@ -12,25 +12,25 @@ use nix::errno::Errno;
 use nix::sys::eventfd::EventFd;
 use nix::unistd::{dup, dup2};
 
-/// The tokens of everything that is readable now.
+/// Returns the tokens of all sources that are readable now.
 fn readable(poller: &Poller) -> Vec<Token> {
     let mut events = Events::with_capacity(16);
     poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
     events.iter().filter(|event| event.readable).map(|event| event.token).collect()
 }
 
-/// A source that is always readable.
+/// Creates a source that is always readable.
 fn ready() -> OwnedFd {
     EventFd::from_value(1).unwrap().into()
 }
 
-/// A source that never is.
+/// Creates a source that is never readable.
 fn idle() -> OwnedFd {
     EventFd::new().unwrap().into()
 }
 
-/// Closes what `slot` refers to and makes its number mean `other`, in one step.
-fn put(other: impl AsFd, slot: &mut OwnedFd) {
+/// Closes the file of `slot` and makes its number refer to `other`, in one step.
+fn replace(slot: &mut OwnedFd, other: impl AsFd) {
     dup2(other, slot).unwrap();
 }
 
@@ -63,7 +63,7 @@ fn adding_twice_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_added_can_be_neither_modified_nor_removed() {
+fn a_source_that_was_not_added_can_be_neither_modified_nor_removed() {
     let poller = Poller::new().unwrap();
     let source = ready();
     let error = poller.modify(&source, Token(1), Interest::READ).unwrap_err();
@@ -112,10 +112,10 @@ fn a_number_closed_without_remove_can_be_added_again() {
     let poller = Poller::new().unwrap();
     let mut slot = ready();
     poller.add(&slot, Token(1), Interest::READ).unwrap();
-    put(idle(), &mut slot);
+    replace(&mut slot, idle());
     poller.add(&slot, Token(1), Interest::READ).unwrap();
     assert_eq!(readable(&poller), []);
-    put(ready(), &mut slot);
+    replace(&mut slot, ready());
     poller.add(&slot, Token(2), Interest::READ).unwrap();
     assert_eq!(readable(&poller), [Token(2)]);
     poller.remove(&slot).unwrap();
@@ -123,17 +123,17 @@ fn a_number_closed_without_remove_can_be_added_again() {
 }
 
 #[test]
-fn a_number_closed_without_remove_is_neither_modified_nor_removed_for_a_stranger() {
+fn a_number_reused_without_remove_can_be_neither_modified_nor_removed() {
     let poller = Poller::new().unwrap();
     let mut slot = ready();
     poller.add(&slot, Token(1), Interest::READ).unwrap();
-    put(ready(), &mut slot);
+    replace(&mut slot, ready());
     let error = poller.modify(&slot, Token(2), Interest::READ).unwrap_err();
     assert!(matches!(error, ModifyError::NotAdded { .. }));
 
-    put(ready(), &mut slot);
+    replace(&mut slot, ready());
     poller.add(&slot, Token(3), Interest::READ).unwrap();
-    put(ready(), &mut slot);
+    replace(&mut slot, ready());
     let error = poller.remove(&slot).unwrap_err();
     assert!(matches!(error, RemoveError::NotAdded { .. }));
     assert_eq!(readable(&poller), []);
@@ -145,7 +145,7 @@ fn the_events_of_a_replaced_source_are_dropped_while_its_duplicate_lives() {
     let mut slot = ready();
     let duplicate = dup(&slot).unwrap();
     poller.add(&slot, Token(1), Interest::READ).unwrap();
-    put(idle(), &mut slot);
+    replace(&mut slot, idle());
     poller.add(&slot, Token(1), Interest::READ).unwrap();
     assert_eq!(readable(&poller), []);
     drop(duplicate);
@@ -158,9 +158,9 @@ fn a_source_that_comes_back_to_its_number_is_taken_over() {
     let mut slot = ready();
     let duplicate = dup(&slot).unwrap();
     poller.add(&slot, Token(1), Interest::READ).unwrap();
-    put(idle(), &mut slot);
+    replace(&mut slot, idle());
     poller.modify(&slot, Token(1), Interest::READ).unwrap_err();
-    put(&duplicate, &mut slot);
+    replace(&mut slot, &duplicate);
     poller.add(&slot, Token(2), Interest::READ).unwrap();
     assert_eq!(readable(&poller), [Token(2)]);
     poller.remove(&slot).unwrap();

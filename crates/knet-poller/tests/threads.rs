@@ -1,6 +1,6 @@
-//! Threads that wait while others add, modify and remove: nothing stale is ever reported.
+//! Threads that wait while others add, modify and remove sources: no stale event is reported.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,16 +15,16 @@ use nix::unistd::{dup, dup2};
 const WAITERS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An always readable source of this token keeps every wait from blocking.
+/// The token of a source that is always readable, so that no wait blocks.
 const NOISE: Token = Token(u64::MAX);
 
 fn ready() -> OwnedFd {
     EventFd::from_value(1).unwrap().into()
 }
 
-/// Closes what `slot` refers to and makes its number mean `other`, in one step, so that the number
-/// is used again for certain.
-fn put(other: impl AsFd, slot: &mut OwnedFd) {
+/// Closes the file of `slot` and makes its number refer to `other`, in one step, so that the number is
+/// certain to be reused.
+fn replace(slot: &mut OwnedFd, other: impl AsFd) {
     dup2(other, slot).unwrap();
 }
 
@@ -36,7 +36,7 @@ fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Stops the waiting threads also when a test fails, so that it ends.
+/// Stops the waiting threads when a test ends, even if it fails.
 struct StopOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -45,10 +45,10 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// The number *and* the token of a removed source go at once to one that is never ready. A wait that
-/// began after the removal and reports the token has reported the removed source.
+/// The number *and* the token of a removed source go immediately to one that is never ready. If a wait
+/// that began after the removal reports the token, it has reported the removed source.
 #[test]
-fn nothing_is_reported_after_remove_though_number_and_token_are_used_again() {
+fn nothing_is_reported_after_remove_even_if_number_and_token_are_reused() {
     const ROUNDS: u64 = 1_000;
     const TOKEN: Token = Token(7);
     let poller = Poller::new().unwrap();
@@ -89,7 +89,7 @@ fn nothing_is_reported_after_remove_though_number_and_token_are_used_again() {
             poller.remove(&slot).unwrap();
             phase.store(even + 1, Ordering::SeqCst);
 
-            put(EventFd::new().unwrap(), &mut slot);
+            replace(&mut slot, EventFd::new().unwrap());
             poller.add(&slot, TOKEN, Interest::READ).unwrap();
             for passes in &passes {
                 let seen = passes.load(Ordering::SeqCst);
@@ -98,19 +98,19 @@ fn nothing_is_reported_after_remove_though_number_and_token_are_used_again() {
             poller.remove(&slot).unwrap();
             phase.store(even + 2, Ordering::SeqCst);
             drop(duplicate);
-            put(ready(), &mut slot);
+            replace(&mut slot, ready());
         }
     });
 }
 
-/// Threads churn through sources without pausing for the waiting ones. Each source has a token that
-/// counts up, and a wait must not report one that was gone when it began.
+/// Threads churn through sources without pausing for the waiting ones. The tokens count up, and a wait
+/// must not report a source that was removed before it began.
 #[test]
 fn waits_report_no_source_that_was_removed_before_they_began() {
     const CHURNERS: usize = 2;
     const GENERATIONS: u64 = 20_000;
-    // Most sources are gone before a wait gets to see them. Every so often one stays until it has
-    // been reported, so that the test proves something.
+    // Most sources are removed before a wait sees them. Every so often one stays until it has been
+    // reported, so that the test proves something.
     const PAUSE: u64 = 100;
     const SHIFT: u32 = 32;
     let poller = Poller::new().unwrap();
@@ -154,7 +154,7 @@ fn waits_report_no_source_that_was_removed_before_they_began() {
                         }
                         poller.remove(&slot).unwrap();
                         removed_up_to.store(generation, Ordering::SeqCst);
-                        put(ready(), &mut slot);
+                        replace(&mut slot, ready());
                     }
                 })
             })

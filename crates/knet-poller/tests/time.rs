@@ -1,6 +1,6 @@
-//! Timeouts: never early, and untouched by signals.
+//! Timeouts: never early, and not affected by signals.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_wait_is_never_over_early() {
+fn a_wait_never_expires_early() {
     let poller = Poller::new().unwrap();
     let mut events = Events::with_capacity(1);
     for micros in [0, 1, 300, 999, 1_000, 1_001, 20_500] {
@@ -33,7 +33,7 @@ extern "C" fn count(_: i32) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Makes SIGUSR1 interrupt system calls, and do no more than be counted.
+/// Installs a handler for SIGUSR1 that counts and interrupts system calls.
 #[allow(unsafe_code)]
 fn catch_signals() {
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::empty(), SigSet::empty());
@@ -42,15 +42,15 @@ fn catch_signals() {
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
 }
 
-/// Lets a thread wait while signals keep arriving at it; after `wake_after` of them it is woken.
-/// Returns how long it waited and whether it says that it was woken.
+/// Lets a thread wait while it keeps receiving signals, and wakes it after `wake_after` of them.
+/// Returns how long it waited and whether it was woken.
 fn wait_under_signals(timeout: Option<Duration>, wake_after: usize) -> (Duration, bool) {
     let poller = Poller::new().unwrap();
     SIGNALS.store(0, Ordering::Relaxed);
     thread::scope(|scope| {
         let (announce, announced) = mpsc::channel();
         let (report, reported) = mpsc::channel();
-        // Keeps the thread alive for as long as signals are sent to it.
+        // Keeps the thread alive as long as it is sent signals.
         let (release, released) = mpsc::channel::<()>();
         let poller = &poller;
         scope.spawn(move || {
@@ -80,7 +80,7 @@ fn wait_under_signals(timeout: Option<Duration>, wake_after: usize) -> (Duration
     })
 }
 
-/// One test for both cases, because the handler and its count belong to the whole process.
+/// One test for both cases, because the handler and its counter are global to the process.
 #[test]
 fn signals_neither_end_nor_lengthen_a_wait() {
     catch_signals();

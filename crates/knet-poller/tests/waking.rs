@@ -1,6 +1,6 @@
-//! Wake-ups: never lost, folded, from any thread.
+//! Wake-ups from any thread: never lost, and coalesced.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::net::UnixStream;
@@ -32,14 +32,14 @@ fn a_wake_up_before_the_wait_is_kept_and_reported_once() {
     assert_eq!(poller.wait(&mut events, Some(PATIENCE)).unwrap(), 0);
     assert!(events.woken());
     assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
-    assert!(!events.woken(), "a hundred wake-ups are one");
+    assert!(!events.woken(), "a hundred wake-ups coalesce");
     poller.waker().wake().unwrap();
     poller.wait(&mut events, Some(PATIENCE)).unwrap();
     assert!(events.woken(), "the next one counts again");
 }
 
 #[test]
-fn a_wake_up_ends_an_endless_wait() {
+fn a_wake_up_ends_a_wait_without_timeout() {
     let poller = Poller::new().unwrap();
     let waker = poller.waker();
     let (report, woken) = mpsc::channel();
@@ -54,7 +54,7 @@ fn a_wake_up_ends_an_endless_wait() {
 }
 
 #[test]
-fn a_wake_up_does_not_take_the_place_of_an_event() {
+fn a_wake_up_does_not_use_the_capacity_for_events() {
     let poller = Poller::new().unwrap();
     let (_near, far) = UnixStream::pair().unwrap();
     poller.add(&far, Token(0), Interest::WRITE).unwrap();
@@ -87,9 +87,9 @@ fn each_wake_up_releases_a_waiting_thread() {
     });
 }
 
-/// Each producer leaves work, wakes, and goes on when the work has been taken. A consumer looks for
-/// work only when it is woken, so that one lost wake-up leaves all of them waiting. The producers'
-/// wake-ups fall into every moment of the consumers' waits for the others.
+/// Each producer publishes work, wakes a consumer, and continues once the work has been taken. A consumer
+/// checks for work only when it is woken, so that one lost wake-up blocks everybody. Wake-ups of the
+/// producers arrive at every moment of a consumer's wait.
 fn produce_and_consume(consumers: usize) {
     const EACH: usize = 10_000;
     let poller = Poller::new().unwrap();
@@ -105,7 +105,7 @@ fn produce_and_consume(consumers: usize) {
                     waker.wake().unwrap();
                     let deadline = Instant::now() + PATIENCE;
                     while left.load(Ordering::Relaxed) {
-                        assert!(Instant::now() < deadline, "nobody was woken");
+                        assert!(Instant::now() < deadline, "no consumer was woken");
                         thread::yield_now();
                     }
                 }
@@ -121,7 +121,7 @@ fn produce_and_consume(consumers: usize) {
                     assert!(events.woken(), "a wake-up was lost");
                     work.iter().for_each(|left| left.store(false, Ordering::Relaxed));
                 }
-                // The other consumer may be waiting though all is done.
+                // The other consumer may still wait although all work is done.
                 poller.waker().wake().unwrap();
             });
         }
