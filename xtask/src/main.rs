@@ -19,6 +19,7 @@ mod interop;
 mod libknet;
 mod lint;
 mod netns;
+mod package;
 mod soak;
 mod test;
 mod tidy;
@@ -58,6 +59,8 @@ enum Command {
     Deny,
     /// Builds and runs the users of one small crate, and checks which packages come along.
     Consumers,
+    /// Checks that every published crate is complete and builds from its own package (needs cargo 1.90).
+    Package(package::Options),
     /// Runs kronosnet and libknet side by side (needs root, and libknet1, which it installs).
     Interop,
     /// Runs each fuzz target for a while (needs cargo-fuzz and a nightly toolchain).
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(&workspace),
         Command::Deny => deny::run(&workspace),
         Command::Consumers => consumers::run(&workspace),
+        Command::Package(options) => package::run(&workspace, &options),
         Command::Interop => interop::run(&workspace),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Netns(options) => netns::run(&workspace, &options),
