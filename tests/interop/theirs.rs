@@ -23,7 +23,7 @@ pub(crate) struct Theirs {
 impl Theirs {
     pub(crate) fn new(id: u16) -> Self {
         let library = Library::open().unwrap();
-        let handle = library.handle(HostId::new(id)).unwrap();
+        let handle = Handle::new(library, HostId::new(id)).unwrap();
         handle.set_forwarding(true).unwrap();
         // As it is in 1.25: with them, 1.35 takes nothing over a dynamic link that has no list.
         handle.set_access_lists(false).unwrap();

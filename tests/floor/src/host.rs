@@ -9,7 +9,6 @@ use std::thread;
 use anyhow::Context;
 use knet_bench::{Endpoint, Lane};
 use knet_fd::{PairType, SocketPair, set_buffer_sizes};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -69,12 +68,6 @@ fn udp() -> anyhow::Result<Socket> {
     let any_port: std::net::SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     socket.bind(&SockAddr::from(any_port))?;
     Ok(socket)
-}
-
-/// Waits until the descriptor is ready, however long that takes.
-pub(crate) fn wait(fd: BorrowedFd<'_>, flags: PollFlags) {
-    // A signal ends it early; then there is nothing to be had and it is called again.
-    let _ = poll(&mut [PollFd::new(fd, flags)], PollTimeout::NONE);
 }
 
 /// Of all sockets, as kronosnet and libknet have them.

@@ -9,6 +9,7 @@
 
 mod host;
 mod pieces;
+mod readiness;
 mod rx;
 mod tx;
 

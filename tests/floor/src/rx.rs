@@ -8,8 +8,8 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::Socket;
 
-use crate::host::wait;
 use crate::pieces::{LONGEST, Pieces};
+use crate::readiness::wait;
 
 /// Passes messages on until something fails: then whoever measures notices that nothing comes any more.
 pub(crate) fn run(from: &Socket, to: &OwnedFd, pieces: Pieces) {

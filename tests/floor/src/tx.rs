@@ -10,8 +10,8 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, sendmsg};
 use socket2::Socket;
 
-use crate::host::wait;
 use crate::pieces::Pieces;
+use crate::readiness::wait;
 
 /// Passes messages on until the application closes its end or something fails: then whoever measures
 /// notices that nothing comes any more.

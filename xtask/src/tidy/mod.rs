@@ -4,10 +4,13 @@
 //! found. A finding says where, what is wrong and what to do about it.
 
 mod arrows;
+mod circles;
 mod code;
 mod forbid;
 mod links;
+mod module_map;
 mod modules;
+mod rooms;
 mod top_level;
 mod unsafe_code;
 mod waiting;
@@ -79,6 +82,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut findings = arrows::check(&workspace.metadata()?)?;
     findings.extend(top_level::check(&paths));
     findings.extend(forbid::check(&files));
+    findings.extend(rooms::check(&files));
     for file in &files {
         findings.extend(words::check(file));
         findings.extend(links::check(file, &paths));

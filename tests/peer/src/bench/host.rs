@@ -76,7 +76,7 @@ impl BenchHost {
         own: HostId,
         peer: HostId,
     ) -> Result<Self, CallError> {
-        let handle = library.handle(own)?;
+        let handle = Handle::new(library, own)?;
         let data = handle.add_datafd(ChannelRequest::Exact(Channel::ALL[0]))?;
         let credits = handle.add_datafd(ChannelRequest::Exact(Channel::ALL[1]))?;
         handle.set_forwarding(true)?;

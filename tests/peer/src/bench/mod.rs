@@ -9,7 +9,7 @@ use std::io;
 use anyhow::Context;
 use knet_bench::{Mode, Plan};
 use kronosnet::HostId;
-use libknet_peer::libknet::Library;
+use libknet_peer::libknet::{Handle, Library};
 
 use crate::args::{BenchArgs, Role};
 use crate::bench::host::BenchHost;
@@ -30,7 +30,7 @@ pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result
     match (plan.mode, args.role) {
         (Mode::Create, _) => {
             let report = knet_bench::create(plan, &subject, || {
-                library.handle(HostId::new(1)).map(drop).map_err(io::Error::other)
+                Handle::new(library, HostId::new(1)).map(drop).map_err(io::Error::other)
             })?;
             knet_bench::print(plan, &report)
         }

@@ -34,7 +34,7 @@ impl Cluster {
     /// # Errors
     /// [`Usage`] if a host has too many links; [`CallError`].
     pub(super) fn start(library: &'static Library, args: &CatArgs) -> anyhow::Result<Self> {
-        let handle = library.handle(args.id)?;
+        let handle = Handle::new(library, args.id)?;
         if !args.to.is_empty() {
             send_only_to(&handle, args.to.clone())?;
         }

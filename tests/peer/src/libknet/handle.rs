@@ -22,7 +22,11 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(library: &'static Library, host: HostId) -> Result<Self, CallError> {
+    /// Makes a handle, which takes 0.2 s or more (`knet_handle_new_ex`).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn new(library: &'static Library, host: HostId) -> Result<Self, CallError> {
         let raw = Raw::new(library, host.get())?;
         let (news, filter, hosts) = Default::default();
         let handle = Self { inner: Arc::new(Inner { raw, news, filter, hosts }) };

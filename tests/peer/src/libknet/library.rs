@@ -4,10 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use kronosnet::HostId;
-
-use super::error::{CallError, OpenError};
-use super::handle::Handle;
+use super::error::OpenError;
 use super::symbols::Symbols;
 
 /// The libknet of this machine. It stays open until the process ends: its threads and plug-ins could
@@ -48,14 +45,6 @@ impl Library {
         let name = self.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let known = RELEASES.iter().find(|(file, _)| *file == name);
         known.map_or("of an unknown release", |(_, release)| release)
-    }
-
-    /// A new handle, which takes 0.2 s or more (`knet_handle_new_ex`).
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub fn handle(&'static self, host: HostId) -> Result<Handle, CallError> {
-        Handle::new(self, host)
     }
 }
 

@@ -1,0 +1,214 @@
+//! Rule: no two files of a crate need each other, directly or through others.
+//!
+//! A module and those inside it are one thing seen from outside, so they may know each other. That is the only
+//! circle there may be, but for the groups below.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Finding;
+use super::module_map::Use;
+
+/// Files that count as one, because they need each other by nature: a handle makes hosts and datafds, a host
+/// makes links, and each of them leads back to the handle.
+const GROUPS: &[&[&str]] = &[
+    &[
+        "crates/knet-handle/src/api/handle.rs",
+        "crates/knet-handle/src/api/builder.rs",
+        "crates/knet-handle/src/api/datafd.rs",
+        "crates/knet-handle/src/api/endpoint.rs",
+        "crates/knet-handle/src/api/host.rs",
+        "crates/knet-handle/src/api/link.rs",
+    ],
+    &[
+        "tests/peer/src/libknet/handle.rs",
+        "tests/peer/src/libknet/datafd.rs",
+        "tests/peer/src/libknet/host.rs",
+        "tests/peer/src/libknet/link.rs",
+    ],
+];
+
+/// Crates whose circles are still there.
+const PENDING: &[&str] = &[
+    "crates/knet-cli/src/",
+    "crates/knet-engine/src/",
+    "crates/knet-handle/src/",
+    "crates/knet-transport/src/",
+];
+
+/// For each file those that it uses, with the line that does first.
+type Graph<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
+/// Looks at the uses within one crate, whose sources are in `src`.
+pub(super) fn check(uses: &[Use], src: &str) -> Vec<Finding> {
+    if PENDING.contains(&src) { Vec::new() } else { judge(uses, src, GROUPS) }
+}
+
+fn judge(uses: &[Use], src: &str, groups: &[&[&str]]) -> Vec<Finding> {
+    let node = |file| representative(file, groups);
+    let edges = || {
+        uses.iter().filter_map(|used| {
+            let (from, to) = (node(&used.file), node(used.target.as_deref()?));
+            (from != to).then_some((from, to, used.line))
+        })
+    };
+    // A circle that needs both a step into a module and one out of it stays within that module.
+    let without_out = graph(edges().filter(|(from, to, _)| !is_inside(from, to)));
+    let without_in = graph(edges().filter(|(from, to, _)| !is_inside(to, from)));
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for graph in [without_out, without_in] {
+        for circle in circles(&graph) {
+            let mut members = circle.clone();
+            members.sort_unstable();
+            if seen.insert(members) {
+                findings.push(finding(&graph, &circle, src));
+            }
+        }
+    }
+    findings
+}
+
+/// The file itself, or the first of the group that it belongs to.
+fn representative<'a>(file: &'a str, groups: &[&'a [&'a str]]) -> &'a str {
+    let group = groups.iter().find(|group| group.contains(&file));
+    group.and_then(|group| group.first().copied()).unwrap_or(file)
+}
+
+/// Whether `file` is a module inside the one that `other` is.
+fn is_inside(file: &str, other: &str) -> bool {
+    let module = other.strip_suffix(".rs").unwrap_or(other);
+    let module = module.strip_suffix("/mod").unwrap_or(module);
+    file.strip_prefix(module).is_some_and(|rest| rest.starts_with('/')) && file != other
+}
+
+fn graph<'a>(edges: impl Iterator<Item = (&'a str, &'a str, usize)>) -> Graph<'a> {
+    let mut graph = Graph::new();
+    for (from, to, line) in edges {
+        let first = graph.entry(from).or_default().entry(to).or_insert(line);
+        *first = line.min(*first);
+    }
+    graph
+}
+
+/// Circles such that every file that is in one is in one of these; each begins and ends with the same file.
+fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a str>> {
+    let mut seen = BTreeSet::new();
+    let mut circles = Vec::new();
+    for &start in graph.keys() {
+        if seen.contains(start) {
+            continue;
+        }
+        if let Some(circle) = shortest(graph, start) {
+            seen.extend(circle.iter().copied());
+            circles.push(circle);
+        }
+    }
+    circles
+}
+
+/// The shortest way from a file back to itself.
+fn shortest<'a>(graph: &Graph<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+    let mut came_from = BTreeMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(file) = queue.pop_front() {
+        for &next in graph.get(file).into_iter().flat_map(BTreeMap::keys) {
+            if next == start {
+                let mut circle = vec![start, file];
+                while circle.last() != Some(&start) {
+                    circle.extend(circle.last().and_then(|last| came_from.get(last)).copied());
+                }
+                circle.reverse();
+                return Some(circle);
+            }
+            if !came_from.contains_key(next) {
+                came_from.insert(next, file);
+                queue.push_back(next);
+            }
+        }
+    }
+    None
+}
+
+fn finding(graph: &Graph<'_>, circle: &[&str], src: &str) -> Finding {
+    let names: Vec<_> = circle.iter().map(|file| file.strip_prefix(src).unwrap_or(file)).collect();
+    let line = graph[circle[0]][circle[1]];
+    Finding::new(
+        circle[0],
+        line,
+        format!(
+            "these files need each other: {}; move what two of them share into a file that needs neither",
+            names.join(" -> ")
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The circles among files `a.rs`, …, given as what uses what.
+    fn found(uses: &[(&str, &str)], groups: &[&[&str]]) -> Vec<String> {
+        let uses: Vec<_> = (1..)
+            .zip(uses)
+            .map(|(line, (from, to))| Use {
+                file: format!("src/{from}.rs"),
+                line,
+                path: Vec::new(),
+                target: Some(format!("src/{to}.rs")),
+            })
+            .collect();
+        let findings = judge(&uses, "src/", groups);
+        let shown = findings.iter().map(|finding| {
+            let (_, circle) = finding.message.split_once(": ").expect("a circle");
+            let (circle, _) = circle.split_once(';').expect("what to do");
+            format!("{}:{} {circle}", finding.file, finding.line)
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn arrows_without_a_circle_are_fine() {
+        assert_eq!(found(&[("a", "b"), ("b", "c"), ("a", "c")], &[]), [""; 0]);
+        assert_eq!(found(&[("a", "a")], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_circle_is_shown_once_as_a_path_with_its_first_line() {
+        let uses = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("a", "b")];
+        assert_eq!(found(&uses, &[]), ["src/a.rs:1 a.rs -> b.rs -> c.rs -> a.rs"]);
+    }
+
+    #[test]
+    fn two_circles_are_both_shown() {
+        let uses = [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")];
+        assert_eq!(
+            found(&uses, &[]),
+            ["src/a.rs:1 a.rs -> b.rs -> a.rs", "src/c.rs:3 c.rs -> d.rs -> c.rs"]
+        );
+    }
+
+    #[test]
+    fn a_module_and_those_inside_it_may_know_each_other() {
+        assert_eq!(found(&[("a/mod", "a/b"), ("a/b", "a/mod")], &[]), [""; 0]);
+        assert_eq!(found(&[("a", "a/b"), ("a/b", "a")], &[]), [""; 0]);
+        assert_eq!(found(&[("a/mod", "a/b"), ("a/b", "a/c"), ("a/c", "a/mod")], &[]), [""; 0]);
+        assert_eq!(found(&[("a", "ab"), ("ab", "a")], &[]).len(), 1);
+    }
+
+    #[test]
+    fn siblings_and_strangers_may_not() {
+        let siblings = [("a/b", "a/c"), ("a/c", "a/b"), ("a/mod", "a/b"), ("a/b", "a/mod")];
+        assert_eq!(found(&siblings, &[]), ["src/a/b.rs:1 a/b.rs -> a/c.rs -> a/b.rs"]);
+        let through_the_parent = [("a/b", "d"), ("d", "a/mod"), ("a/mod", "a/b")];
+        assert_eq!(found(&through_the_parent, &[]).len(), 1);
+        let through_a_child = [("a/b", "a/mod"), ("a/mod", "d"), ("d", "a/b")];
+        assert_eq!(found(&through_a_child, &[]).len(), 1);
+    }
+
+    #[test]
+    fn a_group_counts_as_one_file() {
+        let group: &[&[&str]] = &[&["src/a.rs", "src/b.rs"]];
+        assert_eq!(found(&[("a", "b"), ("b", "a")], group), [""; 0]);
+        assert_eq!(found(&[("b", "c"), ("c", "a")], group).len(), 1);
+    }
+}
