@@ -63,7 +63,7 @@ mod tx;
 
 pub use api::audience::{EventStream, STREAM_CAPACITY};
 pub use api::builder::HandleBuilder;
-pub use api::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
+pub use api::datafd::{Datafd, DatafdState, DatafdStatus};
 pub use api::endpoint::Endpoint;
 pub use api::handle::Handle;
 pub use api::host::Host;
@@ -71,6 +71,7 @@ pub use api::link::Link;
 pub use api::link_config::LinkConfig;
 pub use api::stats::{ClearStats, HandleStats};
 pub use datafds::counters::ChannelStats;
+pub use datafds::source::DatafdSource;
 pub use error::{Destinations, Error};
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};
 pub use filter::{FilterMessage, Verdict};

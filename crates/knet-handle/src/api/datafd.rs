@@ -9,24 +9,9 @@ use knet_poller::Token;
 
 use crate::api::handle::Handle;
 use crate::api::recv;
-use crate::datafds::add;
 use crate::datafds::table::Entry;
 use crate::error::Error;
 use crate::send_report::SendReport;
-
-/// Where a datafd comes from.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum DatafdSource<'a> {
-    /// A pair of sockets made by the handle; the application gets one end.
-    Create,
-    /// A descriptor of the caller's. It is made non-blocking and close-on-exec; the handle works on
-    /// a duplicate and never closes the caller's.
-    Fd(BorrowedFd<'a>),
-    /// The same as a C program says it: 0 for [`DatafdSource::Create`], a positive number for a
-    /// descriptor of the caller's.
-    Raw(RawFd),
-}
 
 /// A datafd of a handle: something to poll, read and write, or to [`Datafd::send`] and
 /// [`Datafd::recv`] with.
@@ -96,7 +81,7 @@ impl Datafd {
     /// [`Error::UnknownDatafd`] if it was removed before, also if another one has its number now;
     /// [`Error::InsideFilter`].
     pub fn remove(self) -> Result<(), Error> {
-        add::remove(self.handle.shared(), self.number, Some(self.token))
+        self.handle.take_datafd(self.number, Some(self.token))
     }
 }
 

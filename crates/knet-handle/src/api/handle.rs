@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use knet_channel::{Channel, ChannelRequest};
 use knet_engine::{DropStats, Engine, EngineConfig};
+use knet_poller::Token;
 use knet_transport::QosMarking;
 use knet_wire::HostId;
 
 use crate::api::audience::Audiences;
 use crate::api::builder::HandleBuilder;
-use crate::api::datafd::{Datafd, DatafdSource, DatafdState, DatafdStatus};
+use crate::api::datafd::{Datafd, DatafdState, DatafdStatus};
 use crate::api::endpoint::Endpoint;
 use crate::api::host::Host;
 use crate::api::notify_thread;
@@ -24,8 +25,8 @@ use crate::api::stats::{self, ClearStats, HandleStats};
 use crate::core::settings::Settings;
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
-use crate::datafds::add;
 use crate::datafds::counters::ChannelStats;
+use crate::datafds::source::DatafdSource;
 use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
 use crate::send_report::SendReport;
@@ -304,7 +305,13 @@ impl Handle {
         source: DatafdSource<'_>,
         request: ChannelRequest,
     ) -> Result<Datafd, Error> {
-        add::add(self, source, request)
+        let shared = self.shared();
+        shared.outside_filter()?;
+        if !self.audiences().datafd.was_asked() {
+            return Err(Error::SockNotifyRequired);
+        }
+        let (entry, fd) = shared.datafds.add(source, request, &shared.tx.poller)?;
+        Ok(Datafd::new(self, &entry, fd))
     }
 
     /// Removes a datafd, named by its [`Datafd`], by the caller's descriptor or by its number. What
@@ -315,7 +322,14 @@ impl Handle {
     /// # Errors
     /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
     pub fn remove_datafd(&self, datafd: &impl AsRawFd) -> Result<(), Error> {
-        add::remove(self.shared(), datafd.as_raw_fd(), None)
+        self.take_datafd(datafd.as_raw_fd(), None)
+    }
+
+    /// Removes a datafd; if a token is given, only the one that has it.
+    pub(crate) fn take_datafd(&self, number: RawFd, token: Option<Token>) -> Result<(), Error> {
+        let shared = self.shared();
+        shared.outside_filter()?;
+        shared.datafds.remove(number, token, &shared.tx.poller, &shared.rx.poller)
     }
 
     /// The datafd of a channel.
@@ -325,7 +339,8 @@ impl Handle {
     /// duplicated.
     pub fn get_datafd(&self, channel: Channel) -> Result<Datafd, Error> {
         let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
-        add::guard(self, &entry)
+        let fd = entry.descriptor()?;
+        Ok(Datafd::new(self, &entry, fd))
     }
 
     /// The channel of a datafd, named as in [`Handle::remove_datafd`].

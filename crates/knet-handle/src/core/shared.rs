@@ -30,8 +30,6 @@ pub(crate) struct Shared {
     pub(crate) sockets: Sockets,
     pub(crate) loopback: Loopback,
     pub(crate) datafds: Datafds,
-    /// Serialises adding and removing datafds, so that a channel that was found free stays so.
-    pub(crate) adding: Mutex<()>,
     filter: RwLock<Option<Filter>>,
     pub(crate) forwarding: AtomicBool,
     pub(crate) notices: Notices,
@@ -57,7 +55,6 @@ impl Shared {
             sockets: Sockets::default(),
             loopback: Loopback::default(),
             datafds: Datafds::default(),
-            adding: Mutex::default(),
             filter: RwLock::default(),
             forwarding: AtomicBool::new(false),
             notices: Notices::default(),

@@ -7,124 +7,159 @@ use knet_channel::{AllocateError, Channel, ChannelAllocator, ChannelRequest};
 use knet_fd::{
     AccessMode, FdKind, PairType, RawFdError, SocketDomain, SocketPair, SocketState, SocketType,
 };
-use knet_poller::{AddError, Interest, Token};
+use knet_poller::{AddError, Interest, Poller, Token};
 
-use crate::api::datafd::{Datafd, DatafdSource};
-use crate::api::handle::Handle;
-use crate::core::shared::Shared;
-use crate::datafds::table::{Entry, Traffic};
+use crate::datafds::source::DatafdSource;
+use crate::datafds::table::{Datafds, Entry, Traffic};
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 
 /// The size that the buffers of a created pair are asked for (`KNET_RING_RCVBUFF`), in bytes.
 const PAIR_BUFFER: usize = 8_388_608;
 
-/// Adds a datafd. Every way out but the last leaves things as they were.
-pub(crate) fn add(
-    handle: &Handle,
-    source: DatafdSource<'_>,
-    request: ChannelRequest,
-) -> Result<Datafd, Error> {
-    let shared = handle.shared();
-    shared.outside_filter()?;
-    if !handle.audiences().datafd.was_asked() {
-        return Err(Error::SockNotifyRequired);
-    }
-    let _adding = shared.adding.lock();
-    match source {
-        DatafdSource::Create | DatafdSource::Raw(0) => {
-            let channel = choose_channel(shared, request)?;
-            create(handle, channel)
-        }
-        DatafdSource::Fd(fd) => bring(handle, fd, request),
-        DatafdSource::Raw(number) => knet_fd::with_raw_fd(number, |fd| bring(handle, fd, request))
+impl Datafds {
+    /// Adds a datafd, which `tx` then watches. Returns it with the descriptor that is the application's:
+    /// its end of a created pair, or a duplicate of what it brought. An error leaves everything as it was.
+    pub(crate) fn add(
+        &self,
+        source: DatafdSource<'_>,
+        request: ChannelRequest,
+        tx: &Poller,
+    ) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
+        let _adding = self.adding.lock();
+        match source {
+            DatafdSource::Create | DatafdSource::Raw(0) => {
+                let channel = self.choose_channel(request)?;
+                self.create(channel, tx)
+            }
+            DatafdSource::Fd(fd) => self.bring(fd, request, tx),
+            DatafdSource::Raw(number) => knet_fd::with_raw_fd(number, |fd| {
+                self.bring(fd, request, tx)
+            })
             .map_err(|error| match error {
                 RawFdError::Negative(fd) => Error::NegativeDatafd { fd },
                 _ => Error::DatafdNotOpen { fd: number },
             })?,
+        }
+    }
+
+    /// Removes a datafd; if a token is given, only the one that has it. Once this returns, everything
+    /// that the handle held of it is closed.
+    pub(crate) fn remove(
+        &self,
+        number: RawFd,
+        token: Option<Token>,
+        tx: &Poller,
+        rx: &Poller,
+    ) -> Result<(), Error> {
+        let _adding = self.adding.lock();
+        let unknown = Error::UnknownDatafd { fd: number };
+        if token.is_some_and(|token| self.by_token(token).is_none()) {
+            return Err(unknown);
+        }
+        let entry = self.take(number).ok_or(unknown)?;
+        entry.disable(tx);
+        let entry = wait_until_unused(entry);
+        if let Some(entry) = entry {
+            // It is watched for writing only while the rest of a message waits.
+            let _ = rx.remove(&entry);
+        }
+        Ok(())
+    }
+
+    fn choose_channel(&self, request: ChannelRequest) -> Result<Channel, Error> {
+        let mut allocator = ChannelAllocator::new();
+        for (channel, _) in self.list() {
+            // Channels of the table are distinct, so each is free in a new allocator.
+            let _ = allocator.allocate(ChannelRequest::Exact(channel));
+        }
+        allocator.allocate(request).map_err(|error| match error {
+            AllocateError::InUse(channel) => Error::ChannelInUse(channel),
+            _ => Error::NoChannelFree,
+        })
+    }
+
+    fn create(&self, channel: Channel, tx: &Poller) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
+        let pair = SocketPair::new(PairType::SeqPacket, PAIR_BUFFER)
+            .map_err(|error| Error::Os { what: "making a socket pair", errno: error.errno() })?;
+        if !pair.buffers.is_full() {
+            tracing::warn!(
+                wanted = pair.buffers.wanted,
+                receive = pair.buffers.receive,
+                send = pair.buffers.send,
+                "the kernel gave a datafd smaller buffers than asked for: raise net.core.rmem_max \
+                 and net.core.wmem_max"
+            );
+        }
+        let application = Arc::new(self.numbered(pair.left)?);
+        let number = application.as_raw_fd();
+        let token = self.new_token(channel);
+        let (traffic, ours) = (Traffic::Messages, pair.right);
+        let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
+        Ok((self.install(entry, tx)?, application))
+    }
+
+    /// The same descriptor under a number that names it alone. A caller who closes a descriptor before
+    /// removing it gives its number free for us to be given, while the number still names that datafd.
+    /// And 0 is no name, for it asks for a pair where datafds are plain numbers.
+    fn numbered(&self, fd: OwnedFd) -> Result<OwnedFd, Error> {
+        let number = fd.as_raw_fd();
+        if number != 0 && self.by_number(number).is_none() {
+            return Ok(fd);
+        }
+        // The duplicate gets another number, for `fd` is open until this returns.
+        self.numbered(duplicate(fd.as_fd())?)
+    }
+
+    fn bring(
+        &self,
+        fd: BorrowedFd<'_>,
+        request: ChannelRequest,
+        tx: &Poller,
+    ) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
+        let number = fd.as_raw_fd();
+        if let Some(entry) = self.by_number(number) {
+            return Err(Error::DatafdExists { fd: number, channel: entry.channel });
+        }
+        let channel = self.choose_channel(request)?;
+        let traffic = judge(fd, number)?;
+        let watched = duplicate(fd)?;
+        let application = Arc::new(duplicate(fd)?);
+        let flags = Flags::set(fd)?;
+        let token = self.new_token(channel);
+        let entry = Entry::new(token, channel, number, traffic, watched, None);
+        let entry = self.install(entry, tx)?;
+        flags.keep();
+        Ok((entry, application))
+    }
+
+    /// Watches a datafd and puts it into the table.
+    fn install(&self, entry: Entry, tx: &Poller) -> Result<Arc<Entry>, Error> {
+        let (number, entry) = (entry.number, Arc::new(entry));
+        // Into the table first: the tx thread looks the channel up when the first event comes.
+        self.insert(entry.clone());
+        let Err(error) = tx.add(&*entry, entry.token, Interest::READ) else {
+            return Ok(entry);
+        };
+        self.take(number);
+        Err(match error {
+            AddError::NotPollable { .. } => {
+                let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);
+                Error::NotPollable { fd: number, kind }
+            }
+            error => Error::Os { what: "watching a datafd", errno: error.errno() },
+        })
     }
 }
 
-/// Removes a datafd, if a token is given only the one that has it: when this returns, the handle has
-/// closed what it held of it.
-pub(crate) fn remove(shared: &Shared, number: RawFd, token: Option<Token>) -> Result<(), Error> {
-    shared.outside_filter()?;
-    let _adding = shared.adding.lock();
-    let unknown = Error::UnknownDatafd { fd: number };
-    if token.is_some_and(|token| shared.datafds.by_token(token).is_none()) {
-        return Err(unknown);
+impl Entry {
+    /// Returns the descriptor that is the application's, as [`Datafds::add`] does.
+    pub(crate) fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
+        match &self.application {
+            Some(application) => Ok(application.clone()),
+            None => Ok(Arc::new(duplicate(self.as_fd())?)),
+        }
     }
-    let entry = shared.datafds.take(number).ok_or(unknown)?;
-    entry.disable(&shared.tx.poller);
-    let entry = wait_until_unused(entry);
-    if let Some(entry) = entry {
-        // It is watched for writing only while the rest of a message waits.
-        let _ = shared.rx.poller.remove(&entry);
-    }
-    Ok(())
-}
-
-fn choose_channel(shared: &Shared, request: ChannelRequest) -> Result<Channel, Error> {
-    let mut allocator = ChannelAllocator::new();
-    for (channel, _) in shared.datafds.list() {
-        // Channels of the table are distinct, so each is free in a new allocator.
-        let _ = allocator.allocate(ChannelRequest::Exact(channel));
-    }
-    allocator.allocate(request).map_err(|error| match error {
-        AllocateError::InUse(channel) => Error::ChannelInUse(channel),
-        _ => Error::NoChannelFree,
-    })
-}
-
-fn create(handle: &Handle, channel: Channel) -> Result<Datafd, Error> {
-    let pair = SocketPair::new(PairType::SeqPacket, PAIR_BUFFER)
-        .map_err(|error| Error::Os { what: "making a socket pair", errno: error.errno() })?;
-    if !pair.buffers.is_full() {
-        tracing::warn!(
-            wanted = pair.buffers.wanted,
-            receive = pair.buffers.receive,
-            send = pair.buffers.send,
-            "the kernel gave a datafd smaller buffers than asked for: raise net.core.rmem_max \
-             and net.core.wmem_max"
-        );
-    }
-    let application = Arc::new(numbered(handle.shared(), pair.left)?);
-    let number = application.as_raw_fd();
-    let token = handle.shared().datafds.new_token(channel);
-    let (traffic, ours) = (Traffic::Messages, pair.right);
-    let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
-    let entry = install(handle.shared(), entry, number)?;
-    Ok(Datafd::new(handle, &entry, application))
-}
-
-/// The same descriptor under a number that names it alone. A caller who closes a descriptor before
-/// removing it gives its number free for us to be given, while the number still names that datafd.
-/// And 0 is no name, for it asks for a pair where datafds are plain numbers.
-fn numbered(shared: &Shared, fd: OwnedFd) -> Result<OwnedFd, Error> {
-    let number = fd.as_raw_fd();
-    if number != 0 && shared.datafds.by_number(number).is_none() {
-        return Ok(fd);
-    }
-    // The duplicate gets another number, for `fd` is open until this returns.
-    numbered(shared, duplicate(fd.as_fd())?)
-}
-
-fn bring(handle: &Handle, fd: BorrowedFd<'_>, request: ChannelRequest) -> Result<Datafd, Error> {
-    let shared = handle.shared();
-    let number = fd.as_raw_fd();
-    if let Some(entry) = shared.datafds.by_number(number) {
-        return Err(Error::DatafdExists { fd: number, channel: entry.channel });
-    }
-    let channel = choose_channel(shared, request)?;
-    let traffic = judge(fd, number)?;
-    let watched = duplicate(fd)?;
-    let for_guard = duplicate(fd)?;
-    let flags = Flags::set(fd)?;
-    let token = shared.datafds.new_token(channel);
-    let entry = Entry::new(token, channel, number, traffic, watched, None);
-    let entry = install(shared, entry, number)?;
-    flags.keep();
-    Ok(Datafd::new(handle, &entry, Arc::new(for_guard)))
 }
 
 /// Determines how messages go through a descriptor, or why it cannot be a datafd (`docs/datafd.md`,
@@ -165,24 +200,6 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
         .map_err(|error| Error::Os { what: "duplicating a datafd", errno: error.errno() })
 }
 
-/// Watches a datafd and puts it into the table.
-fn install(shared: &Shared, entry: Entry, number: RawFd) -> Result<Arc<Entry>, Error> {
-    let entry = Arc::new(entry);
-    // Into the table first: the tx thread looks the channel up when the first event comes.
-    shared.datafds.insert(entry.clone());
-    let Err(error) = shared.tx.poller.add(&*entry, entry.token, Interest::READ) else {
-        return Ok(entry);
-    };
-    shared.datafds.take(number);
-    Err(match error {
-        AddError::NotPollable { .. } => {
-            let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);
-            Error::NotPollable { fd: number, kind }
-        }
-        error => Error::Os { what: "watching a datafd", errno: error.errno() },
-    })
-}
-
 /// The flags of a caller's descriptor, put back unless they are to be kept.
 struct Flags<'a> {
     fd: BorrowedFd<'a>,
@@ -216,13 +233,4 @@ impl Drop for Flags<'_> {
             let _ = knet_fd::set_cloexec(self.fd, self.was_cloexec);
         }
     }
-}
-
-/// A guard for a datafd that is there already.
-pub(crate) fn guard(handle: &Handle, entry: &Entry) -> Result<Datafd, Error> {
-    let fd = match &entry.application {
-        Some(application) => application.clone(),
-        None => Arc::new(duplicate(entry.as_fd())?),
-    };
-    Ok(Datafd::new(handle, entry, fd))
 }

@@ -4,5 +4,6 @@
 
 pub(crate) mod add;
 pub(crate) mod counters;
+pub(crate) mod source;
 pub(crate) mod stream;
 pub(crate) mod table;

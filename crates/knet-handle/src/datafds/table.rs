@@ -120,6 +120,8 @@ impl AsFd for Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Datafds {
     entries: RwLock<ChannelMap<Arc<Entry>>>,
+    /// Held while a datafd is added or removed, so that a channel that was found free stays free.
+    pub(super) adding: Mutex<()>,
     /// How many tokens were given out.
     tokens: AtomicU64,
     counters: [Counters; Channel::COUNT],
