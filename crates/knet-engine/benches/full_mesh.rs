@@ -13,7 +13,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, SocketId};
+use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, SocketId};
 use knet_wire::{HostId, LinkId};
 
 /// Links between each two hosts.
@@ -119,9 +119,9 @@ impl Mesh {
             touched.push(from);
             while let Some(transmit) = self.engines[from].poll_transmit() {
                 let (to, link) = (usize::from(transmit.host().get()), transmit.link());
-                let arrival = Arrival { socket: socket(link), source: address(from, link) };
+                let meta = DatagramMeta { socket: socket(link), source: address(from, link) };
                 // Without what probes are filled with: nobody looks at it.
-                let _ = self.engines[to].handle_datagram(self.now, arrival, transmit.packet());
+                let _ = self.engines[to].handle_datagram(self.now, meta, transmit.packet());
                 let length = transmit.packet().len();
                 transmit.sent(length);
                 self.packets += 1;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use knet_engine::{Arrival, FragmentPlan, Policy, Received};
+use knet_engine::{DatagramMeta, FragmentPlan, Policy, Received};
 use knet_wire::{DATA_HEADER_LEN, DataHeader, Fragment, Packet, SequenceNumber};
 use pair::{A, B, HOSTS, LINK, Pair};
 
@@ -21,7 +21,7 @@ fn main() {
 /// A message that comes again and again, with another number each time.
 struct Incoming {
     pair: Pair,
-    arrival: Arrival,
+    meta: DatagramMeta,
     packets: Vec<Vec<u8>>,
     fragments: Vec<Fragment>,
     sequence: u16,
@@ -43,8 +43,8 @@ impl Incoming {
         };
         let fragments = packets.iter().map(fragment).collect();
         let socket = pair.status(B, LINK).socket.expect("a link over UDP");
-        let arrival = Arrival { socket, source: pair.addresses[A][LINK.index()] };
-        Self { pair, arrival, packets, fragments, sequence: 1 }
+        let meta = DatagramMeta { socket, source: pair.addresses[A][LINK.index()] };
+        Self { pair, meta, packets, fragments, sequence: 1 }
     }
 
     /// Gives the engine all packets of the next message.
@@ -64,9 +64,9 @@ impl Incoming {
     fn again(&mut self) -> usize {
         let (engine, mut messages) = (&mut self.pair.engines[B], 0);
         for packet in &self.packets {
-            match engine.handle_datagram(self.pair.now, self.arrival, black_box(packet)) {
-                Received::Whole(..) => messages += 1,
-                Received::Assembled(_, message) => {
+            match engine.handle_datagram(self.pair.now, self.meta, black_box(packet)) {
+                Received::Message(..) => messages += 1,
+                Received::Reassembled(_, message) => {
                     messages += 1;
                     engine.recycle(message);
                 }

@@ -29,7 +29,7 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, SocketId};
+//! use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, SocketId};
 //! use knet_wire::{HostId, LinkId};
 //!
 //! let (one, two) = (HostId::new(1), HostId::new(2));
@@ -47,7 +47,7 @@
 //!     for at in [0, 1] {
 //!         engines[at].handle_timeout(now);
 //!         while let Some(transmit) = engines[at].poll_transmit() {
-//!             let arrival = Arrival { socket: SocketId(0), source: addresses[at] };
+//!             let arrival = DatagramMeta { socket: SocketId(0), source: addresses[at] };
 //!             // A probe of the path MTU is filled up with zeros.
 //!             let datagram = [transmit.packet(), &vec![0; transmit.filler()]].concat();
 //!             let _ = engines[1 - at].handle_datagram(now, arrival, &datagram);
@@ -70,14 +70,14 @@ pub use config::{
 };
 mod cookie;
 mod engine;
-pub use engine::{Arrival, Delivery, Engine, Receipt, Received, Transmit};
+pub use engine::{DatagramMeta, Delivery, DeliveryToken, Engine, Received, Transmit};
 mod errno;
 mod error;
 pub use error::{HostError, LinkError, MtuError, PingTimersError};
 mod event;
 pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod host;
-pub use host::{Assembled, HostStats, HostStatus};
+pub use host::{HostStats, HostStatus, ReassembledMessage};
 mod link;
 pub use link::{
     AclAction, AclEntry, AclEntryError, AclError, DynamicPeer, LinkChange, LinkKind, LinkPeer,

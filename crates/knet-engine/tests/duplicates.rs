@@ -43,7 +43,7 @@ fn a_message_that_could_not_be_delivered_gets_another_chance() {
     let copies = pair.packets(A, b"twice is well");
     pair.arrive(B, copies[0].0, &copies[0].1);
     let (delivery, _) = pair.delivered[B].pop().unwrap();
-    pair.engines[B].delivery_failed(delivery.receipt);
+    pair.engines[B].undelivered(delivery.token);
     pair.arrive(B, copies[1].0, &copies[1].1);
     assert_eq!(pair.take_delivered(B), [b"twice is well"]);
     pair.arrive(B, copies[1].0, &copies[1].1);
@@ -62,12 +62,12 @@ fn a_copy_that_came_too_early_for_its_second_chance_is_counted_once() {
     let (before, now) = (packets(&pair), pair.now);
     assert_eq!(pair.engines[B].drops().duplicate, 1);
 
-    pair.engines[B].delivery_failed(delivery.receipt);
-    let again = pair.engines[B].handle_copy(now, &copies[1].1);
-    assert!(matches!(again, Received::Whole(..)), "{again:?}");
+    pair.engines[B].undelivered(delivery.token);
+    let again = pair.engines[B].handle_duplicate(now, &copies[1].1);
+    assert!(matches!(again, Received::Message(..)), "{again:?}");
     assert_eq!((pair.engines[B].drops().duplicate, packets(&pair)), (0, before));
-    let again = pair.engines[B].handle_copy(now, &copies[1].1);
-    assert!(matches!(again, Received::Copy), "{again:?}");
+    let again = pair.engines[B].handle_duplicate(now, &copies[1].1);
+    assert!(matches!(again, Received::Duplicate), "{again:?}");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_old_receipt_says_nothing_about_a_message_of_the_next_process() {
     pair.run(Duration::from_secs(6));
     let packets = pair.packets(A, b"new");
     pair.arrive(B, LINK, &packets[0].1);
-    pair.engines[B].delivery_failed(old.receipt);
+    pair.engines[B].undelivered(old.token);
     pair.arrive(B, LINK, &packets[0].1);
     assert_eq!(pair.take_delivered(B), [b"new"]);
 }

@@ -8,8 +8,8 @@ mod pair;
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Arrival, DownReason, Engine, EngineConfig, Event, LinkError, LinkKind, LinkPeer, LinkState,
-    RefusalReason,
+    DatagramMeta, DownReason, Engine, EngineConfig, Event, LinkError, LinkKind, LinkPeer,
+    LinkState, RefusalReason,
 };
 use knet_wire::{HostId, LinkId, MAX_MESSAGE, Ping};
 use pair::{B, HOSTS, LINK, number, path, socket};
@@ -96,7 +96,7 @@ fn nobody_speaks_for_it_from_outside() {
     engine.set_access_lists(false);
     events(&mut engine);
     let ping = Ping { link: LINK, cookie: [0; 16], sequence: number(1), timed: true };
-    let arrival = Arrival { socket: socket(LINK), source: ([127, 0, 0, 1], 5405).into() };
+    let arrival = DatagramMeta { socket: socket(LINK), source: ([127, 0, 0, 1], 5405).into() };
     for packet in [ping.encode_ping(OWN), ping.encode_pong(OWN)] {
         let _ = engine.handle_datagram(now, arrival, &packet);
     }

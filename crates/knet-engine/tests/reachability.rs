@@ -7,7 +7,7 @@ mod pair;
 
 use std::time::Duration;
 
-use knet_engine::{Arrival, Engine, EngineConfig, Event, Policy};
+use knet_engine::{DatagramMeta, Engine, EngineConfig, Event, Policy};
 use knet_wire::{Body, LinkId, Packet};
 use pair::{A, B, HOSTS, LINK, Pair};
 
@@ -190,7 +190,7 @@ fn a_host_is_not_called_lost_before_its_last_link_is() {
     let pings: Vec<_> = std::iter::from_fn(|| engine.poll_transmit()).collect();
     for ping in pings {
         let Body::Ping(ping) = Packet::decode(ping.packet()).unwrap().body else { panic!() };
-        let arrival = Arrival { socket: path.socket, source: path.remote };
+        let arrival = DatagramMeta { socket: path.socket, source: path.remote };
         let _ = engine.handle_datagram(now, arrival, &ping.encode_pong(HOSTS[B]));
     }
     let up =

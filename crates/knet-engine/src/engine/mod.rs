@@ -25,7 +25,7 @@ use crate::timers::{TimerKey, TimerQueue};
 mod acl_config;
 mod add_link;
 mod delivery;
-pub use delivery::{Arrival, Delivery, Receipt, Received};
+pub use delivery::{DatagramMeta, Delivery, DeliveryToken, Received};
 mod liveness;
 mod pmtud;
 mod receive;

@@ -9,11 +9,11 @@ use knet_wire::{
     Ping, Pmtu,
 };
 
-use super::delivery::{Arrival, Delivery, Receipt, Received};
+use super::delivery::{DatagramMeta, Delivery, DeliveryToken, Received};
 use super::source_check::Speaker;
 use super::{Engine, transmit};
 use crate::config::LinkPath;
-use crate::host::{Assembled, DropReason, Outcome};
+use crate::host::{DropReason, Outcome, ReassembledMessage};
 use crate::link::Pong;
 use crate::refusal::RefusalReason;
 use crate::stats::PacketKind;
@@ -22,42 +22,47 @@ use crate::timers::TimerKey;
 impl Engine {
     /// Takes a datagram in clear. Afterwards drain [`Engine::poll_transmit`],
     /// [`Engine::poll_event`] and [`Engine::poll_routes`].
-    pub fn handle_datagram(&mut self, now: Instant, arrival: Arrival, datagram: &[u8]) -> Received {
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        meta: DatagramMeta,
+        datagram: &[u8],
+    ) -> Received {
         let packet = match Packet::decode(datagram) {
             Ok(packet) => packet,
             Err(DecodeError::Link(InvalidLinkId(link))) => {
-                self.refuse(now, arrival.source, RefusalReason::InvalidLink(link));
-                return Received::Nothing;
+                self.refuse(now, meta.source, RefusalReason::InvalidLink(link));
+                return Received::Consumed;
             }
             Err(_) => {
                 self.drops.malformed += 1;
-                return Received::Nothing;
+                return Received::Consumed;
             }
         };
         let host = packet.source;
         if !self.hosts.contains_key(&host) {
-            self.refuse(now, arrival.source, RefusalReason::UnknownHost(host));
-            return Received::Nothing;
+            self.refuse(now, meta.source, RefusalReason::UnknownHost(host));
+            return Received::Consumed;
         }
         match packet.body {
-            Body::Data(data) => return self.data(now, arrival, host, &data, datagram.len()),
-            Body::Ping(ping) => match self.speaker(now, arrival, host, ping.link) {
+            Body::Data(data) => return self.data(now, meta, host, &data, datagram.len()),
+            Body::Ping(ping) => match self.speaker(now, meta, host, ping.link) {
                 Some(Speaker::Peer) => self.ping(now, host, ping),
-                Some(Speaker::Newcomer) => self.ping_of_newcomer(now, arrival, host, ping),
+                Some(Speaker::Newcomer) => self.ping_of_newcomer(now, meta, host, ping),
                 None => {}
             },
-            Body::Pong(pong) => match self.speaker(now, arrival, host, pong.link) {
+            Body::Pong(pong) => match self.speaker(now, meta, host, pong.link) {
                 Some(Speaker::Peer) => self.pong(now, host, pong),
-                Some(Speaker::Newcomer) => self.pong_of_newcomer(now, arrival, host, pong),
+                Some(Speaker::Newcomer) => self.pong_of_newcomer(now, meta, host, pong),
                 None => {}
             },
             Body::PmtuProbe(probe) => {
-                if let Some(path) = self.prober(now, arrival, host, probe.link) {
+                if let Some(path) = self.prober(now, meta, host, probe.link) {
                     self.pmtu_probe(host, path, probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
-                if self.is_peer(now, arrival, host, reply.link) {
+                if self.is_peer(now, meta, host, reply.link) {
                     if let Ok(link) = self.link(host, reply.link) {
                         link.counters.received(PacketKind::Pmtu, datagram.len());
                     }
@@ -65,17 +70,17 @@ impl Engine {
                 }
             }
         }
-        Received::Nothing
+        Received::Consumed
     }
 
-    /// Takes a datagram again that was a [`Received::Copy`], because the message that it is a copy of
+    /// Takes a datagram again that was a [`Received::Duplicate`], because the message that it is a copy of
     /// could not be delivered. It is not counted as received again, and as a duplicate only if it is
     /// one still.
-    pub fn handle_copy(&mut self, now: Instant, datagram: &[u8]) -> Received {
+    pub fn handle_duplicate(&mut self, now: Instant, datagram: &[u8]) -> Received {
         let Ok(Packet { source, body: Body::Data(data) }) = Packet::decode(datagram) else {
-            return Received::Nothing;
+            return Received::Consumed;
         };
-        let Some(entry) = self.hosts.get_mut(&source) else { return Received::Nothing };
+        let Some(entry) = self.hosts.get_mut(&source) else { return Received::Consumed };
         entry.stats.rx_duplicates = entry.stats.rx_duplicates.saturating_sub(1);
         self.drops.duplicate = self.drops.duplicate.saturating_sub(1);
         self.sequenced_data(now, source, &data)
@@ -83,14 +88,14 @@ impl Engine {
 
     /// Says that a message could not be delivered: a copy of it over another link gets a second
     /// chance (`spec/engine.md` 7.4).
-    pub fn delivery_failed(&mut self, receipt: Receipt) {
-        if let Some(host) = self.hosts.get_mut(&receipt.host) {
-            host.peer.window.unmark_delivered(receipt.sequence, receipt.generation);
+    pub fn undelivered(&mut self, token: DeliveryToken) {
+        if let Some(host) = self.hosts.get_mut(&token.host) {
+            host.peer.window.unmark_delivered(token.sequence, token.generation);
         }
     }
 
     /// Takes back the buffer of a delivered message.
-    pub fn recycle(&mut self, message: Assembled) {
+    pub fn recycle(&mut self, message: ReassembledMessage) {
         self.pool.recycle(message);
     }
 
@@ -171,20 +176,20 @@ impl Engine {
     fn data(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         data: &Data<'_>,
         length: usize,
     ) -> Received {
-        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Nothing };
-        let Some(id) = entry.link_of_data(arrival.socket, arrival.source) else {
-            self.refuse(now, arrival.source, RefusalReason::WrongSource(host, None));
-            return Received::Nothing;
+        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Consumed };
+        let Some(id) = entry.link_of_data(meta.socket, meta.source) else {
+            self.refuse(now, meta.source, RefusalReason::WrongSource(host, None));
+            return Received::Consumed;
         };
-        let Some(link) = entry.link_mut(id) else { return Received::Nothing };
-        if !link.lets_in(self.access_lists, arrival.source.ip()) {
-            self.refuse(now, arrival.source, RefusalReason::AccessList(host, id));
-            return Received::Nothing;
+        let Some(link) = entry.link_mut(id) else { return Received::Consumed };
+        if !link.lets_in(self.access_lists, meta.source.ip()) {
+            self.refuse(now, meta.source, RefusalReason::AccessList(host, id));
+            return Received::Consumed;
         }
         link.counters.received(PacketKind::Data, length);
         if !entry.reachable {
@@ -194,23 +199,23 @@ impl Engine {
                 entry.link(id).is_some_and(|l| l.is_enabled() && l.heartbeat.good_pongs() > 0);
             if !answered {
                 self.drops.not_reachable += 1;
-                return Received::Nothing;
+                return Received::Consumed;
             }
             self.link_up(now, host, id);
         }
         if data.header.compression != 0 {
             self.drops.compressed += 1;
-            return Received::Nothing;
+            return Received::Consumed;
         }
         self.sequenced_data(now, host, data)
     }
 
     /// Sorts out duplicates and puts fragments together.
     fn sequenced_data(&mut self, now: Instant, host: HostId, data: &Data<'_>) -> Received {
-        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Nothing };
+        let Some(entry) = self.hosts.get_mut(&host) else { return Received::Consumed };
         let Ok(channel) = Channel::try_from(data.header.channel) else {
             self.drops.malformed += 1;
-            return Received::Nothing;
+            return Received::Consumed;
         };
         let peer = &mut entry.peer;
         peer.sync.on_data();
@@ -219,7 +224,7 @@ impl Engine {
         if peer.window.check_delivered(sequence).is_seen() {
             entry.stats.rx_duplicates += 1;
             self.drops.duplicate += 1;
-            return Received::Copy;
+            return Received::Duplicate;
         }
         if peer.window.generation() != generation {
             peer.reassembler.clear(&mut self.pool);
@@ -244,15 +249,15 @@ impl Engine {
                 }
                 match outcome {
                     Outcome::Complete(message) => Some(message),
-                    Outcome::Incomplete => return Received::Nothing,
+                    Outcome::Incomplete => return Received::Consumed,
                     Outcome::Dropped(DropReason::AlreadyDone | DropReason::Duplicate) => {
                         entry.stats.rx_duplicates += 1;
                         self.drops.duplicate += 1;
-                        return Received::Copy;
+                        return Received::Duplicate;
                     }
                     Outcome::Dropped(_) => {
                         self.drops.bad_fragment += 1;
-                        return Received::Nothing;
+                        return Received::Consumed;
                     }
                 }
             }
@@ -260,15 +265,15 @@ impl Engine {
         entry.stats.rx_messages += 1;
         let window = &mut entry.peer.window;
         window.mark_delivered(sequence);
-        let receipt = Receipt { host, sequence, generation: window.generation() };
+        let token = DeliveryToken { host, sequence, generation: window.generation() };
         let broadcast = data.header.broadcast;
-        let delivery = Delivery { source: host, channel, broadcast, receipt };
+        let delivery = Delivery { source: host, channel, broadcast, token };
         match assembled {
             None => {
                 let range = DATA_HEADER_LEN..DATA_HEADER_LEN + data.payload.len();
-                Received::Whole(delivery, range)
+                Received::Message(delivery, range)
             }
-            Some(message) => Received::Assembled(delivery, message),
+            Some(message) => Received::Reassembled(delivery, message),
         }
     }
 }

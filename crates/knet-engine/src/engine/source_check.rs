@@ -16,7 +16,7 @@ use std::time::Instant;
 use knet_wire::{HostId, LinkId, Ping};
 
 use super::transmit::Packet;
-use super::{Arrival, Engine};
+use super::{DatagramMeta, Engine};
 use crate::config::LinkPath;
 use crate::event::Event;
 use crate::link::LinkPeer;
@@ -60,11 +60,11 @@ impl Engine {
     pub(super) fn speaker(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         id: LinkId,
     ) -> Option<Speaker> {
-        let source = arrival.source;
+        let source = meta.source;
         let Ok(link) = self.link(host, id) else {
             self.refuse(now, source, RefusalReason::UnknownLink(host, id));
             return None;
@@ -76,7 +76,7 @@ impl Engine {
         let speaker = match link.peer {
             LinkPeer::Static(path) => (path.remote.ip() == source.ip()).then_some(Speaker::Peer),
             LinkPeer::Loopback => None,
-            LinkPeer::Dynamic(_) if link.peer.socket() != Some(arrival.socket) => None,
+            LinkPeer::Dynamic(_) if link.peer.socket() != Some(meta.socket) => None,
             LinkPeer::Dynamic(_) => {
                 let known = link.peer.path().is_some_and(|path| path.remote == source);
                 Some(if known { Speaker::Peer } else { Speaker::Newcomer })
@@ -94,19 +94,19 @@ impl Engine {
     pub(super) fn prober(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         id: LinkId,
     ) -> Option<LinkPath> {
-        let speaker = self.speaker(now, arrival, host, id)?;
+        let speaker = self.speaker(now, meta, host, id)?;
         let link = self.link(host, id).ok()?;
         match speaker {
             Speaker::Peer => link.peer.path(),
             Speaker::Newcomer if !link.is_enabled() => {
-                Some(LinkPath { socket: arrival.socket, remote: arrival.source })
+                Some(LinkPath { socket: meta.socket, remote: meta.source })
             }
             Speaker::Newcomer => {
-                self.refuse(now, arrival.source, RefusalReason::WrongSource(host, Some(id)));
+                self.refuse(now, meta.source, RefusalReason::WrongSource(host, Some(id)));
                 None
             }
         }
@@ -116,13 +116,13 @@ impl Engine {
     pub(super) fn is_peer(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         link: LinkId,
     ) -> bool {
-        let speaker = self.speaker(now, arrival, host, link);
+        let speaker = self.speaker(now, meta, host, link);
         if speaker == Some(Speaker::Newcomer) {
-            self.refuse(now, arrival.source, RefusalReason::WrongSource(host, Some(link)));
+            self.refuse(now, meta.source, RefusalReason::WrongSource(host, Some(link)));
         }
         speaker == Some(Speaker::Peer)
     }
@@ -131,21 +131,21 @@ impl Engine {
     pub(super) fn ping_of_newcomer(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         ping: Ping,
     ) {
         let (own, sequence) = (self.own, self.sequence.current());
         let Ok(link) = self.link_mut(host, ping.link) else { return };
-        let path = LinkPath { socket: arrival.socket, remote: arrival.source };
+        let path = LinkPath { socket: meta.socket, remote: meta.source };
         if !link.is_enabled() {
             // A configured link answers, but looks for nobody.
             link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
             let pong = Packet::Ping(ping.encode_pong(own));
             return self.answer(host, ping.link, path, PacketKind::Pong, pong);
         }
-        link.newcomer = Some((arrival.source, ping));
-        let question = self.ping_packet(now, host, ping.link, arrival.source, sequence, true);
+        link.newcomer = Some((meta.source, ping));
+        let question = self.ping_packet(now, host, ping.link, meta.source, sequence, true);
         self.answer(host, ping.link, path, PacketKind::Ping, question);
     }
 
@@ -153,19 +153,19 @@ impl Engine {
     pub(super) fn pong_of_newcomer(
         &mut self,
         now: Instant,
-        arrival: Arrival,
+        meta: DatagramMeta,
         host: HostId,
         pong: Ping,
     ) {
-        let Some(sent) = self.ping_of(host, &pong, Some(arrival.source)) else { return };
+        let Some(sent) = self.ping_of(host, &pong, Some(meta.source)) else { return };
         let Ok(link) = self.link_mut(host, pong.link) else { return };
         if !link.is_enabled() || !link.heartbeat.is_current(now, sent) {
             self.drops.unexpected += 1;
             return;
         }
-        let asked = link.newcomer.take_if(|(from, _)| *from == arrival.source);
-        let before = link.learn(now, arrival.source);
-        let same_ip = before.is_none_or(|before| before.ip() == arrival.source.ip());
+        let asked = link.newcomer.take_if(|(from, _)| *from == meta.source);
+        let before = link.learn(now, meta.source);
+        let same_ip = before.is_none_or(|before| before.ip() == meta.source.ip());
         self.refresh_routes(now, host);
         self.path_changed(now, host, pong.link, same_ip);
         self.count_pong(now, host, &pong, sent);

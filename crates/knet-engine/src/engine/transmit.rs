@@ -199,8 +199,8 @@ mod tests {
         let packet = knet_wire::Packet::decode(ping.packet()).unwrap();
         let Body::Ping(ping) = packet.body else { panic!("{packet:?}") };
         let question = ping.encode_ping(PEER);
-        let arrival = crate::Arrival { socket: SocketId(0), source: ([127, 0, 0, 1], 1).into() };
-        let _ = engine.handle_datagram(Instant::now(), arrival, &question);
+        let meta = crate::DatagramMeta { socket: SocketId(0), source: ([127, 0, 0, 1], 1).into() };
+        let _ = engine.handle_datagram(Instant::now(), meta, &question);
         let pong = engine.poll_transmit().unwrap();
         assert!(!pong.is_ping());
         send(&engine, 30_000);

@@ -12,7 +12,7 @@ use crate::timers::Deadline;
 mod dedup;
 pub(crate) use dedup::SPAN as DUPLICATE_WINDOW;
 mod defrag;
-pub use defrag::Assembled;
+pub use defrag::ReassembledMessage;
 pub(crate) use defrag::{BufferPool, DropReason, Outcome};
 mod receive_state;
 use receive_state::Peer;

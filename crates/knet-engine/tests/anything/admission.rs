@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use knet_engine::{
-    AclAction, Arrival, Engine, Event, HostStats, LinkKind, LinkPath, LinkStats, LinkStatus,
+    AclAction, DatagramMeta, Engine, Event, HostStats, LinkKind, LinkPath, LinkStats, LinkStatus,
     Received, Transmit,
 };
 use knet_wire::{Body, DecodeError, HostId, LinkId, Packet};
@@ -34,7 +34,7 @@ impl Admission {
         &self,
         engine: &mut Engine,
         now: Instant,
-        arrival: Arrival,
+        arrival: DatagramMeta,
         datagram: &[u8],
     ) -> (Received, Vec<Transmit>) {
         let packet = Packet::decode(datagram);
@@ -49,7 +49,7 @@ impl Admission {
         assert_eq!(refused, u64::from(!admitted), "{packet:?} from {arrival:?}");
         let transmits: Vec<_> = std::iter::from_fn(|| engine.poll_transmit()).collect();
         if let Some(before) = picture {
-            assert!(matches!(received, Received::Nothing), "{packet:?} from {arrival:?}");
+            assert!(matches!(received, Received::Consumed), "{packet:?} from {arrival:?}");
             let after = self::picture(engine, now);
             let changed = before.into_iter().zip(after).find(|(before, after)| before != after);
             assert_eq!(changed, None, "{packet:?} from {arrival:?}");
@@ -84,7 +84,7 @@ impl Admission {
     fn check_found(
         &self,
         engine: &Engine,
-        arrival: Arrival,
+        arrival: DatagramMeta,
         packet: Option<&Packet<'_>>,
         found: &DynamicPeer,
     ) {
@@ -106,7 +106,7 @@ pub(crate) fn check_way(
     engine: &Engine,
     now: Instant,
     transmit: &Transmit,
-    answered: Option<Arrival>,
+    answered: Option<DatagramMeta>,
 ) {
     let status = engine.link_status(now, transmit.host(), transmit.link()).expect("it sends");
     let LinkPath { socket, remote } = transmit.path();
@@ -117,8 +117,8 @@ pub(crate) fn check_way(
 }
 
 /// Whether a packet may be listened to.
-fn admits(engine: &Engine, now: Instant, arrival: Arrival, packet: &Packet<'_>) -> bool {
-    let (host, Arrival { socket, source }) = (packet.source, arrival);
+fn admits(engine: &Engine, now: Instant, arrival: DatagramMeta, packet: &Packet<'_>) -> bool {
+    let (host, DatagramMeta { socket, source }) = (packet.source, arrival);
     let status = |link| engine.link_status(now, host, link).ok();
     let lists_in = |link, kind| kind != LinkKind::Dynamic || accepts(engine, host, link, source);
     let is_known = |status: &LinkStatus| status.peer_known && status.remote == Some(source);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Arrival, Engine, EngineConfig, LinkKind, LinkPath, LinkPeer, LinkState, Policy, Receipt,
-    Received, Routes, Transmit,
+    DatagramMeta, DeliveryToken, Engine, EngineConfig, LinkKind, LinkPath, LinkPeer, LinkState,
+    Policy, Received, Routes, Transmit,
 };
 use knet_wire::{Body, HostId, IpVersion, LinkId, Packet, Ping, Pmtu};
 
@@ -21,7 +21,7 @@ pub(crate) struct Driver {
     questions: Vec<(HostId, LinkPath, Question)>,
     /// Why the kernel refuses control packets, while it does.
     kernel_refuses: Option<i32>,
-    latest: Option<Receipt>,
+    latest: Option<DeliveryToken>,
     routes: Routes,
 }
 
@@ -100,14 +100,14 @@ impl Driver {
             Step::FromPeer(host, link, datagram) => {
                 let status = engine.link_status(now, host, link).ok();
                 if let Some((socket, source)) = status.and_then(|it| it.socket.zip(it.remote)) {
-                    self.receive(Arrival { socket, source }, &datagram);
+                    self.receive(DatagramMeta { socket, source }, &datagram);
                 }
             }
             Step::Answer => self.answer(None),
             Step::Overheard(at) => self.answer(Some(at)),
             Step::DeliveryFailed => {
-                if let Some(receipt) = self.latest.take() {
-                    engine.delivery_failed(receipt);
+                if let Some(token) = self.latest.take() {
+                    engine.undelivered(token);
                 }
             }
             Step::CountMessages(count) => {
@@ -119,17 +119,17 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, arrival: Arrival, datagram: &[u8]) {
+    fn receive(&mut self, arrival: DatagramMeta, datagram: &[u8]) {
         let (received, transmits) =
             self.admission.receive(&mut self.engine, self.now, arrival, datagram);
         match received {
-            Received::Whole(delivery, range) => {
+            Received::Message(delivery, range) => {
                 assert!(!datagram[range].is_empty());
-                self.latest = Some(delivery.receipt);
+                self.latest = Some(delivery.token);
             }
-            Received::Assembled(delivery, message) => {
+            Received::Reassembled(delivery, message) => {
                 assert!((2..=65_536).contains(&message.bytes().len()));
-                self.latest = Some(delivery.receipt);
+                self.latest = Some(delivery.token);
                 self.engine.recycle(message);
             }
             _ => {}
@@ -145,7 +145,7 @@ impl Driver {
             let LinkPath { socket, remote } = path;
             let version = if remote.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 };
             let source = elsewhere.map_or(remote, |at| place(version, at));
-            let arrival = Arrival { socket, source };
+            let arrival = DatagramMeta { socket, source };
             match question {
                 Question::Ping(ping) => self.receive(arrival, &ping.encode_pong(host)),
                 Question::Probe(probe) => self.receive(arrival, &probe.encode_reply(host)),

@@ -5,7 +5,7 @@ mod admission;
 mod driver;
 mod steps;
 
-use knet_engine::{AclAction, AclEntry, Arrival};
+use knet_engine::{AclAction, AclEntry, DatagramMeta};
 use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn set_up(driver: &mut Driver) {
         Step::SetPongCount(host, dynamic, 1),
         Step::Enable(host, fixed, true),
         Step::Enable(host, dynamic, true),
-        Step::Datagram(Arrival { socket, source }, ping.to_vec()),
+        Step::Datagram(DatagramMeta { socket, source }, ping.to_vec()),
         Step::Answer,
     ] {
         driver.take(step);

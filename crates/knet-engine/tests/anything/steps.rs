@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use knet_engine::{AclAction, AclEntry, Arrival, LinkPath, PingTimers, Policy, SocketId};
+use knet_engine::{AclAction, AclEntry, DatagramMeta, LinkPath, PingTimers, Policy, SocketId};
 use knet_wire::{
     DataHeader, Fragment, FragmentPart, HostId, IpVersion, LinkId, PMTU_HEADER_LEN, Ping, Pmtu,
     SequenceNumber,
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Sleep,
     /// A clock that steps back.
     Rewind(Duration),
-    Datagram(Arrival, Vec<u8>),
+    Datagram(DatagramMeta, Vec<u8>),
     /// It comes from where the peer of a link was last.
     FromPeer(HostId, LinkId, Vec<u8>),
     /// Every ping and probe since the last time is answered.
@@ -108,28 +108,28 @@ fn timers() -> impl Strategy<Value = PingTimers> {
 }
 
 /// From where a packet of this link may come: a static peer's address, or somewhere else.
-fn arrivals(host: HostId, link: LinkId) -> impl Strategy<Value = Arrival> {
+fn arrivals(host: HostId, link: LinkId) -> impl Strategy<Value = DatagramMeta> {
     let (socket, version) = dynamic_socket(link);
     let path = path(host, link);
     prop_oneof![
-        10 => Just(Arrival { socket: path.socket, source: path.remote }),
-        10 => (0u8..8).prop_map(move |at| Arrival { socket, source: place(version, at) }),
+        10 => Just(DatagramMeta { socket: path.socket, source: path.remote }),
+        10 => (0u8..8).prop_map(move |at| DatagramMeta { socket, source: place(version, at) }),
         1 => (0u64..4, 0u8..8).prop_map(move |(socket, at)| {
-            Arrival { socket: SocketId(socket), source: place(version, at) }
+            DatagramMeta { socket: SocketId(socket), source: place(version, at) }
         }),
-        1 => Just(Arrival { socket, source: path.remote }),
+        1 => Just(DatagramMeta { socket, source: path.remote }),
     ]
 }
 
 /// A packet's link, and from where it comes.
-fn origins() -> impl Strategy<Value = (HostId, LinkId, Arrival)> {
+fn origins() -> impl Strategy<Value = (HostId, LinkId, DatagramMeta)> {
     (hosts(), links()).prop_flat_map(|(host, link)| {
         arrivals(host, link).prop_map(move |arrival| (host, link, arrival))
     })
 }
 
 /// Packets that decode, from the place where they belong or from another one.
-fn packets() -> impl Strategy<Value = (Arrival, Vec<u8>)> {
+fn packets() -> impl Strategy<Value = (DatagramMeta, Vec<u8>)> {
     let sequence = prop_oneof![6 => 0u16..6, 1 => any::<u16>()].prop_map(SequenceNumber::new);
     let part =
         |index, count| FragmentPart::new(index, count).map_or(Fragment::Whole, Fragment::Part);

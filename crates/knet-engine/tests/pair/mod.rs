@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    AclAction, AclEntry, Arrival, Delivery, Engine, EngineConfig, Event, FragmentPlan, LinkPath,
-    LinkPeer, LinkStatus, Policy, Received, Routes, SocketId,
+    AclAction, AclEntry, DatagramMeta, Delivery, Engine, EngineConfig, Event, FragmentPlan,
+    LinkPath, LinkPeer, LinkStatus, Policy, Received, Routes, SocketId,
 };
 use knet_wire::{DataHeader, HostId, IpVersion, LinkId, SequenceNumber};
 
@@ -203,12 +203,12 @@ impl Pair {
         source: SocketAddr,
         datagram: &[u8],
     ) {
-        let arrival = Arrival { socket, source };
+        let arrival = DatagramMeta { socket, source };
         match self.engines[to].handle_datagram(self.now, arrival, datagram) {
-            Received::Whole(delivery, range) => {
+            Received::Message(delivery, range) => {
                 self.delivered[to].push((delivery, datagram[range].to_vec()));
             }
-            Received::Assembled(delivery, message) => {
+            Received::Reassembled(delivery, message) => {
                 self.delivered[to].push((delivery, message.bytes().to_vec()));
                 self.engines[to].recycle(message);
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use knet_engine::{Arrival, Event, PingTimers, Policy, Received};
+use knet_engine::{DatagramMeta, Event, PingTimers, Policy, Received};
 use knet_wire::{HostId, LinkId, MAX_ONWIRE};
 
 use crate::invariants::Ledger;
@@ -321,13 +321,14 @@ impl Cluster {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&path.to) else { return };
         let clock = node.clock(now);
-        let arrival = Arrival { socket: socket(path.link), source: address(path.from, path.link) };
+        let arrival =
+            DatagramMeta { socket: socket(path.link), source: address(path.from, path.link) };
         let refused = node.engine.drops().not_reachable;
         match node.engine.handle_datagram(clock, arrival, &datagram) {
-            Received::Whole(delivery, range) => {
+            Received::Message(delivery, range) => {
                 self.ledger.delivered(node.life, &delivery, &datagram[range]);
             }
-            Received::Assembled(delivery, message) => {
+            Received::Reassembled(delivery, message) => {
                 self.ledger.delivered(node.life, &delivery, message.bytes());
                 node.engine.recycle(message);
             }

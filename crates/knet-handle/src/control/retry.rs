@@ -163,7 +163,7 @@ const MAX_OF_LINK: usize = 8;
 pub(crate) mod tests {
     use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-    use knet_engine::{Arrival, Engine, EngineConfig, LinkPath, LinkStats, Received};
+    use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received};
     use knet_poller::{Event, Events};
     use knet_transport::{Datagram, SendBatch};
     use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
@@ -223,12 +223,12 @@ pub(crate) mod tests {
             let ping = Ping { link, cookie: [0; 16], sequence, timed: false }.encode_ping(PEER.0);
             let mut probe = [0; 50];
             Pmtu { link, onwire: [0; 2] }.encode_probe(PEER.0, &mut probe).unwrap();
-            let arrival = Arrival { socket: self.socket, source: self.remote };
+            let arrival = DatagramMeta { socket: self.socket, source: self.remote };
             [&ping[..], &probe].map(|question| {
                 self.shared.engine(|engine, now| {
                     assert!(matches!(
                         engine.handle_datagram(now, arrival, question),
-                        Received::Nothing
+                        Received::Consumed
                     ));
                     engine.poll_transmit().unwrap()
                 })

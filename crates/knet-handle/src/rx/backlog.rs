@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use knet_channel::Channel;
-use knet_engine::{Assembled, Delivery};
+use knet_engine::{Delivery, ReassembledMessage};
 use knet_transport::ReceiveBatch;
 
 /// A message on its way to a datafd.
@@ -22,7 +22,7 @@ pub(crate) enum Body {
     /// In a datagram of the batch.
     Datagram(usize, Range<usize>),
     /// In a buffer of the engine's.
-    Assembled(Assembled),
+    Reassembled(ReassembledMessage),
     /// In a copy, because the batch is needed for the next datagrams.
     Kept(Vec<u8>),
 }
@@ -38,7 +38,7 @@ impl Incoming {
                 let datagram = datagrams.get(*index).map(|datagram| datagram.bytes);
                 datagram.and_then(|bytes| bytes.get(range.clone())).unwrap_or_default()
             }
-            Body::Assembled(message) => message.bytes(),
+            Body::Reassembled(message) => message.bytes(),
             Body::Kept(bytes) => bytes,
         }
     }
@@ -50,7 +50,7 @@ impl Incoming {
                 let bytes = self.bytes(datagrams).to_vec();
                 Self { body: Body::Kept(bytes), ..self }
             }
-            Body::Assembled(_) | Body::Kept(_) => self,
+            Body::Reassembled(_) | Body::Kept(_) => self,
         }
     }
 }
@@ -104,7 +104,7 @@ impl Backlog {
     fn recount(&mut self) {
         let length = |message: &Incoming| match &message.body {
             Body::Datagram(..) => 0,
-            Body::Assembled(message) => message.bytes().len(),
+            Body::Reassembled(message) => message.bytes().len(),
             Body::Kept(bytes) => bytes.len(),
         };
         self.bytes = self.messages.iter().map(length).sum();

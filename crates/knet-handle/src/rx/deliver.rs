@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::{Channel, ChannelSet};
-use knet_engine::{Delivery, Receipt};
+use knet_engine::{Delivery, DeliveryToken};
 use knet_fd::SendBatch;
 use knet_transport::ReceiveBatch;
 use knet_wire::HostId;
@@ -25,7 +25,7 @@ use crate::tx::transmitter::BATCH;
 pub(crate) struct Deliverer {
     batch: SendBatch,
     destinations: Vec<HostId>,
-    failed: Vec<Receipt>,
+    failed: Vec<DeliveryToken>,
     /// What waits for a slow filter, and what of it is being handled.
     backlog: Backlog,
     working: Vec<Incoming>,
@@ -74,7 +74,7 @@ impl Deliverer {
             if let Err(message) = self.backlog.push(message, datagrams) {
                 let counters = shared.datafds.counters(message.delivery.channel);
                 count(&counters.rx_dropped_full, 1);
-                self.failed.push(message.delivery.receipt);
+                self.failed.push(message.delivery.token);
             }
         }
         self.settle(shared, incoming)
@@ -128,7 +128,7 @@ impl Deliverer {
                     channels.insert(channel);
                     message.channel = Some(channel);
                 }
-                Err(NotOurs) => self.failed.push(message.delivery.receipt),
+                Err(NotOurs) => self.failed.push(message.delivery.token),
             }
             handled += 1;
             if started.is_some_and(|started| started.elapsed() > SLICE) {
@@ -140,8 +140,7 @@ impl Deliverer {
             let mut messages: ArrayVec<Outgoing<'_>, BATCH> = ArrayVec::new();
             for message in incoming.iter().filter(|message| message.channel == Some(channel)) {
                 // A batch has at most BATCH datagrams, and each completes at most one message.
-                let _ =
-                    messages.try_push((Some(message.delivery.receipt), message.bytes(datagrams)));
+                let _ = messages.try_push((Some(message.delivery.token), message.bytes(datagrams)));
             }
             self.write(shared, channel, &messages);
         }
@@ -193,7 +192,7 @@ impl Deliverer {
         while !rest.is_empty() {
             let Some(entry) = shared.datafds.get(channel) else {
                 count(&counters.rx_no_datafd, rest.len() as u64);
-                self.failed.extend(rest.iter().filter_map(|&(receipt, _)| receipt));
+                self.failed.extend(rest.iter().filter_map(|&(token, _)| token));
                 return;
             };
             let (written, problem) = match entry.traffic {
@@ -205,10 +204,10 @@ impl Deliverer {
             count(&counters.rx_messages, done.len() as u64);
             count(&counters.rx_bytes, bytes as u64);
             rest = left;
-            let (Some(problem), Some((&(receipt, _), left))) = (problem, rest.split_first()) else {
+            let (Some(problem), Some((&(token, _), left))) = (problem, rest.split_first()) else {
                 continue;
             };
-            self.failed.extend(receipt);
+            self.failed.extend(token);
             rest = left;
             self.lost(shared, &entry, problem);
         }
@@ -254,18 +253,18 @@ impl Deliverer {
 
     /// Gives the engine its buffers back, and names what was not delivered; whether there was none.
     fn settle(&mut self, shared: &Shared, incoming: &mut Vec<Incoming>) -> bool {
-        let assembled = incoming.iter().any(|message| matches!(message.body, Body::Assembled(_)));
+        let assembled = incoming.iter().any(|message| matches!(message.body, Body::Reassembled(_)));
         let all = self.failed.is_empty();
         if !assembled && all {
             incoming.clear();
             return true;
         }
         shared.engine(|engine, _| {
-            for receipt in self.failed.drain(..) {
-                engine.delivery_failed(receipt);
+            for token in self.failed.drain(..) {
+                engine.undelivered(token);
             }
             for message in incoming.drain(..) {
-                if let Body::Assembled(message) = message.body {
+                if let Body::Reassembled(message) = message.body {
                     engine.recycle(message);
                 }
             }
@@ -321,7 +320,7 @@ impl Report {
 }
 
 /// A message for a datafd, with its name if it came from another host.
-type Outgoing<'a> = (Option<Receipt>, &'a [u8]);
+type Outgoing<'a> = (Option<DeliveryToken>, &'a [u8]);
 
 /// A message that is not delivered here.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
-use knet_engine::{Arrival, Engine, Received, SocketId};
+use knet_engine::{DatagramMeta, Engine, Received, SocketId};
 use knet_poller::{BusyWait, Event, Events};
 use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
 
@@ -187,7 +187,7 @@ impl<'a> RxThread<'a> {
 
     fn handle_batch(&mut self, socket: SocketId, start: usize) {
         let copies = self.show(start, u64::MAX, |engine, now, datagram| {
-            let arrival = Arrival { socket, source: datagram.source };
+            let arrival = DatagramMeta { socket, source: datagram.source };
             engine.handle_datagram(now, arrival, datagram.bytes)
         });
         // Pongs first: the peer measures how long they take.
@@ -196,7 +196,7 @@ impl<'a> RxThread<'a> {
         if !all && copies != 0 {
             // A message that could not be delivered has a second chance if a copy of it came, even
             // within the same batch.
-            self.show(start, copies, |engine, now, copy| engine.handle_copy(now, copy.bytes));
+            self.show(start, copies, |engine, now, copy| engine.handle_duplicate(now, copy.bytes));
             self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
         }
     }
@@ -218,13 +218,13 @@ impl<'a> RxThread<'a> {
                     continue;
                 }
                 match handle(engine, now, datagram) {
-                    Received::Whole(delivery, range) => {
+                    Received::Message(delivery, range) => {
                         incoming.push(Incoming::new(delivery, Body::Datagram(start + bit, range)));
                     }
-                    Received::Assembled(delivery, message) => {
-                        incoming.push(Incoming::new(delivery, Body::Assembled(message)));
+                    Received::Reassembled(delivery, message) => {
+                        incoming.push(Incoming::new(delivery, Body::Reassembled(message)));
                     }
-                    Received::Copy => copies |= 1 << bit,
+                    Received::Duplicate => copies |= 1 << bit,
                     _ => {}
                 }
             }

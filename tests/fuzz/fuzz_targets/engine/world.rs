@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Arrival, Engine, EngineConfig, FragmentPlan, LinkPath, LinkPeer, Policy, Received, Routes,
+    DatagramMeta, Engine, EngineConfig, FragmentPlan, LinkPath, LinkPeer, Policy, Received, Routes,
     Transmit,
 };
 use knet_wire::{
@@ -263,15 +263,15 @@ impl World {
     fn arrive(&mut self, flight: &Flight) {
         let Flight { from, place, to, link, datagram } = flight;
         let source = address(*from, *place, *link);
-        let arrival = Arrival { socket: socket(*to, *from, *link), source };
+        let arrival = DatagramMeta { socket: socket(*to, *from, *link), source };
         let Host { engine, admission, .. } = &mut self.hosts[*to];
         let (received, transmits) = admission.receive(engine, self.now, arrival, datagram);
         match received {
-            Received::Whole(_, range) => assert!(!datagram[range].is_empty()),
-            Received::Assembled(delivery, message) => {
+            Received::Message(_, range) => assert!(!datagram[range].is_empty()),
+            Received::Reassembled(delivery, message) => {
                 assert!((2..=MAX_MESSAGE).contains(&message.bytes().len()));
                 engine.recycle(message);
-                engine.delivery_failed(delivery.receipt);
+                engine.undelivered(delivery.token);
             }
             _ => {}
         }

@@ -52,7 +52,7 @@ pub(crate) enum Outcome {
     /// Taken; the message needs more.
     Incomplete,
     /// Taken, and it was the last one missing.
-    Complete(Assembled),
+    Complete(ReassembledMessage),
     /// Not taken.
     Dropped(DropReason),
 }
@@ -78,13 +78,13 @@ pub(crate) enum DropReason {
 ///
 /// Drop it, or give it back to the engine so that its memory is used for a later message.
 #[derive(Debug)]
-pub struct Assembled {
+pub struct ReassembledMessage {
     header: DataHeader,
     buffer: Buffer,
     len: usize,
 }
 
-impl Assembled {
+impl ReassembledMessage {
     /// Returns the header of the frame that completed the message. But for the fragment number it
     /// is the same in all frames of the message.
     #[must_use]

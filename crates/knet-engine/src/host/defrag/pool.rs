@@ -4,7 +4,7 @@ use std::fmt;
 
 use knet_wire::MAX_MESSAGE;
 
-use super::Assembled;
+use super::ReassembledMessage;
 
 /// Buffers for incomplete messages, within a budget.
 ///
@@ -38,7 +38,7 @@ impl BufferPool {
     }
 
     /// Takes a message back of which the application has its copy, to use its memory again.
-    pub(crate) fn recycle(&mut self, message: Assembled) {
+    pub(crate) fn recycle(&mut self, message: ReassembledMessage) {
         self.keep(message.buffer);
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE, SequenceNumber};
 
 use super::pool::{Buffer, BufferPool};
-use super::{Assembled, DropReason};
+use super::{DropReason, ReassembledMessage};
 
 /// The fragments of one message that came so far.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Slot {
         part: FragmentPart,
         payload: &[u8],
         pool: &mut BufferPool,
-    ) -> Result<Option<Assembled>, DropReason> {
+    ) -> Result<Option<ReassembledMessage>, DropReason> {
         if part.count() != self.count || !self.is_of_same_message(header) {
             return Err(DropReason::Inconsistent);
         }
@@ -207,12 +207,12 @@ impl Slot {
 
     /// Hands the message out once all fragments are here. The first and the last one are among
     /// them, so that the body is sized and its end known.
-    fn finish(&mut self, header: DataHeader, pool: &mut BufferPool) -> Option<Assembled> {
+    fn finish(&mut self, header: DataHeader, pool: &mut BufferPool) -> Option<ReassembledMessage> {
         match mem::take(&mut self.body) {
             Body::Sized { buffer, fragment_len, last_len: Some(last_len) } => {
                 pool.hand_out(&buffer);
                 let len = usize::from(self.count - 1) * fragment_len + last_len;
-                Some(Assembled { header, buffer, len })
+                Some(ReassembledMessage { header, buffer, len })
             }
             _ => None,
         }

@@ -81,7 +81,7 @@ impl Receiver {
         assert_eq!(found, reason);
     }
 
-    fn completes(&mut self, frame: &Frame) -> Assembled {
+    fn completes(&mut self, frame: &Frame) -> ReassembledMessage {
         let outcome = self.add(frame);
         let Outcome::Complete(message) = outcome else { panic!("{outcome:?}") };
         message
