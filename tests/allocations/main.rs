@@ -9,7 +9,7 @@ use std::alloc::System;
 use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, message};
-use knet_tests::waiting::readable;
+use knet_tests::wait::readable;
 use kronosnet::{Datafd, FilterMessage, HostId, PingTimers, Verdict};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::{datagram_pair, grow_buffers, seqpacket_pair};
-use knet_tests::waiting::{read, receive};
+use knet_tests::wait::{read, receive};
 use kronosnet::DatafdState;
 use nix::sys::socket::{MsgFlags, send};
 use std::os::fd::AsRawFd;

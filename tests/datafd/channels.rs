@@ -5,7 +5,7 @@ use std::thread;
 
 use knet_tests::cluster::{Cluster, exactly, message};
 use knet_tests::descriptors::datagram_pair;
-use knet_tests::waiting::receive;
+use knet_tests::wait::receive;
 use kronosnet::{Channel, Datafd, DatafdSource};
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI8, Ordering};
 
 use knet_tests::cluster::{Cluster, channel, flush};
-use knet_tests::waiting::receive;
+use knet_tests::wait::receive;
 use kronosnet::{Direction, Error, Verdict};
 
 /// Installs a filter at a host that moves messages of one direction to the channel in `to`.

@@ -7,7 +7,7 @@ use knet_tests::cluster::Cluster;
 use knet_tests::icmp::checksum;
 use knet_tests::network::{in_own_network, ip};
 use knet_tests::tun::{self, Kind};
-use knet_tests::waiting::next_message;
+use knet_tests::wait::next_message;
 
 /// A device of its own network that has the address 10.0.0.1/30.
 fn device(kind: Kind) -> Result<OwnedFd, String> {

@@ -8,7 +8,7 @@ use knet_tests::cluster::{Cluster, channel, exactly, flush};
 use knet_tests::descriptors::{
     clear_flags, flags, seqpacket_pair, stream_pair, tcp_pair, udp_pair,
 };
-use knet_tests::waiting::{DEADLINE, next, read, receive};
+use knet_tests::wait::{DEADLINE, next, read, receive};
 use kronosnet::{
     ChannelRequest, DatafdEvent, DatafdProblem, DatafdSource, DatafdState, Direction, Error,
     Handle, HostId,

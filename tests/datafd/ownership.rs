@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use knet_tests::cluster::{Cluster, channel, exactly};
 use knet_tests::descriptors::{datagram_pair, flags, seqpacket_pair, stream_pair};
-use knet_tests::waiting::{DEADLINE, next, read, readable, receive};
+use knet_tests::wait::{DEADLINE, next, read, readable, receive};
 use kronosnet::{ChannelRequest, DatafdProblem, DatafdSource, Error, Handle, HostId};
 use nix::fcntl::{FdFlag, OFlag};
 

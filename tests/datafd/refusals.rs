@@ -232,7 +232,7 @@ fn row_14_a_refusal_changes_nothing_of_what_is_there() {
         assert_eq!(handle.datafd_status(channel(0)).unwrap(), status);
     }
     nix::unistd::write(&far, b"still here").unwrap();
-    assert_eq!(knet_tests::waiting::receive(&to), b"still here");
+    assert_eq!(knet_tests::wait::receive(&to), b"still here");
     let next = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     assert_eq!(next.channel(), channel(1), "no channel was taken");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::{datagram_pair, stream_pair};
-use knet_tests::waiting::{is_readable, receive};
+use knet_tests::wait::{is_readable, receive};
 use kronosnet::{Error, Verdict};
 
 #[test]
@@ -80,7 +80,7 @@ fn send_and_write_are_dropped_alike_while_forwarding_is_off() {
     assert!(matches!(from.send(b"by a call"), Err(Error::ForwardingOff)));
     nix::unistd::write(&from, b"by a write").unwrap();
     // Read and dropped, not kept until forwarding is on again.
-    knet_tests::waiting::until("the write is dropped", || {
+    knet_tests::wait::until("the write is dropped", || {
         handle.channel_stats(channel(6)).tx_forwarding_off == 2
     });
     handle.set_forwarding(true).unwrap();
@@ -95,7 +95,7 @@ fn send_on_a_datafd_that_reached_its_end_still_reaches_the_other_host() {
     let (given, far) = stream_pair();
     let datafd = cluster.bring(1, &given, 6);
     drop(far);
-    knet_tests::waiting::next(cluster.problems(1));
+    knet_tests::wait::next(cluster.problems(1));
     datafd.send(b"still").unwrap();
     assert_eq!(receive(&to), b"still");
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::{datagram_pair, grow_buffers, seqpacket_pair};
-use knet_tests::waiting::{next, read, receive};
+use knet_tests::wait::{next, read, receive};
 use kronosnet::{Datafd, DatafdEvent, DatafdProblem, Direction, Error, MAX_MESSAGE};
 use nix::errno::Errno;
 
@@ -102,7 +102,7 @@ fn row_05_a_message_that_does_not_fit_the_buffer_is_an_error() {
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     from.send(b"four").unwrap();
     from.send(b"next").unwrap();
-    knet_tests::waiting::readable(&to);
+    knet_tests::wait::readable(&to);
     let error = to.recv(&mut [0; 3]).unwrap_err();
     assert!(matches!(error, Error::BufferTooSmall { buffer: 3, .. }), "{error}");
     assert_eq!(error.errno(), nix::libc::EMSGSIZE);

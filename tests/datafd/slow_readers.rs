@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::datagram_pair;
-use knet_tests::waiting::{is_readable, next, read, receive, until};
+use knet_tests::wait::{is_readable, next, read, receive, until};
 use kronosnet::{Datafd, DatafdProblem, Direction};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SndBuf;

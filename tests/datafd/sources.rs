@@ -8,7 +8,7 @@ use knet_tests::cluster::{Cluster, exactly};
 use knet_tests::descriptors::{
     clear_flags, datagram_pair, flags, raw_pty, seqpacket_pair, stream_pair, tcp_pair, udp_pair,
 };
-use knet_tests::waiting::{read, receive};
+use knet_tests::wait::{read, receive};
 use kronosnet::{ChannelRequest, DatafdSource, Error};
 use nix::fcntl::{FdFlag, OFlag};
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, SockType};

@@ -7,7 +7,7 @@ use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, message};
 use knet_tests::descriptors::stream_pair;
-use knet_tests::waiting::{DEADLINE, read, receive, until};
+use knet_tests::wait::{DEADLINE, read, receive, until};
 use kronosnet::{DatafdProblem, MAX_MESSAGE, Verdict};
 use nix::sys::socket::sockopt::SndBuf;
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
@@ -188,7 +188,7 @@ fn stream_losses_are_counted_and_told() {
     let dropped = cluster.handle(2).channel_stats(channel(0)).rx_dropped_full;
     let mut told = 0;
     while told < dropped {
-        match knet_tests::waiting::next(cluster.problems(2)).problem {
+        match knet_tests::wait::next(cluster.problems(2)).problem {
             DatafdProblem::Full { messages } => told += messages,
             other => panic!("{other:?}"),
         }

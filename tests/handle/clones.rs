@@ -3,7 +3,7 @@
 use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, link_id, message, wait_up};
-use knet_tests::waiting::{DEADLINE, receive};
+use knet_tests::wait::{DEADLINE, receive};
 use kronosnet::{
     ChannelRequest, Datafd, DatafdEvent, DatafdSource, Endpoint, EventStream, Handle, Host, HostId,
     Link, Policy,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use knet_tests::cluster::{Cluster, channel, message, wait_up};
-use knet_tests::waiting::{is_readable, next_like, receive};
+use knet_tests::wait::{is_readable, next_like, receive};
 use kronosnet::{Datafd, Direction, Error, FilterMessage, HostId, NotSent, Verdict};
 
 /// Hosts with a datafd each, of which each sends a message to the hosts whose ids are its bytes; to

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use knet_tests::cluster::{QUICK, channel, link_id, node, wait_up, watch};
-use knet_tests::waiting::{next_message, until};
+use knet_tests::wait::{next_message, until};
 use kronosnet::{
     AclAction, AclEntry, Datafd, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkError,
     LinkKind, LinkState,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::select;
 use knet_tests::cluster::{Cluster, channel, exactly, link_id, set_enabled};
 use knet_tests::descriptors::stream_pair;
-use knet_tests::waiting::{DEADLINE, next, next_like, receive};
+use knet_tests::wait::{DEADLINE, next, next_like, receive};
 use kronosnet::{DatafdSource, DownReason, Handle, HostId, LinkState, STREAM_CAPACITY};
 
 /// Makes an event: a datafd that reaches its end, which is removed again.
@@ -15,7 +15,7 @@ fn one_event(handle: &Handle) {
     let (given, far) = stream_pair();
     let datafd = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
     drop(far);
-    knet_tests::waiting::until("the end is seen", || {
+    knet_tests::wait::until("the end is seen", || {
         let status = handle.datafd_status(datafd.channel()).unwrap();
         status.state == kronosnet::DatafdState::Disabled
     });
@@ -197,7 +197,7 @@ fn a_callback_that_panics_costs_nothing_else() {
         next(&stream);
     }
     // The streams are told before the callback is called.
-    knet_tests::waiting::until("four calls", || calls.load(Ordering::SeqCst) == 4);
+    knet_tests::wait::until("four calls", || calls.load(Ordering::SeqCst) == 4);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, channel, link_id, message};
-use knet_tests::waiting::{DEADLINE, receive};
+use knet_tests::wait::{DEADLINE, receive};
 use kronosnet::{
     ChannelRequest, ClearStats, DatafdSource, Direction, Error, HostId, LinkConfig, PingTimers,
     Policy, QosMarking, Verdict,
@@ -236,7 +236,7 @@ fn a_slow_filter_of_one_channel_does_not_stop_the_heartbeat() {
     entered.recv_timeout(DEADLINE).unwrap();
     let link = cluster.link(1, 2, 0);
     let pongs = link.status().unwrap().stats.rx_pong_packets;
-    knet_tests::waiting::until("pongs go on", || {
+    knet_tests::wait::until("pongs go on", || {
         link.status().unwrap().stats.rx_pong_packets > pongs + 5
     });
     // Nor what comes in, nor a change of another thing.

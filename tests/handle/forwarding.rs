@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::waiting::{DEADLINE, receive, until};
+use knet_tests::wait::{DEADLINE, receive, until};
 use kronosnet::{Error, Handle, HostId, Verdict};
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, channel, link_id, wait_up};
-use knet_tests::waiting::{next_like, receive, until};
+use knet_tests::wait::{next_like, receive, until};
 use kronosnet::{
     DownReason, Error, Handle, Host, HostId, InvalidLinkId, LinkConfig, LinkError, LinkEvent,
     LinkId, LinkState, PingTimers, PingTimersError,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use knet_tests::cluster::{
     Cluster, QUICK, channel, exactly, flush, link_id, message, wait_up, watch,
 };
-use knet_tests::waiting::{next, next_like, next_message, read, receive};
+use knet_tests::wait::{next, next_like, next_message, read, receive};
 use kronosnet::{
     ChannelRequest, Datafd, DatafdProblem, DatafdSource, Direction, Error, Handle, HostId, Link,
     LinkConfig, LinkError, LinkKind, LinkState, MAX_MESSAGE, Policy, Transport, Verdict,

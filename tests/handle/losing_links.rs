@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, QUICK, link_id, message, node, stats, wait_reachable, watch};
 use knet_tests::relay::Relay;
-use knet_tests::waiting::{next, next_like, receive, until};
+use knet_tests::wait::{next, next_like, receive, until};
 use kronosnet::{
     Datafd, DownReason, Error, Handle, HostEvent, HostId, LinkEvent, LinkState, PingTimers, Policy,
 };

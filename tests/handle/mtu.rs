@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, link_id, message};
 use knet_tests::network::{in_own_network, ip};
-use knet_tests::waiting::{DEADLINE, next_like, receive, until};
+use knet_tests::wait::{DEADLINE, next_like, receive, until};
 use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError, MtuEvent};
 
 /// Bytes of IPv4 and UDP header, and the header that MTU arithmetic charges to a packet.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use knet_tests::cluster::{Cluster, flush, message, wait_up};
-use knet_tests::waiting::{is_readable, receive, until};
+use knet_tests::wait::{is_readable, receive, until};
 use kronosnet::{Link, Policy};
 
 fn with_policy(links: u8, policy: Policy) -> Cluster {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use knet_tests::cluster::{QUICK, exactly, message, stats, wait_reachable, watch};
-use knet_tests::waiting::{next_like, receive, until};
+use knet_tests::wait::{next_like, receive, until};
 use kronosnet::{Datafd, DatafdSource, Endpoint, Handle, HostId, Policy};
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::waiting::receive;
+use knet_tests::wait::receive;
 use kronosnet::{Destinations, Error, Handle, HostId, MAX_MESSAGE, Verdict};
 use nix::errno::Errno;
 

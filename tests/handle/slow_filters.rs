@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use knet_tests::cluster::{
     Cluster, QUICK, exactly, flush, link_id, message, wait_reachable, wait_up, watch,
 };
-use knet_tests::waiting::{DEADLINE, next_like, receive, until};
+use knet_tests::wait::{DEADLINE, next_like, receive, until};
 use kronosnet::{
     DatafdSource, Direction, FilterMessage, Handle, HostId, Link, PingTimers, Policy, Verdict,
 };

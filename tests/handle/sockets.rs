@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
 use knet_tests::cluster::{QUICK, exactly, link_id, wait_reachable, watch};
-use knet_tests::waiting::receive;
+use knet_tests::wait::receive;
 use kronosnet::{DatafdSource, Error, Handle, HostId, LinkConfig};
 use nix::libc::EADDRINUSE;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::{Cluster, channel, flush, message, wait_up};
 use knet_tests::network::{in_own_network, ip, run};
-use knet_tests::waiting::{receive, until};
+use knet_tests::wait::{receive, until};
 use kronosnet::{
     ChannelStats, ClearStats, DownReason, DropStats, HandleStats, LinkState, Policy, Verdict,
 };

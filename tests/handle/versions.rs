@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, UdpSocket};
 
 use knet_tests::cluster::{Cluster, message};
 use knet_tests::skip::skip;
-use knet_tests::waiting::{next_like, receive};
+use knet_tests::wait::{next_like, receive};
 use kronosnet::{DownReason, LinkState};
 
 /// Whether this machine has IPv6 at all.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use knet_tests::waiting::DEADLINE;
+use knet_tests::wait::DEADLINE;
 
 /// Sends anything to one address, from an address of its own.
 pub(crate) struct Attacker {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use knet_tests::process::resident_memory;
-use knet_tests::waiting::until;
+use knet_tests::wait::until;
 
 use crate::attacker::{Attacker, PING, PONG, PROBE, data, ping, pmtu};
 use crate::victim::Victim;

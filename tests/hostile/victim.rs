@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use knet_tests::cluster::{exactly, link_id, wait_reachable, wait_up};
-use knet_tests::waiting::{DEADLINE, next_message};
+use knet_tests::wait::{DEADLINE, next_message};
 use kronosnet::{
     Datafd, DatafdEvent, DatafdSource, DropStats, EventStream, Handle, Host, HostId, LinkConfig,
     PingTimers,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::read;
+use knet_tests::wait::read;
 use kronosnet::Direction;
 
 use crate::network::{Family, both_families};

@@ -1,7 +1,7 @@
 //! Links of which one end does not know where the other is, until it speaks.
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::until;
+use knet_tests::wait::until;
 
 use crate::network::{Family, both_families};
 use crate::node::{Care, Node};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
 use knet_tests::relay::Relay;
-use knet_tests::waiting::{is_readable, read, until};
+use knet_tests::wait::{is_readable, read, until};
 use kronosnet::Policy;
 
 use crate::network::{Family, both_families};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::{read, until};
+use knet_tests::wait::{read, until};
 use kronosnet::Direction;
 
 use crate::network::{Family, both_families};

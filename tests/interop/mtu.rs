@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::message;
 use knet_tests::network::ip;
-use knet_tests::waiting::until;
+use knet_tests::wait::until;
 
 use crate::network::{Family, both_families};
 use crate::pair::{Pair, stream};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use knet_tests::cluster::{channel, exactly, let_everybody_in, link_id};
-use knet_tests::waiting::until;
+use knet_tests::wait::until;
 use kronosnet::{DatafdSource, Handle, Host, HostId, Link, LinkConfig, Policy};
 
 use crate::node::{Care, Datafd, Filter, LinkView, Node};

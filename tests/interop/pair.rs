@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use knet_tests::relay::Relay;
-use knet_tests::waiting::{is_readable, read, until, writable};
+use knet_tests::wait::{is_readable, read, until, writable};
 use nix::errno::Errno;
 
 use crate::network::Family;

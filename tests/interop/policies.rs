@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::until;
+use knet_tests::wait::until;
 use kronosnet::Policy;
 
 use crate::network::{Family, both_families};

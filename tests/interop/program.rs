@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use knet_tests::waiting::DEADLINE;
+use knet_tests::wait::DEADLINE;
 
 /// Whose `cat` it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::DEADLINE;
+use knet_tests::wait::DEADLINE;
 
 use crate::network::{Family, both_families};
 use crate::program::{Program, Running};

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use knet_tests::waiting::{DEADLINE, read, readable_within, until};
+use knet_tests::wait::{DEADLINE, read, readable_within, until};
 
 use crate::network::{Family, both_families};
 use crate::node::{Care, Datafd, Node};

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use knet_tests::cluster::{channel, exactly, link_id};
-use knet_tests::waiting::DEADLINE;
+use knet_tests::wait::DEADLINE;
 use kronosnet::{HostId, Policy};
 use libknet_peer::libknet::{Handle, Host, Library, Link};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use knet_tests::cluster::message;
 use knet_tests::relay::Relay;
-use knet_tests::waiting::{read, until};
+use knet_tests::wait::{read, until};
 use kronosnet::Direction;
 use parking_lot::Mutex;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, link_id};
 use knet_tests::lan::{Family, Lan, address};
-use knet_tests::waiting::{DEADLINE, next, until};
+use knet_tests::wait::{DEADLINE, next, until};
 use kronosnet::{DownReason, LinkState, LinkStats, PingTimers, Policy};
 use nix::libc::EACCES;
 

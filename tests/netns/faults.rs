@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, message};
 use knet_tests::lan::Family;
-use knet_tests::waiting::{DEADLINE, readable_within, receive, until};
+use knet_tests::wait::{DEADLINE, readable_within, receive, until};
 use knet_tests::wan::{Conditions, Wan};
 use kronosnet::{PingTimers, Policy};
 

@@ -10,7 +10,7 @@ use knet_fd::Sent;
 use knet_tests::cluster::{QUICK, channel, exactly, message};
 use knet_tests::lan::{Family, Lan, address};
 use knet_tests::network::run;
-use knet_tests::waiting::{is_readable, receive, until};
+use knet_tests::wait::{is_readable, receive, until};
 use kronosnet::{
     ChannelStats, Datafd, DatafdSource, Direction, FilterMessage, Handle, HostId, LinkStats,
     PingTimers, Verdict,

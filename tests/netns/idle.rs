@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::QUICK;
 use knet_tests::lan::{Family, Lan, address, interface};
-use knet_tests::waiting::{next, next_like, silent, until};
+use knet_tests::wait::{next, next_like, silent, until};
 use kronosnet::{LinkEvent, PingTimers};
 
 use crate::member::Member;

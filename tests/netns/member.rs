@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use knet_tests::cluster::{exactly, link_id, watch};
 use knet_tests::lan::{Family, Lan, address};
 use knet_tests::namespace::Namespace;
-use knet_tests::waiting::next;
+use knet_tests::wait::next;
 use knet_tests::wan::Wan;
 use kronosnet::{
     Datafd, DatafdSource, EventStream, Handle, HostEvent, HostId, Link, LinkEvent, PingTimers,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use knet_tests::cluster::{QUICK, message};
 use knet_tests::lan::{Family, address};
 use knet_tests::namespace::Namespace;
-use knet_tests::waiting::{DEADLINE, receive, until};
+use knet_tests::wait::{DEADLINE, receive, until};
 use knet_tests::wan::{Conditions, interface};
 use kronosnet::PingTimers;
 

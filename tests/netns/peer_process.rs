@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use knet_tests::lan::{Family, address};
 use knet_tests::namespace::Namespace;
-use knet_tests::waiting::readable;
+use knet_tests::wait::readable;
 use kronosnet::PingTimers;
 
 use crate::member::PORT;

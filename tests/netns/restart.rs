@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
 use knet_tests::lan::{Family, Lan, address};
-use knet_tests::waiting::{DEADLINE, is_readable, next, readable_within, receive};
+use knet_tests::wait::{DEADLINE, is_readable, next, readable_within, receive};
 use kronosnet::{DownReason, LinkState, PingTimers};
 use nix::libc::ECONNREFUSED;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::{QUICK, let_everybody_in, link_id, watch};
 use knet_tests::lan::{Family, Lan, address, interface};
-use knet_tests::waiting::DEADLINE;
+use knet_tests::wait::DEADLINE;
 use kronosnet::{HostId, Link, LinkConfig, PingTimers};
 
 use crate::member::{Member, PORT};

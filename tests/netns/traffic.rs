@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use knet_tests::cluster::message;
-use knet_tests::waiting::{DEADLINE, readable_within};
+use knet_tests::wait::{DEADLINE, readable_within};
 use kronosnet::{Error, MAX_MESSAGE};
 
 use crate::member::Member;

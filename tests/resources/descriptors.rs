@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use knet_tests::cluster::{Cluster, channel, exactly, link_id};
 use knet_tests::descriptors::{datagram_pair, seqpacket_pair, stream_pair};
 use knet_tests::process::open_fds;
-use knet_tests::waiting::{is_readable, next, read, receive};
+use knet_tests::wait::{is_readable, next, read, receive};
 use kronosnet::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig};
 
 use crate::alone;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::process::{knet_threads, open_fds, resident_memory};
-use knet_tests::waiting::{DEADLINE, receive, until};
+use knet_tests::wait::{DEADLINE, receive, until};
 use kronosnet::{DatafdSource, Error, Handle, HostId};
 
 use crate::alone;

@@ -7,7 +7,7 @@ use std::thread;
 use knet_tests::cluster::{Cluster, exactly, message};
 use knet_tests::descriptors::{datagram_pair, stream_pair};
 use knet_tests::process::open_fds;
-use knet_tests::waiting::receive;
+use knet_tests::wait::receive;
 use kronosnet::{ChannelRequest, Datafd, DatafdSource};
 
 use crate::alone;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use knet_tests::cluster::{Cluster, exactly, link_id, message};
 use knet_tests::descriptors::{seqpacket_pair, stream_pair};
 use knet_tests::process::{cpu_time, knet_threads, times_slept};
-use knet_tests::waiting::{DEADLINE, next, receive, silent};
+use knet_tests::wait::{DEADLINE, next, receive, silent};
 use kronosnet::{DatafdEvent, DatafdSource, EventStream, Handle, HostId, LinkConfig};
 
 use crate::alone;

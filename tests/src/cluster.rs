@@ -1,4 +1,4 @@
-//! Hosts that reach each other, all in this process.
+//! Clusters of hosts that reach each other, all in this process.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,17 +10,17 @@ use kronosnet::{
     EventStream, Handle, Host, HostId, Link, LinkConfig, LinkId, PingTimers,
 };
 
-use crate::waiting::{DEADLINE, next};
+use crate::wait::{DEADLINE, next};
 
-/// Hosts 1, 2, … with links between each two of them, on ports that the kernel picked. They reach
-/// each other, forward, and are asked for datafd events.
+/// Hosts 1, 2, … with links between each pair, on ports that the kernel picked. They reach each
+/// other, forward, and subscribe to datafd events.
 ///
-/// Its methods panic where the handle refuses: a test that wants to see an error asks the handle.
+/// Its methods panic where the handle returns an error: a test of an error calls the handle.
 pub struct Cluster {
     nodes: Vec<(Handle, EventStream<DatafdEvent>)>,
 }
 
-/// Pings often enough for a test to be quick, and is patient enough for a busy machine.
+/// Pings often enough to keep tests fast, with a timeout long enough for a busy machine.
 pub const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(20),
     timeout: Duration::from_secs(2),
@@ -28,25 +28,25 @@ pub const QUICK: PingTimers = PingTimers {
 };
 
 impl Cluster {
-    /// Two hosts with one link.
+    /// Builds two hosts with one link.
     #[must_use]
     pub fn pair() -> Self {
         Self::new(2, 1)
     }
 
-    /// So many hosts, with so many links between each two of them, over IPv4.
+    /// Builds this many hosts, with this many links between each pair, over IPv4.
     #[must_use]
     pub fn new(hosts: u16, links: u8) -> Self {
         Self::on(Ipv4Addr::LOCALHOST.into(), hosts, links)
     }
 
-    /// As [`Cluster::new`], on another local address.
+    /// Builds hosts as [`Cluster::new`] does, on another local address.
     ///
-    /// Packets are kept as short as every path of the address family takes, so that messages are cut
-    /// up; the loopback interface would take nearly all of them whole.
+    /// Packets are kept as short as the minimum MTU of the address family, so that messages are
+    /// fragmented; the loopback interface would carry nearly all of them whole.
     ///
     /// # Panics
-    /// If a handle refuses, or if they do not reach each other by the deadline.
+    /// If a handle returns an error, or if the hosts do not reach each other by the deadline.
     #[must_use]
     pub fn on(ip: IpAddr, hosts: u16, links: u8) -> Self {
         let cluster = Self { nodes: (1..=hosts).map(new_handle).collect() };
@@ -66,7 +66,7 @@ impl Cluster {
                 }
             }
         }
-        // Whoever asks for events afterwards is not told of this any more.
+        // Streams that are opened afterwards do not report these events.
         let peers = usize::from(hosts) - 1;
         for (link_events, host_events) in events {
             for _ in 0..peers * usize::from(links) {
@@ -87,28 +87,28 @@ impl Cluster {
         watch(self.handle(two), one, link, there.addr(), here.addr(), QUICK);
     }
 
-    /// The handle of a host.
+    /// Returns the handle of a host.
     #[must_use]
     pub fn handle(&self, host: u16) -> &Handle {
         &self.nodes[usize::from(host) - 1].0
     }
 
-    /// What happens to the datafds of a host.
+    /// Returns the events of the datafds of a host.
     #[must_use]
     pub fn problems(&self, host: u16) -> &EventStream<DatafdEvent> {
         &self.nodes[usize::from(host) - 1].1
     }
 
-    /// A host as another one sees it.
+    /// Returns a host as seen by another.
     ///
     /// # Panics
-    /// If it does not know it.
+    /// If the other does not know it.
     #[must_use]
     pub fn peer(&self, at: u16, peer: u16) -> Host {
         self.handle(at).host(HostId::new(peer)).expect("it was added")
     }
 
-    /// A link as one host sees it.
+    /// Returns a link as seen by one host.
     ///
     /// # Panics
     /// If it is not configured.
@@ -120,7 +120,7 @@ impl Cluster {
     /// Adds a datafd that the handle makes for a channel of a host.
     ///
     /// # Panics
-    /// If the handle refuses.
+    /// If the handle returns an error.
     #[must_use]
     pub fn create(&self, at: u16, number: u8) -> Datafd {
         self.handle(at).add_datafd(DatafdSource::Create, exactly(number)).expect("a free channel")
@@ -129,13 +129,13 @@ impl Cluster {
     /// Adds a descriptor as the datafd of a channel of a host.
     ///
     /// # Panics
-    /// If the handle refuses.
+    /// If the handle returns an error.
     pub fn bring(&self, at: u16, fd: impl AsFd, number: u8) -> Datafd {
         let source = DatafdSource::Fd(fd.as_fd());
         self.handle(at).add_datafd(source, exactly(number)).expect("a datafd like any other")
     }
 
-    /// The counters of a channel of a host, when nothing waits to be handled any more.
+    /// Returns the counters of a channel of a host, once no message is pending.
     #[must_use]
     pub fn stats(&self, at: u16, number: u8) -> ChannelStats {
         stats(self.handle(at), number)
@@ -158,7 +158,7 @@ fn new_handle(id: u16) -> (Handle, EventStream<DatafdEvent>) {
 /// Configures and enables a link that comes up with the first pong.
 ///
 /// # Panics
-/// If the handle refuses.
+/// If the handle returns an error.
 pub fn watch(
     handle: &Handle,
     peer: u16,
@@ -176,11 +176,11 @@ pub fn watch(
     link
 }
 
-/// Waits until a handle has handled everything that was written to its datafds, and all that has
-/// arrived at its sockets.
+/// Waits until a handle has processed everything that was written to its datafds and everything
+/// that has arrived at its sockets.
 ///
 /// # Panics
-/// If the handle refuses.
+/// If the handle returns an error.
 pub fn flush(handle: &Handle) {
     handle.set_forwarding(false).expect("not in a filter");
     handle.set_forwarding(true).expect("not in a filter");
@@ -194,7 +194,7 @@ pub fn stats(handle: &Handle, number: u8) -> ChannelStats {
     handle.channel_stats(channel(number))
 }
 
-/// Lets the peer of a dynamic link speak from anywhere.
+/// Accepts the peer of a dynamic link from any address.
 ///
 /// # Panics
 /// If the link is not configured, or not dynamic.
@@ -222,7 +222,7 @@ pub fn set_enabled(link: &Link, enabled: bool) {
 /// At the deadline.
 pub fn wait_up(link: &Link) {
     let what = format!("link {} to host {} comes up", link.id(), link.host_id());
-    crate::waiting::until(&what, || link.status().expect("it is configured").state.is_up());
+    crate::wait::until(&what, || link.status().expect("it is configured").state.is_up());
 }
 
 /// Waits until two handles reach each other.
@@ -236,7 +236,7 @@ pub fn wait_reachable(one: &Handle, two: &Handle) {
     }
 }
 
-/// A channel.
+/// Returns a channel.
 ///
 /// # Panics
 /// If it is above 31.
@@ -245,7 +245,7 @@ pub fn channel(number: u8) -> Channel {
     Channel::new(number).expect("0 to 31")
 }
 
-/// A host of its own, with forwarding on and a datafd for channel 0.
+/// Makes a host of its own, with forwarding on and a datafd for channel 0.
 ///
 /// # Panics
 /// If it cannot be made.
@@ -256,7 +256,7 @@ pub fn node(id: u16) -> (Handle, Datafd) {
     (handle, datafd)
 }
 
-/// A request for one channel.
+/// Returns a request for one channel.
 ///
 /// # Panics
 /// If it is above 31.
@@ -265,7 +265,7 @@ pub fn exactly(number: u8) -> ChannelRequest {
     ChannelRequest::Exact(channel(number))
 }
 
-/// A link id.
+/// Returns a link id.
 ///
 /// # Panics
 /// If it is above 7.
@@ -274,8 +274,8 @@ pub fn link_id(number: u8) -> LinkId {
     LinkId::new(number).expect("0 to 7")
 }
 
-/// A message of so many bytes, which begins with its number as far as there is room for it. The rest
-/// depends on the number and on the place, so that a part of another message is noticed.
+/// Returns a message of this length. It begins with its number, as far as that fits; the rest
+/// depends on the number and the position, so that a part of another message is noticed.
 #[must_use]
 pub fn message(length: usize, number: usize) -> Vec<u8> {
     let begin = number.to_le_bytes();

@@ -1,4 +1,4 @@
-//! Descriptors to give to a handle, and what can be seen of them from outside.
+//! Descriptors for a handle, and their state as seen from outside.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,9 +9,9 @@ use nix::sys::socket::sockopt::{RcvBuf, ReceiveTimeout, SendTimeout, SndBuf};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::waiting::DEADLINE;
+use crate::wait::DEADLINE;
 
-/// Two connected `AF_UNIX` sockets of type `SOCK_STREAM`.
+/// Makes two connected `AF_UNIX` sockets of type `SOCK_STREAM`.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -20,7 +20,7 @@ pub fn stream_pair() -> (UnixStream, UnixStream) {
     pair(SockType::Stream)
 }
 
-/// Two connected `AF_UNIX` sockets of type `SOCK_DGRAM`.
+/// Makes two connected `AF_UNIX` sockets of type `SOCK_DGRAM`.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -29,8 +29,8 @@ pub fn datagram_pair() -> (UnixDatagram, UnixDatagram) {
     pair(SockType::Datagram)
 }
 
-/// Two connected `AF_UNIX` sockets of type `SOCK_SEQPACKET`. The standard library has no type of
-/// its own for them; that for datagrams reads and writes them just as well.
+/// Makes two connected `AF_UNIX` sockets of type `SOCK_SEQPACKET`. The standard library has no type
+/// for them; its type for datagrams reads and writes them as well.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -39,7 +39,7 @@ pub fn seqpacket_pair() -> (UnixDatagram, UnixDatagram) {
     pair(SockType::SeqPacket)
 }
 
-/// Neither end waits longer than the deadline where it blocks.
+/// Makes a pair of blocking sockets on which no call blocks for longer than the deadline.
 fn pair<T: From<OwnedFd>>(kind: SockType) -> (T, T) {
     let (family, flags) = (AddressFamily::Unix, SockFlag::SOCK_CLOEXEC);
     let (one, two) = socketpair(family, kind, None, flags).expect("a socket pair");
@@ -51,20 +51,20 @@ fn pair<T: From<OwnedFd>>(kind: SockType) -> (T, T) {
     (one.into(), two.into())
 }
 
-/// The two ends of a TCP connection, the accepted one second.
+/// Makes the two ends of a TCP connection, the accepted one second.
 ///
 /// # Panics
 /// If the kernel refuses.
 #[must_use]
 pub fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let client =
-        TcpStream::connect(listener.local_addr().expect("it is bound")).expect("somebody listens");
-    let (accepted, _) = listener.accept().expect("somebody connected");
+    let client = TcpStream::connect(listener.local_addr().expect("it is bound"))
+        .expect("the listener is bound");
+    let (accepted, _) = listener.accept().expect("the connection is pending");
     (client, accepted)
 }
 
-/// Two UDP sockets that are connected to each other.
+/// Makes two UDP sockets that are connected to each other.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -77,8 +77,8 @@ pub fn udp_pair() -> (UdpSocket, UdpSocket) {
     (one, two)
 }
 
-/// A pseudo-terminal that carries bytes as they are, and its other end: a character device that can
-/// be polled, on any machine.
+/// Makes a pseudo-terminal in raw mode, and its other end: a character device that can be polled,
+/// on any machine.
 ///
 /// # Panics
 /// If the kernel refuses.
@@ -92,7 +92,7 @@ pub fn raw_pty() -> (OwnedFd, OwnedFd) {
     (pty.slave, pty.master)
 }
 
-/// The status flags and the descriptor flags, as `fcntl(2)` tells them.
+/// Returns the status flags and the descriptor flags, as `fcntl(2)` reports them.
 ///
 /// # Panics
 /// If it is not open.
@@ -103,7 +103,7 @@ pub fn flags(fd: impl AsFd) -> (OFlag, FdFlag) {
     (OFlag::from_bits_retain(status), FdFlag::from_bits_retain(descriptor))
 }
 
-/// Makes it blocking and open across `exec`, the opposite of what a handle wants.
+/// Makes a descriptor blocking and inherited across `exec`, the opposite of what a handle needs.
 ///
 /// # Panics
 /// If it is not open.
@@ -114,7 +114,7 @@ pub fn clear_flags(fd: impl AsFd) {
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is open");
 }
 
-/// Gives a socket room for several of the longest messages.
+/// Enlarges a socket's buffers to hold several messages of the maximum length.
 ///
 /// # Panics
 /// If it is not a socket.

@@ -1,10 +1,10 @@
-//! What a router says to the sender of a packet that is too long for the next stretch: RFC 1191 and
-//! RFC 8201.
+//! Packets with which a router reports that a packet is too long for the next hop: RFC 1191 and RFC
+//! 8201.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The message of the router with this address about a packet, as an IP packet; `None` if the packet
-/// is not of the router's version of IP, or may be fragmented on the way.
+/// Returns the router's report about a packet, as an IP packet; `None` if the packet is not of the
+/// router's version of IP, or may be fragmented.
 #[must_use]
 pub fn too_big(router: IpAddr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     match (router, packet.first()? >> 4) {
@@ -14,7 +14,7 @@ pub fn too_big(router: IpAddr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     }
 }
 
-/// Destination unreachable, fragmentation needed (RFC 792, with the MTU of RFC 1191).
+/// Builds "destination unreachable, fragmentation needed" (RFC 792, with the MTU of RFC 1191).
 fn too_big_v4(router: Ipv4Addr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     const DONT_FRAGMENT: u8 = 0x40;
     let sender: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
@@ -23,7 +23,7 @@ fn too_big_v4(router: Ipv4Addr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     }
     let mut icmp = vec![3, 4, 0, 0, 0, 0];
     icmp.extend(mtu.to_be_bytes());
-    // Enough for the receiver to see which socket it is about.
+    // Enough for the receiver to identify the socket.
     icmp.extend(&packet[..packet.len().min(528)]);
     let sum = checksum(&icmp);
     icmp[2..4].copy_from_slice(&sum);
@@ -38,7 +38,7 @@ fn too_big_v4(router: Ipv4Addr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// Packet too big (RFC 4443 3.2).
+/// Builds "packet too big" (RFC 4443 3.2).
 fn too_big_v6(router: Ipv6Addr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     const ICMPV6: u8 = 58;
     let sender: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
@@ -60,7 +60,7 @@ fn too_big_v6(router: Ipv6Addr, packet: &[u8], mtu: u16) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// The sum of RFC 1071.
+/// Returns the Internet checksum (RFC 1071).
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     let word = |pair: &[u8]| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| low.into());
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_example() {
-        // RFC 1071 3: the sum of these is ddf2.
+        // The example of RFC 1071 3, whose sum is ddf2.
         let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(checksum(&bytes), (!0xddf2_u16).to_be_bytes());
         assert_eq!(checksum(&[0x12]), (!0x1200_u16).to_be_bytes());
@@ -92,7 +92,7 @@ mod tests {
         packet[6] = 0x40;
         packet[12..16].copy_from_slice(&[10, 0, 0, 1]);
         let answer = too_big(router, &packet, 1400).unwrap();
-        assert_eq!(checksum(&answer[..20]), [0, 0], "a sum over itself is zero");
+        assert_eq!(checksum(&answer[..20]), [0, 0], "the checksum of a checksummed header is zero");
         assert_eq!(checksum(&answer[20..]), [0, 0]);
         assert_eq!(answer[16..20], [10, 0, 0, 1]);
         assert_eq!(answer[20..28], [3, 4, answer[22], answer[23], 0, 0, 5, 120]);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::namespace::Namespace;
 
-/// Hosts 1, 2, … in a network with so many switches: interface `eth0` of each host is connected to
+/// Hosts 1, 2, … in a network with several switches: interface `eth0` of each host is connected to
 /// the first, for link 0, and so on.
 #[derive(Debug)]
 pub struct Lan {
@@ -27,7 +27,7 @@ impl Lan {
     /// Builds the network.
     ///
     /// # Panics
-    /// If this machine does not allow it.
+    /// If this machine does not permit it.
     #[must_use]
     pub fn new(hosts: u16, links: u8) -> Self {
         let switches = Namespace::new();
@@ -56,19 +56,19 @@ impl Lan {
         Self { switches, hosts }
     }
 
-    /// The network of a host.
+    /// Returns the network of a host.
     #[must_use]
     pub fn host(&self, host: u16) -> &Namespace {
         &self.hosts[usize::from(host) - 1]
     }
 
-    /// How many hosts there are.
+    /// Returns the number of hosts.
     ///
     /// # Panics
     /// Never: their number came as a `u16`.
     #[must_use]
     pub fn hosts(&self) -> u16 {
-        self.hosts.len().try_into().expect("so many were asked for")
+        self.hosts.len().try_into().expect("the number was a u16")
     }
 
     /// Pulls the cable of a host out of the switch: its interface has no carrier.
@@ -79,7 +79,7 @@ impl Lan {
         self.switches.ip(&format!("link set {} down", port(host, link)));
     }
 
-    /// Plugs it in again.
+    /// Plugs the cable in again.
     ///
     /// # Panics
     /// If there is no such cable.
@@ -97,7 +97,7 @@ impl Lan {
     }
 }
 
-/// The address of a host on the switch of a link.
+/// Returns the address of a host on the switch of a link.
 #[must_use]
 pub fn address(family: Family, host: u16, link: u8) -> IpAddr {
     match family {
@@ -110,7 +110,7 @@ pub fn address(family: Family, host: u16, link: u8) -> IpAddr {
 }
 
 impl Family {
-    /// How many bits of an address all hosts of a switch have in common.
+    /// Returns the prefix length of a switch's network.
     #[must_use]
     pub fn prefix(self) -> u8 {
         match self {
@@ -120,7 +120,7 @@ impl Family {
     }
 }
 
-/// The name of a host's interface for a link.
+/// Returns the name of a host's interface for a link.
 #[must_use]
 pub fn interface(link: u8) -> String {
     format!("eth{link}")

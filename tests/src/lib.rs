@@ -1,4 +1,4 @@
-//! What the whole-system suites share.
+//! Shared parts of the whole-system suites.
 
 #![forbid(unsafe_code)]
 
@@ -12,5 +12,5 @@ pub mod process;
 pub mod relay;
 pub mod skip;
 pub mod tun;
-pub mod waiting;
+pub mod wait;
 pub mod wan;

@@ -1,5 +1,5 @@
-//! Network namespaces without a name: each is there as long as somebody holds it, so that nothing is
-//! left behind, however a test ends.
+//! Network namespaces without a name: each exists as long as something refers to it, so that
+//! nothing is left behind, however a test ends.
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -11,10 +11,10 @@ use std::os::fd::AsRawFd;
 
 use crate::network::run;
 
-/// A network of its own, as that of another machine: its own interfaces, addresses, routes and ports.
+/// A network of its own, like that of another machine: interfaces, addresses, routes and ports.
 ///
-/// Only root can make one. Where that fails the test panics, with what is missing: the suites that
-/// need it run where it is there, and one that was skipped would prove nothing.
+/// Only root can make one. Elsewhere the test panics and names what is missing: the suites that
+/// need namespaces run only where they exist, and a skipped suite would prove nothing.
 #[derive(Debug)]
 pub struct Namespace {
     file: File,
@@ -24,10 +24,10 @@ impl Namespace {
     /// Makes a namespace that has only a loopback interface, which is up.
     ///
     /// # Panics
-    /// If this machine does not allow it.
+    /// If this machine does not permit it.
     #[must_use]
     pub fn new() -> Self {
-        // A thread has a namespace of its own, which outlives the thread as an open file.
+        // The thread's namespace outlives the thread as an open file.
         let make = || {
             unshare(CloneFlags::CLONE_NEWNET).expect("network namespaces: run this as root");
             File::open("/proc/thread-self/ns/net").expect("/proc is there")
@@ -40,10 +40,10 @@ impl Namespace {
         namespace
     }
 
-    /// Runs this in the namespace: sockets that it makes and processes that it starts live there.
+    /// Runs a function in the namespace: its sockets and the processes that it starts live there.
     ///
     /// # Panics
-    /// If it does.
+    /// If the function does.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         on_a_thread(|| {
             setns(&self.file, CloneFlags::CLONE_NEWNET).expect("it is a namespace");
@@ -60,7 +60,7 @@ impl Namespace {
         assert_eq!(done, Ok(()), "ip {arguments}");
     }
 
-    /// Sets what is in a file below `/proc/sys/net`.
+    /// Writes a setting below `/proc/sys/net`.
     ///
     /// # Panics
     /// If there is no such setting.
@@ -77,12 +77,12 @@ impl Namespace {
         self.ip(&format!("address add {address}/{prefix} dev {interface}"));
     }
 
-    /// Under which name `ip` finds the namespace.
+    /// Returns the path by which `ip` finds the namespace.
     fn path(&self) -> String {
         format!("/proc/{}/fd/{}", process::id(), self.file.as_raw_fd())
     }
 
-    /// Lays a cable from an interface here to one there, both of them new and up.
+    /// Connects this namespace to another by a pair of new interfaces, both up.
     ///
     /// # Panics
     /// If the names are taken.
@@ -100,7 +100,7 @@ impl Default for Namespace {
     }
 }
 
-/// Runs this on a thread of its own, which may change namespaces without anybody noticing.
+/// Runs a function on a thread of its own, so that a change of namespace affects nothing else.
 fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let done = thread::scope(|scope| scope.spawn(work).join());
     done.unwrap_or_else(|panic| panic::resume_unwind(panic))

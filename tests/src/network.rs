@@ -1,4 +1,4 @@
-//! Networks of one's own, where no address and no name can be taken and nobody else is disturbed.
+//! Private networks, in which no address and no name is taken and no other test is disturbed.
 
 use std::process::Command;
 use std::thread;
@@ -7,8 +7,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::skip::skip;
 
-/// Runs a test on a thread that has a network of its own, with a loopback interface that is up.
-/// `set_up` makes what the test needs, or says what this machine lacks, so that the test is skipped.
+/// Runs a test on a thread that has a network of its own, with its loopback interface up. `set_up`
+/// makes what the test needs, or returns what this machine lacks; then the test is skipped.
 ///
 /// # Panics
 /// If the test does.
@@ -37,7 +37,7 @@ pub fn ip(arguments: &str) -> Result<(), String> {
     run(Command::new("ip").args(arguments.split(' ')))
 }
 
-/// Runs a program that needs the right to set up networks.
+/// Runs a program that needs the permission to set up networks.
 ///
 /// # Errors
 /// What this machine lacks for it.
@@ -49,5 +49,5 @@ pub fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(format!("needs the right to set up networks: {program}: {reason}"))
+    Err(format!("needs permission to set up networks: {program}: {reason}"))
 }

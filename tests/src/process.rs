@@ -1,5 +1,5 @@
-//! What can be seen of this process from outside: its descriptors, its threads, its memory and the
-//! processor time it takes. Whoever counts one of them must be alone: see the suite `resources`.
+//! This process as seen from outside: its descriptors, its threads, its memory and the processor
+//! time it takes. A test that counts one of them must run alone: see the suite `resources`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// The numbers of all open descriptors.
+/// Returns the numbers of all open descriptors.
 ///
 /// # Panics
 /// If `/proc` cannot be read.
 #[must_use]
 pub fn open_fds() -> BTreeSet<RawFd> {
     let mut fds: BTreeSet<RawFd> = numbers(Path::new("/proc/self/fd"));
-    // The one with which the folder was read is among them, and closed by now.
+    // The descriptor that read the folder is among them, and closed by now.
     fds.retain(|fd| fs::symlink_metadata(format!("/proc/self/fd/{fd}")).is_ok());
     fds
 }
 
-/// The threads that handles have started and not ended yet.
+/// Returns the running threads of handles.
 ///
 /// # Panics
 /// If `/proc` cannot be read.
@@ -29,14 +29,14 @@ pub fn open_fds() -> BTreeSet<RawFd> {
 pub fn knet_threads() -> BTreeSet<i32> {
     let mut threads = numbers(Path::new("/proc/self/task"));
     threads.retain(|thread| {
-        // A thread that has ended meanwhile has no name.
+        // A thread that has ended in the meantime has no name.
         let name = fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
         name.is_ok_and(|name| name.starts_with("knet-"))
     });
     threads
 }
 
-/// How often a thread has gone to sleep so far: each wake-up ends in that.
+/// Returns how many times a thread has gone to sleep; each wake-up ends in that.
 ///
 /// # Panics
 /// If there is no such thread.
@@ -48,7 +48,7 @@ pub fn times_slept(thread: i32) -> u64 {
     line.and_then(|count| count.trim().parse().ok()).expect("Linux counts them")
 }
 
-/// Bytes of memory that this process has.
+/// Returns the resident memory of this process, in bytes.
 ///
 /// # Panics
 /// Never on Linux.
@@ -60,7 +60,7 @@ pub fn resident_memory() -> u64 {
     kib.expect("Linux counts them") * 1024
 }
 
-/// The processor time that the whole process has used so far.
+/// Returns the processor time that the whole process has used.
 ///
 /// # Panics
 /// Never on Linux.

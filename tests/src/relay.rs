@@ -1,5 +1,5 @@
-//! A stretch of network between two hosts that can be cut, which nothing else about a link shows:
-//! no socket is closed and no error is reported. What passes can be watched, and held up.
+//! A network path between two hosts that can be cut without any other sign: no socket is closed and
+//! no error is reported. Its packets can be inspected and delayed.
 
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
@@ -21,7 +21,7 @@ struct State {
     watch: Box<Watch>,
 }
 
-/// Is shown each packet before it is passed on.
+/// Called with each packet before it is passed on.
 type Watch = dyn Fn(&[u8]) + Send + Sync;
 
 impl fmt::Debug for State {
@@ -35,17 +35,17 @@ impl Relay {
     /// first.
     ///
     /// # Panics
-    /// If the kernel refuses sockets.
+    /// If the kernel refuses to make sockets.
     #[must_use]
     pub fn between(one: SocketAddr, two: SocketAddr) -> Self {
         Self::watched(one, two, |_| {})
     }
 
-    /// As [`Relay::between`], and shows `watch` each packet before it is passed on. If that takes its
-    /// time, so do the packets.
+    /// Connects hosts as [`Relay::between`] does, and calls `watch` with each packet before it is
+    /// passed on. If that takes long, the packets are delayed.
     ///
     /// # Panics
-    /// If the kernel refuses sockets.
+    /// If the kernel refuses to make sockets.
     #[must_use]
     pub fn watched(
         one: SocketAddr,
@@ -65,7 +65,7 @@ impl Relay {
         Self { sockets, state, threads }
     }
 
-    /// Where the first host sends what is for the second.
+    /// Returns the address to which the first host sends packets for the second.
     ///
     /// # Panics
     /// Never: the socket is bound.
@@ -74,7 +74,7 @@ impl Relay {
         self.sockets[0].local_addr().expect("it is bound")
     }
 
-    /// Where the second host sends what is for the first.
+    /// Returns the address to which the second host sends packets for the first.
     ///
     /// # Panics
     /// Never: the socket is bound.
@@ -83,12 +83,12 @@ impl Relay {
         self.sockets[1].local_addr().expect("it is bound")
     }
 
-    /// Swallows packets from now on.
+    /// Drops all packets from now on.
     pub fn cut(&self) {
         self.state.cut.store(true, Ordering::SeqCst);
     }
 
-    /// Passes them again.
+    /// Passes packets again.
     pub fn mend(&self) {
         self.state.cut.store(false, Ordering::SeqCst);
     }
@@ -97,7 +97,7 @@ impl Relay {
 fn pass(from: &UdpSocket, to: &UdpSocket, destination: SocketAddr, state: &State) {
     let mut packet = vec![0; 65_536];
     while !state.stop.load(Ordering::SeqCst) {
-        // A host that is not there yet, or no more, is an error of the packet before.
+        // If a host is not listening, the error of the previous packet is reported here.
         let Ok(length) = from.recv(&mut packet) else { continue };
         if !state.cut.load(Ordering::SeqCst) {
             (state.watch)(&packet[..length]);

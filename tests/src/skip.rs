@@ -1,8 +1,8 @@
-//! Says that a test could not do its work here, so that nobody takes its silence for a pass.
+//! Reports tests that could not run here, so that they do not count as passed.
 //!
-//! The test harness hides what a passing test prints. So a skip is also written to a file that whoever
-//! runs the tests names in the environment: `cargo xtask test` lists what it finds there, and in CI one
-//! line in it is a failure.
+//! The test harness hides the output of passing tests. Skips are therefore also appended to a file
+//! that is named by an environment variable: `cargo xtask test` lists its lines, and in CI a single
+//! line is a failure.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,7 +17,7 @@ const SKIPS_FILE: &str = "KNET_SKIPS_FILE";
 ///
 /// # Panics
 ///
-/// If the file cannot be written: a skip that nobody hears of would pass for a success.
+/// If the file cannot be written: an unreported skip would count as a success.
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ const SKIPS_FILE: &str = "KNET_SKIPS_FILE";
 /// # let tun = std::io::Result::<()>::Err(std::io::ErrorKind::PermissionDenied.into());
 /// let Ok(tun) = tun else { return knet_tests::skip::skip("needs root to make a TUN device") };
 /// ```
-#[expect(clippy::print_stdout, reason = "whoever runs one test by hand looks there")]
+#[expect(clippy::print_stdout, reason = "shown when a single test is run by hand")]
 pub fn skip(reason: &str) {
     let current = thread::current();
     let line = line(current.name(), reason);
@@ -37,7 +37,7 @@ pub fn skip(reason: &str) {
     }
 }
 
-/// The harness names each thread after the test that it runs.
+/// Returns the line to report. The harness names each thread after the test that it runs.
 fn line(test: Option<&str>, reason: &str) -> String {
     let reason = reason.replace('\n', " ");
     match test {
@@ -46,7 +46,7 @@ fn line(test: Option<&str>, reason: &str) -> String {
     }
 }
 
-/// Adds the line in a single write, so that tests of many threads and programs don't mix theirs.
+/// Appends the line in a single write, so that lines of concurrent tests do not mix.
 fn append(file: &Path, line: &str) -> std::io::Result<()> {
     OpenOptions::new()
         .create(true)

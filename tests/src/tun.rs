@@ -1,5 +1,5 @@
-//! TUN and TAP devices: what the kernel routes to one can be read here, and what is written here
-//! arrives at the kernel.
+//! TUN and TAP devices: packets that the kernel routes to one can be read here, and packets written
+//! here arrives at the kernel.
 
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 
 use crate::network::run;
 
-/// What a device carries.
+/// The kind of data that a device carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there are two")]
 pub enum Kind {
@@ -19,8 +19,8 @@ pub enum Kind {
     Tap = 0x0002,
 }
 
-/// Makes a device of this name in the network of the calling thread. It goes when the descriptor is
-/// closed.
+/// Makes a device with this name in the network of the calling thread. It disappears when the
+/// descriptor is closed.
 ///
 /// # Errors
 /// What this machine lacks for it.
@@ -32,8 +32,8 @@ pub fn device(kind: Kind, name: &str) -> Result<OwnedFd, String> {
     Ok(fd)
 }
 
-/// `TUNSETIFF` has no safe form. Another process can do it just as well, because it works on the
-/// open file, which the two share.
+/// Attaches the device to its descriptor. `TUNSETIFF` has no safe form, but it acts on the open
+/// file, so a child process that shares the file can call it.
 fn attach(fd: &OwnedFd, kind: Kind, name: &str) -> Result<(), String> {
     const TUNSETIFF: &str = "0x400454ca";
     const IFF_NO_PI: u16 = 0x1000;

@@ -1,5 +1,5 @@
-//! A way between two hosts that is narrow, slow or loses packets: the kernels hand their IP packets to
-//! TUN devices, and a thread passes them on as the test wants it.
+//! A path between two hosts that is narrow, slow or lossy: the kernels hand their IP packets to TUN
+//! devices, and a thread passes them on as the test specifies.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -20,7 +20,7 @@ use crate::lan::{Family, address};
 use crate::namespace::Namespace;
 use crate::tun::{Kind, device};
 
-/// The way between two hosts, until it is dropped.
+/// The path between two hosts, until it is dropped.
 #[derive(Debug)]
 pub struct Wan {
     state: Arc<Mutex<State>>,
@@ -28,19 +28,19 @@ pub struct Wan {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What happens to packets on the way.
+/// The conditions on the path.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "for tests to fill in")]
 pub struct Conditions {
-    /// The longest packet that passes, in bytes with its IP header.
+    /// The MTU: the length of the longest packet that passes, in bytes with its IP header.
     pub mtu: u16,
-    /// Whether the sender of a longer one is told by ICMP. Otherwise it is just gone.
+    /// Whether ICMP reports longer packets to their sender. Otherwise they vanish.
     pub tells: bool,
-    /// How likely a packet is lost, 0 to 1.
+    /// The probability that a packet is lost, 0 to 1.
     pub loss: f64,
-    /// How long each takes.
+    /// The delay of every packet.
     pub delay: Duration,
-    /// How much longer some take, at random, which lets others overtake them.
+    /// The maximum additional, random delay, which reorders packets.
     pub jitter: Duration,
 }
 
@@ -55,18 +55,18 @@ impl Default for Conditions {
 struct State {
     conditions: Conditions,
     random: fastrand::Rng,
-    /// The lengths of the packets that the first host sent, whether they passed or not.
+    /// Returns how many packets arrived after one that was sent later.
     lengths: BTreeSet<usize>,
     lost: Vec<usize>,
     overtaken: u64,
 }
 
 impl Wan {
-    /// Connects two hosts, which are numbers 1 and 2, by interfaces with the addresses of that link
-    /// and with this MTU. What chance decides is decided by the seed.
+    /// Connects hosts 1 and 2 by interfaces with the addresses of this link and with this MTU. The
+    /// seed determines all random choices.
     ///
     /// # Panics
-    /// If this machine does not allow it.
+    /// If this machine does not permit it.
     #[must_use]
     pub fn new(hosts: [&Namespace; 2], link: u8, interface_mtu: u16, seed: u64) -> Self {
         let [one, two] = [(1, hosts[0]), (2, hosts[1])].map(|(host, namespace)| {
@@ -96,7 +96,7 @@ impl Wan {
         Self { state, stop: Some(stop), thread }
     }
 
-    /// Lets this happen to packets from now on.
+    /// Changes the conditions from now on.
     pub fn set(&self, conditions: Conditions) {
         lock(&self.state).conditions = conditions;
     }
@@ -121,7 +121,7 @@ impl Wan {
     }
 }
 
-/// The name of a host's interface for a link.
+/// Returns the name of a host's interface for a link.
 #[must_use]
 pub fn interface(link: u8) -> String {
     format!("wan{link}")
@@ -129,7 +129,7 @@ pub fn interface(link: u8) -> String {
 
 impl Drop for Wan {
     fn drop(&mut self) {
-        // The thread sees the end of the file.
+        // The thread reads the end of file.
         drop(self.stop.take());
         let ended = self.thread.take().map(JoinHandle::join);
         if !thread::panicking() {
@@ -138,23 +138,23 @@ impl Drop for Wan {
     }
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct Relay {
     devices: [File; 2],
     routers: [IpAddr; 2],
     state: Arc<Mutex<State>>,
     waiting: BinaryHeap<Reverse<Packet>>,
     order: u64,
-    /// The newest packet that came out, each way.
+    /// The newest packet that was delivered, per direction.
     last_out: [u64; 2],
 }
 
-/// A packet on the way, in the order in which they come out.
+/// A packet in transit, ordered by its time of delivery.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Packet {
     due: Instant,
     order: u64,
-    /// Which device it came from.
+    /// The device that it came from.
     from: usize,
     bytes: Vec<u8>,
 }
@@ -184,7 +184,7 @@ impl Relay {
         }
     }
 
-    /// Takes in what a host has sent.
+    /// Reads what a host has sent.
     fn receive(&mut self, from: usize) {
         let mut buffer = vec![0; 65_536];
         loop {
@@ -218,7 +218,7 @@ impl Relay {
         }
     }
 
-    /// Passes on what is due.
+    /// Delivers the packets that are due.
     fn deliver(&mut self) {
         let now = Instant::now();
         while self.waiting.peek().is_some_and(|Reverse(packet)| packet.due <= now) {
@@ -234,7 +234,8 @@ impl Relay {
     }
 }
 
-/// A packet that an interface does not take, because it is off, is lost as on any other.
+/// Writes a packet to an interface. If the interface is down, the packet is lost, as on any other
+/// path.
 fn write(mut device: &File, packet: &[u8]) {
     let _ = device.write(packet);
 }

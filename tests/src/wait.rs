@@ -1,4 +1,4 @@
-//! Waiting for something to happen: always for the thing itself, always with a deadline.
+//! Waits for events, always for the event itself and always with a deadline.
 
 use std::fmt::Debug;
 use std::os::fd::AsFd;
@@ -10,8 +10,8 @@ use kronosnet::{Datafd, EventStream, MAX_MESSAGE};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How long anything may take before a test gives up. Long enough for a busy machine: what works
-/// takes milliseconds.
+/// The time after which a test gives up. Long enough for a busy machine: a passing test takes
+/// milliseconds.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until there is something to read, an end of file included.
@@ -23,22 +23,22 @@ pub fn readable(fd: impl AsFd) {
     assert!(readable_within(&fd, DEADLINE), "nothing to read from {:?}", fd.as_fd());
 }
 
-/// Waits until something can be written, or nobody is at the other end.
+/// Waits until something can be written, or the other end is closed.
 ///
 /// # Panics
 /// At the deadline.
 #[track_caller]
 pub fn writable(fd: impl AsFd) {
     let ready = ready_within(&fd, PollFlags::POLLOUT, DEADLINE);
-    assert!(ready, "no room in {:?}", fd.as_fd());
+    assert!(ready, "{:?} stays full", fd.as_fd());
 }
 
-/// Whether there is something to read at this moment.
+/// Returns `true` if there is something to read now.
 pub fn is_readable(fd: impl AsFd) -> bool {
     readable_within(&fd, Duration::ZERO)
 }
 
-/// Whether there is something to read, or will be by then.
+/// Returns `true` if there is something to read, or will be within `timeout`.
 ///
 /// # Panics
 /// If it cannot be polled.
@@ -58,7 +58,7 @@ fn ready_within(fd: &impl AsFd, flags: PollFlags, timeout: Duration) -> bool {
     }
 }
 
-/// The next message of a datafd that the handle made.
+/// Waits for the next message of a datafd that the handle made.
 ///
 /// # Panics
 /// At the deadline, and if receiving fails.
@@ -71,7 +71,7 @@ pub fn receive(datafd: &Datafd) -> Vec<u8> {
     buffer
 }
 
-/// The next message of a datafd that is like this; those before it are thrown away.
+/// Waits for the next message of a datafd that satisfies `like`, and discards those before it.
 ///
 /// # Panics
 /// At the deadline, and if receiving fails.
@@ -87,7 +87,7 @@ pub fn next_message(datafd: &Datafd, mut like: impl FnMut(&[u8]) -> bool) -> Vec
     panic!("no such message came");
 }
 
-/// One read from a descriptor of the application's: a message, or what a stream has.
+/// Reads once from a descriptor of the application: a message, or what a stream has.
 ///
 /// # Panics
 /// At the deadline, and if reading fails.
@@ -100,7 +100,7 @@ pub fn read(fd: impl AsFd) -> Vec<u8> {
     buffer
 }
 
-/// The next event of a stream.
+/// Waits for the next event of a stream.
 ///
 /// # Panics
 /// At the deadline.
@@ -109,7 +109,7 @@ pub fn next<T: Debug>(events: &EventStream<T>) -> T {
     events.recv_timeout(DEADLINE).expect("no event came").event
 }
 
-/// The next event of a stream that is like this; those before it are thrown away.
+/// Waits for the next event of a stream that satisfies `like`, and discards those before it.
 ///
 /// # Panics
 /// At the deadline.
@@ -124,7 +124,7 @@ pub fn next_like<T: Debug>(events: &EventStream<T>, mut like: impl FnMut(&T) -> 
     panic!("no such event came");
 }
 
-/// Lets time pass for what must not happen: `interval` without an event.
+/// Asserts that no event arrives during `interval`.
 ///
 /// # Panics
 /// If an event comes.
@@ -136,7 +136,8 @@ pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
     }
 }
 
-/// Waits for what nobody tells of, such as a counter, and looks a thousand times a second.
+/// Waits for a condition that no event reports, such as a counter, and checks it a thousand times a
+/// second.
 ///
 /// # Panics
 /// At the deadline.
@@ -144,8 +145,8 @@ pub fn silent<T: Debug>(events: &EventStream<T>, interval: Duration) {
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < give_up, "waited in vain: {what}");
-        // Whoever is waited for may need this processor.
+        assert!(Instant::now() < give_up, "did not happen in time: {what}");
+        // The thread that is waited for may need this processor.
         thread::park_timeout(Duration::from_millis(1));
     }
 }
