@@ -123,7 +123,7 @@ fn row_02_each_occurrence_is_told_once() {
 fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    let (tell, told) = crossbeam_channel::bounded(1);
+    let (report, reports) = crossbeam_channel::bounded(1);
     cluster.handle(1).on_datafd_event(move |handle, event| {
         // Each of these would hang if a lock were held or a data thread were waiting for us.
         handle.remove_datafd(&event.datafd).unwrap();
@@ -135,12 +135,12 @@ fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
         handle.add_host(HostId::new(77)).unwrap().remove().unwrap();
         handle.send(channel(0), b"from a callback").unwrap();
         let name = thread::current().name().map(str::to_owned);
-        tell.send(name).unwrap();
+        report.send(name).unwrap();
     });
     let (given, far) = stream_pair();
     cluster.bring(1, &given, 3);
     drop(far);
-    let name = told.recv_timeout(DEADLINE).unwrap().unwrap();
+    let name = reports.recv_timeout(DEADLINE).unwrap().unwrap();
     assert!(!["knet-tx", "knet-rx"].contains(&name.as_str()), "{name} carries data");
     assert_eq!(receive(&to), b"from a callback");
     assert!(from.remove().is_ok());

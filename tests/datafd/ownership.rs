@@ -153,18 +153,18 @@ fn closing_the_callers_fd_early_does_not_keep_a_number_taken() {
 #[test]
 fn removing_from_inside_a_callback_works() {
     let handle = Handle::new(HostId::new(1)).unwrap();
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     handle.on_datafd_event(move |handle, event| {
         assert_eq!(event.problem, DatafdProblem::EndOfFile);
         handle.remove_datafd(&event.datafd).unwrap();
-        tell.send((event.channel, handle.channels())).unwrap();
+        report.send((event.channel, handle.channels())).unwrap();
     });
     for round in 0..50_u8 {
         let (given, far) = stream_pair();
         let number = round % 32;
         handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(number)).unwrap();
         drop(far);
-        let (at, left) = told.recv_timeout(DEADLINE).unwrap();
+        let (at, left) = reports.recv_timeout(DEADLINE).unwrap();
         assert_eq!(at, channel(number));
         assert!(left.is_empty());
     }
@@ -174,19 +174,19 @@ fn removing_from_inside_a_callback_works() {
 fn removing_another_datafd_from_inside_a_callback_works() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     let other = to.number();
     cluster.handle(2).on_datafd_event(move |handle, event| {
         handle.remove_datafd(&other).unwrap();
         handle.remove_datafd(&event.datafd).unwrap();
-        tell.send(()).unwrap();
+        report.send(()).unwrap();
     });
     let (given, far) = stream_pair();
     cluster.bring(2, &given, 0);
     from.send(b"first").unwrap();
     assert_eq!(receive(&to), b"first");
     drop(far);
-    told.recv_timeout(DEADLINE).unwrap();
+    reports.recv_timeout(DEADLINE).unwrap();
     assert!(cluster.handle(2).channels().is_empty());
 }
 
@@ -194,16 +194,16 @@ fn removing_another_datafd_from_inside_a_callback_works() {
 fn replacing_a_datafd_from_inside_a_callback_keeps_the_channel_going() {
     let cluster = Cluster::pair();
     let from = cluster.create(1, 0);
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     cluster.handle(2).on_datafd_event(move |handle, event| {
         handle.remove_datafd(&event.datafd).unwrap();
         let request = ChannelRequest::Exact(event.channel);
-        tell.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();
+        report.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();
     });
     let (given, far) = stream_pair();
     cluster.bring(2, &given, 0);
     drop(far);
-    let replacement = told.recv_timeout(DEADLINE).unwrap();
+    let replacement = reports.recv_timeout(DEADLINE).unwrap();
     from.send(b"to the new one").unwrap();
     assert_eq!(receive(&replacement), b"to the new one");
 }

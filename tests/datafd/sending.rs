@@ -47,13 +47,13 @@ fn send_on_an_fd_of_the_callers_reaches_the_other_host() {
 fn send_asks_the_filter_as_a_write_does() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 6), cluster.create(2, 6));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     cluster
         .handle(1)
         .set_filter(move |message| {
             let bytes = message.payload().to_vec();
             let seen = (message.direction(), message.channel(), message.own(), message.source());
-            tell.send((bytes, seen)).unwrap();
+            report.send((bytes, seen)).unwrap();
             if message.payload() == b"no" { Verdict::Reject } else { Verdict::Broadcast }
         })
         .unwrap();
@@ -61,7 +61,7 @@ fn send_asks_the_filter_as_a_write_does() {
     assert_eq!(receive(&to), b"yes");
     nix::unistd::write(&from, b"yes").unwrap();
     assert_eq!(receive(&to), b"yes");
-    let seen: Vec<_> = told.try_iter().collect();
+    let seen: Vec<_> = reports.try_iter().collect();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0], seen[1]);
 

@@ -1,5 +1,5 @@
-//! Access lists on real sockets: who is let in, and which edits are refused (`docs/protocol.md`,
-//! "Access lists").
+//! Access lists on real sockets: which peers are accepted, and which edits are rejected
+//! (`docs/protocol.md`, "Access lists").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,10 +13,10 @@ use nix::libc::{EEXIST, EINVAL, ENOENT};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// As little patience as is allowed, to see links go down soon.
+/// The shortest timeout, so that links go down quickly.
 const IMPATIENT: PingTimers = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
 
-/// Host 1's dynamic link to host 2, whose list is empty.
+/// Adds host 1's dynamic link to host 2, whose list is empty.
 fn dynamic(handle: &Handle, ip: IpAddr) -> Link {
     let host = handle.add_host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp_dynamic(SocketAddr::new(ip, 0));
@@ -31,7 +31,7 @@ fn accept(ip: IpAddr) -> AclEntry {
     AclEntry::address(AclAction::Accept, ip)
 }
 
-/// What came to host 1, sent by host 2.
+/// The messages of host 2 that host 1 has received.
 struct Listener {
     sender: Handle,
     _sends: Datafd,
@@ -45,24 +45,24 @@ impl Listener {
         let _ = self.sender.send(channel(0), message.as_bytes());
     }
 
-    fn hear(&mut self) {
+    fn receive(&mut self) {
         let mut buffer = [0; 64];
         while let Ok(length) = self.receives.recv(&mut buffer) {
             self.heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
         }
     }
 
-    /// Sends a message again and again until it is heard.
-    fn until_heard(&mut self, message: &str) {
-        until("a message is heard", || {
+    /// Repeats a message until it arrives.
+    fn until_received(&mut self, message: &str) {
+        until("a message arrives", || {
             self.send(message);
-            self.hear();
+            self.receive();
             self.heard.iter().any(|heard| heard == message)
         });
     }
 }
 
-/// The scenario of libknet's own test `fun_acl_check`.
+/// Plays the scenario of libknet's own test `fun_acl_check`.
 #[test]
 fn a_peer_that_the_list_rejects_is_cut_off_until_the_lists_are_off() {
     let ((one, receives), (two, _sends)) = (node(1), node(2));
@@ -73,7 +73,7 @@ fn a_peer_that_the_list_rejects_is_cut_off_until_the_lists_are_off() {
     let end = two.bind(SocketAddr::new(HERE, 0)).unwrap();
     watch(&two, 1, 0, end.addr(), link.local_addr().unwrap(), IMPATIENT);
     wait_up(&link);
-    listener.until_heard("1: the lists are off");
+    listener.until_received("1: the lists are off");
 
     let mask = IpAddr::from([255, 255, 255, 0]);
     let rejects = [
@@ -87,30 +87,30 @@ fn a_peer_that_the_list_rejects_is_cut_off_until_the_lists_are_off() {
         assert_eq!(link.acl().unwrap(), [reject, accept(HERE)]);
         let refused = link.status().unwrap().stats.rx_refused;
         one.set_access_lists(true).unwrap();
-        listener.hear();
-        // Host 2 believes that host 1 is reachable for a while yet.
-        listener.send("never to be heard");
+        listener.receive();
+        // For a while, host 2 still considers host 1 reachable.
+        listener.send("must not arrive");
         until("host 1 loses the link", || !link.status().unwrap().state.is_up());
         until("host 2's pings are refused", || {
             link.status().unwrap().stats.rx_refused > refused + 3
         });
-        listener.send("never to be heard");
+        listener.send("must not arrive");
         assert!(!link.status().unwrap().peer_known);
 
         one.set_access_lists(false).unwrap();
         wait_up(&link);
-        listener.until_heard(&format!("{number}: the lists are off again"));
+        listener.until_received(&format!("{number}: the lists are off again"));
         link.remove_acl_entry(reject).unwrap();
     }
     one.set_access_lists(true).unwrap();
-    listener.until_heard("5: the list accepts");
+    listener.until_received("5: the list accepts");
     assert!(one.drop_stats().access_list >= 12);
     listener.heard.dedup();
     assert_eq!(listener.heard.len(), 5, "{:?}", listener.heard);
 }
 
 #[test]
-fn a_dynamic_link_lets_nobody_in_until_its_list_says_whom() {
+fn a_dynamic_link_accepts_nobody_until_its_list_has_an_entry() {
     for ip in [HERE, Ipv6Addr::LOCALHOST.into()] {
         let ((one, _receives), (two, _sends)) = (node(1), node(2));
         assert!(one.access_lists(), "on at first");
@@ -121,7 +121,7 @@ fn a_dynamic_link_lets_nobody_in_until_its_list_says_whom() {
         until("pings are refused", || link.status().unwrap().stats.rx_refused >= 3);
         assert_eq!(link.remote_addr().unwrap(), None);
         assert_eq!(link.status().unwrap().stats.tx_pong_packets, 0);
-        // In libknet 1.35 such an entry in the first place counts as an empty list.
+        // In libknet 1.35 such an entry at the first position counts as an empty list.
         link.add_acl_entry(accept(ip)).unwrap();
         wait_up(&link);
         assert_eq!(link.remote_addr().unwrap(), Some(end.addr()));
@@ -129,7 +129,7 @@ fn a_dynamic_link_lets_nobody_in_until_its_list_says_whom() {
 }
 
 #[test]
-fn entries_go_where_they_are_put() {
+fn entries_are_inserted_at_their_position() {
     let (one, _datafd) = node(1);
     let link = dynamic(&one, HERE);
     let entry = |n: u8| accept([10, 0, 0, n].into());
@@ -150,7 +150,7 @@ fn entries_go_where_they_are_put() {
 }
 
 #[test]
-fn edits_that_make_no_sense_are_errors() {
+fn invalid_edits_are_errors() {
     let (one, _datafd) = node(1);
     let link = dynamic(&one, HERE);
     link.add_acl_entry(accept(HERE)).unwrap();
@@ -172,7 +172,7 @@ fn edits_that_make_no_sense_are_errors() {
     assert!(matches!(mixed, AclEntryError::MixedFamilies { .. }));
     assert_eq!(Error::from(mixed).errno(), EINVAL);
 
-    // Neither a static link nor one that is not there has a list to be changed.
+    // Neither a static nor an unconfigured link has a list.
     let host = one.host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp(([127, 0, 0, 2], 0).into(), ([127, 0, 0, 3], 9).into());
     let fixed = host.add_link(link_id(1), config).unwrap();

@@ -1,4 +1,4 @@
-//! A handle is shared: every clone may be used from any thread, and the last one ends it.
+//! Clones of a handle: each may be used from any thread, and dropping the last one ends the handle.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use kronosnet::{
 fn shared<T: Send + Sync>() {}
 
 #[test]
-fn everything_may_be_used_from_any_thread() {
+fn all_types_are_send_and_sync() {
     shared::<Handle>();
     shared::<Host>();
     shared::<Link>();
@@ -22,7 +22,7 @@ fn everything_may_be_used_from_any_thread() {
 }
 
 #[test]
-fn clones_are_one_handle() {
+fn clones_share_one_handle() {
     let one = Handle::new(HostId::new(7)).unwrap();
     let two = one.clone();
     assert_eq!(two.host_id(), HostId::new(7));
@@ -46,7 +46,7 @@ fn handles_may_have_equal_ids() {
 }
 
 #[test]
-fn a_stream_ends_when_the_handle_goes_away() {
+fn a_stream_ends_when_the_handle_is_dropped() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let events = handle.datafd_events();
     drop(handle);
@@ -54,13 +54,13 @@ fn a_stream_ends_when_the_handle_goes_away() {
     assert_eq!(events.recv_timeout(DEADLINE).unwrap_err(), ended);
 }
 
-/// Everything at once from several threads: nothing hangs, panics or breaks the traffic.
+/// Calls everything at once from several threads: nothing hangs, panics or disturbs the traffic.
 #[test]
 fn many_threads_may_change_everything_under_traffic() {
     const ROUNDS: u16 = 150;
     let cluster = Cluster::new(2, 2);
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
-    // Two copies of everything: link 1 comes and goes.
+    // Every message is duplicated: link 1 comes and goes.
     for (at, peer) in [(1, 2), (2, 1)] {
         cluster.peer(at, peer).set_policy(Policy::Active).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Three hosts and more: who gets a message (`docs/protocol.md`, "Sending").
+//! Destinations of messages among three and more hosts (`docs/protocol.md`, "Sending").
 
 use std::collections::HashSet;
 
@@ -6,8 +6,8 @@ use knet_tests::cluster::{Cluster, channel, message, wait_up};
 use knet_tests::wait::{is_readable, next_like, receive};
 use kronosnet::{Datafd, Direction, Error, FilterMessage, HostId, NotSent, Verdict};
 
-/// Hosts with a datafd each, of which each sends a message to the hosts whose ids are its bytes; to
-/// everybody if it begins with 0.
+/// Makes hosts with a datafd each. Their filters send a message to the hosts whose ids are its
+/// bytes, or to everybody if it begins with 0.
 fn addressed(hosts: u16) -> (Cluster, Vec<Datafd>) {
     let cluster = Cluster::new(hosts, 1);
     let datafds = (1..=hosts).map(|at| cluster.create(at, 0)).collect();
@@ -31,7 +31,8 @@ fn ids(hosts: impl Iterator<Item = HostId>) -> Vec<u16> {
     hosts.map(HostId::get).collect()
 }
 
-/// That exactly these hosts have got the message: to the others one is sent that would come later.
+/// Asserts that exactly these hosts have received the message: the others are sent another one,
+/// which is the first that they receive.
 fn got_by(datafds: &[Datafd], from: usize, sent: &[u8], hosts: &[usize]) {
     for &host in hosts {
         assert_eq!(receive(&datafds[host - 1]), sent);
@@ -39,13 +40,13 @@ fn got_by(datafds: &[Datafd], from: usize, sent: &[u8], hosts: &[usize]) {
     datafds[from - 1].send(&[0, 99]).unwrap();
     for (index, datafd) in datafds.iter().enumerate() {
         if index + 1 != from {
-            assert_eq!(receive(datafd), [0, 99], "host {} got something else", index + 1);
+            assert_eq!(receive(datafd), [0, 99], "host {} received something else", index + 1);
         }
     }
 }
 
 #[test]
-fn without_a_filter_everybody_gets_everything() {
+fn without_a_filter_messages_go_to_all_hosts() {
     let cluster = Cluster::new(4, 1);
     let datafds: Vec<_> = (1..=4).map(|at| cluster.create(at, 0)).collect();
     for round in 0..10 {
@@ -55,13 +56,13 @@ fn without_a_filter_everybody_gets_everything() {
             for to in datafds.iter().filter(|to| to.number() != from.number()) {
                 assert_eq!(receive(to), bytes);
             }
-            assert!(!is_readable(from), "not the sender itself");
+            assert!(!is_readable(from), "the sender itself receives nothing");
         }
     }
 }
 
 #[test]
-fn a_filter_names_one_host_or_several() {
+fn a_filter_selects_one_host_or_several() {
     let (_cluster, datafds) = addressed(4);
     for (sent, hosts) in [
         (&[2][..], &[2][..]),
@@ -72,7 +73,7 @@ fn a_filter_names_one_host_or_several() {
     ] {
         assert_eq!(datafds[0].send(sent).unwrap().hosts, hosts.len());
         got_by(&datafds, 1, sent, hosts);
-        // The same when it is written.
+        // The same for a message that is written.
         nix::unistd::write(&datafds[0], sent).unwrap();
         for &host in hosts {
             assert_eq!(receive(&datafds[host - 1]), sent);
@@ -81,7 +82,7 @@ fn a_filter_names_one_host_or_several() {
 }
 
 #[test]
-fn a_host_that_is_named_twice_gets_one_copy() {
+fn a_host_that_is_listed_twice_gets_the_message_once() {
     let (cluster, datafds) = addressed(3);
     assert_eq!(datafds[0].send(&[2, 2, 2]).unwrap().hosts, 1);
     assert_eq!(cluster.link(1, 2, 0).status().unwrap().stats.tx_data_packets, 1);
@@ -102,7 +103,7 @@ fn unknown_and_unreachable_hosts_are_skipped() {
     let (unknown, down) = (NotSent::Unknown, NotSent::Unreachable);
     assert_eq!(reasons, [(1, unknown), (3, down), (77, unknown)]);
     assert_eq!(receive(&datafds[1]), [3, 77, 1, 2]);
-    // Of a message for everybody all hosts are told of.
+    // For a message to all hosts, each of them is reported.
     let report = datafds[0].send(&[0]).unwrap();
     assert_eq!(ids(report.delivered()), [2]);
     let reasons: Vec<_> = report.failures().map(|f| (f.host.get(), f.reason)).collect();
@@ -136,13 +137,13 @@ fn unknown_and_unreachable_hosts_are_skipped() {
 }
 
 #[test]
-fn one_host_that_is_gone_costs_the_others_nothing() {
+fn one_host_that_is_gone_does_not_affect_the_others() {
     let cluster = Cluster::new(3, 1);
     let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
     let mut seen = HashSet::new();
     for number in 0..300 {
         if number == 100 {
-            // Its socket goes; the kernel refuses packets to it from now on.
+            // Its socket is closed; from now on the kernel refuses packets to it.
             cluster.link(2, 1, 0).disable().unwrap();
             cluster.link(2, 1, 0).clear().unwrap();
         }
@@ -155,7 +156,7 @@ fn one_host_that_is_gone_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_host_that_was_removed_gets_nothing() {
+fn a_removed_host_gets_nothing() {
     let cluster = Cluster::new(3, 1);
     let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
     let link = cluster.link(1, 3, 0);
@@ -164,7 +165,7 @@ fn a_host_that_was_removed_gets_nothing() {
     cluster.handle(1).remove_host(HostId::new(3)).unwrap();
     assert_eq!(datafds[0].send(b"to one").unwrap().hosts, 1);
     assert_eq!(receive(&datafds[1]), b"to one");
-    // And what it sends is not taken any more.
+    // And its own messages are no longer accepted.
     datafds[2].send(b"from a stranger").unwrap();
     assert_eq!(receive(&datafds[1]), b"from a stranger");
     datafds[1].send(b"from a friend").unwrap();

@@ -13,7 +13,7 @@ use nix::libc::EINVAL;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Host 1's link to host 2, which may be anywhere on this machine.
+/// Adds host 1's link to host 2, which may be anywhere on this machine.
 fn waiting(handle: &Handle, ip: IpAddr) -> Link {
     let host = handle.add_host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp_dynamic(SocketAddr::new(ip, 0));
@@ -30,16 +30,16 @@ fn waiting(handle: &Handle, ip: IpAddr) -> Link {
 }
 
 /// Sends until a message arrives: the links of both ends have to be up for one to.
-fn until_heard(from: &Datafd, to: &Datafd, message: &[u8]) {
+fn until_received(from: &Datafd, to: &Datafd, message: &[u8]) {
     until("a message arrives", || {
-        // Nobody may be reachable yet.
+        // No host may be reachable yet.
         let _ = from.send(message);
         let mut buffer = [0; 64];
         matches!(to.recv(&mut buffer), Ok(length) if buffer[..length] == *message)
     });
 }
 
-/// The peer comes from one address after the other; each time it is found, and hears and is heard.
+/// Moves the peer from one address to the next. Each time it is found, and messages pass both ways.
 fn follow(here: IpAddr, places: &[SocketAddr]) {
     let ((one, at_one), (two, at_two)) = (node(1), node(2));
     let link = waiting(&one, here);
@@ -56,8 +56,8 @@ fn follow(here: IpAddr, places: &[SocketAddr]) {
         wait_up(&link);
         wait_up(&moved);
         let (there, back) = (format!("to {move_number}"), format!("from {move_number}"));
-        until_heard(&at_one, &at_two, there.as_bytes());
-        until_heard(&at_two, &at_one, back.as_bytes());
+        until_received(&at_one, &at_two, there.as_bytes());
+        until_received(&at_two, &at_one, back.as_bytes());
         moved.disable().unwrap();
         moved.clear().unwrap();
     }
@@ -81,7 +81,7 @@ fn a_peer_is_followed_over_ipv6() {
 }
 
 #[test]
-fn the_status_tells_whether_the_peer_was_found() {
+fn the_status_shows_whether_the_peer_was_found() {
     let (one, _datafd) = node(1);
     let link = waiting(&one, HERE);
     let local = link.local_addr().unwrap();
@@ -104,14 +104,14 @@ fn the_status_tells_whether_the_peer_was_found() {
     wait_up(&link);
     assert_eq!(link.remote_addr().unwrap(), Some(end.addr()));
     assert!(link.status().unwrap().peer_known);
-    // What was found is no setting.
+    // The address that was found is not a setting.
     assert_eq!(link.config().unwrap(), LinkConfig::udp_dynamic(local));
     one.send(channel(0), b"hello").unwrap();
     assert_eq!(next_message(&at_two, |_| true), b"hello");
 
     link.disable().unwrap();
     assert!(!link.status().unwrap().peer_known);
-    assert_eq!(link.remote_addr().unwrap(), Some(end.addr()), "where it was last");
+    assert_eq!(link.remote_addr().unwrap(), Some(end.addr()), "its last address");
 }
 
 #[test]

@@ -10,12 +10,12 @@ use knet_tests::descriptors::stream_pair;
 use knet_tests::wait::{DEADLINE, next, next_like, receive};
 use kronosnet::{DatafdSource, DownReason, Handle, HostId, LinkState, STREAM_CAPACITY};
 
-/// Makes an event: a datafd that reaches its end, which is removed again.
+/// Causes an event: a datafd that reaches its end, and is removed again.
 fn one_event(handle: &Handle) {
     let (given, far) = stream_pair();
     let datafd = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
     drop(far);
-    knet_tests::wait::until("the end is seen", || {
+    knet_tests::wait::until("the end is noticed", || {
         let status = handle.datafd_status(datafd.channel()).unwrap();
         status.state == kronosnet::DatafdState::Disabled
     });
@@ -23,7 +23,7 @@ fn one_event(handle: &Handle) {
 }
 
 #[test]
-fn every_stream_gets_every_event_from_when_it_was_made() {
+fn every_stream_gets_all_later_events() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let first = handle.datafd_events();
     one_event(&handle);
@@ -35,7 +35,7 @@ fn every_stream_gets_every_event_from_when_it_was_made() {
 }
 
 #[test]
-fn a_stream_is_bounded_and_tells_what_it_lost() {
+fn a_stream_is_bounded_and_counts_what_it_lost() {
     const MORE: usize = 44;
     let handle = Handle::new(HostId::new(1)).unwrap();
     let (slow, quick) = (handle.datafd_events(), handle.datafd_events());
@@ -45,7 +45,7 @@ fn a_stream_is_bounded_and_tells_what_it_lost() {
         let notification = quick.recv_timeout(DEADLINE).unwrap();
         lost = lost.max(notification.lost);
     }
-    assert_eq!(lost, 0, "who keeps up loses nothing");
+    assert_eq!(lost, 0, "a reader that keeps up loses nothing");
     assert_eq!(slow.len(), STREAM_CAPACITY);
     let last = slow.try_iter().last().unwrap();
     assert_eq!(last.lost, MORE as u64);
@@ -54,7 +54,7 @@ fn a_stream_is_bounded_and_tells_what_it_lost() {
 }
 
 #[test]
-fn a_stream_that_was_dropped_is_forgotten() {
+fn a_dropped_stream_is_forgotten() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     drop(handle.datafd_events());
     let stream = handle.datafd_events();
@@ -63,7 +63,7 @@ fn a_stream_that_was_dropped_is_forgotten() {
 }
 
 #[test]
-fn a_program_may_wait_for_several_streams_at_once() {
+fn several_streams_can_be_selected_on() {
     let cluster = Cluster::pair();
     let (hosts, links) = (cluster.handle(1).host_events(), cluster.handle(1).link_events());
     let link = cluster.link(1, 2, 0);
@@ -90,7 +90,7 @@ fn a_program_may_wait_for_several_streams_at_once() {
 }
 
 #[test]
-fn events_come_in_the_order_in_which_things_happened() {
+fn events_arrive_in_the_order_of_their_causes() {
     let cluster = Cluster::pair();
     let events = cluster.handle(1).link_events();
     let link = cluster.link(1, 2, 0);
@@ -106,7 +106,7 @@ fn events_come_in_the_order_in_which_things_happened() {
 }
 
 #[test]
-fn a_host_event_says_which_link_made_the_difference_and_why() {
+fn a_host_event_names_the_link_and_the_reason() {
     let cluster = Cluster::new(2, 2);
     let hosts = cluster.handle(1).host_events();
     cluster.link(1, 2, 0).disable().unwrap();
@@ -120,43 +120,43 @@ fn a_host_event_says_which_link_made_the_difference_and_why() {
 }
 
 #[test]
-fn who_is_told_of_a_host_can_send_to_it() {
+fn a_host_that_is_reported_reachable_can_be_sent_to() {
     let cluster = Cluster::pair();
     let (_from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     cluster.handle(1).on_host_event(move |handle, event| {
         if event.reachable {
-            tell.send(handle.send(channel(0), b"welcome").map(|report| report.hosts)).unwrap();
+            report.send(handle.send(channel(0), b"welcome").map(|report| report.hosts)).unwrap();
         }
     });
     let link = cluster.link(1, 2, 0);
     for _ in 0..20 {
         link.disable().unwrap();
         link.enable().unwrap();
-        assert_eq!(told.recv_timeout(DEADLINE).unwrap().unwrap(), 1);
+        assert_eq!(reports.recv_timeout(DEADLINE).unwrap().unwrap(), 1);
         assert_eq!(receive(&to), b"welcome");
     }
 }
 
 #[test]
-fn host_and_link_callbacks_get_a_handle_that_they_may_use() {
+fn host_and_link_callbacks_may_use_their_handle() {
     let cluster = Cluster::pair();
-    let (tell, told) = crossbeam_channel::unbounded();
-    let tell_host = tell.clone();
+    let (report, reports) = crossbeam_channel::unbounded();
+    let report_host = report.clone();
     cluster.handle(1).on_host_event(move |handle, event| {
         let host = handle.host(event.host).unwrap();
         host.set_name(if event.reachable { "there" } else { "gone" }).unwrap();
-        tell_host.send(("host", host.name().unwrap())).unwrap();
+        report_host.send(("host", host.name().unwrap())).unwrap();
     });
     cluster.handle(1).on_link_event(move |handle, event| {
         let link = handle.host(event.host).unwrap().link(event.link).unwrap();
         link.set_priority(link.priority().unwrap() + 1).unwrap();
         let enabled = if link.is_enabled().unwrap() { "enabled" } else { "disabled" };
-        tell.send(("link", enabled.to_owned())).unwrap();
+        report.send(("link", enabled.to_owned())).unwrap();
     });
     let link = cluster.link(1, 2, 0);
     let both = || {
-        let mut both = [0; 2].map(|_| told.recv_timeout(DEADLINE).unwrap());
+        let mut both = [0; 2].map(|_| reports.recv_timeout(DEADLINE).unwrap());
         both.sort();
         both.map(|(what, text)| format!("{what} {text}"))
     };
@@ -168,7 +168,7 @@ fn host_and_link_callbacks_get_a_handle_that_they_may_use() {
 }
 
 #[test]
-fn a_callback_may_bring_back_what_went_away() {
+fn a_callback_may_restore_a_removed_datafd() {
     let cluster = Cluster::pair();
     let hosts = cluster.handle(1).host_events();
     cluster.handle(1).on_link_event(|handle, event| {
@@ -184,7 +184,7 @@ fn a_callback_may_bring_back_what_went_away() {
 }
 
 #[test]
-fn a_callback_that_panics_costs_nothing_else() {
+fn a_panicking_callback_affects_nothing_else() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let stream = handle.datafd_events();
     let calls = Arc::new(AtomicUsize::new(0));
@@ -196,15 +196,15 @@ fn a_callback_that_panics_costs_nothing_else() {
         one_event(&handle);
         next(&stream);
     }
-    // The streams are told before the callback is called.
+    // The streams receive an event before the callback is called.
     knet_tests::wait::until("four calls", || calls.load(Ordering::SeqCst) == 4);
 }
 
 #[test]
-fn a_callback_takes_the_place_of_the_one_before_and_can_be_removed() {
+fn a_callback_replaces_the_previous_one_and_can_be_removed() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     let links = handle.link_events();
     let toggle = || {
         let link = cluster.link(1, 2, 0);
@@ -213,31 +213,31 @@ fn a_callback_takes_the_place_of_the_one_before_and_can_be_removed() {
         next_like(&links, |event| event.state.is_up());
     };
     for name in ["first", "second"] {
-        let (hosts, links) = (tell.clone(), tell.clone());
+        let (hosts, links) = (report.clone(), report.clone());
         handle.on_host_event(move |_, event| hosts.send((name, event.reachable)).unwrap());
         handle.on_link_event(move |_, event| links.send((name, event.state.is_up())).unwrap());
         toggle();
-        let calls: Vec<_> = (0..4).map(|_| told.recv_timeout(DEADLINE).unwrap()).collect();
+        let calls: Vec<_> = (0..4).map(|_| reports.recv_timeout(DEADLINE).unwrap()).collect();
         assert!(calls.iter().all(|&(called, _)| called == name), "{calls:?}");
     }
     handle.remove_host_callback();
     handle.remove_link_callback();
     toggle();
     toggle();
-    assert!(told.is_empty());
+    assert!(reports.is_empty());
 }
 
 #[test]
 fn a_callback_may_replace_and_remove_itself() {
     let cluster = Cluster::pair();
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     cluster.handle(1).on_link_event(move |handle, _| {
-        let tell_next = tell.clone();
+        let report_next = report.clone();
         handle.on_link_event(move |handle, _| {
-            tell_next.send("second").unwrap();
+            report_next.send("second").unwrap();
             handle.remove_link_callback();
         });
-        tell.send("first").unwrap();
+        report.send("first").unwrap();
     });
     let links = cluster.handle(1).link_events();
     for _ in 0..3 {
@@ -246,5 +246,5 @@ fn a_callback_may_replace_and_remove_itself() {
         link.enable().unwrap();
         next_like(&links, |event| event.state.is_up());
     }
-    assert_eq!(told.iter().collect::<Vec<_>>(), ["first", "second"], "then both are dropped");
+    assert_eq!(reports.iter().collect::<Vec<_>>(), ["first", "second"], "then both are dropped");
 }

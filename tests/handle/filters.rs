@@ -1,4 +1,4 @@
-//! The destination filter: what it gets, what it may decide, and what it must not do
+//! The destination filter: its arguments, its verdicts, and the calls that it must not make
 //! (`docs/porting.md`, "Filter").
 
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use kronosnet::{
 use nix::libc::{EDEADLK, EFAULT, EINVAL};
 
 #[test]
-fn the_filter_is_told_everything_about_a_message() {
+fn the_filter_gets_all_properties_of_a_message() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 4), cluster.create(2, 4));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     for at in [1, 2] {
-        let tell = tell.clone();
+        let report = report.clone();
         cluster
             .handle(at)
             .set_filter(move |message| {
                 let hosts = (message.own().get(), message.source().get());
                 let what = (message.payload().to_vec(), message.direction(), message.channel());
-                tell.send((what, hosts)).unwrap();
+                report.send((what, hosts)).unwrap();
                 Verdict::Broadcast
             })
             .unwrap();
@@ -36,13 +36,13 @@ fn the_filter_is_told_everything_about_a_message() {
         assert_eq!(receive(&to), bytes);
         let sent = ((bytes.clone(), Direction::Tx, 4), (1, 1));
         let received = ((bytes, Direction::Rx, 4), (2, 1));
-        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), sent);
-        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), received);
+        assert_eq!(reports.recv_timeout(DEADLINE).unwrap(), sent);
+        assert_eq!(reports.recv_timeout(DEADLINE).unwrap(), received);
     }
 }
 
 #[test]
-fn a_sender_may_reject_or_name_nobody() {
+fn a_sender_may_reject_a_message_or_list_nobody() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let handle = cluster.handle(1);
@@ -63,7 +63,7 @@ fn a_sender_may_reject_or_name_nobody() {
 }
 
 #[test]
-fn a_receiver_may_reject_or_not_be_named() {
+fn a_receiver_may_reject_a_message_or_not_be_listed() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     cluster
@@ -93,7 +93,7 @@ fn a_receiver_may_reject_or_not_be_named() {
 }
 
 #[test]
-fn a_filter_that_panics_rejects_the_message_and_nothing_else() {
+fn a_panicking_filter_rejects_only_that_message() {
     let cluster = Cluster::pair();
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
     for at in [1, 2] {
@@ -124,15 +124,15 @@ fn a_filter_that_panics_rejects_the_message_and_nothing_else() {
     }
 }
 
-/// Waiting for a data thread from inside the filter would never end, so nothing that may wait is
-/// let through, on whichever thread the filter runs.
+/// Asserts that calls which may wait are refused inside a filter, on whichever thread it runs:
+/// waiting there for a data thread would never end.
 #[test]
-fn nothing_is_changed_or_sent_from_inside_a_filter() {
+fn changes_and_sends_are_refused_inside_a_filter() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     for at in [1, 2] {
-        let (handle, host, tell) = (cluster.handle(at).clone(), 3 - at, tell.clone());
+        let (handle, host, report) = (cluster.handle(at).clone(), 3 - at, report.clone());
         let filter = move |_: &mut kronosnet::FilterMessage<'_>| {
             let host = handle.host(HostId::new(host)).unwrap();
             let link = host.link(link_id(0)).unwrap();
@@ -166,10 +166,10 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
                 link.clear_stats().err(),
                 link.clone().clear().err(),
             ];
-            // Looking is fine.
+            // Reading is fine.
             assert!(handle.forwarding() && host.is_reachable().unwrap() && handle.has_filter());
             let _ = (handle.stats(), host.stats().unwrap(), link.status().unwrap());
-            tell.send(results).unwrap();
+            report.send(results).unwrap();
             Verdict::Broadcast
         };
         cluster.handle(at).set_filter(filter).unwrap();
@@ -180,13 +180,13 @@ fn nothing_is_changed_or_sent_from_inside_a_filter() {
     assert_eq!(receive(&to), b"by a write");
     // In the caller's thread, in knet-rx, in knet-tx and in knet-rx.
     for _ in 0..4 {
-        for (index, result) in told.recv_timeout(DEADLINE).unwrap().into_iter().enumerate() {
+        for (index, result) in reports.recv_timeout(DEADLINE).unwrap().into_iter().enumerate() {
             let error = result.expect("refused");
             assert!(matches!(error, Error::InsideFilter), "call {index}: {error}");
             assert_eq!(error.errno(), EDEADLK);
         }
     }
-    // The filters own clones of their handles: these would keep themselves alive.
+    // The filters own clones of their handles, which would keep each other alive.
     for at in [1, 2] {
         cluster.handle(at).remove_filter().unwrap();
         cluster.handle(at).add_host(HostId::new(9)).unwrap();
@@ -211,7 +211,8 @@ fn a_filter_may_be_replaced_under_traffic() {
         from.send(&bytes).unwrap();
         assert_eq!(receive(&to), bytes);
     }
-    // All are asked of at both ends, but for the first, which was before host 2 had a filter.
+    // The filters of both ends are called for each message but the first, which came before host 2
+    // had one.
     assert_eq!(asked.load(Ordering::SeqCst), 399);
 }
 
@@ -221,7 +222,7 @@ fn a_slow_filter_of_one_channel_does_not_stop_the_heartbeat() {
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (enter, entered) = crossbeam_channel::bounded(1);
     let (leave, left) = crossbeam_channel::bounded::<()>(0);
-    // The way out only: the way in shares its thread with the heartbeat.
+    // Only when sending: the receiving filter shares its thread with the heartbeat.
     cluster
         .handle(1)
         .set_filter(move |message| {
@@ -239,7 +240,7 @@ fn a_slow_filter_of_one_channel_does_not_stop_the_heartbeat() {
     knet_tests::wait::until("pongs go on", || {
         link.status().unwrap().stats.rx_pong_packets > pongs + 5
     });
-    // Nor what comes in, nor a change of another thing.
+    // Nor does it stop received messages, or changes to other settings.
     to.send(b"the other way").unwrap();
     assert_eq!(receive(&from), b"the other way");
     let other = cluster.create(1, 1);

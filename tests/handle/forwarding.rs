@@ -17,7 +17,7 @@ fn forwarding_is_off_at_first() {
     }
 }
 
-/// What upstream's tests do: send, switch off at once, then look.
+/// Does what libknet's tests do: sends, switches off at once, then checks.
 #[test]
 fn switching_off_sends_what_was_written_before() {
     let cluster = Cluster::pair();
@@ -53,15 +53,16 @@ fn switching_off_sends_what_was_written_to_every_datafd() {
 
 #[test]
 fn switching_off_delivers_what_has_arrived() {
-    until("all of it is delivered", all_that_has_arrived_is_delivered);
+    until("all messages are delivered", arrived_messages_are_delivered);
 }
 
-/// Whether it was; not if this machine took so long that the filter was not waited for any longer.
-fn all_that_has_arrived_is_delivered() -> bool {
+/// Returns `true` if they were delivered. Returns `false` if this machine was so slow that the
+/// handle stopped waiting for the filter.
+fn arrived_messages_are_delivered() -> bool {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let handle = cluster.handle(2);
-    // A filter that does not come back keeps what arrives in the socket.
+    // While the filter does not return, arriving packets stay in the socket.
     let (enter, entered) = crossbeam_channel::unbounded();
     let (leave, left) = crossbeam_channel::bounded::<()>(0);
     handle
@@ -78,7 +79,7 @@ fn all_that_has_arrived_is_delivered() -> bool {
     }
     thread::scope(|scope| {
         let switching = scope.spawn(|| handle.set_forwarding(false).unwrap());
-        // Gives it time to order the flush, which makes the test sharper but not different.
+        // Leaves time to order the flush, which makes the test stricter but not different.
         (0..1000).for_each(|_| thread::yield_now());
         drop(leave);
         switching.join().unwrap();
@@ -96,18 +97,18 @@ fn all_that_has_arrived_is_delivered() -> bool {
 }
 
 #[test]
-fn while_it_is_off_nothing_is_sent_and_nothing_is_delivered() {
+fn nothing_is_sent_or_delivered_while_it_is_off() {
     let cluster = Cluster::pair();
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
     cluster.handle(2).set_forwarding(false).unwrap();
     one.send(b"not delivered").unwrap();
     let there = || cluster.handle(2).channel_stats(channel(0));
-    until("it is dropped on arrival", || there().rx_forwarding_off == 1);
+    until("the message is dropped on arrival", || there().rx_forwarding_off == 1);
     let error = two.send(b"not sent").unwrap_err();
     assert!(matches!(error, Error::ForwardingOff), "{error}");
     assert_eq!(error.errno(), nix::libc::ECANCELED);
 
-    // Links go on being watched.
+    // Links are still monitored.
     let link = cluster.link(2, 1, 0);
     let pongs = link.status().unwrap().stats.rx_pong_packets;
     until("pongs go on", || link.status().unwrap().stats.rx_pong_packets > pongs + 3);
@@ -128,7 +129,7 @@ fn switching_off_ends_although_writers_never_stop() {
     thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
-                // Full now and then, which is all right.
+                // It is full now and then, which is fine.
                 let _ = nix::unistd::write(&from, b"another");
             }
         });

@@ -1,5 +1,4 @@
-//! Hosts: their life cycle, names, policies and status (`docs/porting.md`, "Host
-//! errors").
+//! Hosts: lifecycle, names, policies and status (`docs/porting.md`, "Host errors").
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ fn id(number: u16) -> HostId {
 fn hosts_are_added_listed_and_removed() {
     let handle = handle();
     assert!(handle.hosts().is_empty());
-    // All ids are possible, our own among them.
+    // All ids are valid, including our own.
     for number in [7, 0, u16::MAX, 1] {
         assert_eq!(handle.add_host(id(number)).unwrap().id(), id(number));
     }
@@ -40,7 +39,7 @@ fn a_host_is_added_once() {
 }
 
 #[test]
-fn a_host_with_links_stays_even_if_they_are_disabled() {
+fn a_host_with_disabled_links_cannot_be_removed() {
     let handle = handle();
     let host = handle.add_host(id(2)).unwrap();
     let any = ([127, 0, 0, 1], 0).into();
@@ -57,7 +56,7 @@ fn a_host_with_links_stays_even_if_they_are_disabled() {
 }
 
 #[test]
-fn a_host_is_named_after_its_id_until_it_is_named() {
+fn a_host_is_named_after_its_id_by_default() {
     let handle = handle();
     let two = handle.add_host(id(2)).unwrap();
     assert_eq!(two.name().unwrap(), "2");
@@ -67,7 +66,7 @@ fn a_host_is_named_after_its_id_until_it_is_named() {
         assert_eq!(two.name().unwrap(), name);
         assert_eq!(handle.host_by_name(name).unwrap().id(), id(2));
     }
-    // The name that it has, and the name that it had at first.
+    // Its current name, and its default name.
     two.set_name(&"x".repeat(255)).unwrap();
     two.set_name("2").unwrap();
     assert_eq!(handle.host_by_name("2").unwrap().id(), id(2));
@@ -82,7 +81,7 @@ fn a_name_belongs_to_one_host() {
     let two = handle.add_host(id(2)).unwrap();
     let three = handle.add_host(id(3)).unwrap();
     two.set_name("somebody").unwrap();
-    // The last is the default name of a host that is not even there yet.
+    // The last is the default name of a host that does not exist yet.
     for name in ["somebody", "2", "4"] {
         let error = three.set_name(name).unwrap_err();
         assert!(matches!(error, Error::Host(HostError::NameTaken { .. })), "{name}: {error}");
@@ -98,7 +97,7 @@ fn a_name_belongs_to_one_host() {
 }
 
 #[test]
-fn the_policy_is_passive_until_it_is_chosen() {
+fn the_default_policy_is_passive() {
     let handle = handle();
     let host = handle.add_host(id(2)).unwrap();
     assert_eq!(host.policy().unwrap(), Policy::Passive);
@@ -137,7 +136,7 @@ fn an_unknown_host_is_an_error_of_every_call() {
 }
 
 #[test]
-fn the_status_tells_which_links_data_take() {
+fn the_status_shows_the_links_that_carry_data() {
     let cluster = Cluster::new(2, 3);
     let host = cluster.peer(1, 2);
     let status = host.status().unwrap();
@@ -152,13 +151,13 @@ fn the_status_tells_which_links_data_take() {
 }
 
 #[test]
-fn waiting_in_vain_tells_the_state_of_each_link() {
+fn a_timed_out_wait_reports_the_state_of_each_link() {
     let handle = handle();
     let host = handle.add_host(id(2)).unwrap();
     let error = host.wait_reachable(Duration::ZERO).unwrap_err();
     assert_eq!(error.to_string(), "host 2 is not reachable: it has no links");
 
-    // Somebody who does not answer.
+    // A peer that does not answer.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let remote = silent.local_addr().unwrap();
     let any = ([127, 0, 0, 1], 0).into();

@@ -1,4 +1,4 @@
-//! Links: their life cycle and settings (`docs/porting.md`, "Link errors").
+//! Links: lifecycle and settings (`docs/porting.md`, "Link errors").
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn links_are_configured_listed_and_cleared() {
 }
 
 #[test]
-fn there_are_eight_links() {
+fn a_host_has_at_most_eight_links() {
     for number in [8, 9, u8::MAX] {
         let error = Error::from(LinkId::new(number).unwrap_err());
         assert!(matches!(error, Error::InvalidLinkId(InvalidLinkId(at)) if at == number));
@@ -51,7 +51,7 @@ fn there_are_eight_links() {
 }
 
 #[test]
-fn a_configured_link_is_cleared_before_it_is_configured_again() {
+fn a_configured_link_must_be_cleared_before_it_is_reconfigured() {
     let host = host();
     let link = host.add_link(link_id(0), config()).unwrap();
     for enabled in [false, true] {
@@ -70,11 +70,11 @@ fn a_configured_link_is_cleared_before_it_is_configured_again() {
     link.set_priority(9).unwrap();
     link.clear().unwrap();
     let link = host.add_link(link_id(0), config()).unwrap();
-    assert_eq!(link.priority().unwrap(), 0, "nothing of the old one is left");
+    assert_eq!(link.priority().unwrap(), 0, "no setting of the old link is left");
 }
 
 #[test]
-fn both_ends_of_a_link_are_of_one_family() {
+fn both_addresses_of_a_link_have_the_same_family() {
     let host = host();
     let v6: SocketAddr = "[::1]:9".parse().unwrap();
     for (local, remote) in [(ANY, v6), ("[::1]:0".parse().unwrap(), ANY)] {
@@ -103,7 +103,7 @@ fn a_link_has_libknets_defaults() {
     assert_eq!(link.remote_addr().unwrap(), config().remote());
     let local = link.local_addr().unwrap();
     assert_eq!(link.config().unwrap(), LinkConfig::udp(local, config().remote().unwrap()));
-    assert_ne!(link.local_addr().unwrap().port(), 0, "the port that the kernel picked");
+    assert_ne!(link.local_addr().unwrap().port(), 0, "the kernel picked a port");
 }
 
 #[test]
@@ -147,8 +147,8 @@ fn settings_out_of_range_change_nothing() {
         ),
     ] {
         let error = link.set_ping_timers(timers).unwrap_err();
-        let told = matches!(&error, Error::Link(LinkError::PingTimers(told)) if *told == wrong);
-        assert!(told, "{timers:?}: {error}");
+        let named = matches!(&error, Error::Link(LinkError::PingTimers(given)) if *given == wrong);
+        assert!(named, "{timers:?}: {error}");
         assert_eq!(error.errno(), errno, "{timers:?}");
     }
     link.set_ping_timers(PingTimers { timeout: ms(200), ..default }).unwrap();
@@ -206,7 +206,7 @@ fn a_link_comes_up_and_measures_its_latency() {
 }
 
 #[test]
-fn a_link_is_as_patient_as_its_pong_count() {
+fn a_link_comes_up_after_its_pong_count() {
     let cluster = Cluster::pair();
     let link = cluster.link(1, 2, 0);
     link.disable().unwrap();
@@ -220,7 +220,7 @@ fn a_link_is_as_patient_as_its_pong_count() {
 }
 
 #[test]
-fn disabling_and_enabling_is_told_with_the_reason_and_counted() {
+fn disabling_and_enabling_is_reported_with_the_reason_and_counted() {
     let cluster = Cluster::pair();
     let events = cluster.handle(1).link_events();
     let link = cluster.link(1, 2, 0);
@@ -250,7 +250,7 @@ fn a_disabled_link_still_answers_the_peer() {
     until("more pongs", || link.status().unwrap().stats.rx_pong_packets > pongs + 3);
     assert!(link.status().unwrap().state.is_up());
     assert!(cluster.peer(2, 1).is_reachable().unwrap());
-    // Enabled again it carries data again.
+    // Once enabled again, it carries data.
     cluster.link(1, 2, 0).enable().unwrap();
     wait_up(&cluster.link(1, 2, 0));
     from.send(b"hello").unwrap();
@@ -261,7 +261,8 @@ fn a_disabled_link_still_answers_the_peer() {
 fn counters_of_data_count_packets_and_bytes() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
-    // 522 bytes fit into a packet, so these take 1 and 2; a data header has 14 bytes.
+    // A packet carries 522 bytes, so these messages take 1 and 2 packets; a data header has 14
+    // bytes.
     for length in [522, 523] {
         from.send(&vec![1; length]).unwrap();
         assert_eq!(receive(&to).len(), length);

@@ -21,13 +21,13 @@ const OWN: HostId = HostId::new(7);
 
 fn node() -> Handle {
     let handle = Handle::new(OWN).unwrap();
-    // Kept on by being asked for once.
+    // Opening a stream once enables the events.
     let _ = handle.datafd_events();
     handle.set_forwarding(true).unwrap();
     handle
 }
 
-/// A handle whose only link is a loopback link, enabled.
+/// Makes a handle whose only link is a loopback link, enabled.
 fn looped(link: u8) -> (Handle, Link) {
     let handle = node();
     let itself = handle.add_host(OWN).unwrap();
@@ -50,10 +50,10 @@ fn messages_to_ourselves_are_delivered_and_sending_them_succeeds() {
         assert_eq!(report.delivered().collect::<Vec<_>>(), [OWN]);
         assert_eq!(receive(&datafd), sent);
     }
-    // The same through the datafd, where nobody is told.
+    // The same through the datafd, which returns no result.
     assert_eq!(nix::unistd::write(&datafd, b"written"), Ok(7));
     assert_eq!(receive(&datafd), b"written");
-    // And to exactly one host, for which libknet says EHOSTDOWN after having delivered it.
+    // And to exactly one host, for which libknet returns EHOSTDOWN after delivering the message.
     handle
         .set_filter(|message| {
             message.send_to(OWN);
@@ -63,7 +63,7 @@ fn messages_to_ourselves_are_delivered_and_sending_them_succeeds() {
     assert_eq!(handle.send_sync(channel(4), b"synchronous").unwrap().hosts, 1);
     assert_eq!(receive(&datafd), b"synchronous");
 
-    // Counted on the link that it went over, whatever its number: no packets, no headers.
+    // Counted on the link that carried it, whatever its number: no packets, no headers.
     let stats = link.status().unwrap().stats;
     let bytes = (1 + 100 + 5000 + MAX_MESSAGE + 7 + 11) as u64;
     assert_eq!((stats.tx_data_packets, stats.tx_data_bytes), (6, bytes));
@@ -89,7 +89,7 @@ fn the_host_is_reachable_while_the_link_is_enabled() {
 
     let events = handle.host_events();
     link.disable().unwrap();
-    // That it became reachable may be told yet.
+    // The event of becoming reachable may still be pending.
     let event = next_like(&events, |event| !event.reachable);
     assert_eq!(event.host, OWN);
     let error = handle.send(channel(0), b"to nobody").unwrap_err();
@@ -118,26 +118,26 @@ fn the_filter_sees_a_message_once_and_may_move_it() {
     assert_eq!(receive(&to), b"moved");
     assert_eq!(received.load(Ordering::SeqCst), 0);
 
-    // To where nobody listens: libknet writes it to descriptor 0.
+    // To a channel without a datafd: libknet writes it to descriptor 0.
     handle.remove_datafd(&to).unwrap();
-    from.send(b"nobody listens").unwrap();
+    from.send(b"no datafd").unwrap();
     flush(&handle);
     assert_eq!(handle.channel_stats(channel(2)).rx_no_datafd, 1);
 }
 
 #[test]
-fn a_full_datafd_loses_messages_and_says_so_without_stopping_the_sender() {
+fn a_full_datafd_loses_and_reports_messages_without_blocking_the_sender() {
     let (handle, _link) = looped(0);
     let problems = handle.datafd_events();
     let datafd = create(&handle, 0);
     let big = message(MAX_MESSAGE, 1);
-    // Far more than any datafd takes; a sender that waited would wait for ever.
+    // Far more than any datafd holds; a blocking sender would never return.
     let rounds = 20;
     for _ in 0..rounds {
         for _ in 0..64 {
             handle.send(channel(0), &big).unwrap();
         }
-        // So that none is lost on the way there: that is bounded too.
+        // So that none is lost before it: the queue to the datafd is bounded too.
         flush(&handle);
     }
     let event = next(&problems);
@@ -147,7 +147,7 @@ fn a_full_datafd_loses_messages_and_says_so_without_stopping_the_sender() {
     assert_eq!(stats.tx_messages, rounds * 64);
     assert!(stats.rx_dropped_full > 0);
     assert_eq!(stats.rx_messages + stats.rx_dropped_full, rounds * 64, "each is counted once");
-    // What was taken is whole, and there is room again once it is read.
+    // Messages that were delivered are whole, and reading them makes room.
     for _ in 0..stats.rx_messages {
         assert!(receive(&datafd) == big);
     }
@@ -156,14 +156,14 @@ fn a_full_datafd_loses_messages_and_says_so_without_stopping_the_sender() {
 }
 
 #[test]
-fn messages_to_ourselves_and_to_others_go_their_ways_in_order() {
+fn messages_to_ourselves_and_to_others_keep_their_order() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
     let itself = handle.add_host(HostId::new(1)).unwrap();
     let link = itself.add_link(link_id(0), LinkConfig::loopback()).unwrap();
     link.enable().unwrap();
     let (here, there) = (cluster.create(1, 0), cluster.create(2, 0));
-    // Few enough at a time for datafds with the smallest buffers.
+    // Few enough at once for datafds with the smallest buffers.
     for round in 0..20 {
         let numbers = 20 * round..20 * (round + 1);
         for number in numbers.clone() {
@@ -174,15 +174,15 @@ fn messages_to_ourselves_and_to_others_go_their_ways_in_order() {
             assert_eq!(receive(&there), message(700, number));
         }
     }
-    // What the other host sends comes out of the same datafd.
+    // Messages of the other host come out of the same datafd.
     there.send(b"from host 2").unwrap();
     assert_eq!(next_message(&here, |_| true), b"from host 2");
-    // The data MTU is that of links which have packets.
+    // The data MTU is that of links that send packets.
     assert_eq!(handle.data_mtu(), 522);
 }
 
 #[test]
-fn many_threads_may_send_to_a_stream_of_ours_at_once() {
+fn many_threads_may_send_to_our_own_stream_at_once() {
     let (handle, _link) = looped(0);
     let (ours, theirs) = UnixStream::pair().unwrap();
     handle.add_datafd(DatafdSource::Fd(theirs.as_fd()), exactly(5)).unwrap();
@@ -199,7 +199,8 @@ fn many_threads_may_send_to_a_stream_of_ours_at_once() {
                 });
             }
         });
-        // A stream that is full loses whole messages. The last that it took has a rest to be written.
+        // A full stream loses whole messages. The rest of the last accepted one is still to be
+        // written.
         flush(&handle);
         let stats = handle.channel_stats(channel(5));
         let taken = (stats.rx_messages - before) as usize;
@@ -217,7 +218,7 @@ fn many_threads_may_send_to_a_stream_of_ours_at_once() {
 }
 
 #[test]
-fn it_is_the_only_link_and_leads_to_ourselves() {
+fn a_loopback_link_is_the_only_link_and_leads_to_ourselves() {
     let (handle, link) = looped(2);
     let itself = handle.host(OWN).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));

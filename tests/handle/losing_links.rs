@@ -1,5 +1,5 @@
-//! Links that go down by themselves: silence, a kernel that reports the peer gone, and the events that
-//! follow (`docs/protocol.md`, "Link state" and "Kernel errors").
+//! Links that go down by themselves: silence, a peer that the kernel reports as gone, and the
+//! events that follow (`docs/protocol.md`, "Link state" and "Kernel errors").
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use kronosnet::{
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-/// As little patience as is allowed. A new link has ten times as much, which shrinks by one a second.
+/// The shortest timeout. It is tenfold on a new link, and shrinks by one multiple per second.
 const IMPATIENT: PingTimers = PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..QUICK };
 
-/// Two hosts with so many links, each through a relay of its own.
+/// Makes two hosts with this many links, each through a relay of its own.
 fn relayed(links: u8) -> ((Handle, Datafd), (Handle, Datafd), Vec<Relay>) {
     let (one, two) = (node(1), node(2));
     let events = [&one, &two].map(|node| (node.0.link_events(), node.0.host_events()));
@@ -28,7 +28,7 @@ fn relayed(links: u8) -> ((Handle, Datafd), (Handle, Datafd), Vec<Relay>) {
         watch(&two.0, 1, link, there.addr(), relay.for_two(), IMPATIENT);
         relays.push(relay);
     }
-    // Whoever asks for events afterwards is not told of this any more.
+    // Streams that are opened afterwards do not report these events.
     for (link_events, host_events) in events {
         for _ in 0..links {
             assert!(next(&link_events).state.is_up());
@@ -70,7 +70,7 @@ fn silence_takes_a_link_down_and_an_answer_brings_it_up() {
 }
 
 #[test]
-fn messages_are_not_delivered_twice_after_a_break() {
+fn messages_are_not_delivered_twice_after_an_outage() {
     let ((one, from), (two, to), relays) = relayed(1);
     for round in 0..3 {
         for number in 0..20 {
@@ -133,7 +133,7 @@ fn active_loses_nothing_when_a_link_goes_silent() {
 }
 
 #[test]
-fn a_peer_that_the_kernel_reports_gone_is_down_at_once_with_the_reason() {
+fn a_peer_that_the_kernel_reports_as_gone_is_down_at_once() {
     let cluster = Cluster::pair();
     let (links, hosts) = (cluster.handle(1).link_events(), cluster.handle(1).host_events());
     // Its socket is closed, so our next ping is answered by the kernel: ECONNREFUSED.
@@ -149,7 +149,7 @@ fn a_peer_that_the_kernel_reports_gone_is_down_at_once_with_the_reason() {
 }
 
 #[test]
-fn a_peer_that_never_was_there_is_reported_with_the_reason() {
+fn a_peer_that_was_never_there_is_reported_with_the_reason() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
     let remote = nobody.local_addr().unwrap();
@@ -163,7 +163,7 @@ fn a_peer_that_never_was_there_is_reported_with_the_reason() {
 }
 
 #[test]
-fn a_refusal_concerns_only_the_link_that_it_came_for() {
+fn a_refusal_affects_only_its_link() {
     let cluster = Cluster::new(3, 1);
     let (from, to) = (cluster.create(1, 0), cluster.create(3, 0));
     let hosts = cluster.handle(1).host_events();

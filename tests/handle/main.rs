@@ -1,4 +1,4 @@
-//! Everything of a handle but its datafds: errors, life cycles, callbacks and events, forwarding,
+//! Everything of a handle except its datafds: errors, lifecycles, callbacks and events, forwarding,
 //! links and policies, reachability, on real sockets (`docs/protocol.md`, `docs/porting.md`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]

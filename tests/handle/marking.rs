@@ -1,5 +1,4 @@
-//! DSCP and priority, read from packets that were received (`docs/porting.md`,
-//! "Packet marking").
+//! DSCP and priority, read from received packets (`docs/porting.md`, "Packet marking").
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -20,20 +19,20 @@ fn dscp(number: u8) -> QosMarking {
     QosMarking { priority: false, dscp: Some(Dscp::try_from(number).unwrap()) }
 }
 
-/// A link that pings an observer, and is not given up while nobody looks.
+/// Adds a link that pings an observer, with a timeout that outlasts the test.
 fn link(handle: &Handle, id: u8, local: SocketAddr, observer: &Observer) -> Link {
     let (interval, timeout) = (Duration::from_millis(50), Duration::from_secs(3600));
     let patient = PingTimers { interval, timeout, precision: 1 };
     watch(handle, 2, id, local, observer.addr(), patient)
 }
 
-/// A host whose links share a local address and lead to these observers.
+/// Makes a host whose links share a local address and lead to these observers.
 fn one_address(ip: IpAddr, observers: [&Observer; 2]) -> (Handle, Datafd, [Link; 2]) {
     let handle = Handle::new(HostId::new(1)).unwrap();
     handle.on_datafd_event(|_, _| {});
     let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     handle.set_forwarding(true).unwrap();
-    // Probes again and again, though nobody answers them.
+    // Probes are repeated, although nothing answers them.
     handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
     let end = handle.bind((ip, 0).into()).unwrap();
     let links = [0, 1].map(|id| link(&handle, id, end.addr(), observers[usize::from(id)]));
@@ -47,11 +46,11 @@ fn one_address(ip: IpAddr, observers: [&Observer; 2]) -> (Handle, Datafd, [Link;
 }
 
 #[test]
-fn a_change_reaches_links_that_are_there_and_those_that_come() {
+fn a_change_applies_to_existing_and_to_new_links() {
     for ip in [V4, V6] {
         let handle = Handle::new(HostId::new(1)).unwrap();
         let observers = [Observer::new(ip), Observer::new(ip)];
-        // Different ports, so different sockets.
+        // Different ports, hence different sockets.
         let ends = [(); 2].map(|()| handle.bind((ip, 0).into()).unwrap());
         let _first = link(&handle, 0, ends[0].addr(), &observers[0]);
         observers[0].expect(PING, 0, 0);
@@ -73,7 +72,7 @@ fn a_change_reaches_links_that_are_there_and_those_that_come() {
 }
 
 #[test]
-fn a_link_may_be_marked_in_another_way() {
+fn a_link_may_have_its_own_marking() {
     for ip in [V4, V6] {
         let handle = Handle::new(HostId::new(1)).unwrap();
         let observers = [Observer::new(ip), Observer::new(ip)];
@@ -94,7 +93,7 @@ fn a_link_may_be_marked_in_another_way() {
 }
 
 #[test]
-fn links_with_one_local_address_are_marked_each_in_its_own_way() {
+fn links_with_one_local_address_keep_their_markings() {
     for ip in [V4, V6] {
         let observers = [Observer::new(ip), Observer::new(ip)];
         let (handle, datafd, links) = one_address(ip, [&observers[0], &observers[1]]);
@@ -133,12 +132,12 @@ fn links_with_one_local_address_are_marked_each_in_its_own_way() {
 }
 
 #[test]
-fn links_with_both_addresses_in_common_are_marked_each_in_its_own_way() {
+fn links_with_both_addresses_in_common_keep_their_markings() {
     for ip in [V4, V6] {
         let observer = Observer::new(ip);
         let (handle, datafd, links) = one_address(ip, [&observer, &observer]);
         handle.set_manual_mtu(Some(1280)).unwrap();
-        // The packets of one leave right behind those of the other, and all are equally long.
+        // The packets of one leave right behind those of the other, and all have the same length.
         let packet = handle.host(HostId::new(2)).unwrap().status().unwrap().data_mtu.unwrap();
         let message = vec![7; 9 * packet];
         for own in [[Some(10), None], [None, Some(12)], [Some(12), Some(10)], [None, None]] {
@@ -166,7 +165,7 @@ fn a_code_point_has_six_bits() {
 }
 
 #[test]
-fn a_link_that_was_cleared_has_no_marking() {
+fn a_cleared_link_has_no_marking() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let observer = Observer::new(V4);
     let link = link(&handle, 0, (V4, 0).into(), &observer);
@@ -177,7 +176,7 @@ fn a_link_that_was_cleared_has_no_marking() {
 }
 
 #[test]
-fn a_link_to_ourselves_has_no_packets_to_mark() {
+fn a_loopback_link_has_no_packets_to_mark() {
     let own = HostId::new(1);
     let handle = Handle::new(own).unwrap();
     let host = handle.add_host(own).unwrap();

@@ -1,5 +1,5 @@
-//! The MTU set by hand, and what it does to fragments (`docs/wire-format.md`, "Fragments"
-//! and "Length arithmetic").
+//! The manual MTU and its effect on fragments (`docs/wire-format.md`, "Fragments" and "Length
+//! arithmetic").
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use knet_tests::network::{in_own_network, ip};
 use knet_tests::wait::{DEADLINE, next_like, receive, until};
 use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError, MtuEvent};
 
-/// Bytes of IPv4 and UDP header, and the header that MTU arithmetic charges to a packet.
+/// Length of the IPv4 and UDP headers, and of the header that MTU arithmetic charges to a packet.
 const OVERHEAD: usize = 28 + 26;
 
 #[test]
-fn without_one_it_is_found_out_and_told() {
+fn without_a_manual_mtu_it_is_discovered_and_reported() {
     let cluster = Cluster::pair();
     let events = cluster.handle(1).mtu_events();
     let whole = usize::from(u16::MAX) - OVERHEAD;
     cluster.handle(1).set_manual_mtu(None).unwrap();
     assert_eq!(cluster.handle(1).manual_mtu(), None);
-    // The loopback interface takes the longest packet that there is.
+    // The loopback interface carries the longest packet possible.
     let (host, link) = (HostId::new(2), link_id(0));
     let mut all = [
         MtuEvent::Link { host, link, data_mtu: whole },
@@ -46,39 +46,39 @@ fn without_one_it_is_found_out_and_told() {
 }
 
 #[test]
-fn a_callback_is_told_of_each_change_until_it_is_removed() {
+fn a_callback_gets_each_change_until_it_is_removed() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (report, reports) = crossbeam_channel::unbounded();
     handle.on_mtu_event(move |handle, event| {
         if let MtuEvent::Handle { data_mtu } = *event {
-            tell.send((data_mtu, handle.data_mtu())).unwrap();
+            report.send((data_mtu, handle.data_mtu())).unwrap();
         }
     });
     for onwire in [600, 1000] {
         handle.set_manual_mtu(Some(onwire)).unwrap();
         let data_mtu = usize::from(onwire) - OVERHEAD;
-        assert_eq!(told.recv_timeout(DEADLINE).unwrap(), (data_mtu, data_mtu));
+        assert_eq!(reports.recv_timeout(DEADLINE).unwrap(), (data_mtu, data_mtu));
     }
     let events = handle.mtu_events();
     handle.remove_mtu_callback();
     handle.set_manual_mtu(Some(700)).unwrap();
     next_like(&events, |event| *event == MtuEvent::Handle { data_mtu: 700 - OVERHEAD });
     let gone = crossbeam_channel::RecvTimeoutError::Disconnected;
-    assert_eq!(told.recv_timeout(DEADLINE), Err(gone), "with what it owned");
+    assert_eq!(reports.recv_timeout(DEADLINE), Err(gone), "the callback is dropped");
 }
 
 #[test]
-fn the_interval_of_the_search_has_its_limits() {
+fn the_interval_of_the_search_is_limited() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
     assert_eq!(handle.mtu_interval(), Duration::from_secs(60));
     for seconds in [0, 86_401] {
         let asked = Duration::from_secs(seconds);
         let error = handle.set_mtu_interval(asked).unwrap_err();
-        let told =
+        let named =
             matches!(error, Error::Mtu(MtuError::Interval { interval }) if interval == asked);
-        assert!(told, "{error}");
+        assert!(named, "{error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
     handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
@@ -86,7 +86,7 @@ fn the_interval_of_the_search_has_its_limits() {
 }
 
 #[test]
-fn a_manual_mtu_decides_how_messages_are_cut() {
+fn a_manual_mtu_determines_the_fragments() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let sent = || cluster.link(1, 2, 0).status().unwrap().stats.tx_data_packets;
@@ -111,8 +111,8 @@ fn an_mtu_with_which_a_message_would_not_fit_is_refused() {
     let cluster = Cluster::pair();
     for onwire in [0, 1, 54, 100, 332] {
         let error = cluster.handle(1).set_manual_mtu(Some(onwire)).unwrap_err();
-        let named = matches!(error, Error::Mtu(MtuError::TooSmall { onwire: told, least: 333 })
-            if told == onwire);
+        let named = matches!(error, Error::Mtu(MtuError::TooSmall { onwire: given, least: 333 })
+            if given == onwire);
         assert!(named, "{error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
@@ -132,7 +132,7 @@ fn the_mtu_may_change_under_traffic() {
 }
 
 #[test]
-fn a_packet_that_the_interface_does_not_take_is_an_error() {
+fn a_packet_that_the_interface_refuses_is_an_error() {
     in_own_network(|| ip("link set lo mtu 1500"), too_big);
 }
 

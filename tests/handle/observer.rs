@@ -1,4 +1,4 @@
-//! The other end of a link, played by a test that sees how its packets are marked.
+//! The other end of a link, played by a test that reads the markings of packets.
 
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -9,10 +9,10 @@ use knet_tests::wait::DEADLINE;
 use nix::sys::socket::sockopt::{IpRecvTos, Ipv6RecvTClass};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, setsockopt};
 
-/// Where links lead: answers each ping that it receives, as host 2.
+/// The remote end of links, which answers each ping as host 2.
 pub(crate) struct Observer(UdpSocket);
 
-/// A packet as it was received.
+/// A received packet.
 pub(crate) struct Packet {
     bytes: Vec<u8>,
     from: SocketAddr,
@@ -34,7 +34,7 @@ impl Observer {
         self.0.local_addr().unwrap()
     }
 
-    /// The next packet.
+    /// Receives the next packet.
     pub(crate) fn next(&self) -> Packet {
         let packet = self.receive();
         if packet.kind() == PING {
@@ -65,13 +65,13 @@ impl Observer {
         Packet { bytes, from, class }
     }
 
-    /// Forgets what has come, so that there is room for what will.
+    /// Discards what has arrived, to make room.
     pub(crate) fn drain(&self) {
         while recv(self.0.as_raw_fd(), &mut [0; 100], MsgFlags::MSG_DONTWAIT).is_ok() {}
     }
 
-    /// Waits for a packet of this kind and class, and sees that the next of its kind has it too. Asks
-    /// for answers with pings and probes on this link.
+    /// Waits for a packet of this kind and class, and asserts that the next of its kind has the
+    /// same class. Sends pings and probes on this link to cause answers.
     pub(crate) fn expect(&self, kind: u8, class: u8, link: u8) {
         let give_up = Instant::now() + DEADLINE;
         let mut before = None;
@@ -93,7 +93,7 @@ impl Observer {
         }
     }
 
-    /// The classes of the packets of a message, which has so many, in the order of their arrival.
+    /// Returns the classes of the packets of a message, in the order of their arrival.
     pub(crate) fn classes_of_data(&self, packets: usize) -> Vec<u8> {
         let give_up = Instant::now() + DEADLINE;
         let mut classes = Vec::new();
@@ -114,7 +114,7 @@ impl Packet {
     }
 }
 
-// The second byte of a packet, which says what it is.
+// The second byte of a packet is its type.
 const DATA: u8 = 0;
 pub(crate) const PING: u8 = 0x81;
 pub(crate) const PONG: u8 = 0x82;

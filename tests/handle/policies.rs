@@ -1,5 +1,5 @@
-//! The three policies: which links a message takes, and what happens when one goes
-//! (`docs/protocol.md`, "Link policies").
+//! The three policies: the links that a message takes, and failover (`docs/protocol.md`, "Link
+//! policies").
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +16,14 @@ fn with_policy(links: u8, policy: Policy) -> Cluster {
     cluster
 }
 
-/// How many data packets host 1 has sent on each of its links.
+/// Returns the number of data packets that host 1 has sent on each of its links.
 fn sent(cluster: &Cluster, links: u8) -> Vec<u64> {
     let packets = |link| cluster.link(1, 2, link).status().unwrap().stats.tx_data_packets;
     (0..links).map(packets).collect()
 }
 
 #[test]
-fn passive_takes_the_link_with_the_highest_priority_and_the_lowest_id() {
+fn passive_uses_the_link_with_the_highest_priority_and_the_lowest_id() {
     let cluster = with_policy(3, Policy::Passive);
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let six = || {
@@ -34,7 +34,7 @@ fn passive_takes_the_link_with_the_highest_priority_and_the_lowest_id() {
     };
     six();
     assert_eq!(sent(&cluster, 3), [6, 0, 0]);
-    // The measured example of the spec: priorities 1, 5, 5.
+    // As measured with libknet: priorities 1, 5, 5.
     for (link, priority) in [(0, 1), (1, 5), (2, 5)] {
         cluster.link(1, 2, link).set_priority(priority).unwrap();
     }
@@ -46,11 +46,11 @@ fn passive_takes_the_link_with_the_highest_priority_and_the_lowest_id() {
 }
 
 #[test]
-fn active_takes_every_link_and_delivers_once() {
+fn active_uses_every_link_and_delivers_once() {
     let cluster = with_policy(3, Policy::Active);
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     for number in 0..50 {
-        // The longer ones take several packets a link.
+        // The longer ones take several packets per link.
         let bytes = message(1 + number * 40, number);
         from.send(&bytes).unwrap();
         assert_eq!(receive(&to), bytes);
@@ -63,12 +63,12 @@ fn active_takes_every_link_and_delivers_once() {
         let arrived = |link| cluster.link(2, 1, link).status().unwrap().stats.rx_data_packets;
         (0..3).map(arrived).sum::<u64>() == all
     });
-    assert!(!is_readable(&to), "nothing comes twice");
+    assert!(!is_readable(&to), "nothing arrives twice");
     assert!(cluster.handle(2).drop_stats().duplicate >= 100);
 }
 
 #[test]
-fn round_robin_takes_the_links_in_turn() {
+fn round_robin_uses_the_links_in_turn() {
     let cluster = with_policy(3, Policy::RoundRobin);
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     for number in 0..6 {
@@ -91,7 +91,7 @@ fn round_robin_loses_nothing_of_a_burst_of_messages_in_several_packets() {
         for number in numbers() {
             assert_eq!(nix::unistd::write(&from, &message(1500, number)), Ok(1500));
         }
-        // Links may overtake each other, so the order is theirs.
+        // Links may overtake each other, so messages may arrive in any order.
         let received: HashSet<_> = numbers().map(|_| receive(&to)).collect();
         assert!(numbers().all(|number| received.contains(&message(1500, number))));
     }
@@ -121,7 +121,7 @@ fn passive_fails_over_and_back() {
     assert_eq!(ten(), [20, 40]);
 }
 
-/// Takes links away in turn and gives them back, each after the one before is up again.
+/// Disables and enables the links in turn, each after the previous one is up again.
 fn toggle(links: &[Link], stop: &AtomicBool) -> usize {
     let mut toggled = 0;
     while !stop.load(Ordering::SeqCst) {
@@ -134,7 +134,7 @@ fn toggle(links: &[Link], stop: &AtomicBool) -> usize {
     toggled
 }
 
-/// Sends messages one by one while links come and go. Each must arrive, once.
+/// Sends messages one by one while links come and go. Each must arrive exactly once.
 fn nothing_is_lost_while_links_come_and_go(policy: Policy) {
     let cluster = with_policy(2, policy);
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
@@ -154,7 +154,7 @@ fn nothing_is_lost_while_links_come_and_go(policy: Policy) {
     });
     flush(cluster.handle(1));
     flush(cluster.handle(2));
-    assert!(!is_readable(&one) && !is_readable(&two), "nothing comes twice");
+    assert!(!is_readable(&one) && !is_readable(&two), "nothing arrives twice");
 }
 
 #[test]

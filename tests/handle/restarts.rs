@@ -15,14 +15,14 @@ struct Node {
 
 fn node(id: u16) -> Node {
     let handle = Handle::new(HostId::new(id)).unwrap();
-    // Kept on by being asked for once.
+    // Opening a stream once enables the events.
     let _ = handle.datafd_events();
     let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
     handle.set_forwarding(true).unwrap();
     Node { handle, datafd }
 }
 
-/// Host 2 with links from these addresses.
+/// Makes host 2, with links from these addresses.
 fn second(local: &[SocketAddr], remote: &[SocketAddr]) -> Node {
     let two = node(2);
     for (link, (&local, &remote)) in (0..).zip(local.iter().zip(remote)) {
@@ -31,7 +31,7 @@ fn second(local: &[SocketAddr], remote: &[SocketAddr]) -> Node {
     two
 }
 
-/// Two hosts, of which the second restarts a few times under a policy.
+/// Makes two hosts, of which the second restarts a few times under a policy.
 fn survives_restarts(links: u8, policy: Policy) {
     let one = node(1);
     let elsewhere = node(9);
@@ -53,7 +53,8 @@ fn survives_restarts(links: u8, policy: Policy) {
         two.handle.host(HostId::new(1)).unwrap().set_policy(policy).unwrap();
         wait_reachable(&two.handle, &one.handle);
         let hosts = one.handle.host_events();
-        // Each life numbers its messages from 1 on; they are as new as those of the life before.
+        // Each process numbers its messages from 1; they must not count as duplicates of its
+        // predecessor's.
         for number in 0..20 {
             let bytes = message(600, life * 1000 + number);
             two.datafd.send(&bytes).unwrap();
@@ -65,7 +66,7 @@ fn survives_restarts(links: u8, policy: Policy) {
         drop(two);
         next_like(&hosts, |event| !event.reachable);
     }
-    assert_eq!(stats(&one.handle, 0).rx_messages, 4 * 20, "none came twice");
+    assert_eq!(stats(&one.handle, 0).rx_messages, 4 * 20, "none arrived twice");
 }
 
 #[test]
@@ -78,10 +79,11 @@ fn messages_flow_again_after_a_restart_with_every_link_in_use() {
     survives_restarts(2, Policy::Active);
 }
 
-/// The new process is there before a ping to the old one is refused. The numbers in its own pings
-/// tell: they were higher before. (One ping of the old life must have told them.)
+/// Starts the new process before a ping to the old one is refused. The sequence numbers in its
+/// pings reveal the restart: they are lower than before, provided that a ping of the old process
+/// carried them.
 #[test]
-fn a_restart_that_nobody_noticed_is_noticed_by_its_pings() {
+fn a_quick_restart_is_detected_by_its_pings() {
     let one = node(1);
     let here = one.handle.bind(ANY.into()).unwrap();
     let two = node(2);
@@ -99,6 +101,6 @@ fn a_restart_that_nobody_noticed_is_noticed_by_its_pings() {
             assert_eq!(receive(&one.datafd), bytes, "life {life}");
         }
         let before = pings();
-        until("a ping that tells the number of the last message", || pings() > before);
+        until("a ping with the number of the last message", || pings() > before);
     }
 }

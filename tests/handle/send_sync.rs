@@ -8,7 +8,7 @@ use knet_tests::wait::receive;
 use kronosnet::{Destinations, Error, Handle, HostId, MAX_MESSAGE, Verdict};
 use nix::errno::Errno;
 
-/// Makes everything go to these hosts.
+/// Installs a filter that sends everything to these hosts.
 fn listed(handle: &Handle, hosts: &[u16]) {
     let hosts: Arc<[u16]> = hosts.into();
     handle
@@ -19,7 +19,7 @@ fn listed(handle: &Handle, hosts: &[u16]) {
         .unwrap();
 }
 
-/// What an error means to a program that was ported from C.
+/// Returns the error number that a program ported from C would see.
 fn errno(result: Result<kronosnet::SendReport, Error>) -> Errno {
     Errno::from_raw(result.unwrap_err().errno())
 }
@@ -32,7 +32,7 @@ fn checks_are_made_in_libknets_order() {
     let _datafd = cluster.create(1, 0);
     handle.set_forwarding(false).unwrap();
 
-    // Each is right in one more thing than the one before.
+    // Each call fixes one more mistake than the one before.
     let too_long = vec![0; MAX_MESSAGE + 1];
     assert_eq!(errno(handle.send_sync(unused, &[])), Errno::EINVAL);
     assert_eq!(errno(handle.send_sync(unused, &too_long)), Errno::EINVAL);
@@ -64,14 +64,14 @@ fn checks_are_made_in_libknets_order() {
 }
 
 #[test]
-fn the_longest_message_reaches_its_one_host() {
+fn a_message_of_maximum_length_reaches_its_host() {
     let cluster = Cluster::new(3, 1);
     let datafds: Vec<_> = (1..=3).map(|at| cluster.create(at, 0)).collect();
     listed(cluster.handle(1), &[3]);
     let longest = message(MAX_MESSAGE, 1);
     assert_eq!(cluster.handle(1).send_sync(channel(0), &longest).unwrap().hosts, 1);
     assert!(receive(&datafds[2]) == longest);
-    // The other one has got nothing: this is the first that it gets.
+    // The other host has received nothing: this is its first message.
     cluster.handle(1).remove_filter().unwrap();
     datafds[0].send(b"to all").unwrap();
     assert_eq!(receive(&datafds[1]), b"to all");

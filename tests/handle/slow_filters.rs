@@ -1,4 +1,4 @@
-//! Filters that take their time, and what must go on meanwhile.
+//! Slow filters, and everything that must not wait for them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use kronosnet::{
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-/// Stops a filter at messages that begin with a `!`, and tells when it is there.
+/// Blocks a filter at messages that begin with a `!`, and reports when it blocks.
 #[derive(Clone)]
 struct Gate {
-    tell: Sender<()>,
+    report: Sender<()>,
     go: Receiver<()>,
 }
 
 /// The other side of a gate.
 struct Keeper {
-    told: Receiver<()>,
+    reports: Receiver<()>,
     open: Sender<()>,
 }
 
 fn gate() -> (Gate, Keeper) {
-    let ((tell, told), (open, go)) = (unbounded(), bounded(0));
-    (Gate { tell, go }, Keeper { told, open })
+    let ((report, reports), (open, go)) = (unbounded(), bounded(0));
+    (Gate { report, go }, Keeper { reports, open })
 }
 
 impl Gate {
     fn pass(&self, message: &FilterMessage<'_>) {
         if message.direction() == Direction::Rx && message.payload().starts_with(b"!") {
-            self.tell.send(()).unwrap();
+            self.report.send(()).unwrap();
             self.go.recv_timeout(DEADLINE).unwrap();
         }
     }
@@ -46,7 +46,7 @@ impl Gate {
 
 impl Keeper {
     fn wait(&self) {
-        self.told.recv_timeout(DEADLINE).unwrap();
+        self.reports.recv_timeout(DEADLINE).unwrap();
     }
 
     fn open(&self) {
@@ -55,7 +55,7 @@ impl Keeper {
 }
 
 #[test]
-fn a_filter_that_was_replaced_is_not_asked_about_the_rest_of_a_batch() {
+fn a_replaced_filter_is_not_called_for_the_rest_of_a_batch() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (gate, keeper) = gate();
@@ -75,7 +75,7 @@ fn a_filter_that_was_replaced_is_not_asked_about_the_rest_of_a_batch() {
     }
     keeper.open();
     keeper.wait();
-    // Waits for the filter, but not for ever.
+    // Waits for the filter, but only for a limited time.
     cluster.handle(2).set_filter(|_| Verdict::Broadcast).unwrap();
     keeper.open();
     (0..2).for_each(|_| assert!(receive(&to).starts_with(b"!")));
@@ -110,10 +110,10 @@ fn replacing_a_filter_waits_for_the_call_that_is_running() {
     assert_eq!(receive(&to), b"!");
 }
 
-/// A filter that takes longer than our peers have patience makes them give us up, which they are right
-/// to do. We were the ones who did not listen, so we give up nobody.
+/// Blocks a filter for longer than the timeout of its peers. They consider this host down, rightly.
+/// This host itself was not listening, so it must not consider its peers down.
 #[test]
-fn a_filter_that_blocks_for_long_takes_no_link_of_ours_down() {
+fn a_long_blocking_filter_takes_none_of_our_links_down() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (gate, keeper) = gate();
@@ -140,20 +140,20 @@ fn a_filter_that_blocks_for_long_takes_no_link_of_ours_down() {
             now.rx_pong_packets > before.rx_pong_packets + 1
         });
         let after = cluster.link(2, 1, 0).status().unwrap().stats;
-        // A machine that does not run the other process for long is a reason to go down.
+        // A machine that suspends the other process for long is a reason to go down.
         assert_eq!(after.down_count, before.down_count);
     }
 }
 
-/// Between two messages of a batch the sockets are looked at: what the peer says meanwhile is answered,
-/// however long the batch takes.
+/// Checks that sockets are served between two messages of a batch: pings are answered, however long
+/// the batch takes.
 #[test]
 fn pings_are_answered_while_messages_wait_for_a_slow_filter() {
     const MESSAGES: usize = 20;
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (gate, keeper) = gate();
-    let (tell, told) = unbounded();
+    let (report, reports) = unbounded();
     let peers: Link = cluster.link(1, 2, 0);
     let pings = |link: &Link| link.status().unwrap().stats.tx_ping_packets;
     let pongs = |link: &Link| link.status().unwrap().stats.rx_pong_packets;
@@ -170,13 +170,13 @@ fn pings_are_answered_while_messages_wait_for_a_slow_filter() {
             }
             done()
         };
-        // Answered since the message before: two pings came while the filter was busy with it.
+        // Answered since the previous message: two pings arrived while the filter was busy with it.
         let before = answered.load(Ordering::SeqCst);
         let heard = wait(&|| pongs(&peers) as usize > before);
         answered.store(pongs(&peers) as usize, Ordering::SeqCst);
         let asked = pings(&peers);
         let busy = wait(&|| pings(&peers) > asked + 1);
-        tell.send(heard && busy).unwrap();
+        report.send(heard && busy).unwrap();
         Verdict::Broadcast
     };
     cluster.handle(2).set_filter(slow).unwrap();
@@ -187,7 +187,7 @@ fn pings_are_answered_while_messages_wait_for_a_slow_filter() {
     }
     keeper.open();
     for number in 0..MESSAGES {
-        assert!(told.recv_timeout(DEADLINE * 2).unwrap(), "message {number}");
+        assert!(reports.recv_timeout(DEADLINE * 2).unwrap(), "message {number}");
     }
     assert!(receive(&to).starts_with(b"!"));
     for number in 0..MESSAGES {
@@ -197,9 +197,10 @@ fn pings_are_answered_while_messages_wait_for_a_slow_filter() {
     assert_eq!(cluster.link(1, 2, 0).status().unwrap().stats.down_count, 0);
 }
 
-/// Two copies of a message in one batch: when the first cannot be delivered, the second can.
+/// Receives a message and its duplicate in one batch: if the first cannot be delivered, the second
+/// is.
 #[test]
-fn a_copy_in_the_same_batch_is_a_second_chance() {
+fn a_duplicate_in_the_same_batch_is_delivered_instead() {
     let [one, two] = [1, 2].map(|id| Handle::new(HostId::new(id)).unwrap());
     let bind = |handle: &Handle| handle.bind(ANY.into()).unwrap();
     let (here, there) = ([bind(&one), bind(&one)], bind(&two));

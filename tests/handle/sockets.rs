@@ -1,4 +1,4 @@
-//! The UDP sockets of links: shared by links with the same address, closed with the last.
+//! The UDP sockets of links: shared by links with the same address, closed with the last of them.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -44,7 +44,8 @@ fn an_address_in_use_is_an_error() {
     handle.bind(addr).unwrap();
 }
 
-/// `IP_FREEBIND`: the address may come later, with a network that is slow to start.
+/// Binds an address that this machine does not have yet (`IP_FREEBIND`), as when its network is
+/// slow to start.
 #[test]
 fn an_address_that_is_not_there_yet_may_be_used() {
     let handle = handle(1);
@@ -61,7 +62,7 @@ fn an_endpoint_holds_its_address_until_it_is_dropped() {
     let same = handle.bind(addr).unwrap();
     assert_eq!(same.addr(), addr);
     drop(endpoint);
-    assert!(is_taken(addr), "the other one still holds it");
+    assert!(is_taken(addr), "the other endpoint still holds it");
     drop(same);
     assert!(!is_taken(addr), "closed at once");
 }
@@ -72,7 +73,7 @@ fn endpoints_with_port_0_have_a_port_each() {
     let ends: Vec<_> = (0..4).map(|_| handle.bind(ANY.into()).unwrap()).collect();
     let ports: BTreeSet<_> = ends.iter().map(|end| end.addr().port()).collect();
     assert_eq!(ports.len(), 4);
-    // Links that ask for port 0 ask for the same address, as in libknet.
+    // Links that request port 0 request the same address, as in libknet.
     let host = handle.add_host(HostId::new(2)).unwrap();
     let remote = ([127, 0, 0, 1], 9).into();
     let links = [0, 1]
@@ -105,7 +106,7 @@ fn links_with_the_same_address_share_a_socket() {
 }
 
 #[test]
-fn a_link_that_is_refused_leaves_no_socket_behind() {
+fn a_rejected_link_leaves_no_socket_behind() {
     let handle = handle(1);
     let endpoint = handle.bind(ANY.into()).unwrap();
     let addr = endpoint.addr();
@@ -128,7 +129,7 @@ fn the_address_is_free_again_when_the_handle_is_gone() {
     assert!(!is_taken(addr));
 }
 
-/// Everything over one socket a host: the usual set-up of a cluster.
+/// Uses one socket per host for everything: the usual set-up of a cluster.
 #[test]
 fn a_shared_socket_carries_the_links_to_all_hosts() {
     let handles = [handle(1), handle(2), handle(3)];

@@ -1,4 +1,4 @@
-//! What is counted for handles, hosts, links and channels, and which of their settings can be queried
+//! Statistics of handles, hosts, links and channels, and queries of their settings
 //! (`docs/protocol.md`, "Statistics").
 
 use std::process::Command;
@@ -13,14 +13,16 @@ use kronosnet::{
 };
 
 #[test]
-fn a_message_is_counted_wherever_it_passes() {
+fn a_message_is_counted_at_each_stage() {
     let cluster = Cluster::new(2, 2);
     let (from, to) = (cluster.create(1, 3), cluster.create(2, 3));
     cluster.peer(1, 2).set_policy(Policy::Active).unwrap();
-    // Two packets a link: 522 bytes fit into one.
+    // Two packets per link: each carries 522 bytes.
     from.send(&message(1000, 1)).unwrap();
     receive(&to);
-    until("the copies are here", || cluster.peer(2, 1).stats().unwrap().links.rx_data_packets == 4);
+    until("the duplicates have arrived", || {
+        cluster.peer(2, 1).stats().unwrap().links.rx_data_packets == 4
+    });
     flush(cluster.handle(2));
 
     let sent = cluster.handle(1).stats();
@@ -45,7 +47,7 @@ fn a_message_is_counted_wherever_it_passes() {
 }
 
 #[test]
-fn totals_are_those_of_all_channels() {
+fn totals_are_the_sums_of_all_channels() {
     let cluster = Cluster::pair();
     let mut bytes = 0;
     for number in [0, 7, 31] {
@@ -61,7 +63,7 @@ fn totals_are_those_of_all_channels() {
 }
 
 #[test]
-fn a_handle_that_did_nothing_has_counted_nothing() {
+fn a_new_handle_has_counted_nothing() {
     let handle = kronosnet::Handle::new(kronosnet::HostId::new(1)).unwrap();
     assert_eq!(handle.stats(), HandleStats::default());
     let host = handle.add_host(kronosnet::HostId::new(2)).unwrap();
@@ -70,7 +72,7 @@ fn a_handle_that_did_nothing_has_counted_nothing() {
 }
 
 #[test]
-fn clearing_takes_what_was_asked_for() {
+fn clearing_resets_what_it_names() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let round_trip = || {
@@ -94,7 +96,7 @@ fn clearing_takes_what_was_asked_for() {
     handle.clear_stats(ClearStats::HandleAndLinks).unwrap();
     let stats = handle.stats();
     assert_eq!(stats.channels, ChannelStats::default());
-    // Pings go on.
+    // Pings continue.
     assert_eq!((stats.totals.stats.tx_data_packets, stats.totals.stats.rx_data_packets), (0, 0));
     assert_eq!((stats.totals.stats.up_count, stats.totals.usable_links), (0, 1));
     assert_eq!(cluster.peer(1, 2).stats().unwrap().rx_messages, 0);
@@ -103,12 +105,12 @@ fn clearing_takes_what_was_asked_for() {
     round_trip();
     cluster.peer(1, 2).clear_stats().unwrap();
     assert_eq!(cluster.peer(1, 2).stats().unwrap().rx_messages, 0);
-    assert_eq!(handle.channel_stats(channel(0)).rx_messages, 1, "that is not the host's");
+    assert_eq!(handle.channel_stats(channel(0)).rx_messages, 1, "clearing a host keeps channels");
 }
 
-/// libknet's minima are 0 for ever after they were cleared.
+/// Clears the latencies. libknet's minima stay 0 from then on.
 #[test]
-fn the_least_latency_works_after_it_was_cleared() {
+fn the_minimum_latency_is_measured_again_after_clearing() {
     let cluster = Cluster::pair();
     let link = cluster.link(1, 2, 0);
     let range = || {
@@ -125,7 +127,7 @@ fn the_least_latency_works_after_it_was_cleared() {
 }
 
 #[test]
-fn a_link_tells_when_it_went_up_and_down_and_why() {
+fn a_link_records_when_it_went_up_and_down_and_why() {
     let cluster = Cluster::pair();
     let link = cluster.link(1, 2, 0);
     link.disable().unwrap();
@@ -137,11 +139,11 @@ fn a_link_tells_when_it_went_up_and_down_and_why() {
     assert_eq!(states, [LinkState::Up, down, LinkState::Up]);
     assert!(status.history.is_sorted_by(|older, newer| older.age >= newer.age));
     assert_eq!(status.history[2].age, status.state_age);
-    assert_eq!(cluster.link(2, 1, 0).status().unwrap().stats.up_count, 1, "one end's own matter");
+    assert_eq!(cluster.link(2, 1, 0).status().unwrap().stats.up_count, 1, "only one end counts it");
 }
 
 #[test]
-fn settings_can_be_asked_for() {
+fn settings_can_be_queried() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
     assert!(!handle.has_filter());
@@ -177,9 +179,9 @@ fn statistics_may_be_read_and_cleared_under_traffic() {
     });
 }
 
-/// A device with a short queue refuses what is longer with `ENOBUFS`.
+/// Sends through a device with a short queue, which refuses packets with `ENOBUFS`.
 #[test]
-fn packets_that_had_to_be_tried_again_are_counted() {
+fn retried_packets_are_counted() {
     in_own_network(
         || {
             let shape = "qdisc replace dev lo root tbf rate 40mbit burst 70000 limit 5000";
@@ -190,8 +192,8 @@ fn packets_that_had_to_be_tried_again_are_counted() {
             let cluster = Cluster::pair();
             let (from, link) = (cluster.create(1, 0), cluster.link(1, 2, 0));
             let stats = || link.status().unwrap().stats;
-            until("a packet is tried again", || {
-                // Whether all of it gets through in the end does not matter.
+            until("a packet is retried", || {
+                // Whether all packets are sent in the end does not matter.
                 let _ = from.send(&message(65_536, 0));
                 stats().tx_data_retries > 0
             });

@@ -1,4 +1,4 @@
-//! IPv6 links do what IPv4 links do.
+//! Links over IPv6, which behave as those over IPv4.
 
 use std::net::{Ipv6Addr, UdpSocket};
 
@@ -7,7 +7,7 @@ use knet_tests::skip::skip;
 use knet_tests::wait::{next_like, receive};
 use kronosnet::{DownReason, LinkState};
 
-/// Whether this machine has IPv6 at all.
+/// Returns `true` if this machine supports IPv6.
 fn has_ipv6() -> bool {
     UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
@@ -19,7 +19,7 @@ fn ipv6_links_carry_messages_of_every_size() {
     }
     let cluster = Cluster::on(Ipv6Addr::LOCALHOST.into(), 2, 2);
     assert!(cluster.link(1, 2, 0).local_addr().unwrap().is_ipv6());
-    // The smallest MTU of IPv6 is 1280, the headers take 74.
+    // The minimum MTU of IPv6 is 1280, the headers take 74.
     assert_eq!(cluster.handle(1).data_mtu(), 1206);
     let (one, two) = (cluster.create(1, 0), cluster.create(2, 0));
     for length in [1, 1206, 1207, 10_000, 65_536] {
@@ -31,7 +31,7 @@ fn ipv6_links_carry_messages_of_every_size() {
 }
 
 #[test]
-fn ipv6_peers_that_the_kernel_reports_gone_are_down_at_once() {
+fn ipv6_peers_that_the_kernel_reports_as_gone_are_down_at_once() {
     if !has_ipv6() {
         return skip("needs IPv6 on the loopback interface");
     }

@@ -115,18 +115,18 @@ fn the_last_clone_may_go_away_inside_a_callback() {
         let (given, far) = stream_pair();
         let last = Mutex::new(Some(handle.clone()));
         let (release, released) = crossbeam_channel::bounded::<()>(0);
-        let (tell, told) = crossbeam_channel::bounded(1);
+        let (report, reports) = crossbeam_channel::bounded(1);
         handle.on_datafd_event(move |_, _| {
             let _ = released.recv_timeout(DEADLINE);
             drop(last.lock().unwrap().take());
-            tell.send(()).unwrap();
+            report.send(()).unwrap();
         });
         let _ = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
         drop(far);
         // From now on only the callback holds one.
         drop(handle);
         drop(release);
-        told.recv_timeout(DEADLINE).unwrap();
+        reports.recv_timeout(DEADLINE).unwrap();
     }
     no_threads();
     until("all is closed", || open_fds() == before);
@@ -222,13 +222,13 @@ fn a_callback_cannot_close_its_handle() {
     no_threads();
     let handle = Handle::new(HostId::new(1)).unwrap();
     let (given, far) = stream_pair();
-    let (tell, told) = crossbeam_channel::bounded(1);
+    let (report, reports) = crossbeam_channel::bounded(1);
     handle.on_datafd_event(move |handle, _| {
-        tell.send(handle.clone().close().unwrap_err()).unwrap();
+        report.send(handle.clone().close().unwrap_err()).unwrap();
     });
     handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();
     drop(far);
-    let error = told.recv_timeout(DEADLINE).unwrap();
+    let error = reports.recv_timeout(DEADLINE).unwrap();
     assert!(matches!(error, Error::InsideCallback), "{error}");
     assert_eq!(error.errno(), nix::libc::EDEADLK);
     handle.close().unwrap();
