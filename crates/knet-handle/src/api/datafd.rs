@@ -8,7 +8,7 @@ use knet_channel::Channel;
 use knet_poller::Token;
 
 use crate::api::handle::Handle;
-use crate::api::recv;
+use crate::api::messages;
 use crate::datafds::table::Entry;
 use crate::error::Error;
 use crate::send_report::SendReport;
@@ -72,7 +72,7 @@ impl Datafd {
     /// [`Error::EmptyBuffer`]; [`Error::NotOurDatafd`] if the application brought it;
     /// [`Error::BufferTooSmall`] if the message did not fit, which loses it; [`Error::Os`].
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        recv::recv(self.channel, self.created.then_some(&*self.fd), buffer)
+        messages::recv(self.channel, self.created.then_some(&*self.fd), buffer)
     }
 
     /// Removes it from the handle: [`Handle::remove_datafd`].

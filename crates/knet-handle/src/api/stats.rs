@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 use knet_channel::Channel;
 use knet_engine::{DropStats, Engine, LinkTotals};
 
+use crate::api::handle::Handle;
 use crate::core::shared::Shared;
 use crate::datafds::counters::ChannelStats;
 use crate::error::Error;
@@ -36,7 +37,36 @@ pub enum ClearStats {
     HandleAndLinks,
 }
 
-pub(crate) fn read(shared: &Shared) -> HandleStats {
+impl Handle {
+    /// What is counted of the handle, its hosts, links and channels added up.
+    #[must_use]
+    pub fn stats(&self) -> HandleStats {
+        read(self.shared())
+    }
+
+    /// What happened to the messages of a channel, whether it has a datafd or not.
+    #[must_use]
+    pub fn channel_stats(&self, channel: Channel) -> ChannelStats {
+        self.shared().datafds.counters(channel).read()
+    }
+
+    /// How many packets were thrown away, by reason.
+    #[must_use]
+    pub fn drop_stats(&self) -> DropStats {
+        self.shared().query(|engine, _| engine.drops())
+    }
+
+    /// Starts counting anew. What hosts and links are and have measured stays; the least and the most
+    /// latency begin with the next pong.
+    ///
+    /// # Errors
+    /// [`Error::InsideFilter`].
+    pub fn clear_stats(&self, what: ClearStats) -> Result<(), Error> {
+        clear(self.shared(), what)
+    }
+}
+
+fn read(shared: &Shared) -> HandleStats {
     let mut channels = ChannelStats::default();
     for channel in Channel::ALL {
         channels += &shared.datafds.counters(channel).read();
@@ -49,7 +79,7 @@ pub(crate) fn read(shared: &Shared) -> HandleStats {
     })
 }
 
-pub(crate) fn clear(shared: &Shared, what: ClearStats) -> Result<(), Error> {
+fn clear(shared: &Shared, what: ClearStats) -> Result<(), Error> {
     shared.configure(|engine, _| {
         engine.clear_drops();
         if what == ClearStats::HandleAndLinks {
