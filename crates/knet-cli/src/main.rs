@@ -1,39 +1,37 @@
-//! The `knet` command: pipes data through kronosnet links (`knet cat`), watches them
-//! (`knet monitor`), tests them (`knet check`), shows them at work (`knet demo`) and measures them
-//! (`knet bench`).
+//! The `knet` command: sends data over kronosnet links (`knet cat`), shows their state
+//! (`knet monitor`), tests them (`knet check`), demonstrates a failover (`knet demo`) and measures
+//! throughput and latency (`knet bench`).
 //!
-//! A thin face over the `kronosnet` crate: it decides nothing about the protocol. Messages for
-//! people go to standard error, one line each; standard output is for data and for the demo's
-//! report.
+//! It is a thin layer over the `kronosnet` crate and makes no decisions about the protocol. Each
+//! command has a folder with its arguments; what commands share is in `args`, `process`, `output`
+//! and `node`. Messages for people go to standard error, one line each. Standard output carries data
+//! and results.
 #![forbid(unsafe_code)]
 
 mod args;
 mod bench;
 mod cat;
 mod check;
+mod cli;
 mod demo;
-mod exit;
 mod monitor;
 mod node;
 mod output;
-mod peer;
-mod readiness;
-mod remote;
-mod signals;
-mod stderr;
+mod process;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::cli::{Cli, Command};
+use crate::process::exit;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(refused) => return exit::refused(&refused),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::after_parse_error(&error),
     };
-    let outcome = match args.command {
+    let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Cat(args) => cat::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -42,6 +40,6 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::failed(&error),
+        Err(error) => exit::after_failure(&error),
     }
 }

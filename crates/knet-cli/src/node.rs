@@ -1,28 +1,29 @@
-//! Our host in a cluster, for the commands that watch links and carry no data of their own.
+//! A host that joins a cluster to observe its links: `knet check` and `knet monitor`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use kronosnet::{Error, Handle, Host, HostId, Link, LinkId, PingTimers};
 
-use crate::peer::PeerLink;
-use crate::remote::Remote;
+use crate::args::{PeerLink, Remote};
 
-/// The links to the peers, in ascending order of hosts and links.
+/// A handle and its links to the peers.
 #[derive(Debug)]
 pub(crate) struct Node<R = SocketAddr> {
     pub(crate) handle: Handle,
+    /// In ascending order of host ids.
     pub(crate) peers: Vec<Peer<R>>,
 }
 
-/// A host at the other end of links.
+/// A peer and the links to it.
 #[derive(Debug)]
 pub(crate) struct Peer<R = SocketAddr> {
     pub(crate) host: Host,
+    /// In ascending order of link ids.
     pub(crate) links: Vec<NodeLink<R>>,
 }
 
-/// A link, and what the command line says of it.
+/// A link and its addresses on the command line.
 #[derive(Debug)]
 pub(crate) struct NodeLink<R = SocketAddr> {
     pub(crate) link: Link,
@@ -30,10 +31,10 @@ pub(crate) struct NodeLink<R = SocketAddr> {
 }
 
 impl<R: Copy + Into<Remote>> Node<R> {
-    /// Adds the peers with their links to a handle, and starts the links.
+    /// Adds the peers with their links to a handle, and enables the links.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn join(
         handle: Handle,
         peers: &BTreeMap<HostId, Vec<PeerLink<R>>>,
@@ -54,7 +55,7 @@ impl<R: Copy + Into<Remote>> Node<R> {
         Ok(node)
     }
 
-    /// All links, with no regard to hosts.
+    /// Returns all links of all peers.
     pub(crate) fn links(&self) -> impl Iterator<Item = &NodeLink<R>> {
         self.peers.iter().flat_map(|peer| &peer.links)
     }

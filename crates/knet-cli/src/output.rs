@@ -1,23 +1,23 @@
-//! How results are printed.
+//! Prints results: formats, units and aligned columns.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// For whom results are printed.
+/// The format of results.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people.
     Table,
-    /// For scripts: one object, as docs/operating.md describes it.
+    /// For scripts: one object, described in docs/operating.md.
     Json,
 }
 
-/// Writes results to standard output.
+/// Writes results to standard output. Succeeds if the reader has closed it.
 ///
 /// # Errors
-/// If that fails, but not if it is closed: whoever closed it does not want to know.
+/// Any other error of the write.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -26,7 +26,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Lines of columns that are as wide as what is in them.
+/// Formats rows as lines, each column as wide as its widest cell.
 pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -41,42 +41,45 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What stands in a column: a dash for nothing.
+/// Returns the text of a cell: a dash for nothing.
 pub(crate) fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
 }
 
-/// A round trip in milliseconds, with as many decimals as say something.
+/// Formats a round-trip time in milliseconds with two to three significant digits.
 pub(crate) fn latency(micros: u64) -> String {
     let millis = micros as f64 / 1000.0;
     let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
     format!("{millis:.decimals$} ms")
 }
 
-/// Whole microseconds.
+/// Returns whole microseconds.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Whole milliseconds.
+/// Returns whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What scripts rely on: the names of all fields that are printed.
+/// Checks that scripts find the fields that are documented.
 #[cfg(test)]
 pub(crate) mod schema {
     use std::collections::BTreeSet;
 
     use serde_json::Value;
 
-    /// Checks that JSON has these fields, wherever in it, no others, and that all of them are
-    /// described in `docs/operating.md`.
+    /// Checks that JSON has exactly these fields, at any depth, and that `docs/operating.md`
+    /// describes all of them.
     pub(crate) fn expect_fields(json: impl serde::Serialize, expected: &str) {
         let mut fields = BTreeSet::new();
         collect(&serde_json::to_value(json).unwrap(), &mut fields);
         let expected = expected.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(fields, expected, "scripts rely on the fields: has the schema's version risen?");
+        assert_eq!(
+            fields, expected,
+            "scripts rely on the fields: does the schema need a new version?"
+        );
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
         let page = std::fs::read_to_string(path).unwrap();
         for field in fields {

@@ -71,7 +71,7 @@ fn people_get_lines() {
 }
 
 #[test]
-fn a_peer_that_does_not_come_is_exit_code_3() {
+fn a_missing_peer_is_exit_code_3() {
     let (one, two) = (free_address(), free_address());
     let peer = format!("2:{one}={two}");
     let args = ["bench", "--role", "recv", "--id", "1", "--peer", &peer, "--wait", "0.2"];
@@ -81,7 +81,7 @@ fn a_peer_that_does_not_come_is_exit_code_3() {
 }
 
 #[test]
-fn a_handle_that_has_nothing_to_do_is_watched() {
+fn an_idle_handle_is_measured() {
     let args = ["bench", "--json", "--mode", "idle", "--seconds", "1"];
     let report = report(&run(&[&args[..], &["--links", "0"]].concat(), b""));
     assert!(report["resident_bytes"].as_u64().unwrap() > 100_000, "{report}");
@@ -90,14 +90,14 @@ fn a_handle_that_has_nothing_to_do_is_watched() {
 }
 
 #[test]
-fn making_handles_is_timed() {
+fn creating_handles_is_timed() {
     let report = report(&run(&["bench", "--json", "--mode", "create", "--count", "3"], b""));
     assert_eq!(report["handles"], 3);
     assert!(report["milliseconds_per_handle"].as_f64().unwrap() > 0.0, "{report}");
 }
 
 #[test]
-fn a_crowd_of_hosts_and_channels_does_not_disturb() {
+fn idle_hosts_and_channels_are_configured() {
     let args = ["bench", "--json", "--count", "100", "--hosts", "20", "--channels", "32"];
     assert_eq!(report(&run(&args, b""))["messages"], 100);
 }

@@ -1,4 +1,4 @@
-//! Two and three `knet cat` processes that talk to each other.
+//! Two and three `knet cat` processes that exchange messages.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -13,7 +13,7 @@ use kronosnet::{
 use nix::sys::signal::Signal;
 use process::{Finished, Running, free_address, free_port, run, start};
 
-/// `--peer` for both ends of a link between host 1 and host 2.
+/// Returns `--peer` for both ends of a link between host 1 and host 2.
 fn link() -> [String; 2] {
     ends([1, 2], [free_address(), free_address()])
 }
@@ -45,7 +45,7 @@ fn random(length: usize) -> Vec<u8> {
     std::iter::repeat_with(|| random.u8(..)).take(length).collect()
 }
 
-/// Sends a file from host 1 to host 2 and compares.
+/// Sends a file from host 1 to host 2 and compares it.
 fn carry(file: &[u8], message_size: usize) {
     let size = message_size.to_string();
     let count = file.len().div_ceil(message_size).to_string();
@@ -53,7 +53,7 @@ fn carry(file: &[u8], message_size: usize) {
     one.expect_success();
     two.expect_success();
     assert!(one.stdout.is_empty());
-    // Not with assert_eq, which would print megabytes.
+    // Not with `assert_eq!`, which would print megabytes.
     assert!(two.stdout == file, "{} bytes instead of {}", two.stdout.len(), file.len());
 }
 
@@ -72,7 +72,7 @@ fn a_file_arrives_unchanged_in_short_messages() {
     carry(&random(20_001), 10);
 }
 
-/// Starts a host 1 that does not know where host 2 is, only from which network it may speak, and a host 2.
+/// Starts a host 1 with a dynamic link that accepts host 2 from a network, and a host 2.
 fn with_a_dynamic_link(network: &str) -> [Running; 2] {
     let (near, far) = (free_address(), free_address());
     let peers = [format!("2:{near}={network}"), format!("1:{far}={near}")];
@@ -83,7 +83,7 @@ fn with_a_dynamic_link(network: &str) -> [Running; 2] {
 }
 
 #[test]
-fn a_peer_is_found_when_it_speaks_from_its_network() {
+fn the_address_of_a_peer_in_the_network_is_learned() {
     let [mut one, mut two] = with_a_dynamic_link("127.0.0.0/8");
     one.feed_and_close(b"from one\n".to_vec());
     two.feed_and_close(b"from two\n".to_vec());
@@ -93,7 +93,7 @@ fn a_peer_is_found_when_it_speaks_from_its_network() {
 }
 
 #[test]
-fn a_peer_that_speaks_from_elsewhere_is_not_let_in() {
+fn a_peer_outside_of_the_network_is_rejected() {
     let [mut one, _two] = with_a_dynamic_link("10.0.0.0/8");
     one.wait_for_error("the access list of link 0 of host 2 does not accept it");
 }
@@ -128,18 +128,18 @@ fn a_sender_ends_only_when_a_slow_receiver_has_everything() {
         assert!(Instant::now() < deadline, "it does not arrive: {}", waiting_bytes(far));
         std::thread::yield_now();
     }
-    // It waits in the receiver's socket, so the sender has to wait too.
+    // Everything waits in the receiver's socket, so the sender has to wait too.
     assert!(!one.ends_within(Duration::from_millis(300)));
-    two.go_on();
+    two.resume();
     let two = two.finish();
     assert_eq!(two.code, Some(0), "{}", two.stderr);
     assert!(two.stdout == file);
     assert_eq!(one.finish().code, Some(0));
 }
 
-/// A disabled link answers pings and looks for nobody, so that host 2 is found long before it finds.
+/// A disabled link answers pings but sends none, so host 1 reaches host 2 long before the reverse.
 #[test]
-fn nothing_is_sent_before_the_receiver_can_have_found_us() {
+fn nothing_is_sent_before_the_receiver_has_found_us() {
     let near = free_address();
     let two = Handle::new(HostId::new(2)).unwrap();
     let end = two.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -154,7 +154,7 @@ fn nothing_is_sent_before_the_receiver_can_have_found_us() {
     let mut one = start(&["cat", "--id", "1", "--peer", &path, "--wait", "60", "-v"]);
     one.feed_and_close(b"hello".to_vec());
     one.wait_for_error("host 2 is reachable");
-    assert!(!one.ends_within(Duration::from_millis(300)), "it sent to nobody");
+    assert!(!one.ends_within(Duration::from_millis(300)), "it sent before the peer was ready");
 
     let interval = Duration::from_millis(50);
     link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
@@ -171,7 +171,7 @@ fn nothing_is_sent_before_the_receiver_can_have_found_us() {
     assert_eq!(one.finish().code, Some(0));
 }
 
-/// How many bytes wait in the UDP socket of this IPv4 address, says the kernel: proc_net(5).
+/// Returns how many bytes wait in the UDP socket of this IPv4 address, see proc_net(5).
 fn waiting_bytes(address: SocketAddr) -> usize {
     let IpAddr::V4(ip) = address.ip() else { panic!("not IPv4: {address}") };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port());
@@ -195,7 +195,7 @@ fn lines_go_both_ways_and_keep_their_ends() {
 }
 
 #[test]
-fn the_longest_line_arrives_and_a_longer_one_is_refused() {
+fn the_longest_line_arrives_and_a_longer_one_is_rejected() {
     let mut input = vec![b'x'; 65536];
     input.push(b'\n');
     let [one, two] = exchange((&["--lines"], &input), (&["--lines", "--recv", "1"], b""));
@@ -206,7 +206,7 @@ fn the_longest_line_arrives_and_a_longer_one_is_refused() {
     input.splice(0..0, *b"short\n");
     let [one, two] = exchange((&["--lines"], &input), (&["--lines", "--recv", "1"], b""));
     assert!(one.expect_failure(2).contains("line 2"), "{}", one.stderr);
-    assert_eq!(two.text(), "short\n", "what came before it was sent");
+    assert_eq!(two.text(), "short\n", "the line before it was sent");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn ipv6_and_other_channels_work() {
 }
 
 #[test]
-fn naming_a_host_again_adds_its_next_link() {
+fn repeating_a_host_adds_its_next_link() {
     let links = [link(), link()];
     let mut hosts = ["1", "2"].map(|id| {
         let end = if id == "1" { 0 } else { 1 };
@@ -244,7 +244,7 @@ fn naming_a_host_again_adds_its_next_link() {
 }
 
 #[test]
-fn messages_go_to_the_hosts_that_were_named() {
+fn messages_are_sent_to_the_selected_hosts() {
     let address = std::array::from_fn::<_, 6, _>(|_| free_address());
     let [one_two, two_one] = ends([1, 2], [address[0], address[1]]);
     let [two_three, three_two] = ends([2, 3], [address[2], address[3]]);
@@ -257,7 +257,7 @@ fn messages_go_to_the_hosts_that_were_named() {
     let mut three = host("3", [&three_one, &three_two], &["--recv", "1"]);
     one.feed(b"for host 2\n");
     two.wait_for_output("for host 2");
-    // Host 3 would have had the first message by now.
+    // Host 3 would have received the first message by now.
     two.feed(b"for all\n");
     three.close_stdin();
     let three = three.finish();
@@ -269,7 +269,7 @@ fn messages_go_to_the_hosts_that_were_named() {
 }
 
 #[test]
-fn an_unreachable_peer_is_named_with_each_link_and_its_reason() {
+fn an_unreachable_peer_is_reported_with_each_link_and_its_reason() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let refused = format!("2:{}={}", free_address(), free_address());
     let unanswered = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
@@ -282,7 +282,7 @@ fn an_unreachable_peer_is_named_with_each_link_and_its_reason() {
 }
 
 #[test]
-fn a_peer_that_is_lost_is_waited_for_and_then_named() {
+fn a_lost_peer_is_waited_for_and_then_reported() {
     let [mut one, two] = pair(&["--lines", "--wait", "0.5", "-v"], &[]);
     one.wait_for_error("host 2 is reachable");
     two.signal(Signal::SIGKILL);
@@ -295,7 +295,7 @@ fn a_peer_that_is_lost_is_waited_for_and_then_named() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_a_failure() {
+fn an_address_in_use_is_a_failure() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let peer = format!("2:{}={}", taken.local_addr().unwrap(), free_address());
     let finished = run(&["cat", "--id", "1", "--peer", &peer], b"");
@@ -322,7 +322,7 @@ fn a_signal_ends_the_wait_for_peers() {
     silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let peer = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
     let running = start(&["cat", "--id", "1", "--wait", "3600", "--peer", &peer]);
-    // It is there when it pings.
+    // It is running once it pings.
     silent.recv(&mut [0; 2000]).unwrap();
     running.signal(Signal::SIGTERM);
     running.finish_with_open_input().expect_success();
@@ -347,7 +347,7 @@ fn a_message_into_a_closed_output_ends_it() {
 }
 
 #[test]
-fn a_sender_does_not_care_about_a_closed_output() {
+fn a_sender_ignores_a_closed_output() {
     let [mut one, mut two] = pair(&["--lines"], &["--lines", "--recv", "1"]);
     one.close_stdout();
     two.close_stdin();

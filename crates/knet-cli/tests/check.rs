@@ -1,4 +1,4 @@
-//! `knet check` against itself, against other nodes, and over networks that do not work.
+//! `knet check` against itself, against other nodes, and over broken networks.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -14,17 +14,17 @@ use process::{Finished, Running, free_address, free_port, run, start};
 use serde_json::Value;
 use wire::Wire;
 
-/// How long a check waits for what does not come. Long enough for what has to come meanwhile, on a
-/// busy machine too.
+/// How long a check waits for something that never happens. Long enough for everything that has to
+/// happen meanwhile, even on a busy machine.
 const WAIT: &str = "8";
 
-/// `--peer` for host 1 and for host 2 of a link between these addresses.
+/// Returns `--peer` for host 1 and for host 2 of a link between these addresses.
 fn ends(one: SocketAddr, two: SocketAddr) -> [String; 2] {
     [format!("2:{one}={two}"), format!("1:{two}={one}")]
 }
 
-/// A link over a wire that drops what `drops` says: `--peer` for both ends, and the address of
-/// the first.
+/// Returns a link over a wire that drops the packets selected by `drops`: `--peer` for both ends, and
+/// the address of the first.
 fn wired(
     drops: impl Fn(&wire::Passing<'_>) -> bool + Send + Sync + 'static,
 ) -> (Wire, [String; 2], SocketAddr) {
@@ -34,12 +34,12 @@ fn wired(
     (wire, peers, one)
 }
 
-/// Starts a node that is no `knet check`, and waits until its pings come to this address.
+/// Starts a node that does not run `knet check`, and waits until its pings arrive at this address.
 fn node(id: &str, peer: &str, heard_at: SocketAddr, more: &[&str]) -> Running {
-    let ear = UdpSocket::bind(heard_at).unwrap();
-    ear.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let listener = UdpSocket::bind(heard_at).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let node = start(&[&["cat", "--id", id, "--wait", "3600", "--peer", peer][..], more].concat());
-    ear.recv(&mut [0; 2000]).unwrap();
+    listener.recv(&mut [0; 2000]).unwrap();
     node
 }
 
@@ -49,7 +49,7 @@ fn check(id: &str, peers: &[&str], more: &[&str]) -> Running {
     start(&[&args[..], more, &["--peer"], peers].concat())
 }
 
-/// Runs a check that finds something out soon.
+/// Runs a short check that prints a table.
 fn table(peers: &[&str], wait: &str) -> Finished {
     let args = ["check", "--id", "1", "--count", "5", "--wait", wait, "--peer"];
     run(&[&args[..], peers].concat(), b"")
@@ -65,7 +65,7 @@ fn codes(link: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn two_checks_exchange_what_they_see_of_both_links() {
+fn two_checks_exchange_their_reports_on_both_links() {
     let links = [ends(free_address(), free_address()), ends(free_address(), free_address())];
     let hosts = [0, 1].map(|host| {
         let id = (host + 1).to_string();
@@ -87,7 +87,7 @@ fn two_checks_exchange_what_they_see_of_both_links() {
             assert!(link["pings_sent"].as_u64() >= Some(5) && link["latency_us"].is_u64());
             assert!(link["path_mtu"].is_u64() && link["pings_heard"] != 0);
             // Both links are on the loopback interface of this machine.
-            assert_eq!(codes(link).contains(&"same-network"), id == 1, "{link}");
+            assert_eq!(codes(link).contains(&"shared-network"), id == 1, "{link}");
             let there = &link["peer"];
             assert!(there["up"] == true && there["sent"] == there["answered"], "{link}");
             assert!(there["heard"].as_u64() >= Some(5), "{link}");
@@ -96,7 +96,7 @@ fn two_checks_exchange_what_they_see_of_both_links() {
 }
 
 #[test]
-fn any_node_will_do_as_a_peer() {
+fn any_node_can_be_the_peer() {
     let (near, far) = (free_address(), free_address());
     let [one, two] = ends(near, far);
     let _peer = node("2", &two, near, &[]);
@@ -109,7 +109,7 @@ fn any_node_will_do_as_a_peer() {
     let missing = check("1", &[&one], &["--exchange", "always", "--count", "5", "--wait", WAIT]);
     let finished = missing.finish_with_open_input();
     finished.expect_failure(3);
-    assert_eq!(codes(&json(&finished)["links"][0]), ["no-results"]);
+    assert_eq!(codes(&json(&finished)["links"][0]), ["no-report-from-peer"]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn ipv6_links_are_tested_too() {
 }
 
 #[test]
-fn a_port_without_a_listener_and_one_without_a_voice_are_told_apart() {
+fn a_closed_port_and_a_silent_one_are_distinguished() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let refused = free_address();
     let peers = [
@@ -136,20 +136,20 @@ fn a_port_without_a_listener_and_one_without_a_voice_are_told_apart() {
     let line = finished.expect_failure(3);
     assert!(line.contains("2 of 2 links at fault: link 0 to host 2, link 0 to host 3"), "{line}");
     let text = finished.text();
-    assert!(text.contains(&format!("nothing listens at {refused}")), "{text}");
+    assert!(text.contains(&format!("nothing listens on {refused}")), "{text}");
     assert!(text.contains(&format!("no answer from {}", silent.local_addr().unwrap())), "{text}");
 }
 
 #[test]
-fn a_wire_that_works_one_way_only_is_told_by_its_direction() {
+fn a_wire_that_works_in_one_direction_is_reported_by_direction() {
     let (_wire, [one, two], near) = wired(|packet| packet.from_one);
     let _peer = node("2", &two, near, &[]);
     let finished = table(&[&one], WAIT);
     finished.expect_failure(3);
     let text = finished.text();
-    assert!(text.contains("pings of host 2 arrive here but ours are not answered"), "{text}");
+    assert!(text.contains("pings from host 2 arrive here but ours are not answered"), "{text}");
 
-    // From the other side nothing at all can be seen, but for a check there and a second link.
+    // The other side observes nothing at all, except through a check there and a second link.
     let (_wire, [one, two], _) = wired(|packet| packet.from_one);
     let good = ends(free_address(), free_address());
     let more = ["--exchange", "always", "--count", "5", "--wait", WAIT];
@@ -157,7 +157,7 @@ fn a_wire_that_works_one_way_only_is_told_by_its_direction() {
         .map(|(id, bad, good)| check(id, &[bad, good], &more));
     let [first, second] = hosts.map(|host| json(&host.finish_with_open_input()));
     assert_eq!(codes(&first["links"][0]), ["one-way"]);
-    assert_eq!(codes(&second["links"][0]), ["answers-lost"]);
+    assert_eq!(codes(&second["links"][0]), ["inbound-lost"]);
     for seen in [first, second] {
         assert_eq!(seen["links"][1]["ok"], true, "{seen}");
     }
@@ -174,14 +174,14 @@ fn lost_pings_are_counted() {
     let finished = check("1", &[&one], &args).finish_with_open_input();
     finished.expect_failure(3);
     let link = &json(&finished)["links"][0];
-    assert!(codes(link).contains(&"loss"), "{link}");
+    assert!(codes(link).contains(&"ping-loss"), "{link}");
     let (sent, answered) = (link["pings_sent"].as_u64(), link["pings_answered"].as_u64());
     assert!(sent >= Some(30) && answered < sent && answered > Some(0), "{link}");
     assert!(link["loss_percent"].as_f64() > Some(5.0), "{link}");
 }
 
 #[test]
-fn a_narrow_path_is_a_warning() {
+fn a_small_path_mtu_is_a_warning() {
     let headers = 28;
     let (_wire, [one, two], near) = wired(move |packet| packet.bytes.len() + headers > 1400);
     let _peer = node("2", &two, near, &[]);
@@ -196,14 +196,14 @@ fn a_narrow_path_is_a_warning() {
 }
 
 #[test]
-fn a_plan_that_cannot_work_is_refused_in_words() {
+fn a_plan_that_cannot_work_is_explained() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let foreign = format!("2:192.0.2.1:5001={}", silent.local_addr().unwrap());
-    // Nothing leaves the machine with an address of its own that leads back into it.
+    // Packets with a loopback source address never leave the machine.
     let unreachable = format!("2:{}=192.0.2.1:5001", free_address());
     for (plan, wrong) in [
         (foreign, "FAULT: 192.0.2.1 is not an address of this machine"),
-        (unreachable, "FAULT: this machine knows no way to 192.0.2.1: "),
+        (unreachable, "FAULT: this machine has no route to 192.0.2.1: "),
     ] {
         let finished = table(&[&plan], "0.5");
         finished.expect_failure(3);
@@ -213,17 +213,17 @@ fn a_plan_that_cannot_work_is_refused_in_words() {
 }
 
 #[test]
-fn a_peer_with_another_id_is_told() {
+fn a_peer_with_another_id_is_reported() {
     let (near, far) = (free_address(), free_address());
     let _peer = node("7", &format!("1:{far}={near}"), near, &[]);
     let finished = table(&[&format!("2:{near}={far}")], WAIT);
     finished.expect_failure(3);
     let text = finished.text();
-    assert!(text.contains("host ids that are not in the plan: is --id right there?"), "{text}");
+    assert!(text.contains("host ids that are not in the plan: is --id correct"), "{text}");
 }
 
 #[test]
-fn strange_messages_on_its_channel_do_not_matter() {
+fn invalid_messages_on_its_channel_are_ignored() {
     let (near, far) = (free_address(), free_address());
     let [one, two] = ends(near, far);
     let mut peer = node("2", &two, near, &["--channel", "31", "--lines", "-v"]);
@@ -236,11 +236,11 @@ fn strange_messages_on_its_channel_do_not_matter() {
     peer.feed(&[b'[', b'\n'].repeat(1000));
     let finished = checking.finish_with_open_input();
     finished.expect_failure(3);
-    assert_eq!(codes(&json(&finished)["links"][0]), ["no-results"]);
+    assert_eq!(codes(&json(&finished)["links"][0]), ["no-report-from-peer"]);
 }
 
 #[test]
-fn an_address_in_use_is_a_failure_and_a_signal_ends_it() {
+fn an_address_in_use_is_a_failure_and_a_signal_ends_the_check() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let address = silent.local_addr().unwrap();
@@ -248,7 +248,7 @@ fn an_address_in_use_is_a_failure_and_a_signal_ends_it() {
     assert!(finished.expect_failure(1).contains("in use"), "{}", finished.stderr);
 
     let checking = check("1", &[&format!("2:{}={address}", free_address())], &["--wait", "3600"]);
-    // It is there when it pings.
+    // It is running once it pings.
     silent.recv(&mut [0; 2000]).unwrap();
     checking.signal(Signal::SIGINT);
     let finished = checking.finish_with_open_input();

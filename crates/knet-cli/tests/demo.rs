@@ -8,7 +8,7 @@ use std::io::Write;
 
 use process::{Finished, run, start};
 
-/// Checks everything that a good demo shows.
+/// Checks everything that a successful demo shows.
 fn expect_success(finished: &Finished) {
     finished.expect_success();
     let text = finished.text();
@@ -20,9 +20,9 @@ fn expect_success(finished: &Finished) {
     assert_eq!(hash("sent"), hash("received"), "{text}");
     let events = [
         "host 1: link 0 to host 2 is up",
-        "link 0 is taken away at",
+        "link 0 fails at",
         "host 1: link 0 to host 2 is down",
-        "link 0 is given back at",
+        "link 0 is restored at",
         "host 1: link 0 to host 2 is up",
         "100 %",
         "MB/s",
@@ -78,7 +78,7 @@ fn a_file_that_cannot_be_read_is_a_failure() {
 }
 
 #[test]
-fn it_goes_on_when_nobody_reads_its_report() {
+fn it_continues_when_its_output_is_closed() {
     let mut demo = start(&["demo"]);
     demo.wait_for_output("link 1");
     demo.close_stdout();

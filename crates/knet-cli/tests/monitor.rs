@@ -12,7 +12,7 @@ use process::{Finished, Running, free_address, run, start};
 use serde_json::Value;
 use terminal::Terminal;
 
-/// A peer with a link to it, for the `--peer` of a monitor with id 1.
+/// Starts a peer. Returns it with the `--peer` of a monitor with id 1.
 fn peer(id: &str) -> (Running, String) {
     let (near, far) = (free_address(), free_address());
     let peer = start(&["cat", "--id", id, "--wait", "3600", "--peer", &format!("1:{far}={near}")]);
@@ -24,7 +24,7 @@ fn json(finished: &Finished) -> Value {
 }
 
 #[test]
-fn once_tells_scripts_all_about_a_healthy_link() {
+fn once_reports_everything_about_a_healthy_link_to_scripts() {
     let (_peer, link) = peer("2");
     let args = ["monitor", "--once", "--wait", "60", "--format", "json", "--id", "1", "--peer"];
     let finished = run(&[&args[..], &[&link]].concat(), b"");
@@ -54,7 +54,7 @@ fn once_tells_scripts_all_about_a_healthy_link() {
 }
 
 #[test]
-fn a_peer_that_had_to_be_found_is_shown_where_it_is() {
+fn a_learned_address_is_shown() {
     let (_peer, link) = peer("2");
     let (path, remote) = link.split_once('=').unwrap();
     let args = ["monitor", "--once", "--wait", "60", "--format", "json", "--id", "1", "--peer"];
@@ -65,7 +65,7 @@ fn a_peer_that_had_to_be_found_is_shown_where_it_is() {
 }
 
 #[test]
-fn a_peer_that_was_not_found_is_shown_with_its_network() {
+fn a_network_is_shown_until_the_address_is_learned() {
     let link = format!("2:{}=10.0.0.0/8", free_address());
     let args = ["monitor", "--once", "--wait", "0", "--format", "json", "--id", "1", "--peer"];
     let finished = run(&[&args[..], &[&link]].concat(), b"");
@@ -76,7 +76,7 @@ fn a_peer_that_was_not_found_is_shown_with_its_network() {
 }
 
 #[test]
-fn once_tells_people_which_peer_is_missing_and_why() {
+fn once_shows_people_which_peer_is_missing_and_why() {
     let (_peer, link) = peer("2");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let unanswered = format!("3:{}={}", free_address(), silent.local_addr().unwrap());
@@ -97,7 +97,7 @@ fn a_signal_ends_the_wait_of_once() {
     let link = format!("2:{}={}", free_address(), silent.local_addr().unwrap());
     let args = ["monitor", "--once", "--wait", "3600", "--format", "json", "--id", "1", "--peer"];
     let running = start(&[&args[..], &[&link]].concat());
-    // It is there when it pings.
+    // It is running once it pings.
     silent.recv(&mut [0; 2000]).unwrap();
     running.signal(Signal::SIGTERM);
     let finished = running.finish_with_open_input();
@@ -108,7 +108,7 @@ fn a_signal_ends_the_wait_of_once() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_do() {
+fn without_a_terminal_the_error_suggests_once() {
     let link = format!("2:{}={}", free_address(), free_address());
     let finished = run(&["monitor", "--id", "1", "--peer", &link], b"");
     let line = finished.expect_failure(2);
@@ -117,8 +117,8 @@ fn without_a_terminal_it_says_what_to_do() {
     assert!(finished.expect_failure(2).contains("--once"), "{}", finished.stderr);
 }
 
-/// A monitor on a terminal that shows a link to host 2 that is up.
-fn watching() -> (Running, Terminal) {
+/// Starts a monitor on a terminal, and waits until it shows that its link to host 2 is up.
+fn running_monitor() -> (Running, Terminal) {
     let (peer, link) = peer("2");
     let mut monitor = terminal::start(&["monitor", "--id", "1", "--peer", &link], 24, 100);
     monitor.wait_for("1 of 1 links up");
@@ -128,7 +128,7 @@ fn watching() -> (Running, Terminal) {
 
 #[test]
 fn the_screen_shows_a_link_that_fails_and_why() {
-    let (peer, mut monitor) = watching();
+    let (peer, mut monitor) = running_monitor();
     monitor.wait_for("link 0 to host 2 is up");
     peer.signal(Signal::SIGKILL);
     monitor.wait_for("0 of 1 peers reachable, 0 of 1 links up");
@@ -161,8 +161,8 @@ fn keys_change_what_is_shown() {
 }
 
 #[test]
-fn it_fits_a_window_of_another_size() {
-    let (_peer, mut monitor) = watching();
+fn it_adapts_to_the_size_of_the_window() {
+    let (_peer, mut monitor) = running_monitor();
     for (rows, columns) in [(12, 80), (40, 132)] {
         monitor.resize(rows, columns);
         monitor.wait_until("the last line at the bottom", |screen| {
@@ -178,9 +178,9 @@ fn it_fits_a_window_of_another_size() {
 }
 
 #[test]
-fn signals_end_it_and_give_the_terminal_back() {
+fn signals_end_it_and_restore_the_terminal() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
-        let (_peer, mut monitor) = watching();
+        let (_peer, mut monitor) = running_monitor();
         monitor.signal(signal);
         assert_eq!(monitor.wait(), Some(0), "{signal}");
         monitor.expect_restored();
@@ -188,7 +188,7 @@ fn signals_end_it_and_give_the_terminal_back() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_it() {
-    let (_peer, monitor) = watching();
+fn closing_the_terminal_ends_it() {
+    let (_peer, monitor) = running_monitor();
     assert_eq!(monitor.close(), Some(0));
 }

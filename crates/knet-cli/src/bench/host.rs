@@ -1,21 +1,20 @@
-//! A host to measure: a handle with a datafd for each lane and links to the other host.
+//! A host to measure: a handle with a datafd per lane, and links to the other host.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{Endpoint, Lane, Mode, Plan};
+use knet_bench::{Endpoint, Lane, Mode, Plan, Policy};
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
     LinkConfig, LinkId, MtuEvent, PingTimers,
 };
 
-use crate::args::BenchArgs;
-use crate::bench::crowd::Crowd;
-use crate::bench::policy;
-use crate::exit::{Unreachable, Usage};
-use crate::stderr;
+use crate::bench::args::BenchArgs;
+use crate::bench::idle_resources::IdleResources;
+use crate::process::exit::{Unreachable, Usage};
+use crate::process::stderr;
 
 /// One of the two hosts.
 #[derive(Debug)]
@@ -25,28 +24,28 @@ pub(crate) struct BenchHost {
     links: Vec<Link>,
     data: Datafd,
     credits: Datafd,
-    searches: EventStream<MtuEvent>,
+    mtu_events: EventStream<MtuEvent>,
     timers: PingTimers,
-    _crowd: Crowd,
+    _idle: IdleResources,
 }
 
 impl BenchHost {
-    /// One host that has nobody to talk to.
+    /// Creates one host without links.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet; [`Usage`] if links are planned.
+    /// Those of kronosnet; [`Usage`] if links are planned.
     pub(crate) fn alone(plan: &Plan) -> anyhow::Result<Self> {
         if plan.links > 0 {
-            let text = "an idle handle with links has its peer in another process: use --role";
+            let text = "an idle handle with links needs its peer in another process: use --role";
             return Err(Usage(text.to_owned()).into());
         }
         Self::new(plan, HostId::new(1), HostId::new(2))
     }
 
-    /// Two hosts in this process, linked over loopback with ports that the kernel picks.
+    /// Creates two hosts in this process, linked over loopback on ports that the kernel chooses.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet; [`Unreachable`].
+    /// Those of kronosnet; [`Usage`] without links; [`Unreachable`].
     pub(crate) fn pair(plan: &Plan) -> anyhow::Result<(Self, Self)> {
         if plan.links == 0 {
             return Err(Usage("--links 0: messages need a link".to_owned()).into());
@@ -61,20 +60,20 @@ impl BenchHost {
             far.add_link(id, LinkConfig::udp(there.addr(), here.addr()))?;
         }
         for host in [&near, &far] {
-            host.wait_until_ready(PATIENCE)?;
+            host.wait_until_ready(READY_TIMEOUT)?;
         }
         Ok((near, far))
     }
 
-    /// One host, linked to one in another process.
+    /// Creates one host, linked to a host in another process.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet; [`Usage`] if there is not exactly one peer; [`Unreachable`].
+    /// Those of kronosnet; [`Usage`] if there is not exactly one peer; [`Unreachable`].
     pub(crate) fn connect(args: &BenchArgs) -> anyhow::Result<Self> {
         let own = args.id.context("--role needs --id")?;
         let peer = args.peers.first().context("--role needs --peer")?.host;
         if peer == own || args.peers.iter().any(|link| link.host != peer) {
-            let text = "--peer: exactly one other host is measured, all links lead to it";
+            let text = "--peer: all links have to lead to one other host";
             return Err(Usage(text.to_owned()).into());
         }
         let mut host = Self::new(&args.plan, own, peer)?;
@@ -91,8 +90,8 @@ impl BenchHost {
             Some(most) => builder.busy_poll(most).build()?,
             None => builder.build()?,
         };
-        let searches = handle.mtu_events();
-        // Told without being asked: it means that messages are lost.
+        let mtu_events = handle.mtu_events();
+        // Always reported: messages were lost.
         handle.on_datafd_event(|_, event| {
             stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
         });
@@ -104,10 +103,10 @@ impl BenchHost {
         handle.set_forwarding(true)?;
         let peer = handle.add_host(peer)?;
         peer.set_policy(policy(plan))?;
-        let crowd = Crowd::add(&handle, plan)?;
+        let idle = IdleResources::add(&handle, plan)?;
         let timers = if plan.mode == Mode::Idle { PingTimers::default() } else { QUICK };
         let links = Vec::new();
-        Ok(Self { handle, peer, links, data, credits, searches, timers, _crowd: crowd })
+        Ok(Self { handle, peer, links, data, credits, mtu_events, timers, _idle: idle })
     }
 
     fn add_link(&mut self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
@@ -119,18 +118,18 @@ impl BenchHost {
         Ok(())
     }
 
-    /// Waits until all links are up and it is known how long their packets may be: before that,
-    /// messages are cut into more pieces than need be.
-    fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
-        self.peer.wait_reachable(patience).map_err(|error| Unreachable(error.to_string()))?;
+    /// Waits until all links are up and their path MTU is known. Until then messages are split into
+    /// more fragments than necessary.
+    fn wait_until_ready(&self, timeout: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + timeout;
+        self.peer.wait_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
         while !self.is_ready()? {
             if Instant::now() >= deadline {
                 let text = "not all links came up and found their MTU";
                 return Err(Unreachable(text.to_owned()).into());
             }
-            // The event may be older than the link's state, so it is looked at now and then anyway.
-            let _ = self.searches.recv_timeout(Duration::from_millis(20));
+            // Some changes of state cause no event, so check regularly as well.
+            let _ = self.mtu_events.recv_timeout(Duration::from_millis(20));
         }
         Ok(())
     }
@@ -146,10 +145,10 @@ impl BenchHost {
     }
 }
 
-/// What was written last, such as a goodbye, is still sent.
+/// Sends what was written last, such as a goodbye.
 impl Drop for BenchHost {
     fn drop(&mut self) {
-        // It fails inside a filter only.
+        // This fails only inside a filter.
         let _ = self.handle.set_forwarding(false);
     }
 }
@@ -167,6 +166,15 @@ impl Endpoint for BenchHost {
     }
 }
 
+/// Returns the policy in kronosnet's terms.
+fn policy(plan: &Plan) -> kronosnet::Policy {
+    match plan.policy {
+        Policy::Passive => kronosnet::Policy::Passive,
+        Policy::Active => kronosnet::Policy::Active,
+        Policy::RoundRobin => kronosnet::Policy::RoundRobin,
+    }
+}
+
 fn channel(lane: Lane) -> Channel {
     match lane {
         Lane::Data => Channel::ALL[0],
@@ -174,14 +182,14 @@ fn channel(lane: Lane) -> Channel {
     }
 }
 
-/// Pings come fast, so that the links come up fast. What the timeout is for is not measured, and a
-/// machine under full load must not look like a dead link.
+/// A short interval makes the links come up quickly; a long timeout keeps them up on a machine under
+/// full load.
 const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(200),
     timeout: Duration::from_secs(10),
     precision: 2048,
 };
-/// Loopback, with a port that the kernel picks.
+/// Loopback, with a port that the kernel chooses.
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
-/// How long two hosts in this process may take to find each other.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long two hosts in this process may take to reach each other.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,27 +1,28 @@
-//! `knet bench`: how fast messages go from one host to another, and what a handle costs.
+//! `knet bench`: how fast messages travel from one host to another, and what a handle costs.
 //!
-//! The loop that measures is that of `knet-bench`, the same for everything that is compared with; here
-//! are the hosts that it measures.
+//! The measuring loop is in `knet-bench`, because it is also used for what kronosnet is compared with.
+//! This folder contains the hosts that it measures.
 
-mod crowd;
+pub(crate) mod args;
 mod host;
+mod idle_resources;
 
 use std::io;
 
 use anyhow::Context;
-use knet_bench::{Mode, Plan, Policy};
+use knet_bench::Mode;
 use kronosnet::{Handle, HostId};
 
-use crate::args::{BenchArgs, Role};
+use crate::bench::args::{BenchArgs, Role};
 use crate::bench::host::BenchHost;
-use crate::exit::Usage;
+use crate::process::exit::Usage;
 
 /// Measures, and writes the report to standard output.
 ///
 /// # Errors
 /// [`Usage`] if the arguments contradict each other;
-/// [`Unreachable`](crate::exit::Unreachable) if the hosts do not find each other; if a message is lost
-/// or anything fails.
+/// [`Unreachable`](crate::process::exit::Unreachable) if the hosts cannot reach each other; an error
+/// if a message is lost; any other failure.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let plan = &args.plan;
     match (plan.mode, args.role) {
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             knet_bench::print(plan, &report)
         }
         (Mode::Create, Some(_)) => {
-            return Err(Usage("--role: handles are made without a peer".to_owned()).into());
+            return Err(Usage("--role: handles are created without a peer".to_owned()).into());
         }
         (Mode::Idle, role) => {
             let host = match role {
@@ -59,14 +60,5 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     .context("cannot write the report")
 }
 
-/// The policy in kronosnet's terms.
-fn policy(plan: &Plan) -> kronosnet::Policy {
-    match plan.policy {
-        Policy::Passive => kronosnet::Policy::Passive,
-        Policy::Active => kronosnet::Policy::Active,
-        Policy::RoundRobin => kronosnet::Policy::RoundRobin,
-    }
-}
-
-/// What is measured.
+/// The name of what is measured.
 const SUBJECT: &str = concat!("kronosnet ", env!("CARGO_PKG_VERSION"));

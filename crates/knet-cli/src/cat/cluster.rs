@@ -1,4 +1,4 @@
-//! Our host with its peers, as the command line describes them.
+//! Our host and its peers, as described by the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,15 +8,14 @@ use kronosnet::{
     Verdict,
 };
 
-use crate::args::CatArgs;
+use crate::args::{PeerLink, Remote, links_by_host};
+use crate::cat::args::CatArgs;
 use crate::cat::event::{Event, Events};
 use crate::cat::links::Links;
-use crate::exit::{Unreachable, Usage};
-use crate::peer::{self, PeerLink};
-use crate::remote::Remote;
-use crate::stderr;
+use crate::process::exit::{Unreachable, Usage};
+use crate::process::stderr;
 
-/// The handle, and what it is linked to.
+/// The handle with its datafd, peers and links.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     pub(crate) handle: Handle,
@@ -24,16 +23,16 @@ pub(crate) struct Cluster {
     channel: Channel,
     peers: Vec<Host>,
     links: Links,
-    /// Those that our messages go to.
+    /// The peers that our messages are sent to.
     destinations: Vec<Host>,
     wait: Duration,
 }
 
 impl Cluster {
-    /// Makes the handle with its datafd and links. Messages may come in from now on.
+    /// Creates the handle with its datafd and links. Messages may arrive from now on.
     ///
     /// # Errors
-    /// [`Usage`] if the arguments contradict each other; those of the calls to kronosnet.
+    /// [`Usage`] if the arguments contradict each other; those of kronosnet.
     pub(crate) fn start(args: &CatArgs, events: &Events) -> anyhow::Result<Self> {
         let paths = by_host(args)?;
         let handle = Handle::new(args.id)?;
@@ -70,16 +69,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether every peer is one of `met`.
+    /// Returns `true` if every peer is one of `met`.
     pub(crate) fn is_complete(&self, met: &BTreeSet<HostId>) -> bool {
         self.peers.iter().all(|peer| met.contains(&peer.id()))
     }
 
-    /// Whether every peer has had what it needs to find us reachable: until then it drops messages.
+    /// Returns `true` if every peer must have found us reachable. Until then it drops our messages.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
-    pub(crate) fn is_known(&self) -> Result<bool, Error> {
+    /// Those of kronosnet.
+    pub(crate) fn is_known_to_peers(&self) -> Result<bool, Error> {
         for peer in &self.peers {
             if !self.links.answered(peer.id())? {
                 return Ok(false);
@@ -88,7 +87,7 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Says which peers cannot be reached, with each link's state and the reason for it.
+    /// Returns an error that lists the unreachable peers, with the state of each link.
     pub(crate) fn unreachable(&self) -> Unreachable {
         let missing: Vec<String> = self
             .peers
@@ -99,10 +98,10 @@ impl Cluster {
         Unreachable(format!("after {} s {}", self.wait.as_secs_f64(), missing.join("; ")))
     }
 
-    /// Sends a message. If nobody can be reached it waits until they can be.
+    /// Sends a message. Blocks while no destination is reachable.
     ///
     /// # Errors
-    /// [`Unreachable`] if that takes too long; those of [`Handle::send`].
+    /// [`Unreachable`] if no destination becomes reachable in time; those of [`Handle::send`].
     pub(crate) fn send(&self, message: &[u8]) -> anyhow::Result<()> {
         loop {
             match self.handle.send(self.channel, message) {
@@ -113,7 +112,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until the destinations are reachable again; if time runs out, one of them is enough.
+    /// Waits until the destinations are reachable again. Once time runs out, one of them is enough.
     fn wait_for_destinations(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         let mut any = false;
@@ -123,43 +122,43 @@ impl Cluster {
         if any { Ok(()) } else { Err(self.unreachable().into()) }
     }
 
-    /// Waits until the peers have taken in what was sent: [`Links::settle`].
+    /// Waits until the peers have received what was sent, see [`Links::settle`].
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        self.links.settle(PATIENCE)
+        self.links.settle(SETTLE_TIMEOUT)
     }
 
-    /// Stops sending and receiving. A peer that finds our sockets closed forgets what it has not
-    /// looked at yet, so what was sent has to be taken in before.
+    /// Stops sending and receiving, and waits until the peers have received what was sent: a peer
+    /// that finds our sockets closed drops the packets that it has not processed yet.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn close(&self, hurry: bool) -> Result<(), Error> {
         self.handle.set_forwarding(false)?;
         if self.handle.channel_stats(self.channel).tx_messages == 0 {
             return Ok(());
         }
-        self.links.settle(if hurry { HURRIED_PATIENCE } else { PATIENCE })
+        self.links.settle(if hurry { HURRIED_SETTLE_TIMEOUT } else { SETTLE_TIMEOUT })
     }
 
-    /// How many messages were lost because they were not taken out of the datafd in time.
+    /// Returns how many received messages were lost because the datafd was full.
     pub(crate) fn lost(&self) -> u64 {
         self.handle.channel_stats(self.channel).rx_dropped_full
     }
 }
 
-/// The links of each peer, in the order of the command line.
+/// Returns the links of each peer, in the order of the command line.
 fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink<Remote>>>, Usage> {
-    let peers = peer::by_host(args.id, &args.peers)?;
+    let peers = links_by_host(args.id, &args.peers)?;
     match args.to.iter().find(|host| !peers.contains_key(host)) {
         Some(host) => Err(Usage(format!("--to {host}: there is no --peer {host}"))),
         None => Ok(peers),
     }
 }
 
-/// Passes on what the handle tells of its own accord.
+/// Forwards the events of the handle.
 fn watch(handle: &Handle, verbose: bool, events: &Events) {
     let events = events.clone();
     handle.on_host_event(move |_, event| {
@@ -177,13 +176,13 @@ fn watch(handle: &Handle, verbose: bool, events: &Events) {
             stderr::line(format_args!("link {link} to host {host} is {state}"));
         });
     }
-    // Told without being asked: it means that messages were lost.
+    // Always reported: messages were lost.
     handle.on_datafd_event(|_, event| {
         stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
     });
 }
 
-/// Sends to those hosts only; receives from everybody.
+/// Sends to these hosts only; receives from all.
 fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), Error> {
     handle.set_filter(move |message| {
         if message.direction() == Direction::Rx {
@@ -196,8 +195,8 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), Error> {
     })
 }
 
-/// How long the peers may take to have everything. One that has died is given up before, when its
-/// links go down.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The same, when the command was told to end.
-const HURRIED_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the peers may take to receive everything. A peer that has died is ignored sooner, when
+/// its links go down.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same after a signal.
+const HURRIED_SETTLE_TIMEOUT: Duration = Duration::from_millis(500);

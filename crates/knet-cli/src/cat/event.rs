@@ -1,4 +1,4 @@
-//! What `knet cat`'s threads tell the main one.
+//! What the threads of `knet cat` report to the main thread.
 
 use std::io;
 use std::sync::mpsc;
@@ -10,15 +10,15 @@ use kronosnet::HostId;
 pub(crate) enum Event {
     /// This host became reachable.
     HostReachable(HostId),
-    /// The input is at its end, or failed, or could not be sent.
+    /// The input has ended, or could not be read or sent.
     InputEnded(anyhow::Result<()>),
-    /// As many messages as were asked for have been received.
+    /// The requested number of messages has been received.
     ReceivedEnough,
-    /// Nothing is written any more: nobody reads it, the job is done, or writing failed.
+    /// Writing has ended: the reader closed the output, the job is done, or a write failed.
     OutputEnded(io::Result<()>),
     /// SIGINT or SIGTERM.
     Signal,
 }
 
-/// Where events are sent to. The main thread may be gone already; then nobody needs to know.
+/// Where to send events. Sending fails if the main thread has already ended, and may be ignored.
 pub(crate) type Events = mpsc::Sender<Event>;

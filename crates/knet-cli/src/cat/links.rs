@@ -1,24 +1,23 @@
-//! The links to the peers, and how to find out what the peers have taken in.
+//! The links to the peers, and how to find out what the peers have received.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kronosnet::{Error, Host, HostId, Link, LinkId, PingTimers};
 
-use crate::peer::PeerLink;
-use crate::remote::Remote;
+use crate::args::{PeerLink, Remote};
 
-/// All links of the command.
+/// All links to all peers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
     links: Vec<Link>,
 }
 
 impl Links {
-    /// Adds a link to a host and starts it.
+    /// Adds a link to a host and enables it.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn add(
         &mut self,
         host: &Host,
@@ -32,12 +31,14 @@ impl Links {
         Ok(())
     }
 
-    /// Whether a host got as many pongs over one of its links as bring that link up on its side, if
-    /// its pong count is ours, and another one. libknet wants one more than it says, and up to 1.26
-    /// drops what comes before it has looked at its hosts again; it has when it pings the next time.
+    /// Returns `true` if a host must have found us reachable over one of its links.
+    ///
+    /// It has once we sent it as many pongs as bring the link up on its side, assuming that its pong
+    /// count is ours, and two more: libknet waits for one more than its pong count, and up to 1.26
+    /// it drops messages until it pings again.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn answered(&self, host: HostId) -> Result<bool, Error> {
         for link in self.links.iter().filter(|link| link.host_id() == host) {
             let status = link.status()?;
@@ -48,27 +49,27 @@ impl Links {
         Ok(false)
     }
 
-    /// Waits until the peers have taken in what was sent so far, but no longer than `patience`.
+    /// Waits until the peers have received what was sent so far, or until `timeout` expires.
     ///
-    /// A peer looks at what comes over a link in order. So when it has answered a ping that left
-    /// after the last message, it has had the message. Links that are down are not waited for.
+    /// A peer processes the packets of a link in order. So once it has answered a ping that was sent
+    /// after the last message, it has received that message. Links that are down are ignored.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
-    pub(crate) fn settle(&self, patience: Duration) -> Result<(), Error> {
+    /// Those of kronosnet.
+    pub(crate) fn settle(&self, timeout: Duration) -> Result<(), Error> {
         let start = Instant::now();
         self.set_ping_interval(PingTimers::MIN_INTERVAL)?;
-        let mut waiting: Vec<&Link> = self.links.iter().collect();
-        while !waiting.is_empty() && start.elapsed() < patience {
-            // PAUSE: a pong that finds a link up is no event.
-            thread::sleep(STEP);
+        let mut unsettled: Vec<&Link> = self.links.iter().collect();
+        while !unsettled.is_empty() && start.elapsed() < timeout {
+            // PAUSE: a pong on a link that is up causes no event.
+            thread::sleep(POLL_INTERVAL);
             let mut still = Vec::new();
-            for link in waiting {
+            for link in unsettled {
                 if !has_settled(link, start)? {
                     still.push(link);
                 }
             }
-            waiting = still;
+            unsettled = still;
         }
         self.set_ping_interval(PING_INTERVAL)
     }
@@ -78,7 +79,7 @@ impl Links {
     }
 }
 
-/// Whether a link is down, or has answered a ping that left after `start`.
+/// Returns `true` if a link is down, or a ping that was sent after `start` has been answered.
 fn has_settled(link: &Link, start: Instant) -> Result<bool, Error> {
     let elapsed = start.elapsed();
     let status = link.status()?;
@@ -92,7 +93,7 @@ fn timers(interval: Duration) -> PingTimers {
     PingTimers { interval, ..PingTimers::default() }
 }
 
-/// Pings come fast, so that the command starts fast.
+/// Short, so that the links come up quickly.
 const PING_INTERVAL: Duration = Duration::from_millis(50);
-/// How often it is looked whether the peers have answered.
-const STEP: Duration = Duration::from_micros(200);
+/// How often to check whether the peers have answered.
+const POLL_INTERVAL: Duration = Duration::from_micros(200);

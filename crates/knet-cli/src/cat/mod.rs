@@ -1,18 +1,19 @@
-//! `knet cat`: standard input to the peers, what the peers send to standard output.
+//! `knet cat`: standard input to the peers, messages from the peers to standard output.
 //!
-//! One thread reads and sends, one receives, one writes, one waits for signals; this one hears of
-//! everything that may end the command and is never held up by any of it.
+//! One thread reads and sends, one receives, one writes, one waits for signals. The main thread
+//! collects the events that may end the command and is never blocked by any of the others.
 
+pub(crate) mod args;
 mod cluster;
 mod event;
-mod flow;
-mod input;
-mod intake;
+mod flow_control;
+mod framing;
+mod input_thread;
 mod links;
-mod messages;
-mod output;
+mod logging;
+mod output_thread;
+mod receive_thread;
 mod spool;
-mod verbose;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,38 +24,39 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::CatArgs;
+use crate::cat::args::CatArgs;
 use crate::cat::cluster::Cluster;
 use crate::cat::event::{Event, Events};
-use crate::cat::intake::Intake;
-use crate::cat::messages::Framing;
+use crate::cat::framing::Framing;
+use crate::cat::receive_thread::ReceiveThread;
 use crate::cat::spool::Spool;
-use crate::signals;
-use crate::stderr;
+use crate::process::{signals, stderr};
 
-/// Runs until the input is at its end and enough was received, or something ends it.
+/// Runs until the input has ended and enough messages were received, or until something ends the
+/// command earlier.
 ///
 /// # Errors
-/// [`Usage`](crate::exit::Usage) if the arguments contradict each other or a line is too long,
-/// [`Unreachable`](crate::exit::Unreachable) if a peer cannot be reached, whatever else fails.
+/// [`Usage`](crate::process::exit::Usage) if the arguments contradict each other or a line is too
+/// long; [`Unreachable`](crate::process::exit::Unreachable) if a peer cannot be reached; any other
+/// failure.
 pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     if args.verbose {
-        verbose::log_to_stderr();
+        logging::log_to_stderr();
     }
-    let (tell, events) = mpsc::channel();
-    let end = tell.clone();
-    // Nobody listens any more when the command is ending anyway.
-    signals::watch(&[SIGINT, SIGTERM], move || drop(end.send(Event::Signal)))
-        .context("watching for signals")?;
-    let cluster = Cluster::start(args, &tell)?;
+    let (sender, events) = mpsc::channel();
+    let on_signal = sender.clone();
+    // The channel may be closed: the command is ending anyway.
+    signals::watch(&[SIGINT, SIGTERM], move || drop(on_signal.send(Event::Signal)))
+        .context("cannot watch for signals")?;
+    let cluster = Cluster::start(args, &sender)?;
     let spool = Arc::new(Spool::default());
-    output::start(spool.clone(), tell.clone()).context("starting to write")?;
-    let intake = Intake::start(cluster.datafd.clone(), args, spool, tell.clone())
-        .context("starting to receive")?;
+    output_thread::start(spool.clone(), sender.clone()).context("cannot start writing")?;
+    let receive_thread = ReceiveThread::start(cluster.datafd.clone(), args, spool, sender.clone())
+        .context("cannot start receiving")?;
     let mut session = Session { cluster, events, enough: args.recv == 0, output_ended: false };
-    let outcome = session.work(args, tell, &intake);
+    let outcome = session.work(args, sender, &receive_thread);
     let is_done = matches!(outcome, Ok(End::Done));
-    let finished = session.finish(intake, !is_done);
+    let finished = session.finish(receive_thread, !is_done);
     outcome?;
     finished?;
     let lost = if is_done { session.cluster.lost() } else { 0 };
@@ -62,28 +64,33 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why the command ends without having failed.
+/// Why the command ends without a failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum End {
-    /// Its job is done.
+    /// The job is done.
     Done,
-    /// Nobody reads the output any more.
+    /// The reader closed the output.
     OutputClosed,
-    /// It was asked to.
+    /// A signal was received.
     Signal,
 }
 
 struct Session {
     cluster: Cluster,
     events: Receiver<Event>,
-    /// Whether as many messages were received as were asked for.
+    /// `true` once the requested number of messages has been received.
     enough: bool,
     output_ended: bool,
 }
 
 impl Session {
-    /// Does the job; returns when it is done or something ends it.
-    fn work(&mut self, args: &CatArgs, tell: Events, intake: &Intake) -> anyhow::Result<End> {
+    /// Runs the job. Returns when it is done or something ends it.
+    fn work(
+        &mut self,
+        args: &CatArgs,
+        sender: Events,
+        receive_thread: &ReceiveThread,
+    ) -> anyhow::Result<End> {
         if let Some(end) = self.wait_for_peers(args.wait)? {
             return Ok(end);
         }
@@ -91,7 +98,8 @@ impl Session {
             stderr::line(format_args!("starting"));
         }
         let framing = if args.lines { Framing::Lines } else { Framing::Blocks(args.message_size) };
-        input::start(self.cluster.clone(), framing, tell).context("starting to read")?;
+        input_thread::start(self.cluster.clone(), framing, sender)
+            .context("cannot start reading")?;
         let mut input_ended = false;
         while !(input_ended && self.enough) {
             match self.events.recv().context("all threads have ended")? {
@@ -101,7 +109,7 @@ impl Session {
                     outcome?;
                     input_ended = true;
                     if !self.enough {
-                        intake.input_ended();
+                        receive_thread.input_ended();
                     }
                 }
                 Event::OutputEnded(outcome) => return self.output_ended(outcome),
@@ -111,22 +119,22 @@ impl Session {
         Ok(End::Done)
     }
 
-    /// Waits until every peer was reachable; `Some` if something ends the command before. A peer
-    /// that has sent us everything may be gone again by then.
+    /// Waits until every peer has been reachable at least once. Returns `Some` if something ends
+    /// the command earlier. A peer that has already sent everything may be gone again by then.
     ///
-    /// Then it waits until they should have found us too, or nothing would come of what we send. A
-    /// peer that does not look for us is not waited for longer than the time allows.
+    /// Afterwards waits until the peers must have found us too, because they drop our messages
+    /// until then. This second wait ends quietly after `wait`: a peer may have its link disabled.
     fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<Option<End>> {
         let deadline = Instant::now() + wait;
         let mut met = BTreeSet::new();
         loop {
             let complete = self.cluster.is_complete(&met);
-            if complete && self.cluster.is_known()? {
+            if complete && self.cluster.is_known_to_peers()? {
                 return Ok(None);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            // Nothing tells that a peer was answered.
-            let pause = if complete { left.min(STEP) } else { left };
+            // A pong that we send causes no event, so poll for it.
+            let pause = if complete { left.min(POLL_INTERVAL) } else { left };
             match self.events.recv_timeout(pause) {
                 Ok(Event::HostReachable(host)) => {
                     met.insert(host);
@@ -148,11 +156,11 @@ impl Session {
         Ok(End::OutputClosed)
     }
 
-    /// Lets the peers have what was sent, and writes what was received: however long that takes,
-    /// unless something went wrong or a signal came.
-    fn finish(&mut self, intake: Intake, mut hurry: bool) -> anyhow::Result<()> {
+    /// Waits until the peers have received everything and all received messages are written. The
+    /// wait has no limit, unless `hurry` is set or a signal is received.
+    fn finish(&mut self, receive_thread: ReceiveThread, mut hurry: bool) -> anyhow::Result<()> {
         self.cluster.close(hurry)?;
-        intake.stop();
+        receive_thread.stop();
         while !self.output_ended {
             let event = if hurry {
                 self.events.recv_timeout(LAST_WRITES).ok()
@@ -172,8 +180,8 @@ impl Session {
     }
 }
 
-/// How often it is looked whether the peers were answered.
-const STEP: Duration = Duration::from_millis(5);
-/// How long writing what was received may take in a hurry: somebody may keep the other end of the
-/// pipe open and not read.
+/// How often to check whether the peers' pings have been answered.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// How long to write received messages when in a hurry. The reader of the pipe may keep it open
+/// without reading.
 const LAST_WRITES: Duration = Duration::from_secs(1);

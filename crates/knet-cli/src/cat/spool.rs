@@ -1,11 +1,11 @@
-//! What was received and waits for being written.
+//! Received bytes that have not been written yet.
 //!
-//! A datafd's buffer holds a few messages only, and what does not fit is lost. So messages are taken
-//! out of it at once and kept here, however slowly the output is read.
+//! A datafd's buffer holds only a few messages, and what does not fit is lost. So messages are taken
+//! out of it immediately and kept here, however slowly the output is read.
 
 use parking_lot::{Condvar, Mutex};
 
-/// Bytes on their way from one thread that adds to one that takes.
+/// A bounded buffer of bytes between a thread that adds and a thread that takes.
 #[derive(Debug, Default)]
 pub(crate) struct Spool {
     state: Mutex<State>,
@@ -19,8 +19,8 @@ struct State {
 }
 
 impl Spool {
-    /// Adds `parts` behind each other. Waits while there is too much; false if the spool is closed,
-    /// so that they would go nowhere.
+    /// Appends `parts`, blocking while the spool is full. Returns `false` without adding them if the
+    /// spool is closed.
     #[must_use]
     pub(crate) fn add(&self, parts: &[&[u8]]) -> bool {
         let mut state = self.state.lock();
@@ -35,8 +35,8 @@ impl Spool {
         true
     }
 
-    /// Swaps everything into `bytes`, which must be empty. Waits for something to come; false if
-    /// nothing will come any more.
+    /// Moves everything into `bytes`, which must be empty, blocking while the spool is empty.
+    /// Returns `false` once it is closed and empty.
     #[must_use]
     pub(crate) fn take(&self, bytes: &mut Vec<u8>) -> bool {
         let mut state = self.state.lock();
@@ -46,14 +46,14 @@ impl Spool {
         !bytes.is_empty()
     }
 
-    /// Ends it: nothing more can be added. What is there can be taken still.
+    /// Closes the spool. Nothing can be added afterwards; what is in it can still be taken.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.changed.notify_all();
     }
 }
 
-/// From how many bytes on nothing more is added.
+/// The number of bytes at which the spool is full.
 const LIMIT: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_spool_waits_for_being_read_or_closed() {
+    fn a_full_spool_blocks_until_it_is_read_or_closed() {
         let spool = Spool::default();
         let big = vec![0; LIMIT];
         assert!(spool.add(&[&big]));
@@ -96,7 +96,7 @@ mod tests {
             assert!(waiting.join().unwrap());
             // It may have been added before or after.
             let rest = if taken.len() == LIMIT { spool.take(&mut Vec::new()) } else { false };
-            assert!(rest, "it was let in only when there was room");
+            assert!(rest, "it was added only once there was room");
 
             assert!(spool.add(&[&big]));
             let waiting = scope.spawn(|| spool.add(&[b"x"]));

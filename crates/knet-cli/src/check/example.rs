@@ -1,14 +1,14 @@
-//! Links as they might be found, for tests of what is said of them, and for the example in
-//! `docs/operating.md`.
+//! Examples of links, for tests and for the example in `docs/operating.md`.
 
 use kronosnet::{DownReason, LinkState};
 
-use crate::check::diagnose::{Facts, PeerView};
+use crate::check::facts::{Facts, PeerView};
 use crate::check::interfaces::Interface;
-use crate::check::plan::Planned;
-use crate::check::probe::Counted;
+use crate::check::plan::PlannedLink;
+use crate::check::probe::PingCount;
 use crate::check::report::LinkReport;
 
+/// Returns an interface with this MTU.
 pub(crate) fn interface(mtu: usize) -> Interface {
     Interface {
         name: "eth0".into(),
@@ -20,9 +20,10 @@ pub(crate) fn interface(mtu: usize) -> Interface {
     }
 }
 
+/// Returns a link that is fine.
 pub(crate) fn healthy() -> Facts {
     Facts {
-        planned: Planned {
+        planned: PlannedLink {
             id: kronosnet::LinkId::new(0).unwrap(),
             path: "2:10.0.0.1:5405=10.0.0.2:5405".parse().unwrap(),
             interface: Some(interface(1500)),
@@ -30,16 +31,17 @@ pub(crate) fn healthy() -> Facts {
         },
         state: LinkState::Up,
         was_up: true,
-        in_all: Counted { sent: 60, answered: 58 },
-        counted: Some(Counted { sent: 50, answered: 50 }),
+        total: PingCount { sent: 60, answered: 58 },
+        counted: Some(PingCount { sent: 50, answered: 50 }),
         heard: 60,
         latency_us: Some(83),
         path_mtu: Some(1500),
         data_mtu: 1446,
-        peer: PeerView::Sees(there()),
+        peer: PeerView::Report(there()),
     }
 }
 
+/// Returns the peer's report on a link that is fine.
 pub(crate) fn there() -> LinkReport {
     LinkReport {
         link: 0,
@@ -52,17 +54,17 @@ pub(crate) fn there() -> LinkReport {
     }
 }
 
-/// A link on which nothing was answered.
+/// Returns a link on which no ping was answered.
 pub(crate) fn silent() -> Facts {
     Facts {
         state: LinkState::Down(DownReason::NoPongYet),
         was_up: false,
-        in_all: Counted { sent: 200, answered: 0 },
+        total: PingCount { sent: 200, answered: 0 },
         counted: None,
         heard: 0,
         latency_us: None,
         path_mtu: None,
-        peer: PeerView::Unasked,
+        peer: PeerView::Unknown,
         ..healthy()
     }
 }

@@ -1,115 +1,117 @@
-//! What can be wrong with a link or a plan, in words.
+//! What can be wrong with a link or a plan, with an explanation and a code for scripts.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use kronosnet::{HostId, LinkId};
 
-/// Something that an operator should know.
+/// Something that the operator should know.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Finding {
     // The plan.
-    NotLocal(IpAddr),
+    AddressNotLocal(IpAddr),
     NoRoute { remote: IpAddr, why: String },
-    InterfaceOff(String),
+    InterfaceDown(String),
     NoCarrier(String),
-    ToOurselves,
-    SameAddresses { host: HostId, link: LinkId },
-    SameNetwork { link: LinkId, network: String, interface: String },
-    // What was seen from here.
-    Refused(SocketAddr),
-    Unreachable { remote: IpAddr, why: String },
+    RemoteIsLocal,
+    DuplicateAddresses { host: HostId, link: LinkId },
+    SharedNetwork { link: LinkId, network: String, interface: String },
+    // Observed from here.
+    ConnectionRefused(SocketAddr),
+    HostUnreachable { remote: IpAddr, why: String },
     OneWay { host: HostId },
-    AnswersLost { host: HostId },
-    Silent { host: HostId, remote: SocketAddr },
-    TooFewAnswers { sent: u64, answered: u64 },
-    WentDown(String),
-    Lost { sent: u64, answered: u64 },
-    NoPings { host: HostId },
-    NoMtu,
-    NarrowMtu { path: usize, data: usize },
-    NarrowerThanInterface { path: usize, interface: String, mtu: usize },
-    // What the peer says.
-    DownThere { host: HostId },
-    LostThere { host: HostId, sent: u64, answered: u64 },
-    OtherMtuThere { host: HostId, here: usize, there: usize },
-    NotPlannedThere { host: HostId },
-    OtherVersion { host: HostId },
-    NoResults { host: HostId },
-    // Of no link in particular.
-    StrangeHosts(u64),
-    StrangeLinks(u64),
-    StrangeAddresses(u64),
-    StrangePackets(u64),
+    InboundLost { host: HostId },
+    NoAnswer { host: HostId, remote: SocketAddr },
+    TooFewPongs { sent: u64, answered: u64 },
+    LinkWentDown(String),
+    PingLoss { sent: u64, answered: u64 },
+    PeerSendsNoPings { host: HostId },
+    MtuUnknown,
+    MtuBelow1500 { path: usize, data: usize },
+    MtuBelowInterface { path: usize, interface: String, mtu: usize },
+    // Reported by the peer.
+    PeerReportsDown { host: HostId },
+    PeerReportsLoss { host: HostId, sent: u64, answered: u64 },
+    MtuMismatch { host: HostId, here: usize, there: usize },
+    LinkUnknownToPeer { host: HostId },
+    VersionMismatch { host: HostId },
+    NoReportFromPeer { host: HostId },
+    // About no particular link: the number of packets.
+    UnknownHostId(u64),
+    UnknownLinkId(u64),
+    WrongSourceAddress(u64),
+    MalformedPackets(u64),
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Severity {
-    /// The link does not do what it is there for.
+    /// The link is unfit for use.
     Fault,
-    /// It works; somebody should look at it all the same.
+    /// The link works, but deserves attention.
     Warning,
 }
 
 impl Finding {
+    /// Returns the severity.
     pub(crate) fn severity(&self) -> Severity {
         match self {
-            Self::Lost { sent, answered } | Self::LostThere { sent, answered, .. }
+            Self::PingLoss { sent, answered } | Self::PeerReportsLoss { sent, answered, .. }
                 if lost_percent(*sent, *answered) < FAULTY_LOSS =>
             {
                 Severity::Warning
             }
-            Self::SameNetwork { .. }
-            | Self::NoMtu
-            | Self::NarrowMtu { .. }
-            | Self::NarrowerThanInterface { .. }
-            | Self::OtherMtuThere { .. }
-            | Self::OtherVersion { .. }
-            | Self::StrangeHosts(_)
-            | Self::StrangeLinks(_)
-            | Self::StrangeAddresses(_)
-            | Self::StrangePackets(_) => Severity::Warning,
+            Self::SharedNetwork { .. }
+            | Self::MtuUnknown
+            | Self::MtuBelow1500 { .. }
+            | Self::MtuBelowInterface { .. }
+            | Self::MtuMismatch { .. }
+            | Self::VersionMismatch { .. }
+            | Self::UnknownHostId(_)
+            | Self::UnknownLinkId(_)
+            | Self::WrongSourceAddress(_)
+            | Self::MalformedPackets(_) => Severity::Warning,
             _ => Severity::Fault,
         }
     }
 
+    /// Returns `true` if the finding is a fault.
     pub(crate) fn is_fault(&self) -> bool {
         self.severity() == Severity::Fault
     }
 
-    /// A word for scripts.
+    /// Returns the code for scripts.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::NotLocal(_) => "not-local",
+            Self::AddressNotLocal(_) => "address-not-local",
             Self::NoRoute { .. } => "no-route",
-            Self::InterfaceOff(_) => "interface-off",
+            Self::InterfaceDown(_) => "interface-down",
             Self::NoCarrier(_) => "no-carrier",
-            Self::ToOurselves => "to-ourselves",
-            Self::SameAddresses { .. } => "same-addresses",
-            Self::SameNetwork { .. } => "same-network",
-            Self::Refused(_) => "refused",
-            Self::Unreachable { .. } => "unreachable",
+            Self::RemoteIsLocal => "remote-is-local",
+            Self::DuplicateAddresses { .. } => "duplicate-addresses",
+            Self::SharedNetwork { .. } => "shared-network",
+            Self::ConnectionRefused(_) => "connection-refused",
+            Self::HostUnreachable { .. } => "host-unreachable",
             Self::OneWay { .. } => "one-way",
-            Self::AnswersLost { .. } => "answers-lost",
-            Self::Silent { .. } => "silent",
-            Self::TooFewAnswers { .. } => "too-few-answers",
-            Self::WentDown(_) => "went-down",
-            Self::Lost { .. } => "loss",
-            Self::NoPings { .. } => "no-pings",
-            Self::NoMtu => "no-mtu",
-            Self::NarrowMtu { .. } => "narrow-mtu",
-            Self::NarrowerThanInterface { .. } => "narrower-than-interface",
-            Self::DownThere { .. } => "down-there",
-            Self::LostThere { .. } => "loss-there",
-            Self::OtherMtuThere { .. } => "other-mtu-there",
-            Self::NotPlannedThere { .. } => "not-planned-there",
-            Self::OtherVersion { .. } => "other-version",
-            Self::NoResults { .. } => "no-results",
-            Self::StrangeHosts(_) => "strange-hosts",
-            Self::StrangeLinks(_) => "strange-links",
-            Self::StrangeAddresses(_) => "strange-addresses",
-            Self::StrangePackets(_) => "strange-packets",
+            Self::InboundLost { .. } => "inbound-lost",
+            Self::NoAnswer { .. } => "no-answer",
+            Self::TooFewPongs { .. } => "too-few-pongs",
+            Self::LinkWentDown(_) => "link-went-down",
+            Self::PingLoss { .. } => "ping-loss",
+            Self::PeerSendsNoPings { .. } => "peer-sends-no-pings",
+            Self::MtuUnknown => "mtu-unknown",
+            Self::MtuBelow1500 { .. } => "mtu-below-1500",
+            Self::MtuBelowInterface { .. } => "mtu-below-interface",
+            Self::PeerReportsDown { .. } => "peer-reports-down",
+            Self::PeerReportsLoss { .. } => "peer-reports-loss",
+            Self::MtuMismatch { .. } => "mtu-mismatch",
+            Self::LinkUnknownToPeer { .. } => "link-unknown-to-peer",
+            Self::VersionMismatch { .. } => "version-mismatch",
+            Self::NoReportFromPeer { .. } => "no-report-from-peer",
+            Self::UnknownHostId(_) => "unknown-host-id",
+            Self::UnknownLinkId(_) => "unknown-link-id",
+            Self::WrongSourceAddress(_) => "wrong-source-address",
+            Self::MalformedPackets(_) => "malformed-packets",
         }
     }
 }
@@ -117,118 +119,128 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotLocal(ip) => {
+            Self::AddressNotLocal(ip) => {
                 write!(f, "{ip} is not an address of this machine: a typo, or not configured yet?")
             }
             Self::NoRoute { remote, why } => {
-                write!(f, "this machine knows no way to {remote}: {why}")
+                write!(f, "this machine has no route to {remote}: {why}")
             }
-            Self::InterfaceOff(name) => write!(f, "{name} is switched off: ip link set {name} up"),
+            Self::InterfaceDown(name) => write!(f, "{name} is down: run ip link set {name} up"),
             Self::NoCarrier(name) => write!(f, "{name} has no carrier: is its cable plugged in?"),
-            Self::ToOurselves => f.write_str("it leads to an address of our own"),
-            Self::SameAddresses { host, link } => {
-                write!(f, "it has the same addresses as link {link} to host {host}")
+            Self::RemoteIsLocal => f.write_str("the remote address is one of our own"),
+            Self::DuplicateAddresses { host, link } => {
+                write!(f, "the addresses are those of link {link} to host {host}")
             }
-            Self::SameNetwork { link, network, interface } => write!(
+            Self::SharedNetwork { link, network, interface } => write!(
                 f,
-                "it uses the same network as link {link} ({network}, {interface}): one failure \
-                 takes both"
+                "it shares a network with link {link} ({network}, {interface}): one failure takes \
+                 down both"
             ),
-            Self::Refused(remote) => write!(
+            Self::ConnectionRefused(remote) => write!(
                 f,
-                "the peer's port refuses packets: nothing listens at {remote}; is the other side \
-                 running, with this address and port?"
+                "the peer's port is closed: nothing listens on {remote}; is the other side running, \
+                 with this address and port?"
             ),
-            Self::Unreachable { remote, why } => write!(
+            Self::HostUnreachable { remote, why } => write!(
                 f,
-                "packets to {remote} cannot be delivered: {why}; is that machine on, and in that \
-                 network?"
+                "packets to {remote} cannot be delivered: {why}; is that machine running, and in \
+                 that network?"
             ),
             Self::OneWay { host } => write!(
                 f,
-                "pings of host {host} arrive here but ours are not answered: a firewall lets \
-                 packets through one way only, or host {host} has another address or id for us"
+                "pings from host {host} arrive here but ours are not answered: a firewall passes \
+                 packets in one direction only, or host {host} has a different address or id for \
+                 us"
             ),
-            Self::AnswersLost { host } => write!(
+            Self::InboundLost { host } => write!(
                 f,
-                "our pings arrive at host {host} but nothing of it arrives here: look for a \
+                "our pings arrive at host {host} but nothing from it arrives here: look for a \
                  firewall on this side"
             ),
-            Self::Silent { host, remote } => write!(
+            Self::NoAnswer { host, remote } => write!(
                 f,
-                "no answer from {remote}, and no ping of host {host}: host {host} is not there, \
-                 or a cable, a switch or a firewall keeps everything back"
+                "no answer from {remote}, and no ping from host {host}: host {host} is not running, \
+                 or a cable, a switch or a firewall blocks everything"
             ),
-            Self::TooFewAnswers { sent, answered } => {
-                write!(f, "it does not come up: only {answered} of {sent} pings were answered")
+            Self::TooFewPongs { sent, answered } => {
+                write!(
+                    f,
+                    "the link does not come up: only {answered} of {sent} pings were answered"
+                )
             }
-            Self::WentDown(why) => write!(f, "it went down while it was tested: {why}"),
-            Self::Lost { sent, answered } => {
+            Self::LinkWentDown(why) => write!(f, "the link went down during the test: {why}"),
+            Self::PingLoss { sent, answered } => {
                 let percent = lost_percent(*sent, *answered);
                 write!(f, "{percent:.0} % loss: {answered} of {sent} pings were answered")
             }
-            Self::NoPings { host } => write!(
+            Self::PeerSendsNoPings { host } => write!(
                 f,
-                "host {host} answers our pings but sends none: the link is not enabled there"
+                "host {host} answers our pings but sends none: is the link enabled there?"
             ),
-            Self::NoMtu => f.write_str("the path MTU could not be found out in time"),
-            Self::NarrowMtu { path, data } => write!(
+            Self::MtuUnknown => f.write_str("the path MTU could not be determined in time"),
+            Self::MtuBelow1500 { path, data } => write!(
                 f,
-                "path MTU {path} is below {ETHERNET}: a tunnel on the way? Messages are cut into \
-                 pieces of {data} bytes"
+                "path MTU {path} is below {ETHERNET}: is there a tunnel on the path? Messages are \
+                 split into fragments of {data} bytes"
             ),
-            Self::NarrowerThanInterface { path, interface, mtu } => write!(
+            Self::MtuBelowInterface { path, interface, mtu } => write!(
                 f,
-                "path MTU {path} is below the {mtu} of {interface}: something on the way takes \
-                 shorter packets only"
+                "path MTU {path} is below the MTU {mtu} of {interface}: something on the path \
+                 limits the packet size"
             ),
-            Self::DownThere { host } => {
-                write!(f, "host {host} calls the link down: our answers do not get there")
+            Self::PeerReportsDown { host } => {
+                write!(f, "host {host} reports the link as down: our answers do not arrive there")
             }
-            Self::LostThere { host, sent, answered } => {
+            Self::PeerReportsLoss { host, sent, answered } => {
                 let percent = lost_percent(*sent, *answered);
-                write!(f, "host {host} sees {percent:.0} % loss: {answered} of {sent} answered")
+                write!(
+                    f,
+                    "host {host} reports {percent:.0} % loss: {answered} of {sent} pings were answered"
+                )
             }
-            Self::OtherMtuThere { host, here, there } => {
-                write!(f, "path MTU {here} from here, but {there} from host {host}")
+            Self::MtuMismatch { host, here, there } => {
+                write!(f, "the path MTU is {here} from here, but {there} from host {host}")
             }
-            Self::NotPlannedThere { host } => write!(f, "host {host} does not know this link"),
-            Self::OtherVersion { host } => {
-                write!(f, "host {host} runs a knet check that this one does not understand")
+            Self::LinkUnknownToPeer { host } => {
+                write!(f, "host {host} does not have this link in its plan")
             }
-            Self::NoResults { host } => {
-                write!(f, "host {host} has not sent its results: does it run knet check?")
+            Self::VersionMismatch { host } => {
+                write!(f, "host {host} runs an incompatible version of knet check")
             }
-            Self::StrangeHosts(n) => write!(
+            Self::NoReportFromPeer { host } => {
+                write!(f, "host {host} has not sent its report: does it run knet check?")
+            }
+            Self::UnknownHostId(n) => write!(
                 f,
-                "{n} packets came from host ids that are not in the plan: is --id right there?"
+                "{n} packets came from host ids that are not in the plan: is --id correct on the \
+                 other hosts?"
             ),
-            Self::StrangeLinks(n) => write!(
+            Self::UnknownLinkId(n) => write!(
                 f,
-                "{n} packets were for links that are not in the plan: both sides must name the \
+                "{n} packets were for links that are not in the plan: both sides must list the \
                  same links, in the same order"
             ),
-            Self::StrangeAddresses(n) => write!(
+            Self::WrongSourceAddress(n) => write!(
                 f,
-                "{n} packets came from other addresses than planned: compare the addresses and \
-                 the order of links on both sides"
+                "{n} packets came from addresses that are not in the plan: compare the addresses \
+                 and the order of links on both sides"
             ),
-            Self::StrangePackets(n) => {
+            Self::MalformedPackets(n) => {
                 write!(f, "{n} packets were not of this protocol, or encrypted")
             }
         }
     }
 }
 
-/// How much of what was sent is missing, in percent.
+/// Returns how many pings were not answered, in percent.
 pub(crate) fn lost_percent(sent: u64, answered: u64) -> f64 {
     let lost = sent.saturating_sub(answered);
     if sent == 0 { 0.0 } else { lost as f64 * 100.0 / sent as f64 }
 }
 
-/// From how much loss on a link is at fault, in percent: less may be chance.
+/// The loss in percent from which a link is at fault: less may be chance.
 const FAULTY_LOSS: f64 = 5.0;
-/// The MTU that a network without tunnels has, in bytes.
+/// The usual MTU of a network without tunnels, in bytes.
 pub(crate) const ETHERNET: usize = 1500;
 
 #[cfg(test)]
@@ -237,7 +249,7 @@ mod tests {
 
     #[test]
     fn little_loss_is_a_warning_and_more_is_a_fault() {
-        let lost = |answered| Finding::Lost { sent: 100, answered }.severity();
+        let lost = |answered| Finding::PingLoss { sent: 100, answered }.severity();
         assert_eq!([lost(99), lost(96)], [Severity::Warning; 2]);
         assert_eq!([lost(95), lost(0)], [Severity::Fault; 2]);
     }

@@ -1,4 +1,4 @@
-//! The addresses of this machine, as far as a link depends on them.
+//! The addresses and interfaces of this machine, as far as links depend on them.
 
 use std::fs;
 use std::io;
@@ -13,20 +13,20 @@ use nix::sys::socket::SockaddrStorage;
 pub(crate) struct Interface {
     pub(crate) name: String,
     pub(crate) address: IpAddr,
-    /// How many of its first bits name the network.
+    /// The prefix length of its network.
     pub(crate) prefix: u32,
-    /// Whether it is switched on.
+    /// `true` if the interface is enabled.
     pub(crate) is_up: bool,
-    /// Whether something is at the other end of the cable.
+    /// `true` if the cable is connected.
     pub(crate) has_carrier: bool,
-    /// The longest IP packet that it takes, in bytes.
+    /// The MTU in bytes.
     pub(crate) mtu: Option<usize>,
 }
 
-/// All addresses of this machine.
+/// Returns all addresses of this machine.
 ///
 /// # Errors
-/// What `getifaddrs(3)` says.
+/// Those of `getifaddrs(3)`.
 pub(crate) fn list() -> io::Result<Vec<Interface>> {
     let ip = |address: Option<SockaddrStorage>| {
         let address = address?;
@@ -46,7 +46,7 @@ pub(crate) fn list() -> io::Result<Vec<Interface>> {
     Ok(interfaces.collect())
 }
 
-/// The interface that has this address. All of 127.0.0.0/8 belongs to the one that has 127.0.0.1.
+/// Returns the interface that has this address. All of 127.0.0.0/8 belongs to the loopback interface.
 pub(crate) fn with_address(interfaces: &[Interface], address: IpAddr) -> Option<&Interface> {
     let exact = interfaces.iter().find(|interface| interface.address == address);
     let loopback = || {
@@ -57,7 +57,7 @@ pub(crate) fn with_address(interfaces: &[Interface], address: IpAddr) -> Option<
 }
 
 impl Interface {
-    /// The network that it is in: its address with nothing behind the prefix.
+    /// Returns the address of its network: its own with the host bits cleared.
     pub(crate) fn network(&self) -> IpAddr {
         network(self.address, self.prefix)
     }
@@ -65,27 +65,27 @@ impl Interface {
 
 /// Why nothing can be sent from one address to another.
 #[derive(Debug)]
-pub(crate) enum NoWay {
-    /// The local address is none of this machine's.
+pub(crate) enum RouteError {
+    /// The local address is not an address of this machine.
     NotLocal,
-    /// There is no route, or the kernel objects otherwise.
+    /// There is no route, or another error of the kernel.
     NoRoute(io::Error),
 }
 
-/// From which address packets leave: the local one, unless it leaves the choice to the kernel. Asks
-/// the kernel, and sends nothing.
+/// Returns the source address of packets from `local` to `remote`: `local`, or what the kernel
+/// chooses if `local` is unspecified. Sends nothing.
 ///
 /// # Errors
-/// [`NoWay`].
-pub(crate) fn source(local: SocketAddr, remote: SocketAddr) -> Result<IpAddr, NoWay> {
+/// [`RouteError`].
+pub(crate) fn source_address(local: SocketAddr, remote: SocketAddr) -> Result<IpAddr, RouteError> {
     let mut any_port = local;
     any_port.set_port(0);
     let socket = UdpSocket::bind(any_port).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrNotAvailable => NoWay::NotLocal,
-        _ => NoWay::NoRoute(error),
+        io::ErrorKind::AddrNotAvailable => RouteError::NotLocal,
+        _ => RouteError::NoRoute(error),
     })?;
-    socket.connect(remote).map_err(NoWay::NoRoute)?;
-    Ok(socket.local_addr().map_err(NoWay::NoRoute)?.ip())
+    socket.connect(remote).map_err(RouteError::NoRoute)?;
+    Ok(socket.local_addr().map_err(RouteError::NoRoute)?.ip())
 }
 
 fn network(address: IpAddr, prefix: u32) -> IpAddr {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_loopback_addresses_are_here_and_documentation_ones_are_not() {
+    fn all_loopback_addresses_are_local_and_documentation_ones_are_not() {
         let interfaces = list().unwrap();
         for address in ["127.0.0.1", "127.200.3.4"] {
             let found = with_address(&interfaces, address.parse().unwrap()).unwrap();
@@ -128,16 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_says_from_where_packets_leave() {
+    fn the_kernel_chooses_the_source_address() {
         let address = |text: &str| text.parse().unwrap();
-        let source = |local, remote| source(address(local), address(remote));
+        let source = |local, remote| source_address(address(local), address(remote));
         assert_eq!(source("127.0.0.5:1", "127.0.0.1:2").unwrap(), address("127.0.0.5:1").ip());
         assert!(source("0.0.0.0:1", "127.0.0.1:2").unwrap().is_loopback());
-        assert!(matches!(source("192.0.2.1:1", "127.0.0.1:2"), Err(NoWay::NotLocal)));
+        assert!(matches!(source("192.0.2.1:1", "127.0.0.1:2"), Err(RouteError::NotLocal)));
     }
 
     #[test]
-    fn networks_are_what_the_prefix_covers() {
+    fn a_network_is_what_the_prefix_covers() {
         let network = |address: &str, prefix| network(address.parse().unwrap(), prefix).to_string();
         assert_eq!(network("10.1.2.3", 24), "10.1.2.0");
         assert_eq!(network("10.1.2.3", 0), "0.0.0.0");

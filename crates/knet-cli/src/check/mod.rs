@@ -1,55 +1,56 @@
-//! `knet check`: tests each link of a planned cluster and says in words what is wrong.
+//! `knet check`: tests each link of a planned cluster and explains what is wrong.
 
 pub(crate) mod args;
 mod diagnose;
 #[cfg(test)]
 mod example;
-mod exchange;
+mod facts;
 mod finding;
 mod interfaces;
+mod link_test;
+mod peer_reports;
 mod plan;
 mod probe;
 mod report;
-mod tested;
+mod report_channel;
 mod verdict;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use kronosnet::{
-    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, HostId, Link,
-    MAX_MESSAGE, PingTimers, Verdict as Filtered,
-};
+use kronosnet::{Error, Link, PingTimers};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::check::args::{CheckArgs, Exchange};
-use crate::check::exchange::Results;
+use crate::args::links_by_host;
+use crate::check::args::CheckArgs;
+use crate::check::link_test::LinkTest;
+use crate::check::peer_reports::PeerReports;
 use crate::check::probe::PING_INTERVAL;
-use crate::check::tested::Tested;
+use crate::check::report_channel::ReportChannel;
 use crate::check::verdict::Verdict;
-use crate::exit::Faulty;
 use crate::node::Node;
 use crate::output::{self, Format};
-use crate::{peer, readiness, signals};
+use crate::process::exit::Faulty;
+use crate::process::{readiness, signals};
 
-/// Tests the links, prints what was found and ends.
+/// Tests the links and prints the verdict.
 ///
 /// # Errors
-/// [`Usage`](crate::exit::Usage) for arguments that contradict each other; [`Faulty`] if a link is
-/// not fine; whatever else fails.
+/// [`Usage`](crate::process::exit::Usage) if the arguments contradict each other; [`Faulty`] if a
+/// link is at fault; any other failure.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let peers = peer::by_host(args.id, &args.peers)?;
+    let peers = links_by_host(args.id, &args.peers)?;
     let interrupted = Arc::new(AtomicBool::new(false));
-    let tell = interrupted.clone();
-    signals::watch(&[SIGINT, SIGTERM], move || tell.store(true, Ordering::Relaxed))
-        .context("watching for signals")?;
-    let post = Post::open(args)?;
+    let on_signal = interrupted.clone();
+    signals::watch(&[SIGINT, SIGTERM], move || on_signal.store(true, Ordering::Relaxed))
+        .context("cannot watch for signals")?;
+    let channel = ReportChannel::open(args)?;
     let timers =
-        PingTimers { interval: PING_INTERVAL, timeout: timeout(args), precision: PRECISION };
-    let node = Node::join(post.handle.clone(), &peers, timers)?;
-    let mut session = Session::new(args, node, post, timers);
+        PingTimers { interval: PING_INTERVAL, timeout: pong_timeout(args), precision: PRECISION };
+    let node = Node::join(channel.handle.clone(), &peers, timers)?;
+    let mut session = Session::new(args, node, channel, timers);
     session.work(&interrupted)?;
     print(&session.verdict()?, args.format)
 }
@@ -63,31 +64,31 @@ fn print(verdict: &Verdict, format: Format) -> anyhow::Result<()> {
     if verdict.ok { Ok(()) } else { Err(Faulty(verdict.verdict.clone()).into()) }
 }
 
-/// A check under way.
+/// A check in progress.
 struct Session {
     node: Node,
-    post: Post,
-    links: Vec<Tested>,
-    results: Results,
+    channel: ReportChannel,
+    links: Vec<LinkTest>,
+    peer_reports: PeerReports,
 }
 
 impl Session {
-    fn new(args: &CheckArgs, node: Node, post: Post, timers: PingTimers) -> Self {
-        let tested = |link: &Link| Tested::new(link.clone(), args.count, args.wait, timers);
+    fn new(args: &CheckArgs, node: Node, channel: ReportChannel, timers: PingTimers) -> Self {
+        let tested = |link: &Link| LinkTest::new(link.clone(), args.count, args.wait, timers);
         let links = node.links().map(|link| tested(&link.link)).collect();
         let hosts = node.peers.iter().map(|peer| peer.host.id());
-        let results = Results::new(args.id, args.exchange, args.wait, hosts);
-        Self { node, post, links, results }
+        let peer_reports = PeerReports::new(args.id, args.exchange, args.wait, hosts);
+        Self { node, channel, links, peer_reports }
     }
 
-    /// Tests until everything is known that can be.
+    /// Runs until all tests and the exchange of reports are complete.
     fn work(&mut self, interrupted: &AtomicBool) -> anyhow::Result<()> {
         let mut done_at = None;
         let mut next_report = Instant::now();
         loop {
             ensure!(
                 !interrupted.load(Ordering::Relaxed),
-                "interrupted before the end of the check"
+                "interrupted before the check was complete"
             );
             let mut is_done = true;
             for link in &mut self.links {
@@ -95,11 +96,11 @@ impl Session {
             }
             let done_at =
                 if is_done { Some(*done_at.get_or_insert_with(Instant::now)) } else { None };
-            while let Some(message) = self.post.receive()? {
-                self.results.receive(&message);
+            while let Some(message) = self.channel.receive()? {
+                self.peer_reports.receive(&message);
             }
             if Instant::now() >= next_report {
-                self.tell_peers(is_done)?;
+                self.send_reports(is_done)?;
                 next_report = Instant::now() + REPORT_INTERVAL;
             }
             if let Some(done_at) = done_at {
@@ -107,107 +108,55 @@ impl Session {
                     return Ok(());
                 }
             }
-            // Counters change without telling, so they are looked at again and again.
-            readiness::wait_readable(&self.post.datafd, LOOK_AGAIN)?;
+            // Counters change without an event, so poll them.
+            readiness::wait_readable(&self.channel.datafd, POLL_INTERVAL)?;
         }
     }
 
-    fn tell_peers(&mut self, is_done: bool) -> anyhow::Result<()> {
+    fn send_reports(&mut self, is_done: bool) -> anyhow::Result<()> {
         for peer in &self.node.peers {
             let host = peer.host.id();
             let links = self.links.iter().filter(|link| link.link.host_id() == host);
-            let links = links.map(Tested::report).collect::<Result<_, _>>()?;
-            let report = self.results.report(host, is_done, links);
-            self.post.send(host, &report.encode()?)?;
+            let links = links.map(LinkTest::report).collect::<Result<_, _>>()?;
+            let report = self.peer_reports.report(host, is_done, links);
+            self.channel.send(host, &report.encode()?)?;
         }
         Ok(())
     }
 
     fn is_over(&self, waited: Duration) -> Result<bool, Error> {
         for peer in &self.node.peers {
-            if !self.results.is_over(peer.host.id(), peer.host.is_reachable()?, waited) {
+            if !self.peer_reports.is_over(peer.host.id(), peer.host.is_reachable()?, waited) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Looks at the plan last: an interface that was being switched on has its carrier by now.
+    /// Examines the plan and the results.
+    ///
+    /// The plan is examined last, so that an interface that was just enabled has its carrier by now.
     fn verdict(&self) -> anyhow::Result<Verdict> {
         let interfaces = interfaces::list().context("cannot list the addresses of this machine")?;
         let links: Vec<_> = self.node.links().map(|link| (link.link.id(), link.path)).collect();
         let planned = plan::examine(&links, &interfaces);
         let mut facts = Vec::new();
         for (link, planned) in self.links.iter().zip(planned) {
-            let peer = self.results.view(link.link.host_id(), link.link.id());
+            let peer = self.peer_reports.view(link.link.host_id(), link.link.id());
             facts.push(link.facts(planned, peer)?);
         }
         Ok(Verdict::new(self.node.handle.host_id(), &facts, &self.node.handle.drop_stats()))
     }
 }
 
-/// Where messages to and from other checks go through.
-struct Post {
-    handle: Handle,
-    datafd: Datafd,
-    channel: Channel,
-    /// The host that the message is for that is being sent.
-    addressee: Arc<AtomicU16>,
-    buffer: Vec<u8>,
-}
-
-impl Post {
-    fn open(args: &CheckArgs) -> Result<Self, Error> {
-        let handle = Handle::new(args.id)?;
-        // What is lost because we are late comes again.
-        handle.on_datafd_event(|_, _| {});
-        let datafd =
-            handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(args.channel))?;
-        let addressee = Arc::new(AtomicU16::new(0));
-        let to = addressee.clone();
-        handle.set_filter(move |message| match message.direction() {
-            Direction::Rx => Filtered::Broadcast,
-            Direction::Tx => {
-                message.send_to(HostId::new(to.load(Ordering::Relaxed)));
-                Filtered::Listed
-            }
-        })?;
-        handle.set_forwarding(args.exchange != Exchange::Never)?;
-        let buffer = vec![0; MAX_MESSAGE];
-        Ok(Self { handle, datafd, channel: args.channel, addressee, buffer })
-    }
-
-    /// Sends a message to one host, if it can be: it is repeated anyway.
-    fn send(&self, to: HostId, message: &[u8]) -> Result<(), Error> {
-        if !self.handle.forwarding() {
-            return Ok(());
-        }
-        self.addressee.store(to.get(), Ordering::Relaxed);
-        match self.handle.send(self.channel, message) {
-            Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A message that has come, if any.
-    fn receive(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        match self.handle.recv(self.channel, &mut self.buffer) {
-            Ok(length) => Ok(Some(self.buffer[..length].to_vec())),
-            Err(Error::WouldBlock(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// How old the last answer may get before the link is down. Loss is to be counted, not to end the
-/// test.
-fn timeout(args: &CheckArgs) -> Duration {
+/// Returns the pong timeout: long, so that lost pings are counted instead of taking the link down.
+fn pong_timeout(args: &CheckArgs) -> Duration {
     args.wait.saturating_mul(2).max(Duration::from_secs(30))
 }
 
-/// Over how many round trips the mean is taken: all of them.
+/// Averages the latency over all round trips.
 const PRECISION: u32 = u32::MAX;
-/// How often the peers are told what is seen.
+/// How often reports are sent to the peers.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
-/// How often counters are looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often counters are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);

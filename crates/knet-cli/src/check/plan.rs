@@ -1,48 +1,50 @@
-//! What can be said of a planned link before anything is sent.
+//! Examines the planned links without sending anything.
 
 use std::net::IpAddr;
 
 use kronosnet::LinkId;
 
+use crate::args::PeerLink;
 use crate::check::finding::Finding;
-use crate::check::interfaces::{Interface, NoWay, source, with_address};
-use crate::peer::PeerLink;
+use crate::check::interfaces::{Interface, RouteError, source_address, with_address};
 
-/// A link of the plan.
+/// A link of the plan, with what is wrong with it.
 #[derive(Clone, Debug)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedLink {
     pub(crate) id: LinkId,
     pub(crate) path: PeerLink,
-    /// Where its packets leave, if that is known.
+    /// The interface that its packets are sent on, if known.
     pub(crate) interface: Option<Interface>,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Looks at each link of a plan, given in any order.
-pub(crate) fn examine(links: &[(LinkId, PeerLink)], interfaces: &[Interface]) -> Vec<Planned> {
-    let ways: Vec<Planned> =
-        links.iter().map(|&(id, path)| with_way(id, path, interfaces)).collect();
-    let mut planned = ways.clone();
+/// Examines the links of a plan, which may be in any order.
+pub(crate) fn examine(links: &[(LinkId, PeerLink)], interfaces: &[Interface]) -> Vec<PlannedLink> {
+    let routed: Vec<PlannedLink> =
+        links.iter().map(|&(id, path)| with_route(id, path, interfaces)).collect();
+    let mut planned = routed.clone();
     for (index, link) in planned.iter_mut().enumerate() {
         if links.iter().any(|(_, other)| other.local == link.path.remote) {
-            link.findings.push(Finding::ToOurselves);
+            link.findings.push(Finding::RemoteIsLocal);
         }
-        // What is wrong with two links is told of the later one.
-        for earlier in &ways[..index] {
+        // A conflict between two links is reported for the later one.
+        for earlier in &routed[..index] {
             link.findings.extend(conflict(earlier, link));
         }
     }
     planned
 }
 
-/// Finds out where a link's packets leave.
-fn with_way(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> Planned {
-    let mut planned = Planned { id, path, interface: None, findings: Vec::new() };
-    match source(path.local, path.remote) {
+/// Determines the interface of a link.
+fn with_route(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> PlannedLink {
+    let mut planned = PlannedLink { id, path, interface: None, findings: Vec::new() };
+    match source_address(path.local, path.remote) {
         Ok(ip) => planned.interface = with_address(interfaces, ip).cloned(),
-        Err(NoWay::NotLocal) => planned.findings.push(Finding::NotLocal(path.local.ip())),
-        Err(NoWay::NoRoute(why)) => {
-            // An interface that is off is why there is no route.
+        Err(RouteError::NotLocal) => {
+            planned.findings.push(Finding::AddressNotLocal(path.local.ip()));
+        }
+        Err(RouteError::NoRoute(why)) => {
+            // A disabled interface explains the missing route, and is reported below.
             planned.interface = with_address(interfaces, path.local.ip()).cloned();
             if planned.interface.as_ref().is_none_or(|interface| interface.is_up) {
                 let remote = path.remote.ip();
@@ -52,7 +54,7 @@ fn with_way(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> Planned {
     }
     match &planned.interface {
         Some(interface) if !interface.is_up => {
-            planned.findings.push(Finding::InterfaceOff(interface.name.clone()));
+            planned.findings.push(Finding::InterfaceDown(interface.name.clone()));
         }
         Some(interface) if !interface.has_carrier => {
             planned.findings.push(Finding::NoCarrier(interface.name.clone()));
@@ -62,16 +64,16 @@ fn with_way(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> Planned {
     planned
 }
 
-/// What two links have in common that they should not.
-fn conflict(earlier: &Planned, later: &Planned) -> Option<Finding> {
+/// Returns what two links share but should not.
+fn conflict(earlier: &PlannedLink, later: &PlannedLink) -> Option<Finding> {
     let (one, two) = (earlier.path, later.path);
     let same_host = one.host == two.host;
     if one.remote == two.remote && (one.local == two.local || !same_host) {
-        return Some(Finding::SameAddresses { host: one.host, link: earlier.id });
+        return Some(Finding::DuplicateAddresses { host: one.host, link: earlier.id });
     }
     let (one, two) = (earlier.interface.as_ref()?, later.interface.as_ref()?);
     let same_network = one.network() == two.network() && one.prefix == two.prefix;
-    (same_host && (same_network || one.name == two.name)).then(|| Finding::SameNetwork {
+    (same_host && (same_network || one.name == two.name)).then(|| Finding::SharedNetwork {
         link: earlier.id,
         network: network(two.network(), two.prefix),
         interface: two.name.clone(),
@@ -97,8 +99,8 @@ mod tests {
         }
     }
 
-    /// The findings of each link. Addresses of 127.0.0.0/8, which every machine has, play those of
-    /// interfaces.
+    /// Returns the findings of each link. Addresses in 127.0.0.0/8, which every machine has, stand in
+    /// for those of real interfaces.
     fn findings(links: &[&str], interfaces: &[Interface]) -> Vec<Vec<Finding>> {
         let mut counts = std::collections::BTreeMap::new();
         let links: Vec<(LinkId, PeerLink)> = links
@@ -126,11 +128,11 @@ mod tests {
     }
 
     #[test]
-    fn links_that_fail_together_are_told() {
+    fn links_that_fail_together_are_reported() {
         let interfaces = [interface("eth0", "127.1.0.1", 16), interface("eth1", "127.1.0.9", 16)];
         let found =
             findings(&["2:127.1.0.1:1=127.1.0.2:1", "2:127.1.0.9:1=127.1.0.3:1"], &interfaces);
-        let expected = Finding::SameNetwork {
+        let expected = Finding::SharedNetwork {
             link: LinkId::new(0).unwrap(),
             network: "127.1.0.0/16".into(),
             interface: "eth1".into(),
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_used_twice_is_told() {
+    fn an_address_that_is_used_twice_is_reported() {
         let interfaces = [interface("eth0", "127.1.0.1", 16)];
         let found = findings(
             &[
@@ -150,20 +152,20 @@ mod tests {
             &interfaces,
         );
         let link = LinkId::new(0).unwrap();
-        let same = Finding::SameAddresses { host: kronosnet::HostId::new(2), link };
-        assert_eq!(found, [vec![], vec![same], vec![Finding::ToOurselves]]);
+        let same = Finding::DuplicateAddresses { host: kronosnet::HostId::new(2), link };
+        assert_eq!(found, [vec![], vec![same], vec![Finding::RemoteIsLocal]]);
     }
 
     #[test]
-    fn interfaces_that_do_not_work_are_named() {
+    fn interfaces_that_do_not_work_are_reported() {
         let eth0 = interface("eth0", "127.1.0.1", 16);
         let link = ["2:127.1.0.1:1=127.1.0.2:1"];
         let off = Interface { is_up: false, has_carrier: false, ..eth0.clone() };
-        assert_eq!(findings(&link, &[off]), [[Finding::InterfaceOff("eth0".into())]]);
+        assert_eq!(findings(&link, &[off]), [[Finding::InterfaceDown("eth0".into())]]);
         let unplugged = Interface { has_carrier: false, ..eth0 };
         assert_eq!(findings(&link, &[unplugged]), [[Finding::NoCarrier("eth0".into())]]);
         let elsewhere = ["2:192.0.2.1:1=192.0.2.2:1"];
-        let not_local = Finding::NotLocal("192.0.2.1".parse().unwrap());
+        let not_local = Finding::AddressNotLocal("192.0.2.1".parse().unwrap());
         assert_eq!(findings(&elsewhere, &[]), [[not_local]]);
     }
 }

@@ -1,21 +1,20 @@
-//! Measures one link: how many pings are answered once it is up. Reads no clock and does no I/O.
+//! Counts lost pings on a link. Reads no clock and does no I/O.
 //!
-//! A ping that left before the peer was there is not a lost one. So pings are counted from a quiet
-//! moment on, after the link has come up, and answers are waited for after the last of them.
+//! A ping that was sent before the peer started is not lost. So counting starts once the link is up,
+//! after a pause for answers to earlier pings, and ends with a pause for the last answers.
 
 use std::time::{Duration, Instant};
 
-/// What is known of a link at one moment.
+/// The state of a link at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) now: Instant,
     pub(crate) is_up: bool,
-    /// Pings sent, and pongs received, since ever.
+    /// Pings sent and pongs received since the link was added.
     pub(crate) sent: u64,
     pub(crate) answered: u64,
     pub(crate) latency: Option<Duration>,
-    /// Whether there is nothing left to wait for: the path MTU is known, and a ping of the peer
-    /// came.
+    /// `true` if the path MTU is known and a ping from the peer was received.
     pub(crate) is_settled: bool,
 }
 
@@ -24,25 +23,25 @@ pub(crate) struct Reading {
 pub(crate) struct Probe {
     phase: Phase,
     count: u32,
-    patience: Duration,
+    timeout: Duration,
     has_begun: bool,
-    result: Option<Counted>,
+    result: Option<PingCount>,
 }
 
-/// How many pings were sent, and how many of them were answered.
+/// How many pings were sent and answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Counted {
+pub(crate) struct PingCount {
     pub(crate) sent: u64,
     pub(crate) answered: u64,
 }
 
-/// How fast pings have to leave.
+/// How often pings are sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Pace {
-    /// As in the beginning.
-    Brisk,
+    /// At [`PING_INTERVAL`].
+    Active,
     /// Not at all.
-    Still,
+    Paused,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,22 +50,22 @@ enum Phase {
     Waiting {
         until: Instant,
     },
-    /// It is up, and answers to earlier pings may still be on their way.
+    /// It is up, and answers to earlier pings may still arrive.
     Quiet {
         until: Instant,
     },
     /// Pings are counted from here on.
     Counting {
-        before: Counted,
+        before: PingCount,
         until: Instant,
     },
-    /// All pings have left.
+    /// All pings have been sent.
     Draining {
-        before: Counted,
+        before: PingCount,
         sent: u64,
         until: Instant,
     },
-    /// All answers are here or lost; other things may not be.
+    /// All answers have arrived or are lost; the path MTU or a ping from the peer may be missing.
     Settling {
         until: Instant,
     },
@@ -74,42 +73,42 @@ enum Phase {
 }
 
 impl Probe {
-    /// A measurement of `count` pings that waits no longer than `patience` for each thing that has
-    /// to happen.
-    pub(crate) fn new(now: Instant, count: u32, patience: Duration) -> Self {
-        let phase = Phase::Waiting { until: now + patience };
-        Self { phase, count, patience, has_begun: false, result: None }
+    /// Creates a measurement of `count` pings that waits at most `timeout` in each phase.
+    pub(crate) fn new(now: Instant, count: u32, timeout: Duration) -> Self {
+        let phase = Phase::Waiting { until: now + timeout };
+        Self { phase, count, timeout, has_begun: false, result: None }
     }
 
+    /// Returns `true` once the measurement has ended.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done)
     }
 
-    /// Whether the link came up.
+    /// Returns `true` if the link came up.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// What was counted; nothing if the link never was up for long enough.
-    pub(crate) fn result(&self) -> Option<Counted> {
+    /// Returns what was counted, or `None` if the link was not up for long enough.
+    pub(crate) fn result(&self) -> Option<PingCount> {
         self.result
     }
 
-    /// Takes in what is known now; says if pings have to leave at another pace.
+    /// Processes the current state of the link. Returns the new pace of pings if it changes.
     #[must_use]
     pub(crate) fn step(&mut self, reading: &Reading) -> Option<Pace> {
         let Reading { now, is_up, sent, answered, .. } = *reading;
-        let until = now + self.patience;
+        let until = now + self.timeout;
         match self.phase {
             Phase::Done => None,
             Phase::Waiting { .. } if is_up => {
                 let quiet = reading.latency.unwrap_or_default().saturating_mul(4).max(QUIET);
                 self.phase = Phase::Quiet { until: now + quiet };
                 self.has_begun = true;
-                Some(Pace::Still)
+                Some(Pace::Paused)
             }
             Phase::Waiting { until } if now < until => None,
-            // It went down: what was counted counts.
+            // The link went down: keep what has been counted so far.
             Phase::Counting { before, .. } if !is_up => self.end(before, sent, answered),
             Phase::Draining { before, sent, .. } if !is_up => self.end(before, sent, answered),
             _ if !is_up => self.done(),
@@ -119,15 +118,15 @@ impl Probe {
                     return None;
                 }
                 let until = until + PING_INTERVAL.saturating_mul(self.count);
-                self.phase = Phase::Counting { before: Counted { sent, answered }, until };
-                Some(Pace::Brisk)
+                self.phase = Phase::Counting { before: PingCount { sent, answered }, until };
+                Some(Pace::Active)
             }
             Phase::Counting { before, until: end } => {
                 if sent.saturating_sub(before.sent) < self.count.into() && now < end {
                     return None;
                 }
                 self.phase = Phase::Draining { before, sent, until };
-                Some(Pace::Still)
+                Some(Pace::Paused)
             }
             Phase::Draining { before, sent, until: end } => {
                 self.count_up(before, sent, answered);
@@ -135,42 +134,42 @@ impl Probe {
                     return None;
                 }
                 self.phase = Phase::Settling { until };
-                Some(Pace::Brisk)
+                Some(Pace::Active)
             }
             Phase::Settling { until } if reading.is_settled || now >= until => self.done(),
             Phase::Settling { .. } => None,
         }
     }
 
-    fn end(&mut self, before: Counted, sent: u64, answered: u64) -> Option<Pace> {
+    fn end(&mut self, before: PingCount, sent: u64, answered: u64) -> Option<Pace> {
         self.count_up(before, sent, answered);
         self.done()
     }
 
-    fn count_up(&mut self, before: Counted, sent: u64, answered: u64) {
+    fn count_up(&mut self, before: PingCount, sent: u64, answered: u64) {
         let sent = sent.saturating_sub(before.sent);
-        // An answer to a ping from before, that came very late, is not one too many.
+        // A very late answer to an earlier ping must not make up for a lost one beyond `sent`.
         let answered = answered.saturating_sub(before.answered).min(sent);
-        self.result = Some(Counted { sent, answered });
+        self.result = Some(PingCount { sent, answered });
     }
 
-    /// The link stays as it is, with pings as in the beginning: the peer may not be done.
+    /// Ends the measurement. Pings continue, because the peer may not be done.
     fn done(&mut self) -> Option<Pace> {
         self.phase = Phase::Done;
-        Some(Pace::Brisk)
+        Some(Pace::Active)
     }
 }
 
-/// Time between two pings.
+/// The interval between pings.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_millis(50);
-/// How long answers to earlier pings are waited for before pings are counted.
+/// How long to wait for answers to earlier pings before counting.
 const QUIET: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A link whose pings are answered as a list says, the last entry for ever after.
+    /// A link that answers pings according to a list, whose last entry is repeated.
     struct Link {
         reading: Reading,
         pace: Pace,
@@ -188,13 +187,13 @@ mod tests {
                 latency: None,
                 is_settled: true,
             };
-            Self { reading, pace: Pace::Brisk, answers: answers.to_vec() }
+            Self { reading, pace: Pace::Active, answers: answers.to_vec() }
         }
 
-        /// Lets a ping's time pass.
+        /// Lets one ping interval pass.
         fn tick(&mut self, probe: &mut Probe) {
             self.reading.now += PING_INTERVAL;
-            if self.pace == Pace::Brisk {
+            if self.pace == Pace::Active {
                 let answered = self.answers.first().copied().unwrap_or(true);
                 self.reading.sent += 1;
                 self.reading.answered += u64::from(answered);
@@ -208,7 +207,7 @@ mod tests {
         }
     }
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn run(link: &mut Link, up_after: u32, probe: &mut Probe) {
         for tick in 0..10_000 {
@@ -218,43 +217,43 @@ mod tests {
                 return;
             }
         }
-        panic!("it does not end: {probe:?}");
+        panic!("the probe does not end: {probe:?}");
     }
 
     #[test]
-    fn pings_from_before_the_peer_was_there_are_not_lost_ones() {
+    fn pings_sent_before_the_peer_started_are_not_lost() {
         let mut link = Link::new(&[&[false; 50][..], &[true]].concat());
-        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 20, TIMEOUT);
         assert!(!probe.has_begun());
         run(&mut link, 55, &mut probe);
-        assert_eq!(probe.result(), Some(Counted { sent: 20, answered: 20 }));
+        assert_eq!(probe.result(), Some(PingCount { sent: 20, answered: 20 }));
         assert!(probe.has_begun());
     }
 
     #[test]
     fn lost_pings_are_counted_and_waited_for() {
         let mut link = Link::new(&[&[true; 10][..], &[false; 5], &[true]].concat());
-        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 20, TIMEOUT);
         let start = link.reading.now;
         run(&mut link, 5, &mut probe);
-        assert_eq!(probe.result(), Some(Counted { sent: 20, answered: 15 }));
-        assert!(link.reading.now - start > PATIENCE, "they might have come");
+        assert_eq!(probe.result(), Some(PingCount { sent: 20, answered: 15 }));
+        assert!(link.reading.now - start > TIMEOUT, "they might have arrived");
     }
 
     #[test]
-    fn a_link_that_never_comes_up_ends_with_patience_and_without_a_result() {
+    fn a_link_that_never_comes_up_times_out_without_a_result() {
         let mut link = Link::new(&[false]);
-        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 20, TIMEOUT);
         let start = link.reading.now;
         run(&mut link, u32::MAX, &mut probe);
         assert_eq!((probe.result(), probe.has_begun()), (None, false));
-        assert!(link.reading.now - start < PATIENCE * 2);
+        assert!(link.reading.now - start < TIMEOUT * 2);
     }
 
     #[test]
-    fn a_link_that_goes_down_ends_it_with_what_was_counted() {
+    fn a_link_that_goes_down_keeps_what_was_counted() {
         let mut link = Link::new(&[true]);
-        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 20, TIMEOUT);
         link.reading.is_up = true;
         for _ in 0..15 {
             link.tick(&mut probe);
@@ -268,9 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_goes_down_at_once_was_up_all_the_same() {
+    fn a_link_that_goes_down_immediately_counts_as_up_once() {
         let mut link = Link::new(&[true]);
-        let mut probe = Probe::new(link.reading.now, 20, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 20, TIMEOUT);
         link.reading.is_up = true;
         link.tick(&mut probe);
         link.reading.is_up = false;
@@ -280,13 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn other_things_are_waited_for_but_not_for_ever() {
+    fn the_wait_for_other_facts_is_limited() {
         let mut link = Link::new(&[true]);
         link.reading.is_settled = false;
-        let mut probe = Probe::new(link.reading.now, 5, PATIENCE);
+        let mut probe = Probe::new(link.reading.now, 5, TIMEOUT);
         let start = link.reading.now;
         run(&mut link, 0, &mut probe);
-        assert_eq!(probe.result(), Some(Counted { sent: 5, answered: 5 }));
-        assert!(link.reading.now - start > PATIENCE);
+        assert_eq!(probe.result(), Some(PingCount { sent: 5, answered: 5 }));
+        assert!(link.reading.now - start > TIMEOUT);
     }
 }

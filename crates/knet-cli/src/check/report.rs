@@ -1,11 +1,11 @@
-//! What two `knet check` tell each other: small messages of JSON on a channel of their own.
+//! The messages between two `knet check` processes: small JSON objects on a channel of their own.
 //!
-//! Every version begins with the fields of [`Header`]; a reader ignores what it does not know.
+//! Every version has the fields of [`Header`]. A receiver ignores unknown fields.
 
 use kronosnet::{HostId, LinkId};
 use serde::{Deserialize, Serialize};
 
-/// What every version of a message has.
+/// The fields of every version.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Header {
     /// The version.
@@ -14,88 +14,89 @@ struct Header {
     to: u16,
 }
 
-/// What one host sees of its links to another.
+/// What a host reports about its links to another host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Report {
     knet_check: u32,
     from: u16,
     to: u16,
-    /// Whether it will see nothing more.
+    /// `true` if the report is final.
     pub(crate) done: bool,
-    /// Whether it has got such a report from the one that it is for.
+    /// `true` if the sender has received the final report of the receiver.
     pub(crate) has_yours: bool,
     pub(crate) links: Vec<LinkReport>,
 }
 
-/// What a host sees of a link.
+/// What a host reports about a link.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct LinkReport {
     pub(crate) link: u8,
-    /// Whether it is up, or was when its test ended.
+    /// `true` if it is up, or was up when its test ended.
     pub(crate) up: bool,
     /// Pings that were counted, and how many of them were answered.
     pub(crate) sent: u64,
     pub(crate) answered: u64,
-    /// The mean round trip, in microseconds.
+    /// The mean round-trip time, in microseconds.
     pub(crate) latency_us: Option<u64>,
     pub(crate) path_mtu: Option<usize>,
-    /// Pings of the other host that arrived.
+    /// Pings received from the other host.
     pub(crate) heard: u64,
 }
 
-/// What a message turned out to be.
+/// A decoded message.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     Report {
         from: HostId,
         report: Report,
     },
-    /// From a `knet check` that we do not understand.
+    /// From an incompatible version of `knet check`.
     OtherVersion {
         from: HostId,
     },
-    /// Nothing of ours, or not for us.
-    Strange,
+    /// Not a message of `knet check`, or not for us.
+    Invalid,
 }
 
 impl Report {
-    /// The version that this one speaks.
+    /// The version of the messages that we send and understand.
     const VERSION: u32 = 1;
 
+    /// Creates a report that does not acknowledge the receiver's.
     pub(crate) fn new(from: HostId, to: HostId, done: bool, links: Vec<LinkReport>) -> Self {
         let (from, to) = (from.get(), to.get());
         Self { knet_check: Self::VERSION, from, to, done, has_yours: false, links }
     }
 
-    /// The bytes to send: about a hundred for each of at most eight links.
+    /// Encodes the report: about a hundred bytes per link, for at most eight links.
     ///
     /// # Errors
-    /// None that can happen: it has no maps and no floating point.
+    /// None in practice: there are no maps and no floating-point numbers.
     pub(crate) fn encode(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
 
-    /// What it says of a link.
+    /// Returns what the report contains about a link.
     pub(crate) fn link(&self, id: LinkId) -> Option<&LinkReport> {
         self.links.iter().find(|link| link.link == id.get())
     }
 }
 
-/// Looks at bytes that came over the channel. Anybody may have sent them.
+/// Decodes a message from the channel. The bytes are untrusted.
 pub(crate) fn decode(own: HostId, bytes: &[u8]) -> Message {
     let Ok(Header { knet_check, from, to }) = serde_json::from_slice(bytes) else {
-        return Message::Strange;
+        return Message::Invalid;
     };
     let from = HostId::new(from);
     if to != own.get() || from == own {
-        return Message::Strange;
+        return Message::Invalid;
     }
     if knet_check != Report::VERSION {
         return Message::OtherVersion { from };
     }
     match serde_json::from_slice(bytes) {
         Ok(report) => Message::Report { from, report },
-        Err(_) => Message::Strange,
+        Err(_) => Message::Invalid,
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_understood() {
+    fn what_is_encoded_is_decoded() {
         let bytes = report().encode().unwrap();
         assert_eq!(decode(ONE, &bytes), Message::Report { from: TWO, report: report() });
         assert_eq!(report().link(LinkId::new(1).unwrap()), Some(&report().links[0]));
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_other_versions_are_told_from_garbage() {
+    fn messages_of_other_versions_are_distinguished_from_garbage() {
         let later = br#"{"knet_check":2,"from":2,"to":1,"news":[{}]}"#;
         assert_eq!(decode(ONE, later), Message::OtherVersion { from: TWO });
         let known = String::from_utf8(report().encode().unwrap()).unwrap();
@@ -137,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_for_us_or_nonsense_is_strange() {
+    fn messages_for_others_and_garbage_are_invalid() {
         let bytes = report().encode().unwrap();
-        assert_eq!(decode(TWO, &bytes), Message::Strange, "our own");
-        assert_eq!(decode(HostId::new(3), &bytes), Message::Strange, "somebody else's");
+        assert_eq!(decode(TWO, &bytes), Message::Invalid, "our own");
+        assert_eq!(decode(HostId::new(3), &bytes), Message::Invalid, "somebody else's");
         let nonsense: [&[u8]; 6] = [
             b"",
             b"hello\n",
@@ -150,15 +151,15 @@ mod tests {
             &[b'['; 65_536],
         ];
         for bytes in nonsense {
-            assert_eq!(decode(ONE, bytes), Message::Strange);
+            assert_eq!(decode(ONE, bytes), Message::Invalid);
         }
         for cut in 0..bytes.len() {
-            assert_eq!(decode(ONE, &bytes[..cut]), Message::Strange);
+            assert_eq!(decode(ONE, &bytes[..cut]), Message::Invalid);
         }
     }
 
     #[test]
-    fn random_changes_never_break_it() {
+    fn random_changes_never_panic() {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..20_000 {
             let mut bytes = report().encode().unwrap();

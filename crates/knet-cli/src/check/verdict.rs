@@ -1,33 +1,36 @@
-//! The outcome of a check, for scripts and for people.
+//! The outcome of a check: the JSON schema of `knet check --format json`, and the table for people.
 //!
-//! These types are the JSON schema of `knet check --format json`, which `docs/operating.md`
-//! describes. Fields may be added; [`Verdict::schema`] rises if one changes its meaning or goes away.
+//! `docs/operating.md` describes the schema. Fields may be added; [`Verdict::schema`] increases when a
+//! field is removed or changes its meaning.
 
 use std::fmt::Write;
 
 use kronosnet::{DropStats, HostId};
 use serde::Serialize;
 
-use crate::check::diagnose::{Facts, PeerView, diagnose};
+use crate::check::diagnose::diagnose;
+use crate::check::facts::{Facts, PeerView};
 use crate::check::finding::{Finding, Severity, lost_percent};
+use crate::check::probe::PingCount;
 use crate::check::report::LinkReport;
 use crate::output::{aligned, latency, or_dash};
 
-/// The whole.
+/// The outcome for all links.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Verdict {
-    /// Version of this form.
+    /// The version of the schema.
     schema: u32,
     /// Our own host id.
     id: u16,
     pub(crate) ok: bool,
     pub(crate) verdict: String,
-    /// In the order of hosts and links.
+    /// In ascending order of host and link ids.
     links: Vec<LinkVerdict>,
-    /// What is to be said of no link in particular.
+    /// Findings about no particular link.
     notes: Vec<Note>,
 }
 
+/// The outcome for one link.
 #[derive(Clone, Debug, Serialize)]
 struct LinkVerdict {
     host: u16,
@@ -48,7 +51,7 @@ struct LinkVerdict {
     peer: Option<LinkReport>,
 }
 
-/// A finding.
+/// A finding, as it is printed.
 #[derive(Clone, Debug, Serialize)]
 struct Note {
     /// A word for scripts.
@@ -59,6 +62,7 @@ struct Note {
 }
 
 impl Verdict {
+    /// Judges all links. `strays` are the packets that belonged to none of them.
     pub(crate) fn new(own: HostId, facts: &[Facts], strays: &DropStats) -> Self {
         let links: Vec<LinkVerdict> = facts.iter().map(LinkVerdict::new).collect();
         let faulty: Vec<String> = links
@@ -72,11 +76,11 @@ impl Verdict {
             (0, _) => format!("all {count} links are fine"),
             (bad, _) => format!("{bad} of {count} links at fault: {}", faulty.join(", ")),
         };
-        let notes = of_strays(strays).iter().map(Note::from).collect();
+        let notes = stray_findings(strays).iter().map(Note::from).collect();
         Self { schema: 1, id: own.get(), ok: faulty.is_empty(), verdict, links, notes }
     }
 
-    /// A line for each link, and one for the whole.
+    /// Formats a line per link, and the verdict.
     pub(crate) fn to_table(&self) -> String {
         let mut rows =
             vec![["HOST", "LINK", "LATENCY", "LOSS", "MTU", "VERDICT"].map(String::from)];
@@ -95,18 +99,18 @@ impl LinkVerdict {
     fn new(facts: &Facts) -> Self {
         let findings = diagnose(facts);
         let path = facts.planned.path;
-        let loss = |counted: crate::check::probe::Counted| {
+        let loss = |counted: PingCount| {
             let percent = lost_percent(counted.sent, counted.answered);
             (percent * 10.0).round() / 10.0
         };
-        let counted = facts.counted.unwrap_or(facts.in_all);
+        let counted = facts.counted.unwrap_or(facts.total);
         Self {
             host: path.host.get(),
             link: facts.planned.id.get(),
             local: path.local.to_string(),
             remote: path.remote.to_string(),
             ok: !findings.iter().any(Finding::is_fault),
-            verdict: words(&findings, &facts.peer),
+            verdict: summarize(&findings, &facts.peer),
             findings: findings.iter().map(Note::from).collect(),
             up: facts.state.is_up(),
             latency_us: facts.latency_us,
@@ -117,7 +121,7 @@ impl LinkVerdict {
             data_mtu: facts.data_mtu,
             pings_heard: facts.heard,
             peer: match &facts.peer {
-                PeerView::Sees(there) => Some(there.clone()),
+                PeerView::Report(there) => Some(there.clone()),
                 _ => None,
             },
         }
@@ -145,8 +149,8 @@ impl From<&Finding> for Note {
     }
 }
 
-/// One line: faults first.
-fn words(findings: &[Finding], peer: &PeerView) -> String {
+/// Summarizes findings in one line, faults first.
+fn summarize(findings: &[Finding], peer: &PeerView) -> String {
     let texts = |is_fault| -> Vec<String> {
         let some = findings.iter().filter(|finding| finding.is_fault() == is_fault);
         some.map(ToString::to_string).collect()
@@ -155,20 +159,24 @@ fn words(findings: &[Finding], peer: &PeerView) -> String {
     if !faults.is_empty() {
         return format!("FAULT: {}", [faults, warnings].concat().join("; "));
     }
-    let seen = match peer {
-        PeerView::Sees(_) => "ok from both sides",
+    let prefix = match peer {
+        PeerView::Report(_) => "ok from both sides",
         _ => "ok from here",
     };
-    if warnings.is_empty() { seen.into() } else { format!("{seen}, but {}", warnings.join("; ")) }
+    if warnings.is_empty() {
+        prefix.into()
+    } else {
+        format!("{prefix}, but {}", warnings.join("; "))
+    }
 }
 
-/// What packets that were thrown away say of the plan.
-fn of_strays(strays: &DropStats) -> Vec<Finding> {
+/// Returns the findings about discarded packets.
+fn stray_findings(strays: &DropStats) -> Vec<Finding> {
     let counted = [
-        (strays.unknown_host, Finding::StrangeHosts(strays.unknown_host)),
-        (strays.unknown_link, Finding::StrangeLinks(strays.unknown_link)),
-        (strays.wrong_source, Finding::StrangeAddresses(strays.wrong_source)),
-        (strays.malformed, Finding::StrangePackets(strays.malformed)),
+        (strays.unknown_host, Finding::UnknownHostId(strays.unknown_host)),
+        (strays.unknown_link, Finding::UnknownLinkId(strays.unknown_link)),
+        (strays.wrong_source, Finding::WrongSourceAddress(strays.wrong_source)),
+        (strays.malformed, Finding::MalformedPackets(strays.malformed)),
     ];
     counted.into_iter().filter(|(count, _)| *count > 0).map(|(_, finding)| finding).collect()
 }
@@ -179,7 +187,6 @@ mod tests {
 
     use super::*;
     use crate::check::example::{healthy, silent, there};
-    use crate::check::probe::Counted;
     use crate::output::schema::expect_fields;
 
     fn planned(facts: Facts, link: usize, path: &str) -> Facts {
@@ -189,15 +196,15 @@ mod tests {
         facts
     }
 
-    /// One link of each kind: fine, lossy, narrow, refused.
+    /// Returns one link of each kind: fine, lossy, with a small MTU, with a closed port.
     fn verdict() -> Verdict {
         let lossy = Facts {
-            counted: Some(Counted { sent: 50, answered: 35 }),
-            peer: PeerView::Sees(LinkReport { answered: 36, ..there() }),
+            counted: Some(PingCount { sent: 50, answered: 35 }),
+            peer: PeerView::Report(LinkReport { answered: 36, ..there() }),
             ..healthy()
         };
         let narrow =
-            Facts { path_mtu: Some(1400), data_mtu: 1346, peer: PeerView::Unasked, ..healthy() };
+            Facts { path_mtu: Some(1400), data_mtu: 1346, peer: PeerView::Unknown, ..healthy() };
         let state = LinkState::Down(DownReason::TransportError { errno: 111 });
         let refused = Facts { state, ..silent() };
         let facts = [
@@ -209,7 +216,6 @@ mod tests {
         Verdict::new(HostId::new(1), &facts, &DropStats::default())
     }
 
-    /// The example for people who have not run it yet is what they will see.
     #[test]
     fn the_example_in_the_documentation_is_true() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
@@ -221,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn scripts_get_the_fields_that_are_documented() {
-        let verdict = Verdict { notes: vec![(&Finding::StrangeHosts(1)).into()], ..verdict() };
+    fn scripts_get_the_documented_fields() {
+        let verdict = Verdict { notes: vec![(&Finding::UnknownHostId(1)).into()], ..verdict() };
         expect_fields(
             verdict,
             "schema id ok verdict notes links host link local remote findings code severity text \
@@ -232,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_as_good_as_its_worst_link() {
+    fn one_faulty_link_makes_the_cluster_faulty() {
         let verdict = verdict();
         assert!(!verdict.ok);
         assert_eq!(verdict.verdict, "2 of 4 links at fault: link 1 to host 2, link 1 to host 3");

@@ -12,11 +12,11 @@ use kronosnet::{
 
 use crate::demo::report::Report;
 
-/// Where the file goes.
+/// The channel for the file.
 pub(crate) const DATA: Channel = Channel::ALL[0];
-/// Where the acknowledgements come back.
+/// The channel for acknowledgements.
 pub(crate) const ACKS: Channel = Channel::ALL[1];
-/// The link that data takes while it is up: it has the higher priority.
+/// The link that carries data while it is up, because it has the higher priority.
 pub(crate) const PREFERRED: LinkId = LinkId::ALL[0];
 
 /// Both hosts.
@@ -26,7 +26,7 @@ pub(crate) struct Hosts {
     pub(crate) two: Side,
 }
 
-/// One host, and how it sees the other.
+/// One host and its view of the other.
 #[derive(Debug)]
 pub(crate) struct Side {
     pub(crate) handle: Handle,
@@ -37,23 +37,23 @@ pub(crate) struct Side {
 }
 
 impl Hosts {
-    /// Makes two hosts, links them and waits until all links are up.
+    /// Creates two hosts, links them and waits until all links are up.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet, or that a link does not come up.
+    /// Those of kronosnet; an error if a link does not come up.
     pub(crate) fn connect(report: &Arc<Report>) -> anyhow::Result<Self> {
         let (one, two) = (HostId::new(1), HostId::new(2));
         let hosts = Self { one: Side::new(one, two, report)?, two: Side::new(two, one, report)? };
         for network in NETWORKS {
             hosts.link(&network, report)?;
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         hosts.one.wait_for_links(deadline, report)?;
         hosts.two.wait_for_links(deadline, report)?;
         Ok(hosts)
     }
 
-    /// Links them over one network, with ports that the kernel picks.
+    /// Links the hosts over one network, on ports that the kernel chooses.
     fn link(&self, network: &Network, report: &Report) -> Result<(), Error> {
         let [one, two] = network.addresses.map(|address| SocketAddr::new(IpAddr::V4(address), 0));
         let one = self.one.handle.bind(one)?;
@@ -69,10 +69,10 @@ impl Side {
     fn new(own: HostId, peer: HostId, report: &Arc<Report>) -> Result<Self, Error> {
         let handle = Handle::new(own)?;
         let events = handle.link_events();
-        let tell = report.clone();
+        let reporter = report.clone();
         handle.on_datafd_event(move |handle, event| {
             let (own, channel, problem) = (handle.host_id(), event.channel, event.problem);
-            tell.line(format_args!("host {own}: channel {channel}: {problem}"));
+            reporter.line(format_args!("host {own}: channel {channel}: {problem}"));
         });
         handle.set_manual_mtu(Some(MTU))?;
         let data = handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(DATA))?;
@@ -82,10 +82,10 @@ impl Side {
         Ok(Self { handle, peer, data, acks, events })
     }
 
-    /// Adds a link to the other host and starts it.
+    /// Adds a link to the other host and enables it.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn add_link(&self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
         let link = self.peer.add_link(id, config)?;
         link.set_ping_timers(PingTimers {
@@ -93,12 +93,12 @@ impl Side {
             timeout: PONG_TIMEOUT,
             ..PingTimers::default()
         })?;
-        link.set_pong_count(PONGS)?;
+        link.set_pong_count(PONG_COUNT)?;
         link.set_priority(if id == PREFERRED { 10 } else { 5 })?;
         link.enable()
     }
 
-    /// The next thing that happened to a link, which is told to `report`, if there was anything.
+    /// Returns the next link event, if there is one, and prints it to `report`.
     pub(crate) fn next_event(&self, report: &Report) -> Option<LinkEvent> {
         self.wait_for_event(Instant::now(), report)
     }
@@ -125,15 +125,15 @@ impl Side {
     }
 }
 
-/// What one of the links runs over.
+/// The network that one of the links uses.
 struct Network {
     link: LinkId,
-    /// Where host 1 and host 2 are in it.
+    /// The addresses of host 1 and host 2.
     addresses: [Ipv4Addr; 2],
 }
 
-/// All of 127.0.0.0/8 is loopback, so each link can have addresses of its own, as it would with two
-/// network cards.
+/// All of 127.0.0.0/8 is loopback, so each link has addresses of its own, as with two network
+/// interfaces.
 const NETWORKS: [Network; 2] = [
     Network {
         link: PREFERRED,
@@ -145,14 +145,13 @@ const NETWORKS: [Network; 2] = [
     },
 ];
 
-/// That of Ethernet, so that the demo does what a network would make it do: cut messages up.
+/// The MTU of Ethernet, so that messages are split into fragments as on a real network.
 const MTU: u16 = 1500;
-/// Pings come fast, so that the demo is fast.
+/// Short, so that the demo is short.
 const PING_INTERVAL: Duration = Duration::from_millis(20);
-/// A link that has just come up is given up to ten times as long, so that a busy machine does not look
-/// like a dead link.
+/// Much longer than the interval, so that a busy machine does not look like a dead link.
 const PONG_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many pongs bring a link up.
-const PONGS: u8 = 3;
-/// How long the hosts may take to find each other.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PONG_COUNT: u8 = 3;
+/// How long the hosts may take to reach each other.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

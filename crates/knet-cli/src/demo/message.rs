@@ -1,55 +1,55 @@
-//! What the demo's hosts say to each other: pieces of the file one way, acknowledgements the other.
+//! The demo's messages: pieces of the file in one direction, acknowledgements in the other.
 //!
-//! knet does not repeat what is lost, so each piece says where it belongs. Positions are bytes of
-//! the file; the end of the file takes one position more, so that it is acknowledged like a byte.
+//! knet does not retransmit lost messages, so the demo does: each piece contains its position in the
+//! file. The end of the file occupies one position more, so that it is acknowledged like a byte.
 
 use std::ops::Range;
 
 /// A piece of the file, or its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Piece<'a> {
-    /// Where its first byte belongs.
+    /// The position of its first byte in the file.
     pub(crate) position: u64,
-    /// Its bytes. None at the end of the file.
+    /// Its bytes; empty at the end of the file.
     pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Piece<'a> {
-    /// Writes it in the form in which it is sent, in place of what `message` had.
+    /// Encodes the piece, replacing the contents of `message`.
     pub(crate) fn encode(&self, message: &mut Vec<u8>) {
         message.clear();
         message.extend_from_slice(&self.position.to_be_bytes());
         message.extend_from_slice(self.bytes);
     }
 
-    /// Reads it; `None` if the message is too short to be one.
+    /// Decodes a piece. Returns `None` if the message is too short.
     pub(crate) fn decode(message: &'a [u8]) -> Option<Self> {
         let (position, bytes) = message.split_first_chunk()?;
         Some(Self { position: u64::from_be_bytes(*position), bytes })
     }
 
-    /// The positions that it takes.
+    /// Returns the positions that the piece occupies.
     pub(crate) fn positions(&self) -> Range<u64> {
         let length = self.bytes.len().max(1) as u64;
         self.position..self.position.saturating_add(length)
     }
 }
 
-/// Says that everything in front of a position has arrived.
+/// Acknowledges everything before a position.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Acknowledgement {
     pub(crate) position: u64,
 }
 
 impl Acknowledgement {
-    /// The bytes of one.
+    /// Its size in bytes.
     pub(crate) const LEN: usize = size_of::<u64>();
 
     pub(crate) fn encode(self) -> [u8; Self::LEN] {
         self.position.to_be_bytes()
     }
 
-    /// Reads it; `None` if the message has another length.
+    /// Decodes an acknowledgement. Returns `None` if the message has another size.
     pub(crate) fn decode(message: &[u8]) -> Option<Self> {
         let position = u64::from_be_bytes(message.try_into().ok()?);
         Some(Self { position })
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn other_messages_are_refused() {
+    fn other_messages_are_rejected() {
         assert_eq!(Piece::decode(b"1234567"), None);
         assert_eq!(Acknowledgement::decode(b"1234567"), None);
         assert_eq!(Acknowledgement::decode(b"123456789"), None);

@@ -1,6 +1,7 @@
-//! `knet demo`: two hosts in one process, a file between them, and a link that fails meanwhile.
+//! `knet demo`: streams a file between two hosts in one process while a link fails.
 
-mod bytes;
+pub(crate) mod args;
+mod byte_count;
 mod hosts;
 mod message;
 mod outage;
@@ -18,8 +19,8 @@ use std::thread;
 
 use anyhow::{Context, anyhow, ensure};
 
-use crate::args::DemoArgs;
-use crate::demo::bytes::{Bytes, megabytes_per_second};
+use crate::demo::args::DemoArgs;
+use crate::demo::byte_count::{Bytes, megabytes_per_second};
 use crate::demo::hosts::{Hosts, PREFERRED, Side};
 use crate::demo::outage::Outage;
 use crate::demo::receiver::Received;
@@ -30,11 +31,12 @@ use crate::demo::table::{Counts, Row};
 /// Runs the demo.
 ///
 /// # Errors
-/// If the file cannot be read, did not arrive unchanged, or the link did not fail and come back.
+/// An error if the file cannot be read, did not arrive unchanged, or the link did not fail and come
+/// back.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let path = match &args.file {
         Some(path) => path.clone(),
-        None => env::current_exe().context("finding the knet command's own file")?,
+        None => env::current_exe().context("cannot find the knet command's own file")?,
     };
     let (file, total) = open(&path)?;
     let report = Arc::new(Report::new(total));
@@ -49,10 +51,10 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     report.finish();
     let rows = rows(&hosts, &outage)?;
     report.line(format_args!("\n{}", table::draw(&rows)));
-    summarise(&report, &sent, received)
+    summarize(&report, &sent, received)
 }
 
-/// Opens a file, and says how many bytes it has.
+/// Opens a file and returns its size in bytes.
 fn open(path: &Path) -> anyhow::Result<(File, u64)> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened.with_context(|| format!("cannot read {}", path.display()))?;
@@ -60,7 +62,7 @@ fn open(path: &Path) -> anyhow::Result<(File, u64)> {
     Ok((file, metadata.len()))
 }
 
-/// Sends on this thread and receives on another, until everything has arrived.
+/// Sends on this thread and receives on another until everything has arrived.
 fn stream(
     file: File,
     total: u64,
@@ -71,16 +73,16 @@ fn stream(
     thread::scope(|scope| {
         let receiver = scope.spawn(|| receiver::receive(&hosts.two.data, &hosts.two.acks));
         let sent = sender::send(file, total, hosts, outage, report);
-        // Ends the receiver, whatever became of the sender.
+        // Ends the receiver, whether the sender succeeded or not.
         hosts.two.data.clone().remove()?;
         let received = receiver.join().map_err(|_| anyhow!("the receiver panicked"))?;
-        // If both failed, it is the receiver that knows why.
+        // If both failed, the receiver's error is the cause.
         let received = received?;
         Ok((sent?, received))
     })
 }
 
-/// Both ends of each link.
+/// Returns a row for each end of each link.
 fn rows(hosts: &Hosts, outage: &Outage) -> Result<Vec<Row>, kronosnet::Error> {
     let mut rows = side(&hosts.one)?;
     rows.extend(side(&hosts.two)?);
@@ -111,12 +113,12 @@ fn side(side: &Side) -> Result<Vec<Row>, kronosnet::Error> {
         .collect()
 }
 
-/// Shows how it went; an error if the file did not arrive unchanged.
-fn summarise(report: &Report, sent: &Sent, received: Received) -> anyhow::Result<()> {
-    let Sent { bytes, messages, repeated, time, .. } = *sent;
+/// Prints the outcome. Fails if the file did not arrive unchanged.
+fn summarize(report: &Report, sent: &Sent, received: Received) -> anyhow::Result<()> {
+    let Sent { bytes, messages, retransmitted, time, .. } = *sent;
     let rate = megabytes_per_second(bytes, time);
     report.line(format_args!(
-        "{} in {:.2} s, {rate}: {messages} messages, {repeated} of them sent again",
+        "{} in {:.2} s, {rate}: {messages} messages, {retransmitted} of them retransmitted",
         Bytes(bytes),
         time.as_secs_f64(),
     ));
@@ -126,8 +128,8 @@ fn summarise(report: &Report, sent: &Sent, received: Received) -> anyhow::Result
     report.line(format_args!("received  {sha256}"));
     ensure!(
         sha256 == sent.sha256 && arrived == bytes,
-        "what arrived is not what was sent: {arrived} bytes of {bytes}"
+        "the received data differs from what was sent: {arrived} of {bytes} bytes arrived"
     );
-    report.line(format_args!("The SHA-256 of both sides is equal."));
+    report.line(format_args!("Both sides have the same SHA-256."));
     Ok(())
 }

@@ -1,48 +1,48 @@
-//! The failure of the preferred link: taken away half-way, given back later.
+//! The failure of the preferred link: it fails half-way through the stream and is restored later.
 //!
-//! It is a real failure: host 2 closes its end without telling host 1, as if its network card were
-//! gone. Host 1 finds out by itself, and sends again what was lost.
+//! Host 2 closes its end without notice, as if its network interface had failed. Host 1 has to detect
+//! this and retransmit what was lost.
 
 use kronosnet::{BindError, Error, LinkConfig, LinkStats};
 
 use crate::demo::hosts::{Hosts, PREFERRED, Side};
 use crate::demo::report::Report;
 
-/// Where the failure has got to.
+/// The progress of the failure.
 #[derive(Debug)]
 pub(crate) struct Outage {
     phase: Phase,
-    /// Whether host 1 and host 2 have said last that the link is up.
+    /// The last state that host 1 and host 2 reported: `true` for up.
     up: [bool; 2],
-    /// What host 2 counted on the link before it was taken away.
+    /// Host 2's statistics of the link before the failure.
     before: LinkStats,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The link was not touched yet.
-    Whole,
-    /// Host 2's end is closed, and host 1 has not noticed.
-    Taken(LinkConfig),
+    /// The link has not failed yet.
+    Intact,
+    /// Host 2's end is closed, and host 1 has not detected it.
+    Failed(LinkConfig),
     /// Host 1 uses the other link.
-    Noticed(LinkConfig),
+    Detected(LinkConfig),
     /// Host 2's end is open again.
-    Returned,
-    /// Both hosts have the link up again.
+    Restored,
+    /// The link is up again on both hosts.
     Over,
 }
 
 impl Outage {
-    /// For a link that is up.
+    /// Creates the state for a link that is up.
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Whole, up: [true; 2], before: LinkStats::default() }
+        Self { phase: Phase::Intact, up: [true; 2], before: LinkStats::default() }
     }
 
-    /// Does what is next when so many percent of the stream have arrived; whether there was anything
-    /// to do.
+    /// Takes the next step once `percent` of the stream has arrived. Returns `true` if there was one to
+    /// take.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn advance(
         &mut self,
         hosts: &Hosts,
@@ -53,43 +53,43 @@ impl Outage {
             follow(up, side, report);
         }
         self.phase = match self.phase {
-            Phase::Whole if percent >= TAKE_AT => {
-                report.line(format_args!("link {PREFERRED} is taken away at {percent} %"));
-                Phase::Taken(self.take(hosts)?)
+            Phase::Intact if percent >= FAIL_AT => {
+                report.line(format_args!("link {PREFERRED} fails at {percent} %"));
+                Phase::Failed(self.fail(hosts)?)
             }
-            Phase::Taken(config) if self.up == [false; 2] => Phase::Noticed(config),
-            Phase::Noticed(config) if percent >= RETURN_AT && give_back(hosts, config)? => {
-                report.line(format_args!("link {PREFERRED} is given back at {percent} %"));
-                Phase::Returned
+            Phase::Failed(config) if self.up == [false; 2] => Phase::Detected(config),
+            Phase::Detected(config) if percent >= RESTORE_AT && restore(hosts, config)? => {
+                report.line(format_args!("link {PREFERRED} is restored at {percent} %"));
+                Phase::Restored
             }
-            Phase::Returned if self.up == [true; 2] => Phase::Over,
+            Phase::Restored if self.up == [true; 2] => Phase::Over,
             _ => return Ok(false),
         };
         Ok(true)
     }
 
-    /// Whether the link went down and came back.
+    /// Returns `true` once the link has gone down and come back.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
 
-    /// What host 2 counted on the link before it was taken away.
+    /// Returns host 2's statistics of the link before the failure.
     pub(crate) fn before(&self) -> &LinkStats {
         &self.before
     }
 
-    /// What has to happen next, for when it does not.
+    /// Describes the step that is overdue.
     pub(crate) fn missing(&self) -> String {
         match self.phase {
-            Phase::Whole => format!("link {PREFERRED} was not taken away"),
-            Phase::Taken(_) => format!("host 1 did not notice that link {PREFERRED} is gone"),
-            Phase::Noticed(_) => format!("link {PREFERRED} could not be given back"),
-            Phase::Returned | Phase::Over => format!("link {PREFERRED} did not come up again"),
+            Phase::Intact => format!("link {PREFERRED} did not fail"),
+            Phase::Failed(_) => format!("host 1 did not detect the failure of link {PREFERRED}"),
+            Phase::Detected(_) => format!("link {PREFERRED} could not be restored"),
+            Phase::Restored | Phase::Over => format!("link {PREFERRED} did not come up again"),
         }
     }
 
-    /// Closes host 2's end, and gives what is needed to open it again.
-    fn take(&mut self, hosts: &Hosts) -> Result<LinkConfig, Error> {
+    /// Closes host 2's end and returns its configuration.
+    fn fail(&mut self, hosts: &Hosts) -> Result<LinkConfig, Error> {
         let link = hosts.two.peer.link(PREFERRED)?;
         let config = link.config()?;
         link.disable()?;
@@ -99,8 +99,8 @@ impl Outage {
     }
 }
 
-/// Opens host 2's end again; false if another process has taken its port meanwhile and still has it.
-fn give_back(hosts: &Hosts, config: LinkConfig) -> Result<bool, Error> {
+/// Opens host 2's end again. Returns `false` while another process is using its port.
+fn restore(hosts: &Hosts, config: LinkConfig) -> Result<bool, Error> {
     match hosts.two.add_link(PREFERRED, config) {
         Ok(()) => Ok(true),
         Err(Error::Bind(BindError::AddressInUse { .. })) => Ok(false),
@@ -108,7 +108,7 @@ fn give_back(hosts: &Hosts, config: LinkConfig) -> Result<bool, Error> {
     }
 }
 
-/// Follows what a host says of its links.
+/// Updates `up` from the link events of a host.
 fn follow(up: &mut bool, side: &Side, report: &Report) {
     while let Some(event) = side.next_event(report) {
         if event.link == PREFERRED {
@@ -117,7 +117,7 @@ fn follow(up: &mut bool, side: &Side, report: &Report) {
     }
 }
 
-/// How many percent have arrived when the link is taken away.
-const TAKE_AT: u64 = 50;
-/// How many have when it is given back.
-const RETURN_AT: u64 = 75;
+/// The percentage of the stream at which the link fails.
+const FAIL_AT: u64 = 50;
+/// The percentage at which it is restored.
+const RESTORE_AT: u64 = 75;

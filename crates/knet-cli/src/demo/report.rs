@@ -1,4 +1,4 @@
-//! What the demo shows: a progress bar on a terminal, plain lines elsewhere.
+//! The demo's output: a progress bar on a terminal, plain lines elsewhere.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::demo::bytes::Bytes;
+use crate::demo::byte_count::Bytes;
 
-/// Writes to standard output. If nobody reads it any more the demo goes on; its exit code tells.
+/// Writes to standard output. Ignores a closed output: the exit code still reports the outcome.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// How many bytes there are to stream.
+    /// The size of the stream in bytes.
     total: u64,
-    /// None where there is no terminal.
+    /// `None` if standard output is not a terminal.
     bar: Option<ProgressBar>,
-    /// At how many percent the next plain line of progress is due.
+    /// The percentage at which the next plain line is due.
     next_percent: AtomicU64,
 }
 
 impl Report {
-    /// For a stream of `total` bytes.
+    /// Creates the output for a stream of `total` bytes.
     pub(crate) fn new(total: u64) -> Self {
         let bar = io::stdout().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stdout());
@@ -51,7 +51,7 @@ impl Report {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -59,10 +59,10 @@ impl Report {
     }
 }
 
-/// How much of `total` is `part`, in whole percent. All of nothing is everything.
+/// Returns `part` in whole percent of `total`; 100 if `total` is 0.
 pub(crate) fn percent(part: u64, total: u64) -> u64 {
     let percent = (u128::from(part) * 100).checked_div(u128::from(total)).unwrap_or(100);
-    // At most 100, so it fits.
+    // `min` makes it fit into a `u64`.
     percent.min(100) as u64
 }
 
@@ -76,7 +76,7 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// How many percent lie between two plain lines of progress.
+/// The percentage between two plain lines.
 const STEP: u64 = 10;
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percents_are_whole_and_at_most_a_hundred() {
+    fn percentages_are_whole_and_at_most_a_hundred() {
         assert_eq!(percent(0, 3), 0);
         assert_eq!(percent(2, 3), 66);
         assert_eq!(percent(3, 3), 100);

@@ -1,4 +1,4 @@
-//! Host 1's side of the demo: streams the file, repeats what was lost, and has the link taken away.
+//! Host 1's side of the demo: streams the file, retransmits what was lost, and triggers the outage.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -12,27 +12,28 @@ use crate::demo::message::Acknowledgement;
 use crate::demo::outage::Outage;
 use crate::demo::report::{Report, percent};
 use crate::demo::window::Window;
-use crate::readiness::wait_readable;
+use crate::process::readiness::wait_readable;
 
 /// What host 1 has sent.
 #[derive(Debug)]
 pub(crate) struct Sent {
     /// Bytes of the file.
     pub(crate) bytes: u64,
-    /// The SHA-256 of those.
+    /// Their SHA-256.
     pub(crate) sha256: String,
-    /// Messages, each counted once.
+    /// Messages, without retransmissions.
     pub(crate) messages: u64,
-    /// Messages sent again.
-    pub(crate) repeated: u64,
+    /// Retransmitted messages.
+    pub(crate) retransmitted: u64,
     /// From the first message to the last acknowledgement.
     pub(crate) time: Duration,
 }
 
-/// Streams `file`, of which `total` bytes are expected, and has the link taken away and given back.
+/// Streams `file`, of `total` bytes, and lets the preferred link fail and recover meanwhile.
 ///
 /// # Errors
-/// If the file cannot be read, a call to kronosnet fails, or nothing goes on for [`PATIENCE`].
+/// Those of reading the file and of kronosnet; an error if there is no progress for
+/// [`STALL_TIMEOUT`].
 pub(crate) fn send(
     mut file: impl Read,
     total: u64,
@@ -43,32 +44,32 @@ pub(crate) fn send(
     let mut stream = Stream::new(hosts);
     let mut last_progress = Instant::now();
     while !(stream.is_done() && outage.is_over()) {
-        stream.fill(&mut file).context("reading the file")?;
+        stream.fill(&mut file).context("cannot read the file")?;
         let mut progress = stream.take_acknowledgements()?;
-        stream.repeat_if_due()?;
+        stream.retransmit_if_due()?;
         report.progress(stream.arrived());
         let percent = if stream.is_done() { 100 } else { percent(stream.arrived(), total) };
         progress |= outage.advance(hosts, percent, report)?;
         if progress {
             last_progress = Instant::now();
-        } else if last_progress.elapsed() > PATIENCE {
+        } else if last_progress.elapsed() > STALL_TIMEOUT {
             bail!(explain(&stream, outage));
         }
     }
     Ok(stream.finish())
 }
 
-/// Why nothing goes on.
+/// Explains why there is no progress.
 fn explain(stream: &Stream<'_>, outage: &Outage) -> String {
     if stream.is_done() {
         outage.missing()
     } else {
-        let seconds = PATIENCE.as_secs();
+        let seconds = STALL_TIMEOUT.as_secs();
         format!("no acknowledgement for {seconds} s at byte {}", stream.arrived())
     }
 }
 
-/// The stream on its way.
+/// The stream in progress.
 struct Stream<'a> {
     data: &'a Datafd,
     acks: &'a Datafd,
@@ -76,13 +77,13 @@ struct Stream<'a> {
     digest: Sha256,
     bytes: u64,
     messages: u64,
-    repeated: u64,
+    retransmitted: u64,
     start: Instant,
-    /// When the last acknowledgement came that was news.
+    /// When the last acknowledgement arrived that acknowledged anything new.
     end: Instant,
-    /// When everything that is not acknowledged is sent again.
-    repeat_at: Instant,
-    /// Whether the end of the file was sent.
+    /// When everything unacknowledged is retransmitted.
+    retransmit_at: Instant,
+    /// `true` once the end of the file has been sent.
     ended: bool,
     buffer: Vec<u8>,
 }
@@ -97,16 +98,16 @@ impl<'a> Stream<'a> {
             digest: Sha256::new(),
             bytes: 0,
             messages: 0,
-            repeated: 0,
+            retransmitted: 0,
             start: now,
             end: now,
-            repeat_at: now + REPEAT_AFTER,
+            retransmit_at: now + RETRANSMIT_AFTER,
             ended: false,
             buffer: vec![0; PIECE],
         }
     }
 
-    /// Sends new pieces while there is room for them on the way.
+    /// Sends new pieces while the window has room.
     fn fill(&mut self, file: &mut impl Read) -> anyhow::Result<()> {
         while self.window.has_room() && !self.ended {
             let length = read_full(file, &mut self.buffer)?;
@@ -120,49 +121,50 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Waits a moment for acknowledgements and takes those that came; whether they brought news.
+    /// Waits briefly for acknowledgements and processes them. Returns `true` if they acknowledged
+    /// anything new.
     fn take_acknowledgements(&mut self) -> anyhow::Result<bool> {
         wait_readable(self.acks, TICK)?;
-        let mut news = false;
+        let mut progress = false;
         let mut message = [0; Acknowledgement::LEN];
         loop {
             match self.acks.recv(&mut message) {
                 Ok(length) => {
                     let ack = Acknowledgement::decode(&message[..length]);
-                    news |= ack.is_some_and(|ack| self.window.acknowledge(ack));
+                    progress |= ack.is_some_and(|ack| self.window.acknowledge(ack));
                 }
                 Err(Error::WouldBlock(_)) => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        if news {
+        if progress {
             self.end = Instant::now();
-            self.repeat_at = self.end + REPEAT_AFTER;
+            self.retransmit_at = self.end + RETRANSMIT_AFTER;
         }
-        Ok(news)
+        Ok(progress)
     }
 
-    /// Goes back if nothing was acknowledged for a while.
-    fn repeat_if_due(&mut self) -> anyhow::Result<()> {
-        if Instant::now() < self.repeat_at {
+    /// Retransmits everything unacknowledged if nothing was acknowledged for a while (go-back-N).
+    fn retransmit_if_due(&mut self) -> anyhow::Result<()> {
+        if Instant::now() < self.retransmit_at {
             return Ok(());
         }
         for message in self.window.messages() {
             transmit(self.data, message)?;
-            self.repeated += 1;
+            self.retransmitted += 1;
         }
-        self.repeat_at = Instant::now() + REPEAT_AFTER;
+        self.retransmit_at = Instant::now() + RETRANSMIT_AFTER;
         Ok(())
     }
 
-    /// Whether all of the file has arrived.
+    /// Returns `true` once the whole file has been acknowledged.
     fn is_done(&self) -> bool {
         self.ended && self.window.is_empty()
     }
 
-    /// How many bytes of the file have arrived.
+    /// Returns how many bytes of the file have been acknowledged.
     fn arrived(&self) -> u64 {
-        // The end of the file has a position too.
+        // The end of the file occupies a position too.
         self.window.acknowledged().min(self.bytes)
     }
 
@@ -171,14 +173,13 @@ impl<'a> Stream<'a> {
             bytes: self.bytes,
             sha256: format!("{:x}", self.digest.finalize()),
             messages: self.messages,
-            repeated: self.repeated,
+            retransmitted: self.retransmitted,
             time: self.end - self.start,
         }
     }
 }
 
-/// Hands a message to the links. While no link is up it is as good as lost, and is repeated like
-/// one.
+/// Sends a message. Ignores that no link is up: the message is retransmitted like a lost one.
 fn transmit(data: &Datafd, message: &[u8]) -> Result<(), Error> {
     match data.send(message) {
         Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
@@ -186,7 +187,7 @@ fn transmit(data: &Datafd, message: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Fills `buffer` as far as the file goes, and says how far that is.
+/// Reads until `buffer` is full or the file ends. Returns the number of bytes read.
 fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
@@ -200,15 +201,14 @@ fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// How many bytes of the file go into a message.
+/// Bytes of the file per message.
 const PIECE: usize = 16 * 1024;
-/// After how long without an acknowledgement everything is sent again: many round trips on one
-/// machine.
-const REPEAT_AFTER: Duration = Duration::from_millis(30);
+/// How long to wait for an acknowledgement before retransmitting: many round trips on one machine.
+const RETRANSMIT_AFTER: Duration = Duration::from_millis(30);
 /// How long to wait for acknowledgements at a time.
 const TICK: Duration = Duration::from_millis(5);
-/// How long nothing may go on. A link that dies without a sign is given up some seconds before.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long there may be no progress. A link that fails silently goes down some seconds earlier.
+const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kronosnet::{HostId, LinkId, LinkState, LinkStats};
 
-use crate::demo::bytes::Bytes;
+use crate::demo::byte_count::Bytes;
 
 /// One host's end of one link.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) local: SocketAddr,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) state: LinkState,
-    /// The mean round trip of pings.
+    /// The mean round-trip time of pings.
     pub(crate) latency: Option<Duration>,
     pub(crate) counts: Counts,
 }
@@ -46,7 +46,8 @@ impl From<&LinkStats> for Counts {
     }
 }
 
-/// For a link that was cleared and configured again, which starts its counters at zero.
+/// Adds the counters of a link from before and after it was cleared and configured again, which
+/// resets them.
 impl Add for Counts {
     type Output = Self;
 
@@ -62,7 +63,7 @@ impl Add for Counts {
     }
 }
 
-/// Draws the table, with a newline after each line.
+/// Formats the table, with a newline after each line.
 pub(crate) fn draw(rows: &[Row]) -> String {
     let cells: Vec<[String; COLUMNS]> = rows.iter().map(cells).collect();
     let mut widths = HEAD.map(str::len);
@@ -116,7 +117,7 @@ const HEAD: [&str; COLUMNS] = [
     "host", "link", "from", "to", "state", "latency", "sent", "bytes", "received", "bytes", "ups",
     "downs",
 ];
-/// From this column on cells stand at the right.
+/// The first column that is aligned to the right.
 const FIRST_NUMBER: usize = 5;
 
 #[cfg(test)]
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_what_is_in_them() {
+    fn columns_are_as_wide_as_their_widest_cell() {
         let up = Row {
             host: HostId::new(1),
             link: LinkId::ALL[0],
@@ -160,7 +161,7 @@ host  link  from            to              state           latency  sent   byte
     }
 
     #[test]
-    fn counts_before_and_after_a_link_was_cleared_add_up() {
+    fn counts_from_before_and_after_a_clear_add_up() {
         let once = Counts {
             sent_packets: 1,
             sent_bytes: 2,

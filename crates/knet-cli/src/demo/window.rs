@@ -1,37 +1,36 @@
-//! The sending side's memory of what may have to be sent again.
+//! The sender's window: messages that may have to be retransmitted.
 //!
-//! A window of bytes keeps the sender from running ahead of the receiver: UDP holds nobody back, and
-//! what overflows a socket's buffer is lost. Whatever is lost is repaired by going back: everything
-//! that is not acknowledged is sent again, in order.
+//! The window limits how far the sender runs ahead of the receiver: UDP has no backpressure, and what
+//! overflows a socket's buffer is lost. Losses are repaired by go-back-N: everything unacknowledged is
+//! retransmitted in order.
 
 use std::collections::VecDeque;
 
 use crate::demo::message::{Acknowledgement, Piece};
 
-/// What was sent and is not acknowledged yet.
+/// The messages that were sent and are not acknowledged yet.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     unacknowledged: VecDeque<Sent>,
-    /// The bytes of those messages.
+    /// The total size of the unacknowledged messages.
     in_flight: usize,
-    /// Where the next piece belongs.
+    /// The position of the next piece.
     next: u64,
-    /// Everything in front of it is acknowledged.
+    /// Everything before this position is acknowledged.
     acknowledged: u64,
-    /// Buffers of acknowledged messages, to be used again.
+    /// Buffers of acknowledged messages, for reuse.
     spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct Sent {
-    /// The position behind it.
+    /// The position after the piece.
     end: u64,
     message: Vec<u8>,
 }
 
 impl Window {
-    /// Keeps the next bytes of the file, or its end if there are none, and gives the message to
-    /// send.
+    /// Adds the next bytes of the file, or its end if `bytes` is empty. Returns the message to send.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> &[u8] {
         let piece = Piece { position: self.next, bytes };
         let mut message = self.spare.pop().unwrap_or_default();
@@ -42,8 +41,8 @@ impl Window {
         self.unacknowledged.back().map_or(&[], |sent| &sent.message)
     }
 
-    /// Forgets what has arrived; whether that was anything. An acknowledgement of what was never
-    /// sent counts for nothing.
+    /// Removes what was acknowledged. Returns `true` if that was anything. Ignores an acknowledgement
+    /// of what was never sent.
     pub(crate) fn acknowledge(&mut self, ack: Acknowledgement) -> bool {
         if ack.position <= self.acknowledged || ack.position > self.next {
             return false;
@@ -58,30 +57,30 @@ impl Window {
         true
     }
 
-    /// Whether one more piece may be sent.
+    /// Returns `true` if one more piece may be sent.
     pub(crate) fn has_room(&self) -> bool {
         self.in_flight < WINDOW
     }
 
-    /// Whether everything is acknowledged.
+    /// Returns `true` if everything is acknowledged.
     pub(crate) fn is_empty(&self) -> bool {
         self.unacknowledged.is_empty()
     }
 
-    /// How many positions are acknowledged.
+    /// Returns how many positions are acknowledged.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
-    /// Everything that is not acknowledged, in order, to be sent again.
+    /// Returns everything unacknowledged, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &[u8]> {
         self.unacknowledged.iter().map(|sent| sent.message.as_slice())
     }
 }
 
-/// From how many bytes on their way on nothing more is sent. With one message more it fits into the
-/// 208 KiB that a socket's buffer has for those who are not root, its bookkeeping included, and it
-/// keeps two hosts on one machine busy.
+/// How many bytes may be in flight before the sender stops. One more message still fits into the 208
+/// KiB of a socket's buffer without root privileges, including bookkeeping, and it is enough to keep
+/// two hosts on one machine busy.
 const WINDOW: usize = 96 * 1024;
 
 #[cfg(test)]
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_acknowledged_is_kept_in_order() {
+    fn unacknowledged_messages_are_kept_in_order() {
         let mut window = Window::default();
         for bytes in [&b"abc"[..], b"de", b"f", b""] {
             let piece = Piece::decode(window.push(bytes)).map(|piece| piece.bytes.to_vec());
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn old_and_impossible_acknowledgements_count_for_nothing() {
+    fn old_and_impossible_acknowledgements_are_ignored() {
         let mut window = Window::default();
         window.push(b"abc");
         window.push(b"def");
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_again_when_something_arrived() {
+    fn there_is_room_again_after_an_acknowledgement() {
         let mut window = Window::default();
         let piece = [0; WINDOW / 4];
         let mut sent = 0;

@@ -1,9 +1,9 @@
-//! What the columns of the monitor's tables say of a link, on the screen and on paper alike.
+//! The columns of the monitor's tables, on the screen and in the output of `--once`.
 
 use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot};
 use crate::output::{latency, or_dash};
 
-/// What stands above each column.
+/// The header of each column.
 pub(crate) const HEADERS: [&str; 11] = [
     "HOST",
     "REACH",
@@ -18,7 +18,7 @@ pub(crate) const HEADERS: [&str; 11] = [
     "LAST DOWN",
 ];
 
-/// One link's row.
+/// Returns the row of a link.
 pub(crate) fn cells(host: &HostSnapshot, link: &LinkSnapshot) -> [String; HEADERS.len()] {
     [
         host.id.to_string(),
@@ -35,16 +35,16 @@ pub(crate) fn cells(host: &HostSnapshot, link: &LinkSnapshot) -> [String; HEADER
     ]
 }
 
-/// Why a link is down, or was the last time.
+/// Returns why a link is down, or why it was down the last time.
 fn trouble(link: &LinkSnapshot) -> Option<String> {
     if let Some(reason) = &link.reason {
         return Some(reason.text.clone());
     }
     let last = link.last_down.as_ref()?;
-    Some(format!("{} ago: {}", span(last.ago_ms), last.reason.text))
+    Some(format!("{} ago: {}", duration(last.ago_ms), last.reason.text))
 }
 
-/// More about a link than fits into its row.
+/// Returns the details of the selected link.
 pub(crate) fn details(host: &HostSnapshot, link: &LinkSnapshot) -> [String; 3] {
     let state = if link.up { "up" } else { "down" };
     let first = format!(
@@ -53,11 +53,11 @@ pub(crate) fn details(host: &HostSnapshot, link: &LinkSnapshot) -> [String; 3] {
         host.id,
         link.local,
         link.remote,
-        span(link.state_ms),
+        duration(link.state_ms),
         times(link.up_count),
         times(link.down_count),
     );
-    let mut second = format!("{} bytes of data a packet", link.data_mtu);
+    let mut second = format!("{} bytes of data per packet", link.data_mtu);
     if let (Some(min), Some(max)) = (link.latency_min_us, link.latency_max_us) {
         second += &format!("; mean latency between {} and {}", latency(min), latency(max));
     }
@@ -67,15 +67,15 @@ pub(crate) fn details(host: &HostSnapshot, link: &LinkSnapshot) -> [String; 3] {
     let third = match (&link.reason, &link.last_down) {
         (Some(reason), _) => format!("down: {}", reason.text),
         (None, Some(last)) => {
-            format!("last down {} ago: {}", span(last.ago_ms), last.reason.text)
+            format!("last down {} ago: {}", duration(last.ago_ms), last.reason.text)
         }
         (None, None) => "never down".into(),
     };
     [first, second, third]
 }
 
-/// How long something lasted, in the unit that fits.
-fn span(millis: u64) -> String {
+/// Formats a duration in the unit that fits.
+fn duration(millis: u64) -> String {
     match millis / 1000 {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
@@ -88,7 +88,7 @@ fn times(count: u64) -> String {
     if count == 1 { "once".into() } else { format!("{count} times") }
 }
 
-/// A rate in four places or so.
+/// Formats a rate in about four characters.
 fn amount(rate: f64) -> String {
     let (scaled, unit) = match rate {
         ..1e3 => (rate, ""),
@@ -111,8 +111,8 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_the_unit_that_fits() {
-        let texts = [0, 1999, 119_000, 120_000, 7_200_000, 172_800_000].map(span);
+    fn durations_have_the_unit_that_fits() {
+        let texts = [0, 1999, 119_000, 120_000, 7_200_000, 172_800_000].map(duration);
         assert_eq!(texts, ["0 s", "1 s", "119 s", "2 min", "2 h", "2 d"]);
     }
 }

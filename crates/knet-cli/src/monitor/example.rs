@@ -1,14 +1,13 @@
-//! A cluster as it might be, for tests of what is shown of it, and for the screenshot in
-//! `docs/operating.md`.
+//! An example of a cluster, for tests and for the screenshot in `docs/operating.md`.
 
 use std::time::Duration;
 
 use kronosnet::DownReason;
 
-use crate::monitor::log::Entry;
+use crate::monitor::log_entry::LogEntry;
 use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Snapshot, Strays, Traffic};
 
-/// Three links to two hosts, one of which does not answer.
+/// Returns three links to two hosts, one of which does not answer.
 pub(crate) fn snapshot() -> Snapshot {
     let timeout = DownReason::PongTimeout { silence: Duration::from_millis(2134) };
     let healthy = LinkSnapshot {
@@ -88,6 +87,24 @@ fn traffic(packets_per_second: f64, bytes_per_second: f64) -> Traffic {
     Traffic { packets_per_second, bytes_per_second, ..Traffic::default() }
 }
 
-fn entry(ago: u64, event: &'static str, link: Option<u8>, text: &str) -> Entry {
-    Entry { unix_time: 1_000_000_000 - ago, event, host: 2, link, text: text.into() }
+fn entry(ago: u64, event: &'static str, link: Option<u8>, text: &str) -> LogEntry {
+    LogEntry { unix_time: 1_000_000_000 - ago, event, host: 2, link, text: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::schema::expect_fields;
+
+    #[test]
+    fn scripts_get_the_documented_fields() {
+        expect_fields(
+            snapshot(),
+            "schema id unix_time watched_ms all_reachable hosts strays events \
+             malformed unknown_host unknown_link wrong_source forged_pong event host link text \
+             reachable links local remote up state_ms reason code last_down ago_ms up_count \
+             down_count latency_us latency_min_us latency_max_us path_mtu data_mtu sent received \
+             packets bytes data_packets data_bytes packets_per_second bytes_per_second send_errors",
+        );
+    }
 }

@@ -1,10 +1,14 @@
-//! `knet monitor`: shows hosts and links, on the screen or once.
+//! `knet monitor`: shows hosts and links, on a full screen or once.
 
 pub(crate) mod args;
+mod clock;
 mod columns;
+mod down_reason;
+mod event;
 #[cfg(test)]
 mod example;
 mod log;
+mod log_entry;
 mod model;
 mod sampler;
 mod screen;
@@ -18,82 +22,79 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kronosnet::{Handle, PingTimers};
-use ratatui::crossterm::event::KeyEvent;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
-use crate::exit::{Unreachable, Usage};
+use crate::args::links_by_host;
 use crate::monitor::args::MonitorArgs;
-use crate::monitor::log::Entry;
+use crate::monitor::event::Event;
+use crate::monitor::log_entry::LogEntry;
 use crate::monitor::sampler::Sampler;
 use crate::monitor::snapshot::Snapshot;
 use crate::node::Node;
 use crate::output::{self, Format};
-use crate::{peer, signals};
+use crate::process::exit::{Unreachable, Usage};
+use crate::process::signals;
 
-/// Something that the monitor has to heed.
-#[derive(Debug)]
-enum Event {
-    /// For the event log.
-    Happened(Entry),
-    Key(KeyEvent),
-    /// The terminal has another size.
-    Resized,
-    /// A signal came, or the terminal was closed.
-    End,
-}
-
-/// Shows the links until it is ended, or once.
+/// Shows the links until the user ends the command, or once.
 ///
 /// # Errors
-/// [`Usage`] for arguments that contradict each other or a standard output that is no terminal;
-/// [`Unreachable`] with `--once` if a peer is not reachable; whatever else fails.
+/// [`Usage`] if the arguments contradict each other, or without a terminal and without `--once`;
+/// [`Unreachable`] with `--once` if a peer is not reachable; any other failure.
 pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
-    let peers = peer::by_host(args.id, &args.peers)?;
+    let peers = links_by_host(args.id, &args.peers)?;
     if !args.once {
         for (name, is_terminal) in
             [("output", io::stdout().is_terminal()), ("input", io::stdin().is_terminal())]
         {
             if !is_terminal {
-                let text = format!("standard {name} is not a terminal: --once prints and ends");
+                let text = format!("standard {name} is not a terminal: use --once");
                 return Err(Usage(text).into());
             }
         }
     }
-    let (tell, events) = mpsc::channel();
-    watch_signals(&tell).context("watching for signals")?;
+    let (sender, events) = mpsc::channel();
+    watch_signals(&sender).context("cannot watch for signals")?;
     let handle = Handle::new(args.id)?;
-    watch_links(&handle, &tell);
+    watch_links(&handle, &sender);
     let timers = PingTimers { interval: PING_INTERVAL, ..PingTimers::default() };
     let sampler = Sampler::new(Node::join(handle, &peers, timers)?);
-    if args.once { once(sampler, args, &events) } else { screen::run(sampler, tell, &events) }
+    if args.once {
+        print_once(sampler, args, &events)
+    } else {
+        screen::run(sampler, sender, &events)
+    }
 }
 
-fn watch_signals(tell: &Sender<Event>) -> io::Result<()> {
-    let (end, resized) = (tell.clone(), tell.clone());
-    // Nobody listens any more when the command is ending anyway.
+fn watch_signals(sender: &Sender<Event>) -> io::Result<()> {
+    let (end, resized) = (sender.clone(), sender.clone());
+    // The channel may be closed: the command is ending anyway.
     signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT], move || drop(end.send(Event::End)))?;
     signals::watch(&[SIGWINCH], move || drop(resized.send(Event::Resized)))
 }
 
-fn watch_links(handle: &Handle, tell: &Sender<Event>) {
-    let happened = tell.clone();
+fn watch_links(handle: &Handle, sender: &Sender<Event>) {
+    let log = sender.clone();
     handle.on_link_event(move |_, event| {
-        let _ = happened.send(Event::Happened(event.into()));
+        let _ = log.send(Event::Log(event.into()));
     });
-    let happened = tell.clone();
+    let log = sender.clone();
     handle.on_host_event(move |_, event| {
-        let _ = happened.send(Event::Happened(event.into()));
+        let _ = log.send(Event::Log(event.into()));
     });
-    let happened = tell.clone();
+    let log = sender.clone();
     handle.on_mtu_event(move |_, event| {
-        if let Some(entry) = Entry::of_mtu(event) {
-            let _ = happened.send(Event::Happened(entry));
+        if let Some(entry) = LogEntry::of_mtu(event) {
+            let _ = log.send(Event::Log(entry));
         }
     });
 }
 
-/// `--once`: waits for the peers, prints and ends.
-fn once(mut sampler: Sampler, args: &MonitorArgs, events: &Receiver<Event>) -> anyhow::Result<()> {
+/// Waits for the peers and prints the state once.
+fn print_once(
+    mut sampler: Sampler,
+    args: &MonitorArgs,
+    events: &Receiver<Event>,
+) -> anyhow::Result<()> {
     let deadline = Instant::now() + args.wait;
     wait_until(&mut sampler, events, deadline, |sampler| Ok(sampler.is_complete()))?;
     if sampler.is_complete() {
@@ -109,7 +110,7 @@ fn once(mut sampler: Sampler, args: &MonitorArgs, events: &Receiver<Event>) -> a
     if snapshot.all_reachable { Ok(()) } else { Err(unreachable(&snapshot).into()) }
 }
 
-/// Waits until `is_done` says so, time runs out or a signal comes.
+/// Waits until `is_done` returns `true`, the deadline passes or a signal arrives.
 fn wait_until(
     sampler: &mut Sampler,
     events: &Receiver<Event>,
@@ -117,10 +118,10 @@ fn wait_until(
     is_done: impl Fn(&Sampler) -> Result<bool, kronosnet::Error>,
 ) -> anyhow::Result<()> {
     while !is_done(sampler)? {
-        // The end of a search that finds nothing new is no event, so it is looked for.
+        // A path MTU search that finds nothing new causes no event, so poll for its end.
         let left = deadline.saturating_duration_since(Instant::now());
-        match events.recv_timeout(left.min(LOOK_AGAIN)) {
-            Ok(Event::Happened(entry)) => sampler.log(entry),
+        match events.recv_timeout(left.min(POLL_INTERVAL)) {
+            Ok(Event::Log(entry)) => sampler.log(entry),
             Ok(Event::Key(_) | Event::Resized) => {}
             Ok(Event::End) => return Ok(()),
             Err(_) if left.is_zero() => return Ok(()),
@@ -136,9 +137,9 @@ fn unreachable(snapshot: &Snapshot) -> Unreachable {
     Unreachable(format!("not reachable: {}", lost.join(", ")))
 }
 
-/// Often enough to see trouble soon, seldom enough to be no load.
+/// Short enough to detect failures soon, long enough to be no load.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
-/// How long `--once` waits for more than that the peers are reachable.
+/// How long `--once` waits for the other links and the path MTU once all peers are reachable.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How often it is looked whether the path MTU is known.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often to check whether the path MTU is known.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);

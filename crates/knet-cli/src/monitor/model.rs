@@ -1,4 +1,4 @@
-//! What is on the screen, and what keys do to it.
+//! The state of the screen, and the effect of keys on it.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -9,16 +9,16 @@ use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot, Snapshot};
 pub(crate) struct Model {
     pub(crate) snapshot: Snapshot,
     pub(crate) order: Order,
-    /// The chosen link, by host and link id: it stays chosen when the order changes.
+    /// The selected link, by host and link id, so that it stays selected when the order changes.
     selected: Option<(u16, u8)>,
 }
 
-/// In what order links are shown.
+/// The order in which links are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Order {
     /// By host and link.
     Id,
-    /// Those that are down first, then those that went down most recently.
+    /// Links that are down first, then those that went down most recently.
     Trouble,
 }
 
@@ -36,11 +36,11 @@ impl Model {
         Self { snapshot, order: Order::Id, selected: None }
     }
 
-    /// The links in the order in which they are shown.
+    /// Returns the links in the order in which they are shown.
     pub(crate) fn rows(&self) -> Vec<(&HostSnapshot, &LinkSnapshot)> {
         let mut rows: Vec<_> = self.snapshot.links().collect();
         if self.order == Order::Trouble {
-            // Stable, so that equals stay in the order of ids.
+            // The sort is stable, so equal links stay in the order of their ids.
             rows.sort_by_key(|(_, link)| {
                 (link.up, link.last_down.as_ref().map_or(u64::MAX, |last| last.ago_ms))
             });
@@ -48,16 +48,16 @@ impl Model {
         rows
     }
 
-    /// The row of the chosen link: the first unless another was chosen.
+    /// Returns the row of the selected link; the first row if no link was selected.
     pub(crate) fn selected_row(&self) -> usize {
         let rows = self.rows();
-        let is_chosen = |(host, link): &(&HostSnapshot, &LinkSnapshot)| {
+        let is_selected = |(host, link): &(&HostSnapshot, &LinkSnapshot)| {
             Some((host.id, link.id)) == self.selected
         };
-        rows.iter().position(is_chosen).unwrap_or(0)
+        rows.iter().position(is_selected).unwrap_or(0)
     }
 
-    /// Does what a key asks for; false if it asks to end.
+    /// Handles a key. Returns `false` if it ends the command.
     #[must_use]
     pub(crate) fn press(&mut self, key: KeyEvent) -> bool {
         if key.kind == KeyEventKind::Release {
@@ -73,18 +73,18 @@ impl Model {
                     Order::Trouble => Order::Id,
                 };
             }
-            KeyCode::Down | KeyCode::Char('j') => self.choose(|row| row + 1),
-            KeyCode::Up | KeyCode::Char('k') => self.choose(|row| row.saturating_sub(1)),
-            KeyCode::PageDown => self.choose(|row| row + PAGE),
-            KeyCode::PageUp => self.choose(|row| row.saturating_sub(PAGE)),
-            KeyCode::Home => self.choose(|_| 0),
-            KeyCode::End => self.choose(|_| usize::MAX),
+            KeyCode::Down | KeyCode::Char('j') => self.select(|row| row + 1),
+            KeyCode::Up | KeyCode::Char('k') => self.select(|row| row.saturating_sub(1)),
+            KeyCode::PageDown => self.select(|row| row + PAGE),
+            KeyCode::PageUp => self.select(|row| row.saturating_sub(PAGE)),
+            KeyCode::Home => self.select(|_| 0),
+            KeyCode::End => self.select(|_| usize::MAX),
             _ => {}
         }
         true
     }
 
-    fn choose(&mut self, other: impl FnOnce(usize) -> usize) {
+    fn select(&mut self, other: impl FnOnce(usize) -> usize) {
         let row = other(self.selected_row());
         let rows = self.rows();
         let row = rows.get(row.min(rows.len().saturating_sub(1)));
@@ -92,7 +92,7 @@ impl Model {
     }
 }
 
-/// How many rows a page is.
+/// The number of rows of a page.
 const PAGE: usize = 10;
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     fn pressed(keys: &[KeyCode]) -> Model {
         let mut model = Model::new(example::snapshot());
         for &key in keys {
-            assert!(model.press(key.into()), "{key:?} ended it");
+            assert!(model.press(key.into()), "{key:?} ended the command");
         }
         model
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_choose_links_and_stop_at_the_ends() {
+    fn keys_select_links_and_stop_at_the_ends() {
         use KeyCode::{Char, Down, End, Home, PageDown, PageUp, Up};
         for (keys, expected) in [
             (&[][..], (2, 0)),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_comes_first_if_asked_for_and_the_choice_stays() {
+    fn trouble_comes_first_on_request_and_the_selection_stays() {
         let ids = |model: &Model| -> Vec<_> {
             model.rows().iter().map(|(host, link)| (host.id, link.id)).collect()
         };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_choose_from_is_no_reason_to_fail() {
+    fn nothing_can_be_selected_from_an_empty_table() {
         let mut model = Model::new(Snapshot { hosts: Vec::new(), ..example::snapshot() });
         assert!(model.press(KeyCode::End.into()));
         assert_eq!(model.selected_row(), 0);

@@ -1,32 +1,35 @@
-//! Reads the state of the links, and works out rates from one reading to the next.
+//! Reads the state of the links, and computes rates from one reading to the next.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kronosnet::{Error, LinkStats, LinkStatus};
 
-use crate::monitor::log::{Entry, Log, unix_time};
-use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Reason, Snapshot, Traffic};
+use crate::args::Remote;
+use crate::monitor::clock::unix_time;
+use crate::monitor::down_reason::Reason;
+use crate::monitor::log::Log;
+use crate::monitor::log_entry::LogEntry;
+use crate::monitor::snapshot::{HostSnapshot, LastDown, LinkSnapshot, Snapshot, Traffic};
 use crate::node::{Node, NodeLink};
 use crate::output::{micros, millis};
-use crate::remote::Remote;
 
-/// Watches a node's links.
+/// Samples the links of a node.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     node: Node<Remote>,
     log: Log,
-    /// The hosts of which it was told that they are reachable.
+    /// The hosts that are reachable according to the log.
     reachable: BTreeSet<u16>,
     started: Instant,
-    /// When the rates were worked out last, and what was counted of each link then.
+    /// When the rates were last computed, and the statistics of each link at that time.
     counted_at: Instant,
     counted: Vec<LinkStats>,
-    /// Of each link; none before the first reading.
+    /// The rates of each link; empty before the first reading.
     rates: Vec<Rates>,
 }
 
-/// What goes over a link in a second.
+/// The traffic of a link per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Rates {
     sent: Rate,
@@ -40,7 +43,7 @@ struct Rate {
 }
 
 impl Sampler {
-    /// Starts watching links that were just started.
+    /// Creates a sampler for links that have just been enabled.
     pub(crate) fn new(node: Node<Remote>) -> Self {
         let now = Instant::now();
         let counted = node.links().map(|_| LinkStats::default()).collect();
@@ -48,25 +51,26 @@ impl Sampler {
         Self { node, log, reachable, started: now, counted_at: now, counted, rates: Vec::new() }
     }
 
-    /// Remembers what happened.
-    pub(crate) fn log(&mut self, entry: Entry) {
+    /// Adds an event to the log.
+    pub(crate) fn log(&mut self, entry: LogEntry) {
         match entry.event {
-            Entry::REACHABLE => self.reachable.insert(entry.host),
-            Entry::UNREACHABLE => self.reachable.remove(&entry.host),
+            LogEntry::REACHABLE => self.reachable.insert(entry.host),
+            LogEntry::UNREACHABLE => self.reachable.remove(&entry.host),
             _ => false,
         };
         self.log.add(entry);
     }
 
-    /// Whether every peer is reachable, as far as the log tells: what is shown then says why.
+    /// Returns `true` if every peer is reachable according to the log, so that the log explains what is
+    /// shown.
     pub(crate) fn is_complete(&self) -> bool {
         self.reachable.len() == self.node.peers.len()
     }
 
-    /// Whether every link is up and its path MTU known.
+    /// Returns `true` if every link is up and its path MTU is known.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn is_settled(&self) -> Result<bool, Error> {
         for link in self.node.links() {
             let status = link.link.status()?;
@@ -77,11 +81,11 @@ impl Sampler {
         Ok(true)
     }
 
-    /// Reads everything. Rates are those since they were worked out before, which is half a second
-    /// ago or more; at first since the start.
+    /// Reads the state of all links. Rates are recomputed over intervals of at least half a second;
+    /// the first are averages since the start.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn sample(&mut self) -> Result<Snapshot, Error> {
         let statuses: Vec<LinkStatus> =
             self.node.links().map(|link| link.link.status()).collect::<Result<_, _>>()?;
@@ -136,11 +140,11 @@ impl Rates {
     }
 }
 
-/// How much a counter rises in a second, to one decimal place.
+/// Returns the increase of a counter per second, to one decimal place.
 fn per_second(before: u64, now: u64, over: Duration) -> f64 {
-    // Nobody needs to know the 53rd bit.
-    let risen = now.saturating_sub(before) as f64;
-    (risen / over.as_secs_f64().max(1e-3) * 10.0).round() / 10.0
+    // A float is exact up to 2^53, far beyond the decimals that are kept.
+    let increase = now.saturating_sub(before) as f64;
+    (increase / over.as_secs_f64().max(1e-3) * 10.0).round() / 10.0
 }
 
 fn snapshot(link: &NodeLink<Remote>, status: &LinkStatus, rates: Rates) -> LinkSnapshot {
@@ -185,7 +189,7 @@ fn snapshot(link: &NodeLink<Remote>, status: &LinkStatus, rates: Rates) -> LinkS
     }
 }
 
-/// Over less time than this, rates say more about when packets came than about how many.
+/// Over a shorter time, rates depend more on when packets arrived than on how many did.
 const RATES_WINDOW: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -193,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_what_was_added_in_a_second() {
+    fn rates_are_increases_per_second() {
         assert_eq!(per_second(100, 400, Duration::from_secs(2)), 150.0);
         assert_eq!(per_second(0, 1, Duration::from_secs(3)), 0.3);
         assert_eq!(per_second(5, 3, Duration::from_secs(1)), 0.0, "statistics were cleared");

@@ -1,4 +1,4 @@
-//! The screen that is kept up to date until somebody ends it.
+//! The full screen, updated until the user ends it.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -14,24 +14,24 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event;
 use ratatui::crossterm::event::Event as TerminalEvent;
 
-use crate::monitor::Event;
+use crate::monitor::event::Event;
 use crate::monitor::model::Model;
 use crate::monitor::sampler::Sampler;
 use crate::monitor::view;
-use crate::readiness;
+use crate::process::readiness;
 
-/// Shows what `sampler` sees until q is pressed, a signal comes or the terminal is closed.
+/// Shows the samples until q is pressed, a signal arrives or the terminal is closed.
 ///
 /// # Errors
-/// If the terminal cannot be used; those of the calls to kronosnet.
+/// An error if the terminal cannot be used; those of the calls to kronosnet.
 pub(crate) fn run(
     mut sampler: Sampler,
-    tell: Sender<Event>,
+    sender: Sender<Event>,
     events: &Receiver<Event>,
 ) -> anyhow::Result<()> {
     let mut model = Model::new(sampler.sample()?);
     let mut screen = Screen::open().context("cannot use the terminal")?;
-    read_keys(tell).context("starting to read keys")?;
+    read_keys(sender).context("cannot read keys")?;
     loop {
         match screen.terminal.draw(|frame| view::draw(frame, &model)) {
             // The terminal was closed.
@@ -45,29 +45,29 @@ pub(crate) fn run(
     }
 }
 
-/// Takes in what happens until the screen has to be drawn anew; false if something ends it.
+/// Processes events until the screen has to be redrawn. Returns `false` if one ends the command.
 fn wait(sampler: &mut Sampler, model: &mut Model, events: &Receiver<Event>) -> bool {
     let next = Instant::now() + REFRESH;
     let mut left = REFRESH;
     loop {
         match events.recv_timeout(left) {
-            Ok(Event::Happened(entry)) => sampler.log(entry),
+            Ok(Event::Log(entry)) => sampler.log(entry),
             Ok(Event::Key(key)) if model.press(key) => {}
             Ok(Event::Resized) | Err(RecvTimeoutError::Timeout) => return true,
             Ok(Event::Key(_) | Event::End) | Err(RecvTimeoutError::Disconnected) => return false,
         }
-        // Whatever comes right after it is shown together with it.
-        left = DRAW_SOON.min(next.saturating_duration_since(Instant::now()));
+        // Events in close succession are drawn together.
+        left = DRAW_DELAY.min(next.saturating_duration_since(Instant::now()));
         if left.is_zero() {
             return true;
         }
     }
 }
 
-/// The terminal while it is ours. It is restored when this is dropped, and before a panic is told.
+/// The terminal while the command uses it. It is restored on drop, and before a panic is reported.
 struct Screen {
-    /// Its own destructor would complain about a terminal that is gone, on that terminal, and panic
-    /// because it cannot.
+    /// The destructor of `DefaultTerminal` would write an error to a terminal that is gone, and panic
+    /// because that fails.
     terminal: ManuallyDrop<DefaultTerminal>,
 }
 
@@ -79,43 +79,43 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs no restoring.
+        // Restoring fails if the terminal is gone, and is not needed then.
         let _ = ratatui::try_restore();
         let _ = self.terminal.show_cursor();
     }
 }
 
-/// Starts telling what keys are pressed, and that the terminal was closed.
-fn read_keys(tell: Sender<Event>) -> io::Result<()> {
+/// Starts a thread that reports pressed keys, and the end of the terminal.
+fn read_keys(sender: Sender<Event>) -> io::Result<()> {
     thread::Builder::new().name("keys".into()).spawn(move || {
-        // Whatever goes wrong with the terminal: there will be no more keys.
-        let _ = keys_until_closed(&tell);
-        let _ = tell.send(Event::End);
+        // After any error of the terminal there are no more keys.
+        let _ = keys_until_closed(&sender);
+        let _ = sender.send(Event::End);
     })?;
     Ok(())
 }
 
-fn keys_until_closed(tell: &Sender<Event>) -> io::Result<()> {
+fn keys_until_closed(sender: &Sender<Event>) -> io::Result<()> {
     let stdin = io::stdin();
     loop {
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
         readiness::wait(&mut fds, None)?;
-        // crossterm would go on reading for ever from a terminal that was closed.
+        // crossterm would read endlessly from a terminal that was closed.
         if fds[0].revents().is_none_or(|events| events != PollFlags::POLLIN) {
             return Ok(());
         }
         while event::poll(Duration::ZERO)? {
             if let TerminalEvent::Key(key) = event::read()? {
-                let _ = tell.send(Event::Key(key));
+                let _ = sender.send(Event::Key(key));
             }
         }
     }
 }
 
-/// How often the screen is brought up to date when nothing happens.
+/// How often the screen is redrawn without events.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How long other news is waited for after the first.
-const DRAW_SOON: Duration = Duration::from_millis(20);
+/// How long to wait for further events after the first one.
+const DRAW_DELAY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -129,12 +129,12 @@ mod tests {
 
     use super::*;
 
-    /// Set where the test is to panic.
+    /// Set in the process that panics.
     const PANIC: &str = "KNET_TEST_PANIC_ON_THE_SCREEN";
 
-    /// Runs itself once more, on a terminal, to panic there.
+    /// Runs itself again on a terminal, to panic there.
     #[test]
-    fn a_panic_gives_the_terminal_back_first() {
+    fn a_panic_restores_the_terminal_first() {
         if std::env::var_os(PANIC).is_some() {
             let _screen = Screen::open().unwrap();
             panic!("a panic as an example");
@@ -146,7 +146,7 @@ mod tests {
         let name = std::ffi::OsStr::from_bytes(name.to_bytes());
         let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
         let end = || Stdio::from(terminal.try_clone().unwrap());
-        let test = concat!(module_path!(), "::a_panic_gives_the_terminal_back_first");
+        let test = concat!(module_path!(), "::a_panic_restores_the_terminal_first");
         let test = test.strip_prefix("knet::").unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture", test])
@@ -166,8 +166,8 @@ mod tests {
         }
         child.wait().unwrap();
         let position = |text: &str| seen.find(text).unwrap_or_else(|| panic!("{text:?}: {seen}"));
-        let (taken, given_back) = (position("\x1b[?1049h"), position("\x1b[?1049l"));
-        assert!(taken < given_back && given_back < position("a panic as an example"), "{seen}");
+        let (entered, left) = (position("\x1b[?1049h"), position("\x1b[?1049l"));
+        assert!(entered < left && left < position("a panic as an example"), "{seen}");
         let modes = tcgetattr(&terminal).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON));
     }

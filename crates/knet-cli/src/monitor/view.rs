@@ -6,14 +6,14 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 
+use crate::monitor::clock::time_of_day;
 use crate::monitor::columns::{HEADERS, cells, details};
-use crate::monitor::log::time_of_day;
 use crate::monitor::model::Model;
 use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot};
 
-/// Draws everything anew.
+/// Draws the whole screen.
 pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model) {
-    let [title, table, chosen, log, keys] = Layout::vertical([
+    let [title, table, selected, log, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(2),
         Constraint::Length(3),
@@ -25,15 +25,15 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model) {
     draw_links(frame, model, table);
     let rows = model.rows();
     if let Some((host, link)) = rows.get(model.selected_row()) {
-        frame.render_widget(Paragraph::new(details(host, link).map(Line::from).to_vec()), chosen);
+        frame.render_widget(Paragraph::new(details(host, link).map(Line::from).to_vec()), selected);
     }
     draw_log(frame, model, log);
-    let help = format!("q quit   up/down choose   s order: {}   ", model.order.name());
+    let help = format!("q quit   up/down select   s order: {}   ", model.order.name());
     let strays = model.snapshot.strays.words().unwrap_or_default();
     frame.render_widget(Line::from_iter([help.dim(), strays.fg(Color::Red)]), keys);
 }
 
-/// Who we are, how things stand, and what time it is.
+/// Formats our host id, the summary and the time.
 fn headline(model: &Model, width: u16) -> Line<'static> {
     let snapshot = &model.snapshot;
     let left = format!("knet monitor: host {}: {}", snapshot.id, snapshot.summary());
@@ -48,7 +48,7 @@ fn draw_links(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let rows = rows.iter().map(|(host, link)| row(host, link));
     let last = HEADERS.len() - 1;
     let widths = HEADERS.iter().enumerate().map(|(column, header)| {
-        // A latency such as 0.08 ms is longer than no header but its own.
+        // A latency such as 0.08 ms fits below its own header only.
         let width = u16::try_from(header.len()).unwrap_or(u16::MAX).max(5);
         if column == last { Constraint::Fill(1) } else { Constraint::Length(width) }
     });
@@ -57,7 +57,7 @@ fn draw_links(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         .header(header)
         .row_highlight_style(Modifier::REVERSED)
         .block(Block::new().borders(Borders::TOP | Borders::BOTTOM));
-    // Makes the table scroll to the chosen row.
+    // Makes the table scroll to the selected row.
     let mut state = TableState::new().with_selected(model.selected_row());
     frame.render_stateful_widget(table, area, &mut state);
 }
@@ -73,7 +73,7 @@ fn row(host: &HostSnapshot, link: &LinkSnapshot) -> Row<'static> {
     Row::new(cells)
 }
 
-/// The newest events that fit, the newest at the bottom.
+/// Draws the latest events that fit, the latest at the bottom.
 fn draw_log(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let events = &model.snapshot.events;
     let hidden = events.len().saturating_sub(usize::from(area.height).saturating_sub(1));
@@ -103,7 +103,6 @@ mod tests {
             .collect()
     }
 
-    /// The screenshot for people who have not started it yet is what they will see.
     #[test]
     fn the_screenshot_in_the_documentation_is_true() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_scrolls_to_the_chosen_link() {
+    fn the_table_scrolls_to_the_selected_link() {
         let mut snapshot = example::snapshot();
         let link = snapshot.hosts[1].links[0].clone();
         snapshot.hosts[1].links = (0..8)
@@ -140,14 +139,17 @@ mod tests {
         let mut snapshot = example::snapshot();
         let event = snapshot.events[0].clone();
         snapshot.events = (0..100)
-            .map(|n| crate::monitor::log::Entry { text: format!("event {n}"), ..event.clone() })
+            .map(|n| crate::monitor::log_entry::LogEntry {
+                text: format!("event {n}"),
+                ..event.clone()
+            })
             .collect();
         let screen = drawn(&Model::new(snapshot), 80, 24).join("\n");
         assert!(screen.contains("event 99") && !screen.contains("event 0\n"), "{screen}");
     }
 
     #[test]
-    fn any_size_of_window_will_do() {
+    fn a_window_of_any_size_can_be_drawn() {
         let model = Model::new(example::snapshot());
         for width in [0, 1, 7, 40, 300] {
             for height in [0, 1, 2, 5, 9, 60] {

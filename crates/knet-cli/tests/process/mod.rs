@@ -1,4 +1,4 @@
-//! Runs the real `knet` command and talks to it through pipes, never waiting for ever.
+//! Runs the real `knet` command and communicates with it through pipes, always with a deadline.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// Long enough for a busy machine; nothing waits for it to pass.
+/// Long enough for a busy machine. No test waits for it to expire.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running command.
@@ -31,7 +31,7 @@ pub(crate) struct Running {
 /// A command that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// None if a signal ended it.
+    /// `None` if a signal ended the command.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
@@ -39,10 +39,10 @@ pub(crate) struct Finished {
 
 /// One of a command's outputs.
 struct Stream<P> {
-    /// None at its end.
+    /// `None` once the stream has ended.
     pipe: Option<P>,
     bytes: Vec<u8>,
-    /// How far lines were looked at.
+    /// The position up to which lines have been searched.
     seen: usize,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn start(args: &[&str]) -> Running {
     Running { child, stdin, stdout, stderr, deadline: Instant::now() + DEADLINE }
 }
 
-/// Runs `knet` to its end with this input.
+/// Runs `knet` with this input and waits for its end.
 pub(crate) fn run(args: &[&str], input: &[u8]) -> Finished {
     let mut running = start(args);
     running.feed_and_close(input.to_vec());
@@ -75,7 +75,7 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(input).unwrap();
     }
 
-    /// Writes to its standard input and closes it, without waiting for it to read.
+    /// Writes to its standard input and closes it, without waiting for the command to read.
     pub(crate) fn feed_and_close(&mut self, input: Vec<u8>) {
         let mut stdin = self.stdin.take().unwrap();
         // A command that ends early does not read everything.
@@ -117,8 +117,8 @@ impl Running {
         assert_eq!(state, WaitStatus::Stopped(process, Signal::SIGSTOP));
     }
 
-    /// Lets it go on after [`Running::stop`].
-    pub(crate) fn go_on(&self) {
+    /// Resumes it after [`Running::stop`].
+    pub(crate) fn resume(&self) {
         self.signal(Signal::SIGCONT);
     }
 
@@ -128,18 +128,18 @@ impl Running {
         self.finish_with_open_input()
     }
 
-    /// Waits for its end, which has to come although there may be more input.
+    /// Waits for its end with its standard input still open.
     pub(crate) fn finish_with_open_input(mut self) -> Finished {
         while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
             self.read_more();
         }
-        // It has closed its pipes, so it is ending.
+        // It has closed its pipes, so it is about to end.
         let code = self.child.wait().unwrap().code();
         let stdout = std::mem::take(&mut self.stdout.bytes);
         Finished { code, stdout, stderr: self.stderr.text() }
     }
 
-    /// Whether it closes its outputs in this time.
+    /// Returns `true` if it closes its outputs in this time.
     pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
         let until = Instant::now() + time;
         while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
@@ -154,11 +154,12 @@ impl Running {
     fn read_more(&mut self) {
         if !self.read_until(self.deadline) {
             let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
-            panic!("it does not do what it should. Output:\n{stdout}\nErrors:\n{stderr}");
+            panic!("the command does not do what it should. Output:\n{stdout}\nErrors:\n{stderr}");
         }
     }
 
-    /// Reads what it writes next; false if it writes nothing until then, or nothing any more.
+    /// Reads what the command writes next. Returns `false` if it writes nothing until then or has closed
+    /// its outputs.
     fn read_until(&mut self, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap();
@@ -185,14 +186,14 @@ impl Drop for Running {
 }
 
 impl Finished {
-    /// Checks that it failed with this code and said why in one line, which is given back.
+    /// Checks that the command failed with this code and a one-line message, and returns the message.
     pub(crate) fn expect_failure(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {}", self.stderr);
         self.stderr.strip_prefix("knet: ").unwrap().trim_end()
     }
 
-    /// Checks that it did well and had nothing to complain about.
+    /// Checks that the command succeeded and wrote nothing to standard error.
     pub(crate) fn expect_success(&self) {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
     }
@@ -203,7 +204,7 @@ impl Finished {
 }
 
 impl<P: Read + AsFd> Stream<P> {
-    /// Reads what is there, if anything is.
+    /// Reads what is available, without blocking.
     fn read_some(&mut self) {
         let Some(pipe) = &mut self.pipe else { return };
         let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
@@ -217,7 +218,7 @@ impl<P: Read + AsFd> Stream<P> {
         }
     }
 
-    /// Whether one of the lines that were not looked at before contains `text`.
+    /// Returns `true` if one of the lines not searched before contains `text`.
     fn has_line(&mut self, text: &str) -> bool {
         while let Some(end) = self.bytes[self.seen..].iter().position(|&byte| byte == b'\n') {
             let line = &self.bytes[self.seen..][..end];
@@ -234,8 +235,8 @@ impl<P: Read + AsFd> Stream<P> {
     }
 }
 
-/// A UDP address that nobody uses. Each call has a loopback address of its own in this process, so
-/// that no other test is given the same port.
+/// Returns an unused UDP address. Each call in this process returns a loopback address of its own, so
+/// that tests never share a port.
 pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
@@ -243,8 +244,8 @@ pub(crate) fn free_address() -> SocketAddr {
     free_port(ip.into())
 }
 
-/// A UDP address with this IP address that nobody uses.
+/// Returns an unused UDP address with this IP address.
 pub(crate) fn free_port(ip: IpAddr) -> SocketAddr {
-    // Closed again: the port is free, and the kernel will not soon hand it out again.
+    // The socket is closed again: the port is free, and the kernel does not reuse it soon.
     UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Runs the real `knet` command on a pseudo-terminal, and sees what a person would see there.
+//! Runs the real `knet` command on a pseudo-terminal, and reads its screen.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -17,28 +17,28 @@ use nix::unistd::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-/// Long enough for a busy machine; nothing waits for it to pass.
+/// Long enough for a busy machine. No test waits for it to expire.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How often it is looked whether the command has ended.
-const LOOK_AGAIN: u8 = 20;
+/// How often to check whether the command has ended, in milliseconds.
+const POLL_INTERVAL: u8 = 20;
 
 /// A command on a terminal.
 pub(crate) struct Terminal {
     child: Child,
-    /// The end that the person is at.
-    person: File,
-    /// The end that the command is at: it stays open, so that its state can be seen afterwards.
+    /// The user's end.
+    user: File,
+    /// The command's end. It stays open, so that its modes can be checked afterwards.
     command: File,
     emulator: vt100::Parser,
     deadline: Instant,
 }
 
-/// Opens a pseudo-terminal of this size: the person's end and the command's.
+/// Opens a pseudo-terminal of this size. Returns the user's end and the command's end.
 fn open(rows: u16, columns: u16) -> (File, File) {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&person).unwrap();
-    unlockpt(&person).unwrap();
-    let name = ptsname(&person, Vec::new()).unwrap();
+    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let name = ptsname(&user, Vec::new()).unwrap();
     let flags = OFlag::O_NOCTTY.bits();
     let command = OpenOptions::new()
         .read(true)
@@ -47,13 +47,13 @@ fn open(rows: u16, columns: u16) -> (File, File) {
         .open(std::ffi::OsStr::from_bytes(name.to_bytes()))
         .unwrap();
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&person, size).unwrap();
-    (File::from(person), command)
+    tcsetwinsize(&user, size).unwrap();
+    (File::from(user), command)
 }
 
 /// Starts `knet` on a terminal of this size.
 pub(crate) fn start(args: &[&str], rows: u16, columns: u16) -> Terminal {
-    let (person, command) = open(rows, columns);
+    let (user, command) = open(rows, columns);
     let end = || Stdio::from(OwnedFd::from(command.try_clone().unwrap()));
     let child = Command::new(env!("CARGO_BIN_EXE_knet"))
         .args(args)
@@ -65,36 +65,35 @@ pub(crate) fn start(args: &[&str], rows: u16, columns: u16) -> Terminal {
         .spawn()
         .unwrap();
     let emulator = vt100::Parser::new(rows, columns, 0);
-    Terminal { child, person, command, emulator, deadline: Instant::now() + DEADLINE }
+    Terminal { child, user, command, emulator, deadline: Instant::now() + DEADLINE }
 }
 
 impl Terminal {
-    /// Waits until this can be read on the screen.
+    /// Waits until the screen contains this text.
     pub(crate) fn wait_for(&mut self, text: &str) {
         self.wait_until(text, |screen| screen.contains(text));
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen satisfies a condition.
     pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
         while !is_so(&self.screen()) {
-            assert!(Instant::now() < self.deadline, "not seen: {what}\n{}", self.screen());
+            assert!(Instant::now() < self.deadline, "not on the screen: {what}\n{}", self.screen());
             self.read_some();
         }
     }
 
-    /// What is on the screen now.
+    /// Returns the text of the screen.
     pub(crate) fn screen(&self) -> String {
         self.emulator.screen().contents()
     }
 
-    /// Whether the command has the terminal to itself: its keys come unaltered, and what was on the
-    /// screen before is put aside.
+    /// Returns `true` if the command uses the alternate screen and receives raw keys.
     pub(crate) fn is_taken(&self) -> bool {
         let echoes = tcgetattr(&self.command).unwrap().local_modes.contains(LocalModes::ECHO);
         self.emulator.screen().alternate_screen() && !echoes
     }
 
-    /// Checks that the terminal is as it was before the command.
+    /// Checks that the terminal is in its original state.
     pub(crate) fn expect_restored(&self) {
         let modes = tcgetattr(&self.command).unwrap().local_modes;
         assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
@@ -103,14 +102,14 @@ impl Terminal {
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
-        self.person.write_all(keys.as_bytes()).unwrap();
+        self.user.write_all(keys.as_bytes()).unwrap();
     }
 
     pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.person, size).unwrap();
+        tcsetwinsize(&self.user, size).unwrap();
         self.emulator.set_size(rows, columns);
-        // The kernel sends it only where the terminal controls the session.
+        // The kernel sends SIGWINCH only if the terminal controls the session.
         self.signal(Signal::SIGWINCH);
     }
 
@@ -118,42 +117,43 @@ impl Terminal {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Waits until the command ends, and gives its exit code.
+    /// Waits until the command ends, and returns its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 while self.read_some() {}
                 return status.code();
             }
-            assert!(Instant::now() < self.deadline, "it does not end\n{}", self.screen());
+            assert!(Instant::now() < self.deadline, "the command does not end\n{}", self.screen());
             self.read_some();
         }
     }
 
-    /// Closes the terminal under the command and waits until it ends.
+    /// Closes the terminal and waits until the command ends.
     pub(crate) fn close(self) -> Option<i32> {
-        let Self { mut child, person, command, deadline, .. } = self;
-        drop((person, command));
+        let Self { mut child, user, command, deadline, .. } = self;
+        drop((user, command));
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 return status.code();
             }
             if Instant::now() > deadline {
                 let _ = child.kill();
-                panic!("it does not end");
+                panic!("the command does not end");
             }
             std::thread::yield_now();
         }
     }
 
-    /// Lets the emulator have what the command writes; false if it writes nothing for a moment.
+    /// Passes what the command writes to the emulator. Returns `false` if it writes nothing within
+    /// [`POLL_INTERVAL`].
     fn read_some(&mut self) -> bool {
-        let mut fds = [PollFd::new(self.person.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(LOOK_AGAIN)).unwrap() == 0 {
+        let mut fds = [PollFd::new(self.user.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(POLL_INTERVAL)).unwrap() == 0 {
             return false;
         }
         let mut bytes = [0; 64 * 1024];
-        let length = self.person.read(&mut bytes).unwrap();
+        let length = self.user.read(&mut bytes).unwrap();
         self.emulator.process(&bytes[..length]);
         true
     }

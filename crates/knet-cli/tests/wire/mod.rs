@@ -1,4 +1,4 @@
-//! A wire between two hosts that loses what a test wants it to lose.
+//! A wire between two hosts that drops the packets selected by a test.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 
 use crate::process::free_address;
 
-/// Passes packets between two addresses until it is dropped.
+/// Forwards packets between two addresses until it is dropped.
 pub(crate) struct Wire {
-    /// Where the first host sends what is for the second, and the other way round.
+    /// The addresses that the hosts send to: `for_one` is the remote address of the first host.
     pub(crate) for_one: SocketAddr,
     pub(crate) for_two: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -20,21 +20,21 @@ pub(crate) struct Wire {
 
 /// A packet on the wire.
 pub(crate) struct Passing<'a> {
-    /// Whether it goes from the first host to the second.
+    /// `true` if it travels from the first host to the second.
     pub(crate) from_one: bool,
-    /// What UDP carries.
+    /// The UDP payload.
     pub(crate) bytes: &'a [u8],
 }
 
 impl Passing<'_> {
-    /// Whether it is a ping: its second byte says so.
+    /// Returns `true` if the packet is a ping, according to its second byte.
     pub(crate) fn is_ping(&self) -> bool {
         self.bytes.get(1) == Some(&PING)
     }
 }
 
 impl Wire {
-    /// Connects the hosts at these addresses, but for what `drops` says is lost.
+    /// Connects the hosts at these addresses, and drops the packets that `drops` returns `true` for.
     pub(crate) fn between(
         one: SocketAddr,
         two: SocketAddr,
@@ -49,7 +49,7 @@ impl Wire {
             thread::spawn(move || {
                 let mut packet = vec![0; 65_536];
                 while !stop.load(Ordering::SeqCst) {
-                    // A host that is not there yet is an error of the packet before.
+                    // An earlier packet to a host that was not running causes an error here.
                     let Ok(length) = from.recv(&mut packet) else { continue };
                     let bytes = &packet[..length];
                     if !drops(&Passing { from_one, bytes }) {
@@ -75,5 +75,5 @@ impl Drop for Wire {
     }
 }
 
-/// The type of a ping on the wire.
+/// The packet type of a ping.
 const PING: u8 = 0x81;

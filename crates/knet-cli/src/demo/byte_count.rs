@@ -1,4 +1,4 @@
-//! Numbers of bytes for people.
+//! Formats numbers of bytes for people.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nobody counts bytes of a number so large that a float is not exact.
+        // A float is exact up to 2^53 bytes, and one decimal is shown.
         let bytes = self.0 as f64;
         let text = match self.0 {
             0..1_000 => format!("{} B", self.0),
@@ -21,7 +21,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Megabytes a second, with one decimal.
+/// Formats a rate in megabytes per second, with one decimal.
 pub(crate) fn megabytes_per_second(bytes: u64, time: Duration) -> String {
     let seconds = time.as_secs_f64().max(1e-9);
     format!("{:.1} MB/s", bytes as f64 / 1e6 / seconds)

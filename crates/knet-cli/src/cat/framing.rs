@@ -1,16 +1,16 @@
-//! Cuts the input into messages.
+//! Splits the input into messages.
 
 use std::io::{self, BufRead, Read};
 
 use kronosnet::MAX_MESSAGE;
 
-/// How the input is cut.
+/// How the input is split.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Framing {
-    /// Blocks of so many bytes; only the last may be shorter.
+    /// Blocks of this many bytes; only the last may be shorter.
     Blocks(usize),
-    /// One message for each line, without its newline. An empty line is a newline alone, since no
-    /// message is empty.
+    /// One message per line, without its newline. An empty line becomes a single newline, because
+    /// messages are never empty.
     Lines,
 }
 
@@ -18,7 +18,7 @@ pub(crate) enum Framing {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
     #[error(
-        "line {line} of the input is longer than {MAX_MESSAGE} bytes, the most that a message has"
+        "line {line} of the input is longer than {MAX_MESSAGE} bytes, the maximum size of a message"
     )]
     LineTooLong { line: u64 },
     #[error("cannot read the input: {0}")]
@@ -39,7 +39,7 @@ impl<R: BufRead> Messages<R> {
         Self { input, framing, buffer: Vec::new(), lines: 0 }
     }
 
-    /// The next message, of 1 to 65536 bytes; `None` at the end of the input.
+    /// Returns the next message, of 1 to 65536 bytes, or `None` at the end of the input.
     ///
     /// # Errors
     /// [`InputError`].
@@ -59,7 +59,7 @@ impl<R: BufRead> Messages<R> {
 
     fn read_line(&mut self) -> Result<(), InputError> {
         self.lines += 1;
-        // One byte more than a message has: the newline of the longest line.
+        // One byte more than a message may have: the newline of the longest line.
         let longest = MAX_MESSAGE as u64 + 1;
         self.input.by_ref().take(longest).read_until(b'\n', &mut self.buffer)?;
         if self.buffer.len() > 1 && self.buffer.ends_with(b"\n") {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_lose_their_newline_and_empty_lines_are_one() {
+    fn lines_lose_their_newline_unless_they_are_empty() {
         let lines = messages(b"one\n\ntwo \r\nthree", Framing::Lines).unwrap();
         assert_eq!(lines, [&b"one"[..], b"\n", b"two \r", b"three"]);
         assert!(messages(b"", Framing::Lines).unwrap().is_empty());
@@ -112,8 +112,8 @@ mod tests {
         let mut input = b"first\n".to_vec();
         input.extend([b'x'; MAX_MESSAGE + 1]);
         for _ in 0..2 {
-            let refused = messages(&input, Framing::Lines).unwrap_err();
-            assert!(matches!(refused, InputError::LineTooLong { line: 2 }), "{refused}");
+            let error = messages(&input, Framing::Lines).unwrap_err();
+            assert!(matches!(error, InputError::LineTooLong { line: 2 }), "{error}");
             input.push(b'\n');
         }
     }

@@ -1,12 +1,12 @@
-//! What the command says and returns when it fails: one line, and a code that scripts can rely on.
+//! How a failed command ends: with one line on standard error, and an exit code for scripts.
 
 use std::process::ExitCode;
 
 use clap::error::{Error as ClapError, ErrorKind};
 
-use crate::stderr;
+use crate::process::stderr;
 
-/// The command was called wrongly, or was given input that it cannot take. Exit code 2.
+/// The arguments or the input are wrong. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
@@ -16,26 +16,26 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Unreachable(pub(crate) String);
 
-/// A check found that something is wrong. Exit code 3.
+/// A check found a fault. Exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Faulty(pub(crate) String);
 
-/// Says why the command failed, and gives the code to exit with.
-pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+/// Reports why the command failed, and returns its exit code.
+pub(crate) fn after_failure(error: &anyhow::Error) -> ExitCode {
     stderr::line(one_line(error));
     ExitCode::from(code(error))
 }
 
-/// Says what is wrong with the arguments, or shows the help that was asked for.
-pub(crate) fn refused(error: &ClapError) -> ExitCode {
+/// Reports what is wrong with the arguments, or prints the requested help, and returns the exit code.
+pub(crate) fn after_parse_error(error: &ClapError) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // Nobody reading it is not a failure.
+        // A reader that closes the output early is not a failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        stderr::line("a command is needed: demo, cat, bench, monitor or check (see 'knet --help')");
+        stderr::line("expected a command: demo, cat, bench, monitor or check (see 'knet --help')");
     } else {
         stderr::line(first_paragraph(&error.render().to_string()));
     }
@@ -46,14 +46,14 @@ fn code(error: &anyhow::Error) -> u8 {
     if error.is::<Usage>() {
         USAGE
     } else if error.is::<Unreachable>() || error.is::<Faulty>() {
-        NOT_FINE
+        FAULTY
     } else {
         FAILURE
     }
 }
 
-/// The error and what caused it. Some errors have their cause in their own text already; it is not
-/// said twice.
+/// Returns the error and its causes as one line. A cause that is already part of the error's text is
+/// not repeated.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
@@ -67,7 +67,7 @@ fn one_line(error: &anyhow::Error) -> String {
     line.replace('\n', " ")
 }
 
-/// What clap says without the usage and the hints that follow it.
+/// Returns clap's message without the usage and the hints that follow it.
 fn first_paragraph(text: &str) -> String {
     let lines = text.trim_start().lines().take_while(|line| !line.trim().is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
@@ -77,7 +77,7 @@ fn first_paragraph(text: &str) -> String {
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
-const NOT_FINE: u8 = 3;
+const FAULTY: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_failure_has_its_code_whatever_was_said_around_it() {
+    fn each_kind_of_failure_has_its_code_in_any_context() {
         assert_eq!(code(&anyhow!("disk on fire")), 1);
         assert_eq!(code(&Usage("no such host".into()).into()), 2);
         let wrapped = Err::<(), _>(Unreachable("host 2".into())).context("starting").unwrap_err();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_follow_on_one_line_and_are_said_once() {
+    fn causes_follow_on_one_line_and_are_not_repeated() {
         let error = anyhow!("no such file\nor directory").context("cannot open x");
         assert_eq!(one_line(&error), "cannot open x: no such file or directory");
         let error = anyhow!("refused").context("cannot bind: refused");

@@ -1,4 +1,4 @@
-//! The thread that turns standard input into messages and sends them.
+//! The thread that splits standard input into messages and sends them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use crate::cat::cluster::Cluster;
 use crate::cat::event::{Event, Events};
-use crate::cat::flow::Flow;
-use crate::cat::messages::{Framing, InputError, Messages};
-use crate::exit::Usage;
+use crate::cat::flow_control::FlowControl;
+use crate::cat::framing::{Framing, InputError, Messages};
+use crate::process::exit::Usage;
 
-/// Starts reading. Nobody waits for the thread: it may be held up in a read for as long as the
-/// process lives.
+/// Starts reading. The thread is never joined, because it may block in a read until the process
+/// ends.
 ///
 /// # Errors
-/// If the kernel refuses a descriptor or a thread.
+/// An error of the kernel if it refuses a descriptor or a thread.
 pub(crate) fn start(cluster: Cluster, framing: Framing, events: Events) -> io::Result<()> {
-    // A buffer of our own, large enough for the longest message.
+    // The buffer of `io::stdin()` is smaller than the longest message.
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let messages = Messages::new(BufReader::with_capacity(BUFFER, stdin), framing);
     thread::Builder::new().name("input".into()).spawn(move || {
@@ -28,29 +28,29 @@ pub(crate) fn start(cluster: Cluster, framing: Framing, events: Events) -> io::R
 }
 
 fn send_all(mut messages: Messages<impl BufRead>, cluster: &Cluster) -> anyhow::Result<()> {
-    let mut flow = Flow::default();
-    while let Some(message) = messages.next().map_err(sort)? {
+    let mut flow = FlowControl::default();
+    while let Some(message) = messages.next().map_err(classify)? {
         let data_mtu = cluster.handle.data_mtu();
         while !flow.admit(message.len(), data_mtu) {
             cluster.settle()?;
             flow.settled();
-            // PAUSE: nobody tells how fast the peers' applications read.
-            thread::sleep(REST);
+            // PAUSE: nothing reports how fast the peers' applications read.
+            thread::sleep(READ_DELAY);
         }
         cluster.send(message)?;
     }
     Ok(())
 }
 
-/// A line that is too long is the caller's mistake; a failed read is not.
-fn sort(error: InputError) -> anyhow::Error {
+/// Turns a line that is too long into a usage error. A failed read stays a failure.
+fn classify(error: InputError) -> anyhow::Error {
     match error {
         InputError::LineTooLong { .. } => Usage(error.to_string()).into(),
         InputError::Read(_) => error.into(),
     }
 }
 
-/// A peer that has taken in a message has not read it from its datafd yet, and nothing tells us when
-/// it has. It is given so long.
-const REST: Duration = Duration::from_millis(5);
+/// How long the peers' applications may take to read from their datafds what has arrived there.
+/// Nothing reports that they have.
+const READ_DELAY: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Waiting until a file descriptor is ready.
+//! Waits until file descriptors are ready.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,22 +7,21 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Waits until there is something to read on `fd`, its end included, or `timeout` is over; whether
-/// there is.
+/// Waits until `fd` is readable, or `timeout` expires. Returns `true` if it is readable; the end of a
+/// stream is.
 ///
 /// # Errors
-/// What `poll(2)` says; never `EINTR`.
+/// Those of `poll(2)`, except `EINTR`.
 pub(crate) fn wait_readable(fd: impl AsFd, timeout: Duration) -> io::Result<bool> {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     wait(&mut fds, Some(timeout))?;
     Ok(fds[0].any().unwrap_or(true))
 }
 
-/// Waits until one of `fds` is ready or `timeout` is over. Without a timeout it waits for as long
-/// as it takes.
+/// Waits until one of `fds` is ready, or `timeout` expires, if there is one.
 ///
 /// # Errors
-/// What `poll(2)` says; never `EINTR`.
+/// Those of `poll(2)`, except `EINTR`.
 pub(crate) fn wait(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     loop {
@@ -35,7 +34,7 @@ pub(crate) fn wait(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Res
     }
 }
 
-/// In whole milliseconds, and never too short: half a millisecond must not become a busy loop.
+/// Rounds up to whole milliseconds: rounding half a millisecond down would make callers busy-poll.
 fn round_up(timeout: Duration) -> PollTimeout {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)

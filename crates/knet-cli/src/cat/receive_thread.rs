@@ -1,4 +1,4 @@
-//! The thread that takes received messages out of the datafd.
+//! The thread that reads received messages from the datafd.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,35 +9,34 @@ use std::thread;
 use kronosnet::{Datafd, Error, MAX_MESSAGE};
 use nix::poll::{PollFd, PollFlags};
 
-use crate::args::CatArgs;
+use crate::cat::args::CatArgs;
 use crate::cat::event::{Event, Events};
 use crate::cat::spool::Spool;
-use crate::readiness;
+use crate::process::readiness;
 
-/// The main thread's hold on it.
+/// The main thread's control over the thread.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    /// A byte says that the input is at its end; the end of the stream says that it is time to
-    /// stop.
-    orders: UnixStream,
+pub(crate) struct ReceiveThread {
+    /// A byte reports the end of the input; the end of the stream requests a stop.
+    control: UnixStream,
 }
 
-impl Intake {
-    /// Starts moving messages from `datafd` to `spool`, which is closed at the end.
-    /// [`Event::ReceivedEnough`] comes when there are as many as the arguments ask for.
+impl ReceiveThread {
+    /// Starts moving messages from `datafd` to `spool`, which is closed at the end. Sends
+    /// [`Event::ReceivedEnough`] once the requested number of messages has been received.
     ///
     /// # Errors
-    /// If the kernel refuses descriptors or a thread.
+    /// An error of the kernel if it refuses descriptors or a thread.
     pub(crate) fn start(
         datafd: Datafd,
         args: &CatArgs,
         spool: Arc<Spool>,
         events: Events,
     ) -> io::Result<Self> {
-        let (ours, orders) = UnixStream::pair()?;
+        let (control, commands) = UnixStream::pair()?;
         let mut receiver = Receiver {
             datafd,
-            orders,
+            control: commands,
             stdout: io::stdout().as_fd().try_clone_to_owned()?,
             spool,
             events,
@@ -48,52 +47,52 @@ impl Intake {
             input_ended: false,
             stopping: false,
         };
-        thread::Builder::new().name("intake".into()).spawn(move || {
+        thread::Builder::new().name("receive".into()).spawn(move || {
             if let Err(error) = receiver.run() {
                 let _ = receiver.events.send(Event::OutputEnded(Err(error)));
             }
             receiver.spool.close();
         })?;
-        Ok(Self { orders: ours })
+        Ok(Self { control })
     }
 
-    /// Says that the input is at its end: from now on the thread ends when it has enough messages,
-    /// or when nobody reads the output any more.
+    /// Reports the end of the input. From now on the thread ends once it has enough messages, or
+    /// once the reader closes the output.
     pub(crate) fn input_ended(&self) {
-        // If the thread has ended it does not need to know.
-        let _ = (&self.orders).write_all(b"i");
+        // A thread that has ended needs no report.
+        let _ = (&self.control).write_all(b"i");
     }
 
-    /// Makes it take what is there and end.
+    /// Makes the thread read the remaining messages and end.
     pub(crate) fn stop(self) {
-        drop(self.orders);
+        drop(self.control);
     }
 }
 
 struct Receiver {
     datafd: Datafd,
-    orders: UnixStream,
+    control: UnixStream,
     stdout: OwnedFd,
     spool: Arc<Spool>,
     events: Events,
     buffer: Vec<u8>,
-    /// Whether each message becomes a line.
+    /// `true` if each message is written as a line.
     lines: bool,
-    /// How many messages are enough.
+    /// The number of messages that is enough.
     count: u64,
     received: u64,
     input_ended: bool,
     stopping: bool,
 }
 
-/// Why the thread looks up from its work.
+/// What the thread does next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
-    /// Nothing is waiting in the datafd now.
+    /// Wait: the datafd is empty.
     Empty,
-    /// It is time to see whether there are orders.
-    Orders,
-    /// Nothing more is wanted.
+    /// Check for commands, although the datafd has more messages.
+    Commands,
+    /// End: no more messages are wanted.
     End,
 }
 
@@ -103,7 +102,7 @@ impl Receiver {
             match self.receive()? {
                 Next::End => return Ok(()),
                 Next::Empty if self.stopping => return Ok(()),
-                Next::Empty | Next::Orders => {}
+                Next::Empty | Next::Commands => {}
             }
             if self.wait()? == Next::End {
                 return Ok(());
@@ -111,7 +110,7 @@ impl Receiver {
         }
     }
 
-    /// Takes messages out until none is waiting.
+    /// Reads messages until the datafd is empty.
     fn receive(&mut self) -> io::Result<Next> {
         for _ in 0..MAX_AT_ONCE {
             if self.has_enough() {
@@ -127,10 +126,10 @@ impl Receiver {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Next::Orders)
+        Ok(Next::Commands)
     }
 
-    /// Hands a message on; whether anybody wants it.
+    /// Adds a message to the spool. Returns `false` if the spool is closed.
     fn keep(&mut self, length: usize) -> bool {
         let message = &self.buffer[..length];
         let end: &[u8] = if self.lines && !message.ends_with(b"\n") { b"\n" } else { b"" };
@@ -144,20 +143,20 @@ impl Receiver {
         true
     }
 
-    /// Waits for messages and orders, and takes the orders.
+    /// Waits for messages and commands, and executes the commands.
     fn wait(&mut self) -> io::Result<Next> {
         let mut fds = [
             PollFd::new(self.datafd.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.orders.as_fd(), PollFlags::POLLIN),
-            // Without POLLIN nothing is reported but that nobody is at the other end.
+            PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
+            // Without POLLIN, only a closed read end is reported.
             PollFd::new(self.stdout.as_fd(), PollFlags::empty()),
         ];
-        // While there is input, a closed output matters only if there is something to write.
+        // While there is input, a closed output matters only once there is something to write.
         let watched = if self.input_ended { 3 } else { 2 };
         readiness::wait(&mut fds[..watched], None)?;
-        let [_, orders, stdout] = fds.map(|fd| fd.any().unwrap_or(false));
-        if orders {
-            match self.orders.read(&mut [0; 1])? {
+        let [_, command, stdout] = fds.map(|fd| fd.any().unwrap_or(false));
+        if command {
+            match self.control.read(&mut [0; 1])? {
                 0 => self.stopping = true,
                 _ => self.input_ended = true,
             }
@@ -165,11 +164,11 @@ impl Receiver {
         Ok(if stdout { Next::End } else { Next::Empty })
     }
 
-    /// Whether there is nothing left to wait for.
+    /// Returns `true` if there is nothing left to wait for.
     fn has_enough(&self) -> bool {
         self.input_ended && self.received >= self.count
     }
 }
 
-/// After so many messages it is time to look for orders.
+/// How many messages to read before checking for commands.
 const MAX_AT_ONCE: usize = 256;

@@ -1,35 +1,36 @@
-//! A link while it is tested.
+//! The test of one link.
 
 use std::time::{Duration, Instant};
 
 use kronosnet::{Error, Link, LinkStatus, PingTimers};
 
-use crate::check::diagnose::{Facts, PeerView};
-use crate::check::plan::Planned;
-use crate::check::probe::{Counted, PING_INTERVAL, Pace, Probe, Reading};
+use crate::check::facts::{Facts, PeerView};
+use crate::check::plan::PlannedLink;
+use crate::check::probe::{PING_INTERVAL, Pace, PingCount, Probe, Reading};
 use crate::check::report::LinkReport;
 use crate::output::micros;
 
-/// One link of the plan.
+/// A link under test.
 #[derive(Debug)]
-pub(crate) struct Tested {
+pub(crate) struct LinkTest {
     pub(crate) link: Link,
     probe: Probe,
-    /// How it was when its test ended: the peer may end right after, which is no news.
+    /// The status when the test ended. The peer may end right afterwards, which must not count.
     last: Option<LinkStatus>,
     timers: PingTimers,
 }
 
-impl Tested {
-    pub(crate) fn new(link: Link, count: u32, patience: Duration, timers: PingTimers) -> Self {
-        let probe = Probe::new(Instant::now(), count, patience);
+impl LinkTest {
+    /// Starts the test of a link that has just been enabled.
+    pub(crate) fn new(link: Link, count: u32, timeout: Duration, timers: PingTimers) -> Self {
+        let probe = Probe::new(Instant::now(), count, timeout);
         Self { link, probe, last: None, timers }
     }
 
-    /// Goes on with the test; whether it has ended.
+    /// Continues the test. Returns `true` once it has ended.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn step(&mut self) -> Result<bool, Error> {
         if self.probe.is_done() {
             return Ok(true);
@@ -50,21 +51,21 @@ impl Tested {
         }
         if let Some(pace) = pace {
             let interval = match pace {
-                Pace::Brisk => PING_INTERVAL,
-                Pace::Still => NEVER,
+                Pace::Active => PING_INTERVAL,
+                Pace::Paused => NEVER,
             };
             self.link.set_ping_timers(PingTimers { interval, ..self.timers })?;
         }
         Ok(self.probe.is_done())
     }
 
-    /// What the peer is told of it.
+    /// Returns what is reported to the peer.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
+    /// Those of kronosnet.
     pub(crate) fn report(&self) -> Result<LinkReport, Error> {
         let status = self.status()?;
-        let counted = self.probe.result().unwrap_or(Counted { sent: 0, answered: 0 });
+        let counted = self.probe.result().unwrap_or(PingCount { sent: 0, answered: 0 });
         Ok(LinkReport {
             link: self.link.id().get(),
             up: status.state.is_up(),
@@ -76,17 +77,17 @@ impl Tested {
         })
     }
 
-    /// All that is known of it, with what the plan and the peer say.
+    /// Combines the result of the test with the plan and the peer's report.
     ///
     /// # Errors
-    /// Those of the calls to kronosnet.
-    pub(crate) fn facts(&self, planned: Planned, peer: PeerView) -> Result<Facts, Error> {
+    /// Those of kronosnet.
+    pub(crate) fn facts(&self, planned: PlannedLink, peer: PeerView) -> Result<Facts, Error> {
         let status = self.status()?;
         Ok(Facts {
             planned,
             state: status.state,
             was_up: self.probe.has_begun(),
-            in_all: Counted {
+            total: PingCount {
                 sent: status.stats.tx_ping_packets,
                 answered: status.stats.rx_pong_packets,
             },
@@ -104,5 +105,5 @@ impl Tested {
     }
 }
 
-/// A ping interval that does not end while a check runs.
+/// A ping interval that outlasts any check.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);

@@ -9,14 +9,15 @@ use std::thread;
 use crate::cat::event::{Event, Events};
 use crate::cat::spool::Spool;
 
-/// Starts writing what is added to `spool`, until it is closed and empty or nobody reads the output
-/// any more. [`Event::OutputEnded`] comes at the end. Nobody waits for the thread: it may be held up
-/// in a write for as long as the process lives.
+/// Starts writing what is added to `spool`, until it is closed and empty or the reader closes the
+/// output. Sends [`Event::OutputEnded`] at the end.
+///
+/// The thread is never joined, because it may block in a write until the process ends.
 ///
 /// # Errors
-/// If the kernel refuses a descriptor or a thread.
+/// An error of the kernel if it refuses a descriptor or a thread.
 pub(crate) fn start(spool: Arc<Spool>, events: Events) -> io::Result<()> {
-    // Not through `io::stdout()`, which looks for newlines in what it is given.
+    // `io::stdout()` would search everything for newlines.
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     thread::Builder::new().name("output".into()).spawn(move || {
         let ended = match write_all(&spool, stdout) {

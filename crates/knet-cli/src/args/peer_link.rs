@@ -1,0 +1,196 @@
+//! A link as it is written on the command line: `HOST:LOCAL=REMOTE`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use kronosnet::{HostId, LinkId};
+
+use crate::args::network::{Network, NetworkError};
+use crate::args::remote::Remote;
+use crate::process::exit::Usage;
+
+/// One link to a host.
+///
+/// `2:127.0.0.1:5001=127.0.0.1:5002` is a link to host 2 from the local address to the remote one.
+/// IPv6 addresses are written in brackets, as in `[::1]:5001`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct PeerLink<R = SocketAddr> {
+    pub(crate) host: HostId,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: R,
+}
+
+/// Why a text is not a link.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum PeerLinkError {
+    #[error("write HOST:LOCAL=REMOTE, such as 2:127.0.0.1:5001=127.0.0.1:5002")]
+    Form,
+    #[error("'{0}' is not a host id: expected a number from 0 to 65535")]
+    Host(String),
+    #[error("'{0}' is not an address: write 127.0.0.1:5001 or [::1]:5001")]
+    Address(String),
+    #[error("'{0}' is a network: write the peer's address, such as 127.0.0.1:5002")]
+    NotAnAddress(String),
+    #[error("{0} has no port: the peer has to know it, so the kernel cannot choose one")]
+    NoPort(SocketAddr),
+    #[error("{0} is not an address to send to")]
+    Unspecified(SocketAddr),
+    #[error("{local} and {remote} are not both IPv4 or both IPv6")]
+    MixedFamilies { local: SocketAddr, remote: SocketAddr },
+    #[error("{local} and {network} are not both IPv4 or both IPv6")]
+    NetworkOfOtherFamily { local: SocketAddr, network: Network },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
+impl FromStr for PeerLink {
+    type Err = PeerLinkError;
+
+    fn from_str(text: &str) -> Result<Self, PeerLinkError> {
+        let (host, local, remote) = parts(text)?;
+        if remote.parse::<Network>().is_ok() {
+            return Err(PeerLinkError::NotAnAddress(remote.to_owned()));
+        }
+        let remote = address(remote)?;
+        if remote.ip().is_unspecified() {
+            return Err(PeerLinkError::Unspecified(remote));
+        }
+        if local.is_ipv4() != remote.is_ipv4() {
+            return Err(PeerLinkError::MixedFamilies { local, remote });
+        }
+        Ok(Self { host, local, remote })
+    }
+}
+
+impl FromStr for PeerLink<Remote> {
+    type Err = PeerLinkError;
+
+    fn from_str(text: &str) -> Result<Self, PeerLinkError> {
+        let (host, local, remote) = parts(text)?;
+        if !remote.contains('/') {
+            let PeerLink { host, local, remote } = text.parse::<PeerLink>()?;
+            return Ok(Self { host, local, remote: Remote::At(remote) });
+        }
+        let network: Network = remote.parse()?;
+        if local.is_ipv4() != network.is_ipv4() {
+            return Err(PeerLinkError::NetworkOfOtherFamily { local, network });
+        }
+        Ok(Self { host, local, remote: Remote::Within(network) })
+    }
+}
+
+/// Splits a link into host, local address and the text of its remote end.
+fn parts(text: &str) -> Result<(HostId, SocketAddr, &str), PeerLinkError> {
+    let (host, path) = text.split_once(':').ok_or(PeerLinkError::Form)?;
+    let (local, remote) = path.split_once('=').ok_or(PeerLinkError::Form)?;
+    let host = host.parse().map_err(|_| PeerLinkError::Host(host.to_owned()))?;
+    Ok((host, address(local)?, remote))
+}
+
+fn address(text: &str) -> Result<SocketAddr, PeerLinkError> {
+    let address: SocketAddr = text.parse().map_err(|_| PeerLinkError::Address(text.to_owned()))?;
+    if address.port() == 0 { Err(PeerLinkError::NoPort(address)) } else { Ok(address) }
+}
+
+/// Groups links by host. The links of each host keep the order of the command line.
+///
+/// # Errors
+/// [`Usage`] if a link leads to `own`, or a host has more than 8 links.
+pub(crate) fn links_by_host<R: Copy>(
+    own: HostId,
+    links: &[PeerLink<R>],
+) -> Result<BTreeMap<HostId, Vec<PeerLink<R>>>, Usage> {
+    let mut peers: BTreeMap<HostId, Vec<PeerLink<R>>> = BTreeMap::new();
+    for &link in links {
+        if link.host == own {
+            return Err(Usage(format!("--peer {}: this is our own id", link.host)));
+        }
+        let links = peers.entry(link.host).or_default();
+        links.push(link);
+        if links.len() > usize::from(LinkId::COUNT) {
+            let most = LinkId::COUNT;
+            return Err(Usage(format!("host {} has more than {most} links", link.host)));
+        }
+    }
+    Ok(peers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<PeerLink, PeerLinkError> {
+        text.parse()
+    }
+
+    fn parse_dynamic(text: &str) -> Result<PeerLink<Remote>, PeerLinkError> {
+        text.parse()
+    }
+
+    #[test]
+    fn both_families_parse() {
+        let link = parse("2:127.0.0.1:5001=127.0.0.1:5002").unwrap();
+        assert_eq!(link.host, HostId::new(2));
+        assert_eq!(link.local, "127.0.0.1:5001".parse().unwrap());
+        assert_eq!(link.remote, "127.0.0.1:5002".parse().unwrap());
+
+        let link = parse("65535:[::1]:5001=[fe80::1%2]:5002").unwrap();
+        assert_eq!(link.host, HostId::new(65535));
+        assert_eq!(link.local, "[::1]:5001".parse().unwrap());
+        assert_eq!(link.remote, "[fe80::1%2]:5002".parse().unwrap());
+    }
+
+    #[test]
+    fn an_unspecified_local_address_is_fine_and_a_remote_one_is_not() {
+        assert!(parse("2:0.0.0.0:5001=127.0.0.1:5002").is_ok());
+        let error = parse("2:127.0.0.1:5001=0.0.0.0:5002").unwrap_err();
+        assert_eq!(error, PeerLinkError::Unspecified("0.0.0.0:5002".parse().unwrap()));
+    }
+
+    #[test]
+    fn each_mistake_is_reported() {
+        for text in ["", "2", "2:127.0.0.1:5001", "127.0.0.1=127.0.0.2", "=:"] {
+            assert_eq!(parse(text), Err(PeerLinkError::Form), "{text:?}");
+        }
+        for host in ["", "65536", "-1", "one", "[", " 2"] {
+            let text = format!("{host}:127.0.0.1:5001=127.0.0.1:5002");
+            assert_eq!(parse(&text), Err(PeerLinkError::Host(host.into())), "{text:?}");
+        }
+        for address in ["", "127.0.0.1", "localhost:5001", "::1:5001", "127.0.0.1:65536", ":1"] {
+            let text = format!("2:{address}=127.0.0.1:5002");
+            assert_eq!(parse(&text), Err(PeerLinkError::Address(address.into())), "{text:?}");
+            let text = format!("2:127.0.0.1:5001={address}");
+            assert_eq!(parse(&text), Err(PeerLinkError::Address(address.into())), "{text:?}");
+        }
+        assert!(matches!(parse("2:127.0.0.1:0=127.0.0.1:1"), Err(PeerLinkError::NoPort(_))));
+        assert!(matches!(parse("2:127.0.0.1:1=127.0.0.1:0"), Err(PeerLinkError::NoPort(_))));
+        let network = parse("2:127.0.0.1:5001=127.0.0.0/8");
+        assert_eq!(network, Err(PeerLinkError::NotAnAddress("127.0.0.0/8".into())));
+        let mixed = parse("2:127.0.0.1:5001=[::1]:5002");
+        assert!(matches!(mixed, Err(PeerLinkError::MixedFamilies { .. })));
+    }
+
+    #[test]
+    fn the_remote_end_may_be_an_address_or_a_network() {
+        let at = parse_dynamic("2:127.0.0.1:1=127.0.0.1:2").unwrap().remote;
+        assert_eq!(at, Remote::At("127.0.0.1:2".parse().unwrap()));
+        let within = parse_dynamic("2:127.0.0.1:1=127.0.0.0/8").unwrap().remote;
+        assert_eq!(within, Remote::Within("127.0.0.0/8".parse().unwrap()));
+        assert_eq!(within.to_string(), "127.0.0.0/8");
+        parse_dynamic("2:[::1]:1=::/0").unwrap();
+    }
+
+    #[test]
+    fn each_mistake_in_a_network_is_reported() {
+        for network in ["/", "10.0.0.0/33", "10.0.0.1/8"] {
+            let error = parse_dynamic(&format!("2:127.0.0.1:1={network}")).unwrap_err();
+            assert!(matches!(error, PeerLinkError::Network(_)), "{error}");
+        }
+        let error = parse_dynamic("2:127.0.0.1:1=::/0").unwrap_err();
+        assert!(matches!(error, PeerLinkError::NetworkOfOtherFamily { .. }), "{error}");
+        assert_eq!(parse_dynamic("2:127.0.0.1:1"), Err(PeerLinkError::Form));
+        let no_port = parse_dynamic("2:127.0.0.1:1=127.0.0.1:0");
+        assert!(matches!(no_port, Err(PeerLinkError::NoPort(_))));
+    }
+}

@@ -1,0 +1,42 @@
+//! What a check has found out about a link.
+
+use kronosnet::LinkState;
+
+use crate::check::plan::PlannedLink;
+use crate::check::probe::PingCount;
+use crate::check::report::LinkReport;
+
+/// Everything known about a link at the end of its test.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) planned: PlannedLink,
+    pub(crate) state: LinkState,
+    /// `true` if the link was up at some time.
+    pub(crate) was_up: bool,
+    /// All pings since the start.
+    pub(crate) total: PingCount,
+    /// The pings that were counted while the link was up.
+    pub(crate) counted: Option<PingCount>,
+    /// Pings received from the peer.
+    pub(crate) heard: u64,
+    /// The mean round-trip time, in microseconds.
+    pub(crate) latency_us: Option<u64>,
+    pub(crate) path_mtu: Option<usize>,
+    pub(crate) data_mtu: usize,
+    pub(crate) peer: PeerView,
+}
+
+/// What the peer reports about the link.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PeerView {
+    /// Nothing, and no report was required: it may not run `knet check`.
+    Unknown,
+    /// Nothing, although a report was required.
+    Missing,
+    /// A report of another version of `knet check`.
+    OtherVersion,
+    /// A report without this link.
+    NotPlanned,
+    /// This report.
+    Report(LinkReport),
+}
