@@ -3,6 +3,7 @@
 //! The lowest room. It decides nothing about messages, hosts or datafds.
 
 pub(crate) mod backpressure;
+pub(crate) mod batch;
 pub(crate) mod drain;
 pub(crate) mod kernel_limits;
 pub(crate) mod loopback;

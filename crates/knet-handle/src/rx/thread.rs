@@ -13,7 +13,7 @@ use crate::control::retry::Holding;
 use crate::core::shared::Shared;
 use crate::datafds::stream;
 use crate::io::loopback::OwnMessage;
-use crate::io::read_limit::Portion;
+use crate::io::read_limit::ReadLimit;
 use crate::rx::backlog::{Body, Incoming};
 use crate::rx::deliver::Deliverer;
 use crate::tx::transmitter::{BATCH, Transmitter};
@@ -45,7 +45,7 @@ struct RxThread<'a> {
     events: Events,
     busy_wait: BusyWait,
     datagrams: ReceiveBatch,
-    portion: Portion,
+    read_limit: ReadLimit,
     errors: ErrorQueue,
     incoming: Vec<Incoming>,
     own: Vec<OwnMessage>,
@@ -61,7 +61,7 @@ impl<'a> RxThread<'a> {
             busy_wait: BusyWait::new(shared.busy_poll),
             events: Events::with_capacity(MAX_EVENTS),
             datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
-            portion: Portion::new(),
+            read_limit: ReadLimit::new(),
             errors: ErrorQueue::new(),
             incoming: Vec::with_capacity(BATCH),
             own: Vec::with_capacity(BATCH),
@@ -158,7 +158,7 @@ impl<'a> RxThread<'a> {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
         // Room for each costs a little even if it stays empty.
         let expected = FEW_RUNS.max(4 * self.datagrams.buffers_used());
-        self.datagrams.set_limit(self.portion.count().min(expected));
+        self.datagrams.set_limit(self.read_limit.get().min(expected));
         let received = socket.receive(&mut self.datagrams);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
@@ -166,7 +166,7 @@ impl<'a> RxThread<'a> {
             Ok(0) => false,
             Ok(_) => {
                 let bytes = self.datagrams.iter().map(|datagram| datagram.bytes.len()).sum();
-                self.portion.note(self.datagrams.buffers_used(), bytes);
+                self.read_limit.update(self.datagrams.buffers_used(), bytes);
                 self.handle_datagrams(id);
                 true
             }

@@ -15,7 +15,7 @@ use crate::core::shared::Shared;
 use crate::datafds::counters::count;
 use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
-use crate::io::read_limit::Portion;
+use crate::io::read_limit::ReadLimit;
 use crate::tx::parked::{FIRST_SOCKET, Suspended};
 use crate::tx::transmitter::{BATCH, Batch, Transmitter};
 
@@ -39,7 +39,7 @@ struct TxThread<'a> {
     events: Events,
     busy_wait: BusyWait,
     messages: ReceiveBatch,
-    portion: Portion,
+    read_limit: ReadLimit,
     single: Vec<u8>,
     transmitter: Transmitter,
     suspended: Suspended,
@@ -65,7 +65,7 @@ impl<'a> TxThread<'a> {
             busy_wait: BusyWait::new(shared.busy_poll),
             events: Events::with_capacity(MAX_EVENTS),
             messages: ReceiveBatch::new(BATCH, 0, MAX_MESSAGE),
-            portion: Portion::new(),
+            read_limit: ReadLimit::new(),
             // One byte more than a message may have, to see that it has more.
             single: vec![0; MAX_MESSAGE + 1],
             transmitter: Transmitter::default(),
@@ -168,11 +168,11 @@ impl<'a> TxThread<'a> {
     }
 
     fn read_batch(&mut self, entry: &Entry) -> (End, usize) {
-        self.messages.set_limit(self.portion.count());
+        self.messages.set_limit(self.read_limit.get());
         match self.messages.receive(entry) {
             Ok(outcome) => {
                 let bytes = self.messages.iter().map(|message| message.bytes.len()).sum();
-                self.portion.note(outcome.messages, bytes);
+                self.read_limit.update(outcome.messages, bytes);
                 let end = match (outcome.messages, outcome.end_of_file) {
                     (_, true) => End::Closed,
                     (0, false) => End::Empty,
