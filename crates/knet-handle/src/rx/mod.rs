@@ -2,6 +2,9 @@
 //!
 //! Everything here runs on the thread knet-rx, which also serves the engine's timers.
 
-pub(crate) mod backlog;
-pub(crate) mod deliver;
+mod backlog;
+mod deliver;
+mod inbox;
+mod incoming;
+mod loss_report;
 pub(crate) mod thread;

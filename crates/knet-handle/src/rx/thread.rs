@@ -4,19 +4,20 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
-use knet_engine::{DatagramMeta, Engine, Received, SocketId};
+use knet_engine::{Engine, Received, SocketId};
 use knet_poller::{BusyWait, Event, Events};
-use knet_transport::{ErrorQueue, ReceiveBatch, ReceiveError};
+use knet_transport::{ErrorQueue, ReceiveError};
 
 use crate::control::error_queue;
 use crate::control::retry::Holding;
 use crate::core::shared::Shared;
 use crate::datafds::stream;
+use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
-use crate::io::read_limit::ReadLimit;
-use crate::rx::backlog::{Body, Incoming};
 use crate::rx::deliver::Deliverer;
-use crate::tx::transmitter::{BATCH, Transmitter};
+use crate::rx::inbox::{ClearDatagram, Inbox};
+use crate::rx::incoming::{Body, Incoming};
+use crate::tx::transmitter::Transmitter;
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
@@ -44,8 +45,7 @@ struct RxThread<'a> {
     shared: &'a Shared,
     events: Events,
     busy_wait: BusyWait,
-    datagrams: ReceiveBatch,
-    read_limit: ReadLimit,
+    inbox: Inbox,
     errors: ErrorQueue,
     incoming: Vec<Incoming>,
     own: Vec<OwnMessage>,
@@ -60,8 +60,7 @@ impl<'a> RxThread<'a> {
             shared,
             busy_wait: BusyWait::new(shared.busy_poll),
             events: Events::with_capacity(MAX_EVENTS),
-            datagrams: ReceiveBatch::new(BATCH, MAX_DATAGRAM),
-            read_limit: ReadLimit::new(),
+            inbox: Inbox::new(),
             errors: ErrorQueue::new(),
             incoming: Vec::with_capacity(BATCH),
             own: Vec::with_capacity(BATCH),
@@ -99,7 +98,7 @@ impl<'a> RxThread<'a> {
             if index > 0 {
                 self.serve_timers();
             }
-            match event.token.0.checked_sub(stream::WRITING) {
+            match stream::channel_of_rest(event.token) {
                 Some(channel) => self.write_rest(channel),
                 None => {
                     if event.writable {
@@ -112,7 +111,7 @@ impl<'a> RxThread<'a> {
         let own = self.deliver_own();
         // Not what has only just begun to wait: the sockets come first.
         if backlog {
-            self.deliverer.work_off(self.shared, &self.datagrams);
+            self.deliverer.work_off_backlog(self.shared, &self.inbox);
         }
         backlog || own || !ready.is_empty()
     }
@@ -156,18 +155,13 @@ impl<'a> RxThread<'a> {
     /// Handles a batch of a socket; whether there may be more.
     fn receive_batch(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
-        // Room for each costs a little even if it stays empty.
-        let expected = FEW_RUNS.max(4 * self.datagrams.buffers_used());
-        self.datagrams.set_limit(self.read_limit.get().min(expected));
-        let received = socket.receive(&mut self.datagrams);
+        let received = self.inbox.receive(id, &socket);
         // Let go of before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
         match received {
-            Ok(0) => false,
-            Ok(_) => {
-                let bytes = self.datagrams.iter().map(|datagram| datagram.bytes.len()).sum();
-                self.read_limit.update(self.datagrams.buffers_used(), bytes);
-                self.handle_datagrams(id);
+            Ok(false) => false,
+            Ok(true) => {
+                self.handle_datagrams();
                 true
             }
             // What made it fail is in the error queue; the datagrams are still there.
@@ -178,45 +172,45 @@ impl<'a> RxThread<'a> {
         }
     }
 
-    /// Handles what was received, a batch at a time: the kernel may have put many datagrams together.
-    fn handle_datagrams(&mut self, socket: SocketId) {
-        for start in (0..self.datagrams.len()).step_by(BATCH) {
-            self.handle_batch(socket, start);
+    /// Handles the datagrams that were received, [`BATCH`] at a time: with GRO there may be many more.
+    fn handle_datagrams(&mut self) {
+        for start in (0..self.inbox.len()).step_by(BATCH) {
+            self.handle_batch(start);
         }
     }
 
-    fn handle_batch(&mut self, socket: SocketId, start: usize) {
-        let copies = self.show(start, u64::MAX, |engine, now, datagram| {
-            let arrival = DatagramMeta { socket, source: datagram.source };
-            engine.handle_datagram(now, arrival, datagram.bytes)
+    fn handle_batch(&mut self, start: usize) {
+        let duplicates = self.pass_to_engine(start, u64::MAX, |engine, now, datagram| {
+            engine.handle_datagram(now, datagram.meta, datagram.bytes)
         });
         // Pongs first: the peer measures how long they take.
         self.transmitter.send_control(self.shared);
-        let all = self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
-        if !all && copies != 0 {
-            // A message that could not be delivered has a second chance if a copy of it came, even
+        let all = self.deliverer.deliver(self.shared, &self.inbox, &mut self.incoming);
+        if !all && duplicates != 0 {
+            // A message that could not be delivered has a second chance if a duplicate of it came, even
             // within the same batch.
-            self.show(start, copies, |engine, now, copy| engine.handle_duplicate(now, copy.bytes));
-            self.deliverer.deliver(self.shared, &self.datagrams, &mut self.incoming);
+            self.pass_to_engine(start, duplicates, |engine, now, duplicate| {
+                engine.handle_duplicate(now, duplicate.bytes)
+            });
+            self.deliverer.deliver(self.shared, &self.inbox, &mut self.incoming);
         }
     }
 
-    /// Shows the engine the datagrams of the batch from `start` on whose bits are set; which of them
-    /// were copies.
-    fn show(
+    /// Passes those of the [`BATCH`] datagrams from `start` on to the engine whose bits are set in
+    /// `selected`, and queues the messages that they complete. Returns the bits of those that were
+    /// duplicates.
+    fn pass_to_engine(
         &mut self,
         start: usize,
-        which: u64,
-        handle: impl Fn(&mut Engine, Instant, knet_transport::Received<'_>) -> Received,
+        selected: u64,
+        handle: impl Fn(&mut Engine, Instant, ClearDatagram<'_>) -> Received,
     ) -> u64 {
-        let (datagrams, incoming) = (&self.datagrams, &mut self.incoming);
-        let mut copies = 0;
+        let (inbox, incoming) = (&self.inbox, &mut self.incoming);
+        let mut duplicates = 0;
         self.shared.engine(|engine, now| {
-            let batch = (0..BATCH).map_while(|bit| Some((bit, datagrams.get(start + bit)?)));
-            for (bit, datagram) in batch {
-                if datagram.truncated || which & 1 << bit == 0 {
-                    continue;
-                }
+            let bits = 0..inbox.len().saturating_sub(start).min(BATCH);
+            for bit in bits.filter(|bit| selected & 1 << bit != 0) {
+                let Some(datagram) = inbox.get(start + bit) else { continue };
                 match handle(engine, now, datagram) {
                     Received::Message(delivery, range) => {
                         incoming.push(Incoming::new(delivery, Body::Datagram(start + bit, range)));
@@ -224,30 +218,23 @@ impl<'a> RxThread<'a> {
                     Received::Reassembled(delivery, message) => {
                         incoming.push(Incoming::new(delivery, Body::Reassembled(message)));
                     }
-                    Received::Duplicate => copies |= 1 << bit,
+                    Received::Duplicate => duplicates |= 1 << bit,
                     _ => {}
                 }
             }
         });
-        copies
+        duplicates
     }
 
-    /// The datafd of a stream takes more.
-    fn write_rest(&mut self, channel: u64) {
-        let channel = u8::try_from(channel).ok().and_then(|n| Channel::try_from(n).ok());
-        let Some(entry) = channel.and_then(|channel| self.shared.datafds.get(channel)) else {
-            return;
-        };
-        if let Err(errno) = stream::write_rest(self.shared, &entry) {
+    /// Writes the rest of a message to a stream that has room again.
+    fn write_rest(&mut self, channel: Channel) {
+        let Some(entry) = self.shared.datafds.get(channel) else { return };
+        if let Err(errno) = stream::write_rest(&self.shared.rx.poller, &entry) {
             tracing::debug!(channel = %entry.channel, errno, "the rest of a message waits");
         }
     }
 }
 
-/// No UDP datagram is larger.
-const MAX_DATAGRAM: usize = 65_535;
-/// How many datagrams, or runs of them, there is room for at least.
-const FEW_RUNS: usize = 8;
 /// How many batches of a socket are handled before its errors are, however much comes in.
 const MAX_BATCHES_BEFORE_ERRORS: usize = 16;
 /// How many sockets are looked at in one turn.
