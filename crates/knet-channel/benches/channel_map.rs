@@ -1,4 +1,4 @@
-//! What the tables that are looked up for every message cost: `cargo bench -p knet-channel`.
+//! Cost of the tables used per message: `cargo bench -p knet-channel`.
 
 use divan::{Bencher, black_box};
 use knet_channel::{Channel, ChannelAllocator, ChannelMap, ChannelRequest};
@@ -7,7 +7,7 @@ fn main() {
     divan::main();
 }
 
-/// Looks each channel up, in a map with so many of them.
+/// Looks up each channel in a map with `filled` values.
 #[divan::bench(args = [1, 32])]
 fn get(bencher: Bencher<'_, '_>, filled: usize) {
     let mut map = ChannelMap::new();
@@ -29,7 +29,7 @@ fn insert_and_remove(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Takes the lowest free channel of 32, of which all but the last are taken.
+/// Allocates the only free channel of 32, the last one.
 #[divan::bench]
 fn allocate_and_release(bencher: Bencher<'_, '_>) {
     let mut allocator = ChannelAllocator::new();

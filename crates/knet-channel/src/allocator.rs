@@ -1,8 +1,8 @@
-//! Handing out channels and taking them back.
+//! Allocation of channels.
 
 use crate::{Channel, ChannelRequest, ChannelSet, errno::EBUSY};
 
-/// Knows which channels are taken and hands out the others.
+/// Allocates channels and keeps track of the channels in use.
 ///
 /// # Examples
 ///
@@ -26,21 +26,38 @@ pub struct ChannelAllocator {
 }
 
 impl ChannelAllocator {
-    /// Makes an allocator with all 32 channels free.
+    /// Creates an allocator with all 32 channels free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(knet_channel::ChannelAllocator::new().in_use().is_empty());
+    /// ```
     #[must_use]
     pub const fn new() -> ChannelAllocator {
         ChannelAllocator { in_use: ChannelSet::EMPTY }
     }
 
-    /// Takes a channel: the lowest free one, or exactly the one that is asked for
-    /// (`spec/datafd.md` rows 9 and 10).
+    /// Allocates the lowest free channel, or the requested one.
     ///
     /// # Errors
     ///
-    /// Nothing is taken if this fails.
+    /// The allocator is unchanged after an error.
     ///
-    /// - [`AllocateError::InUse`] if the channel asked for is taken.
-    /// - [`AllocateError::Exhausted`] if any would do and all 32 are taken.
+    /// - [`AllocateError::InUse`] if the requested channel is in use.
+    /// - [`AllocateError::Exhausted`] if any channel was requested and all 32 are in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelAllocator, ChannelRequest};
+    ///
+    /// let mut channels = ChannelAllocator::new();
+    /// let third = Channel::ALL[3];
+    /// assert_eq!(channels.allocate(ChannelRequest::Exact(third))?, third);
+    /// assert_eq!(channels.allocate(ChannelRequest::Any)?, Channel::ALL[0]);
+    /// # Ok::<(), knet_channel::AllocateError>(())
+    /// ```
     pub fn allocate(&mut self, request: ChannelRequest) -> Result<Channel, AllocateError> {
         let channel = match request {
             ChannelRequest::Any => self.in_use.lowest_free().ok_or(AllocateError::Exhausted)?,
@@ -49,32 +66,71 @@ impl ChannelAllocator {
         if self.in_use.insert(channel) { Ok(channel) } else { Err(AllocateError::InUse(channel)) }
     }
 
-    /// Gives a channel back, free again at once; returns whether it was taken.
+    /// Releases a channel, which can be allocated again immediately. Returns `true` if it was in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{ChannelAllocator, ChannelRequest};
+    ///
+    /// let mut channels = ChannelAllocator::new();
+    /// let channel = channels.allocate(ChannelRequest::Any)?;
+    /// assert!(channels.release(channel));
+    /// assert!(!channels.release(channel));
+    /// # Ok::<(), knet_channel::AllocateError>(())
+    /// ```
     pub const fn release(&mut self, channel: Channel) -> bool {
         self.in_use.remove(channel)
     }
 
-    /// Returns the channels that are taken.
+    /// Returns the channels in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{ChannelAllocator, ChannelRequest};
+    ///
+    /// let mut channels = ChannelAllocator::new();
+    /// channels.allocate(ChannelRequest::Any)?;
+    /// channels.allocate(ChannelRequest::Any)?;
+    /// assert_eq!(channels.in_use().bits(), 0b11);
+    /// # Ok::<(), knet_channel::AllocateError>(())
+    /// ```
     #[must_use]
     pub const fn in_use(&self) -> ChannelSet {
         self.in_use
     }
 }
 
-/// Why no channel was handed out.
+/// The error of [`ChannelAllocator::allocate`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_channel::{AllocateError, Channel};
+///
+/// let error = AllocateError::InUse(Channel::ALL[4]);
+/// assert_eq!(error.to_string(), "channel 4 is in use, request another one or any");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllocateError {
-    /// Exactly this channel was asked for, and it is taken.
-    #[error("channel {0} is in use: ask for another or for any")]
+    /// The requested channel is in use.
+    #[error("channel {0} is in use, request another one or any")]
     InUse(Channel),
-    /// All 32 channels are taken.
-    #[error("all 32 channels are in use: release one first")]
+    /// All 32 channels are in use.
+    #[error("all 32 channels are in use, release one first")]
     Exhausted,
 }
 
 impl AllocateError {
-    /// Returns `EBUSY`, what libknet sets (`spec/api.md` section 7.3).
+    /// Returns `EBUSY`, the errno that libknet sets in this case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_channel::AllocateError::Exhausted.errno(), 16);
+    /// ```
     #[must_use]
     pub const fn errno(&self) -> i32 {
         EBUSY
@@ -86,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_33rd_is_refused_and_a_release_makes_room() {
+    fn the_33rd_allocation_fails_until_a_channel_is_released() {
         let mut channels = ChannelAllocator::new();
         for channel in Channel::ALL {
             assert_eq!(channels.allocate(ChannelRequest::Any), Ok(channel));
@@ -100,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_changes_nothing() {
+    fn a_failed_allocation_changes_nothing() {
         let mut channels = ChannelAllocator::new();
         let taken = Channel::ALL[5];
         assert_eq!(channels.allocate(taken.into()), Ok(taken));
@@ -112,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn releasing_a_free_channel_is_told() {
+    fn releasing_a_free_channel_returns_false() {
         assert!(!ChannelAllocator::new().release(Channel::ALL[0]));
     }
 }

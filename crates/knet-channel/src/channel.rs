@@ -1,12 +1,12 @@
-//! One channel number.
+//! The type of a channel number.
 
 use core::{fmt, str::FromStr};
 
 use crate::errno::EINVAL;
 
-/// A channel number, always from 0 to 31.
+/// A channel number from 0 to 31.
 ///
-/// The range is libknet's (`KNET_DATAFD_MAX` is 32; `spec/api.md` section 2).
+/// The range is that of libknet, whose `KNET_DATAFD_MAX` is 32.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ use crate::errno::EINVAL;
 /// assert_eq!("3".parse::<Channel>()?, channel);
 /// assert_eq!(Channel::try_from(-1_i8).unwrap_err().number, -1);
 ///
-/// // For constants: no error to handle.
+/// // A constant needs no error handling.
 /// const CONTROL: Channel = Channel::ALL[31];
 /// assert_eq!(CONTROL.to_string(), "31");
 /// # Ok(())
@@ -27,22 +27,32 @@ use crate::errno::EINVAL;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Channel(
-    /// Below [`Channel::COUNT`]: only [`Channel::new`] makes one.
+    /// Below [`Channel::COUNT`], because only [`Channel::new`] creates one.
     u8,
 );
 
 impl Channel {
-    /// How many channels a handle has.
+    /// The number of channels of a handle.
     pub const COUNT: usize = 32;
 
-    /// Every channel, ascending.
+    /// All channels in ascending order.
     pub const ALL: [Channel; Channel::COUNT] = all();
 
-    /// Checks a channel number.
+    /// Creates a channel from its number.
     ///
     /// # Errors
     ///
     /// [`InvalidChannel`] if `number` is 32 or more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::Channel;
+    ///
+    /// assert_eq!(Channel::new(31)?, Channel::ALL[31]);
+    /// assert!(Channel::new(32).is_err());
+    /// # Ok::<(), knet_channel::InvalidChannel>(())
+    /// ```
     pub const fn new(number: u8) -> Result<Channel, InvalidChannel> {
         if (number as usize) < Channel::COUNT {
             Ok(Channel(number))
@@ -51,13 +61,29 @@ impl Channel {
         }
     }
 
-    /// Returns the number, 0 to 31, in the form that goes over the wire.
+    /// Returns the number, 0 to 31, as it is sent in packets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_channel::Channel::ALL[7].get(), 7);
+    /// ```
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// Returns the number, 0 to 31, in the form that indexes an array of [`Channel::COUNT`].
+    /// Returns the number, 0 to 31, as an index into an array of [`Channel::COUNT`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::Channel;
+    ///
+    /// let mut counters = [0; Channel::COUNT];
+    /// counters[Channel::ALL[7].index()] += 1;
+    /// assert_eq!(counters[7], 1);
+    /// ```
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -72,7 +98,7 @@ impl TryFrom<u8> for Channel {
     }
 }
 
-/// The type that libknet's C interface uses.
+/// `i8` is the type of channels in libknet's C API.
 impl TryFrom<i8> for Channel {
     type Error = InvalidChannel;
 
@@ -86,7 +112,7 @@ impl TryFrom<i8> for Channel {
 
 impl From<Channel> for i8 {
     fn from(channel: Channel) -> i8 {
-        // At most 31, so nothing is cut off.
+        // At most 31, so nothing is truncated.
         channel.0 as i8
     }
 }
@@ -107,44 +133,75 @@ impl FromStr for Channel {
     }
 }
 
-/// Decimal, honouring width and fill.
+/// Formats the number in decimal with the requested width and fill.
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// There is no channel of this number.
+/// The error of a channel number outside 0 to 31.
+///
+/// # Examples
+///
+/// ```
+/// use knet_channel::Channel;
+///
+/// let error = Channel::new(200).unwrap_err();
+/// assert_eq!(error.number, 200);
+/// assert_eq!(error.to_string(), "channel 200 does not exist, use 0 to 31");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("channel {number} does not exist: use 0 to 31")]
+#[error("channel {number} does not exist, use 0 to 31")]
 #[non_exhaustive]
 pub struct InvalidChannel {
-    /// The number that was asked for.
+    /// The number.
     pub number: i32,
 }
 
 impl InvalidChannel {
-    /// Returns `EINVAL`, what libknet sets (`spec/api.md` section 7.3).
+    /// Returns `EINVAL`, the errno that libknet sets in this case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_channel::Channel::new(32).unwrap_err().errno(), 22);
+    /// ```
     #[must_use]
     pub const fn errno(&self) -> i32 {
         EINVAL
     }
 }
 
-/// Why a text is not a channel.
+/// The error of parsing a [`Channel`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_channel::{Channel, ParseChannelError};
+///
+/// assert_eq!("data".parse::<Channel>(), Err(ParseChannelError::NotANumber));
+/// assert!(matches!("32".parse::<Channel>(), Err(ParseChannelError::Invalid(_))));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseChannelError {
-    /// The text is not a whole decimal number, or one too large to be looked at.
-    #[error("not a channel: write a decimal number from 0 to 31")]
+    /// The text is not a decimal integer, or does not fit an `i32`.
+    #[error("not a channel, write a decimal number from 0 to 31")]
     NotANumber,
-    /// The number is not one of a channel.
+    /// The number is outside the range of channels.
     #[error(transparent)]
     Invalid(#[from] InvalidChannel),
 }
 
 impl ParseChannelError {
     /// Returns `EINVAL`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_channel::ParseChannelError::NotANumber.errno(), 22);
+    /// ```
     #[must_use]
     pub const fn errno(&self) -> i32 {
         EINVAL
@@ -169,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_u8_is_a_channel_exactly_below_32() {
+    fn a_u8_is_a_channel_if_it_is_below_32() {
         for number in 0..=u8::MAX {
             match Channel::new(number) {
                 Ok(channel) => {
@@ -188,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_i8_is_a_channel_exactly_from_0_to_31() {
+    fn an_i8_is_a_channel_if_it_is_from_0_to_31() {
         for number in i8::MIN..=i8::MAX {
             match Channel::try_from(number) {
                 Ok(channel) => assert_eq!(i16::from(channel.get()), i16::from(number)),
@@ -201,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn all_lists_them_in_order() {
+    fn all_is_in_ascending_order() {
         for (index, channel) in Channel::ALL.into_iter().enumerate() {
             assert_eq!(channel.index(), index);
         }
@@ -215,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_channel_is_refused() {
+    fn text_without_a_channel_number_is_rejected() {
         for text in ["", " 1", "1 ", "x", "0x1", "1.0", "99999999999"] {
             assert_eq!(text.parse::<Channel>(), Err(ParseChannelError::NotANumber), "{text:?}");
         }
@@ -227,9 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn the_error_says_what_to_do() {
+    fn the_error_message_names_the_valid_range() {
         let error = Channel::new(32).unwrap_err();
-        assert_eq!(error.to_string(), "channel 32 does not exist: use 0 to 31");
+        assert_eq!(error.to_string(), "channel 32 does not exist, use 0 to 31");
         assert_eq!(error.errno(), 22);
     }
 }

@@ -1,7 +1,7 @@
-//! The error numbers that this crate's errors map to.
+//! The error numbers of this crate's errors.
 //!
-//! Written out because the crate has no `libc`; Linux gives them the same value on every
-//! architecture ([errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html)).
+//! They are literals because the crate does not depend on `libc`. On Linux they have the same value on
+//! every architecture ([errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html)).
 
 /// Device or resource busy.
 pub(crate) const EBUSY: i32 = 16;

@@ -1,27 +1,28 @@
 //! Kronosnet channel numbers: a checked type, sets, maps and an allocator.
 //!
-//! A handle has 32 channels, numbered 0 to 31. What is written to the datafd of a channel on one
-//! host comes out of the datafd of the same channel on the others. This crate makes a channel
-//! number that does not exist impossible to write down, and gives the four things one does with
-//! channels:
+//! A handle has 32 channels, numbered 0 to 31. A message written to the datafd of a channel on one host
+//! can be read from the datafd of the same channel on the others. The types of this crate cannot express
+//! a channel number that does not exist:
 //!
-//! - [`Channel`] is one number, [`ChannelRequest`] says "any free one" or "exactly this one".
-//! - [`ChannelSet`] is a set of them in 32 bits.
-//! - [`ChannelAllocator`] hands out the lowest free one and takes it back.
-//! - [`ChannelMap`] keeps a value for each.
+//! - [`Channel`] is one number, [`ChannelRequest`] is a request for a specific channel or for any.
+//! - [`ChannelSet`] is a set of channels in 32 bits.
+//! - [`ChannelAllocator`] allocates the lowest free channel, or a specific one.
+//! - [`ChannelMap`] stores a value per channel.
 //!
-//! It does no I/O, knows no file descriptors and no hosts, needs neither `std` nor an allocator,
-//! and contains no unsafe code. Every operation takes constant time and none panics.
+//! The crate performs no I/O and knows no file descriptors or hosts. It needs neither `std` nor an
+//! allocator and contains no unsafe code. Every operation takes constant time, and none panics.
+//!
+//! # Example
 //!
 //! ```
 //! use knet_channel::{Channel, ChannelAllocator, ChannelMap, ChannelRequest};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut free = ChannelAllocator::new();
+//! let mut allocator = ChannelAllocator::new();
 //! let mut names = ChannelMap::new();
 //!
-//! let control = free.allocate(ChannelRequest::Exact(Channel::new(7)?))?;
-//! let data = free.allocate(ChannelRequest::Any)?;
+//! let control = allocator.allocate(ChannelRequest::Exact(Channel::new(7)?))?;
+//! let data = allocator.allocate(ChannelRequest::Any)?;
 //! names.insert(control, "control");
 //! names.insert(data, "data");
 //!
@@ -33,6 +34,10 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod allocator;
 pub use allocator::{AllocateError, ChannelAllocator};

@@ -1,12 +1,12 @@
-//! A value for each channel.
+//! A map from channels to values.
 
 use core::fmt;
 
 use crate::{Channel, ChannelSet};
 
-/// A map from channel to value: an array of 32 places, so every look-up is one index.
+/// A map from channels to values: an array of 32 slots, so that a lookup is one index operation.
 ///
-/// The values live in the map itself; box large ones.
+/// The values are stored inline. Box large ones.
 ///
 /// # Examples
 ///
@@ -29,77 +29,173 @@ use crate::{Channel, ChannelSet};
 #[derive(Clone, Eq, PartialEq)]
 pub struct ChannelMap<T> {
     /// Indexed by [`Channel::index`], which is always below the length.
-    places: [Option<T>; Channel::COUNT],
+    slots: [Option<T>; Channel::COUNT],
 }
 
 impl<T> ChannelMap<T> {
-    /// Makes an empty map.
+    /// Creates an empty map.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(knet_channel::ChannelMap::<String>::new().is_empty());
+    /// ```
     #[must_use]
     pub const fn new() -> ChannelMap<T> {
-        ChannelMap { places: [const { None }; Channel::COUNT] }
+        ChannelMap { slots: [const { None }; Channel::COUNT] }
     }
 
-    /// Puts a value in; returns the one that it replaces.
+    /// Inserts a value and returns the previous one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let mut map = ChannelMap::new();
+    /// assert_eq!(map.insert(Channel::ALL[2], "old"), None);
+    /// assert_eq!(map.insert(Channel::ALL[2], "new"), Some("old"));
+    /// ```
     pub fn insert(&mut self, channel: Channel, value: T) -> Option<T> {
-        self.places[channel.index()].replace(value)
+        self.slots[channel.index()].replace(value)
     }
 
-    /// Takes the value of a channel out.
+    /// Removes and returns the value of a channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], "data")]);
+    /// assert_eq!(map.remove(Channel::ALL[2]), Some("data"));
+    /// assert_eq!(map.remove(Channel::ALL[2]), None);
+    /// ```
     pub fn remove(&mut self, channel: Channel) -> Option<T> {
-        self.places[channel.index()].take()
+        self.slots[channel.index()].take()
     }
 
-    /// Returns the value of a channel, to be changed.
+    /// Returns a mutable reference to the value of a channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], 1)]);
+    /// if let Some(count) = map.get_mut(Channel::ALL[2]) {
+    ///     *count += 1;
+    /// }
+    /// assert_eq!(map.get(Channel::ALL[2]), Some(&2));
+    /// ```
     pub fn get_mut(&mut self, channel: Channel) -> Option<&mut T> {
-        self.places[channel.index()].as_mut()
+        self.slots[channel.index()].as_mut()
     }
 
-    /// Iterates over channels and values, ascending, with the values to be changed.
+    /// Iterates over channels and mutable references to values, in ascending order of the channels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], 1), (Channel::ALL[4], 5)]);
+    /// map.iter_mut().for_each(|(_, count)| *count += 1);
+    /// assert!(map.values().eq(&[2, 6]));
+    /// ```
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Channel, &mut T)> {
         Channel::ALL
             .into_iter()
-            .zip(&mut self.places)
-            .filter_map(|(channel, place)| Some((channel, place.as_mut()?)))
+            .zip(&mut self.slots)
+            .filter_map(|(channel, slot)| Some((channel, slot.as_mut()?)))
     }
 
-    /// Returns the value of a channel.
+    /// Returns the value of a channel, or `None` if it has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let map = ChannelMap::from_iter([(Channel::ALL[2], "data")]);
+    /// assert_eq!(map.get(Channel::ALL[2]), Some(&"data"));
+    /// assert_eq!(map.get(Channel::ALL[3]), None);
+    /// ```
     #[must_use]
     pub fn get(&self, channel: Channel) -> Option<&T> {
-        self.places[channel.index()].as_ref()
+        self.slots[channel.index()].as_ref()
     }
 
-    /// Returns whether the channel has a value.
+    /// Returns `true` if the channel has a value.
     #[must_use]
     pub fn contains(&self, channel: Channel) -> bool {
         self.get(channel).is_some()
     }
 
-    /// Returns how many channels have a value, 0 to 32.
+    /// Returns the number of channels with a value, 0 to 32.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let map: ChannelMap<u8> = Channel::ALL.into_iter().map(|channel| (channel, 0)).collect();
+    /// assert_eq!(map.len(), 32);
+    /// assert!(map.contains(Channel::ALL[31]));
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.values().count()
     }
 
-    /// Returns whether no channel has a value.
+    /// Returns `true` if no channel has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values().next().is_none()
     }
 
-    /// Iterates over channels and values, ascending.
+    /// Iterates over channels and values, in ascending order of the channels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let map = ChannelMap::from_iter([(Channel::ALL[4], 'b'), (Channel::ALL[2], 'a')]);
+    /// let pairs: Vec<_> = map.iter().map(|(channel, value)| (channel.get(), *value)).collect();
+    /// assert_eq!(pairs, [(2, 'a'), (4, 'b')]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (Channel, &T)> {
         Channel::ALL
             .into_iter()
-            .zip(&self.places)
-            .filter_map(|(channel, place)| Some((channel, place.as_ref()?)))
+            .zip(&self.slots)
+            .filter_map(|(channel, slot)| Some((channel, slot.as_ref()?)))
     }
 
-    /// Iterates over the values, in the order of their channels.
+    /// Iterates over the values in ascending order of their channels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let map = ChannelMap::from_iter([(Channel::ALL[4], 5), (Channel::ALL[2], 1)]);
+    /// assert_eq!(map.values().sum::<u32>(), 6);
+    /// ```
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().flatten()
+        self.slots.iter().flatten()
     }
 
-    /// Returns the channels that have a value.
+    /// Returns the channels with a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelMap};
+    ///
+    /// let map = ChannelMap::from_iter([(Channel::ALL[4], "b"), (Channel::ALL[2], "a")]);
+    /// assert_eq!(map.channels().bits(), 0b10100);
+    /// ```
     #[must_use]
     pub fn channels(&self) -> ChannelSet {
         self.iter().map(|(channel, _)| channel).collect()
@@ -136,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_dropped_once_and_on_time() {
+    fn values_are_dropped_once_when_they_leave_the_map() {
         let value = Rc::new(());
         let mut map = ChannelMap::new();
         for channel in Channel::ALL {
@@ -151,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_what_is_there() {
+    fn debug_shows_only_channels_with_a_value() {
         let map: ChannelMap<_> =
             [(Channel::ALL[3], 'c'), (Channel::ALL[0], 'a')].into_iter().collect();
         assert_eq!(format!("{map:?}"), "{0: 'a', 3: 'c'}");

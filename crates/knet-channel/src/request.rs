@@ -1,8 +1,8 @@
-//! What a caller asks of the allocator.
+//! Requests to the allocator.
 
 use crate::{Channel, InvalidChannel};
 
-/// Which channel is wanted.
+/// The channel to allocate.
 ///
 /// # Examples
 ///
@@ -18,20 +18,30 @@ use crate::{Channel, InvalidChannel};
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ChannelRequest {
-    /// The lowest channel that is free.
+    /// The lowest free channel.
     #[default]
     Any,
-    /// This channel and no other.
+    /// This channel.
     Exact(Channel),
 }
 
 impl ChannelRequest {
-    /// Reads the number that libknet's C interface takes: negative for any, 0 to 31 for exactly
-    /// that one (`spec/datafd.md` row 9).
+    /// Converts a channel argument of libknet's C API: negative for any channel, 0 to 31 for a specific
+    /// one.
     ///
     /// # Errors
     ///
     /// [`InvalidChannel`] if `number` is 32 or more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelRequest};
+    ///
+    /// assert_eq!(ChannelRequest::from_raw(-1), Ok(ChannelRequest::Any));
+    /// assert_eq!(ChannelRequest::from_raw(31), Ok(ChannelRequest::Exact(Channel::ALL[31])));
+    /// assert!(ChannelRequest::from_raw(32).is_err());
+    /// ```
     pub fn from_raw(number: i8) -> Result<ChannelRequest, InvalidChannel> {
         if number < 0 {
             Ok(ChannelRequest::Any)
@@ -52,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_raw_number_has_its_meaning() {
+    fn raw_numbers_convert_like_arguments_of_the_c_api() {
         for number in i8::MIN..=i8::MAX {
             let request = ChannelRequest::from_raw(number);
             match number {

@@ -8,10 +8,10 @@ use core::{
 
 use crate::Channel;
 
-/// A set of channels: one bit for each in a `u32`, copied freely.
+/// A set of channels, one bit per channel in a `u32`.
 ///
-/// `|` unites two sets, `&` intersects them, `-` takes the second out of the first and `!` gives
-/// the channels that are not in a set.
+/// `|` is the union of two sets, `&` their intersection, `-` their difference, and `!` the complement of a
+/// set.
 ///
 /// # Examples
 ///
@@ -22,7 +22,7 @@ use crate::Channel;
 /// let mut set = ChannelSet::EMPTY;
 /// assert!(set.insert(Channel::new(0)?));
 /// assert!(set.insert(Channel::new(2)?));
-/// assert!(!set.insert(Channel::new(2)?), "it was there already");
+/// assert!(!set.insert(Channel::new(2)?), "already in the set");
 ///
 /// assert_eq!(set.lowest_free(), Some(Channel::new(1)?));
 /// assert_eq!(set.iter().map(Channel::get).collect::<Vec<_>>(), [0, 2]);
@@ -37,63 +37,110 @@ pub struct ChannelSet(
 );
 
 impl ChannelSet {
-    /// The set without any channel.
+    /// The empty set.
     pub const EMPTY: ChannelSet = ChannelSet(0);
 
     /// The set of all 32 channels.
     pub const ALL: ChannelSet = ChannelSet(u32::MAX);
 
-    /// Makes a set from its bits: bit n stands for channel n.
+    /// Creates a set from its bits. Bit n stands for channel n.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// let set = ChannelSet::from_bits(0b101);
+    /// assert!(set.contains(Channel::ALL[0]) && set.contains(Channel::ALL[2]));
+    /// assert_eq!(set.len(), 2);
+    /// ```
     #[must_use]
     pub const fn from_bits(bits: u32) -> ChannelSet {
         ChannelSet(bits)
     }
 
-    /// Adds a channel; returns whether it is new.
+    /// Adds a channel. Returns `true` if it was not in the set.
     pub const fn insert(&mut self, channel: Channel) -> bool {
         let is_new = !self.contains(channel);
         self.0 |= bit(channel);
         is_new
     }
 
-    /// Takes a channel out; returns whether it was there.
+    /// Removes a channel. Returns `true` if it was in the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// let mut set = ChannelSet::ALL;
+    /// assert!(set.remove(Channel::ALL[0]));
+    /// assert!(!set.remove(Channel::ALL[0]));
+    /// assert_eq!(set.len(), 31);
+    /// ```
     pub const fn remove(&mut self, channel: Channel) -> bool {
         let was_there = self.contains(channel);
         self.0 &= !bit(channel);
         was_there
     }
 
-    /// Returns the bits: bit n stands for channel n.
+    /// Returns the bits of the set. Bit n stands for channel n.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// assert_eq!(ChannelSet::from(Channel::ALL[3]).bits(), 0b1000);
+    /// ```
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Returns whether the channel is in the set.
+    /// Returns `true` if the channel is in the set.
     #[must_use]
     pub const fn contains(self, channel: Channel) -> bool {
         self.0 & bit(channel) != 0
     }
 
-    /// Returns how many channels the set has, 0 to 32.
+    /// Returns the number of channels in the set, 0 to 32.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// Returns whether the set has no channel.
+    /// Returns `true` if the set is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::ChannelSet;
+    ///
+    /// assert!(ChannelSet::EMPTY.is_empty());
+    /// assert!((!ChannelSet::ALL).is_empty());
+    /// ```
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Returns the lowest channel that is **not** in the set, or `None` if all 32 are.
+    /// Returns the lowest channel that is **not** in the set, or `None` if the set is full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// assert_eq!(ChannelSet::from_bits(0b1011).lowest_free(), Some(Channel::ALL[2]));
+    /// assert_eq!(ChannelSet::ALL.lowest_free(), None);
+    /// ```
     #[must_use]
     pub fn lowest_free(self) -> Option<Channel> {
         lowest(!self.0)
     }
 
-    /// Iterates over the channels, ascending.
+    /// Iterates over the channels in ascending order.
     #[must_use]
     pub const fn iter(self) -> ChannelSetIter {
         ChannelSetIter(self.0)
@@ -169,7 +216,7 @@ impl fmt::Debug for ChannelSet {
     }
 }
 
-/// The channels of a [`ChannelSet`], ascending.
+/// An iterator over the channels of a [`ChannelSet`] in ascending order.
 ///
 /// # Examples
 ///
@@ -183,7 +230,7 @@ impl fmt::Debug for ChannelSet {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ChannelSetIter(
-    /// The channels still to come, as in [`ChannelSet`].
+    /// The remaining channels, as in [`ChannelSet`].
     u32,
 );
 
@@ -209,9 +256,9 @@ const fn bit(channel: Channel) -> u32 {
     1 << channel.get()
 }
 
-/// The channel of the lowest bit that is set.
+/// Returns the channel of the lowest set bit.
 fn lowest(bits: u32) -> Option<Channel> {
-    // Without a set bit this counts 32 zeros, which is no channel: exactly the wanted `None`.
+    // Without a set bit there are 32 trailing zeros, which is no channel number and yields `None`.
     u8::try_from(bits.trailing_zeros()).ok().and_then(|number| Channel::new(number).ok())
 }
 
@@ -231,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_channel_is_found_when_it_is_the_only_free_one() {
+    fn the_last_channel_is_found_if_only_it_is_free() {
         let last = Channel::ALL[31];
         assert_eq!((ChannelSet::ALL - last.into()).lowest_free(), Some(last));
     }

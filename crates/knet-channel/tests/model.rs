@@ -1,4 +1,4 @@
-//! Long random sequences of operations, each compared with a plain model from `std`.
+//! Random sequences of operations, compared with a model made of `std` collections.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ enum Allocation {
 }
 
 fn allocation() -> impl Strategy<Value = Allocation> {
-    // Any outweighs releases, so that the allocator is often full.
+    // More requests for any channel than releases, so that the allocator is often full.
     prop_oneof![
         3 => Just(Allocation::Allocate(ChannelRequest::Any)),
         1 => channel().prop_map(|channel| Allocation::Allocate(channel.into())),
@@ -28,7 +28,7 @@ fn allocation() -> impl Strategy<Value = Allocation> {
     ]
 }
 
-/// What the allocator must answer, by the rules of `spec/datafd.md` row 9.
+/// Returns the result that the allocator must give for `request`.
 fn expected(taken: &BTreeSet<Channel>, request: ChannelRequest) -> Result<Channel, AllocateError> {
     match request {
         ChannelRequest::Any => Channel::ALL
