@@ -1,4 +1,4 @@
-//! What a descriptor is open for.
+//! The access mode of descriptors.
 
 use std::os::fd::AsFd;
 
@@ -6,10 +6,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::OsError;
 
-/// What a descriptor is open for: reading, writing, both or neither.
+/// The access that a descriptor was opened for
+/// ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)).
 ///
-/// This is how it was opened ([open(2)](https://man7.org/linux/man-pages/man2/open.2.html)). A
-/// socket is always `ReadWrite`, also after it was shut down in one direction.
+/// A socket is always `ReadWrite`, even after it was shut down in one direction.
 ///
 /// # Examples
 ///
@@ -26,22 +26,32 @@ use crate::OsError;
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum AccessMode {
-    /// Only for reading (`O_RDONLY`).
+    /// Only reading (`O_RDONLY`).
     ReadOnly,
-    /// Only for writing (`O_WRONLY`).
+    /// Only writing (`O_WRONLY`).
     WriteOnly,
-    /// For both (`O_RDWR`).
+    /// Reading and writing (`O_RDWR`).
     ReadWrite,
-    /// For neither: it stands for a path (`O_PATH`), or for what only `ioctl` works on.
+    /// Neither: the descriptor refers to a path (`O_PATH`), or to a device that supports only `ioctl`.
     None,
 }
 
 impl AccessMode {
-    /// Asks what a descriptor is open for (`F_GETFL`).
+    /// Returns the access mode of a descriptor (`F_GETFL`).
     ///
     /// # Errors
     ///
-    /// [`AccessModeError`] if the kernel does not tell. A descriptor that is open does not give this.
+    /// [`AccessModeError`] if the query fails, which it does not for an open descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_fd::AccessMode;
+    ///
+    /// let null = std::fs::File::options().write(true).open("/dev/null")?;
+    /// assert_eq!(AccessMode::of(&null)?, AccessMode::WriteOnly);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of(fd: impl AsFd) -> Result<AccessMode, AccessModeError> {
         let bits = fcntl(fd, FcntlArg::F_GETFL)
             .map_err(|errno| AccessModeError { source: OsError::new(errno) })?;
@@ -57,12 +67,12 @@ impl AccessMode {
     }
 }
 
-/// The kernel did not tell what a descriptor is open for.
+/// The error of [`AccessMode::of`]: the descriptor is not open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot read what a descriptor is open for, is it open at all? {source}")]
+#[error("cannot read the access mode of a descriptor, check that it is open: {source}")]
 #[non_exhaustive]
 pub struct AccessModeError {
-    /// What the kernel said.
+    /// The error of the kernel.
     pub source: OsError,
 }
 

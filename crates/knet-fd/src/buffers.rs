@@ -1,4 +1,4 @@
-//! Socket buffer sizes, and what was got of what was wanted.
+//! Socket buffer sizes, requested and granted.
 
 use std::{
     fmt,
@@ -15,18 +15,17 @@ use nix::{
 
 use crate::OsError;
 
-/// Asks for receive and send buffers of `wanted` bytes and reports what the kernel gave.
+/// Requests receive and send buffers of `wanted` bytes and returns the sizes that the kernel granted.
 ///
-/// For each: set it, read it back, and if that is less, try again above the system's limit
-/// (`SO_RCVBUFFORCE`, `SO_SNDBUFFORCE`; `spec/engine.md` section 4.1). Without the privilege for
-/// that (`CAP_NET_ADMIN`) the buffers are smaller, which is not an error: look at
-/// [`BufferReport::is_full`]. More than the kernel can be asked for (2 GiB) ends in a smaller report
-/// too. See [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
+/// Each size is set and read back. If it is smaller, it is set again above the system's limit
+/// (`SO_RCVBUFFORCE`, `SO_SNDBUFFORCE`). Without the privilege for that (`CAP_NET_ADMIN`), the buffers
+/// stay smaller, which is not an error; see [`BufferReport::is_full`]. The same holds for sizes beyond
+/// the kernel's range of 2 GiB. See [socket(7)](https://man7.org/linux/man-pages/man7/socket.7.html).
 ///
 /// # Errors
 ///
 /// - [`BufferError::Resize`] if the kernel refuses for another reason than privilege: `ENOTSOCK` if
-///   it is no socket, and nothing is changed.
+///   the descriptor is not a socket, in which case nothing changes.
 /// - [`BufferError::Query`] if the size cannot be read back.
 ///
 /// # Examples
@@ -48,51 +47,77 @@ pub fn set_buffer_sizes(socket: impl AsFd, wanted: usize) -> Result<BufferReport
     })
 }
 
-/// The buffers that a socket got.
+/// The buffer sizes that the kernel granted a socket.
 ///
-/// The kernel counts its own bookkeeping in: Linux doubles what is asked for, and reports the
-/// double.
+/// They include the kernel's own bookkeeping: Linux doubles the requested size and reports the double.
+///
+/// # Examples
+///
+/// ```
+/// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// let report = knet_fd::set_buffer_sizes(&socket, 8192)?;
+/// assert_eq!(report.wanted, 8192);
+/// assert!(report.receive >= 8192 && report.send >= 8192);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BufferReport {
-    /// Bytes that were asked for.
+    /// The requested size in bytes.
     pub wanted: usize,
-    /// Bytes of the receive buffer, as the kernel reports them.
+    /// The size of the receive buffer in bytes, as the kernel reports it.
     pub receive: usize,
-    /// Bytes of the send buffer, as the kernel reports them.
+    /// The size of the send buffer in bytes, as the kernel reports it.
     pub send: usize,
 }
 
 impl BufferReport {
-    /// Returns whether both buffers have what was wanted. If not, raise `net.core.rmem_max` and
+    /// Returns `true` if both buffers have the requested size. Otherwise, raise `net.core.rmem_max` and
     /// `net.core.wmem_max`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// assert!(knet_fd::set_buffer_sizes(&socket, 8192)?.is_full());
+    /// assert!(!knet_fd::set_buffer_sizes(&socket, usize::MAX)?.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.receive >= self.wanted && self.send >= self.wanted
     }
 }
 
-/// One of a socket's two buffers.
+/// One of the two buffers of a socket.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::BufferDirection;
+///
+/// assert_eq!(BufferDirection::Send.to_string(), "send");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BufferDirection {
-    /// What has arrived and was not read.
+    /// Data that has arrived and was not read.
     Receive,
-    /// What was written and has not left.
+    /// Data that was written and has not left.
     Send,
 }
 
 impl BufferDirection {
-    /// Returns the bytes that the buffer has in the end.
+    /// Requests a size and returns the size that the kernel granted.
     fn resize(self, socket: BorrowedFd<'_>, wanted: usize) -> Result<usize, BufferError> {
-        let asked = wanted.min(LARGEST);
-        self.set(socket, asked).map_err(|errno| self.refused(errno))?;
-        let size = self.size(socket)?;
-        if size >= wanted {
-            return Ok(size);
+        let size = wanted.min(LARGEST);
+        self.set(socket, size).map_err(|errno| self.refused(errno))?;
+        let granted = self.size(socket)?;
+        if granted >= wanted {
+            return Ok(granted);
         }
-        match self.set_by_force(socket, asked) {
+        match self.set_by_force(socket, size) {
             Ok(()) => self.size(socket),
-            Err(Errno::EPERM) => Ok(size),
+            Err(Errno::EPERM) => Ok(granted),
             Err(errno) => Err(self.refused(errno)),
         }
     }
@@ -133,24 +158,35 @@ impl fmt::Display for BufferDirection {
     }
 }
 
-/// Why buffers were not resized.
+/// The error of [`set_buffer_sizes`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{BufferDirection, BufferError};
+///
+/// let file = std::fs::File::open("/dev/null")?;
+/// let error = knet_fd::set_buffer_sizes(&file, 8192).unwrap_err();
+/// assert!(matches!(error, BufferError::Resize { direction: BufferDirection::Receive, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BufferError {
-    /// The kernel refused to resize: `ENOTSOCK` if it is no socket.
-    #[error("cannot resize the {direction} buffer, is it a socket? {source}")]
+    /// The kernel refused to resize a buffer: `ENOTSOCK` if the descriptor is not a socket.
+    #[error("cannot resize the {direction} buffer, check that it is a socket: {source}")]
     Resize {
-        /// Which buffer.
+        /// The buffer.
         direction: BufferDirection,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
-    /// The kernel did not tell the size that the buffer has.
+    /// The kernel refused to report the size of a buffer.
     #[error("cannot read the size of the {direction} buffer: {source}")]
     Query {
-        /// Which buffer.
+        /// The buffer.
         direction: BufferDirection,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
 }
@@ -167,5 +203,5 @@ impl BufferError {
     }
 }
 
-/// The kernel takes the size as a signed 32-bit number.
+/// The kernel stores the size as a signed 32-bit number.
 const LARGEST: usize = i32::MAX as usize;

@@ -1,4 +1,4 @@
-//! A second descriptor of the same open file.
+//! Duplicates of descriptors.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -6,16 +6,15 @@ use nix::errno::Errno;
 
 use crate::OsError;
 
-/// Makes a second descriptor of the same open file, closed when the process executes another
-/// program (`F_DUPFD_CLOEXEC`).
+/// Creates a second, close-on-exec descriptor of the same open file (`F_DUPFD_CLOEXEC`).
 ///
-/// Both share the open file: its position, its non-blocking flag, its messages. The file stays
-/// open until the last of them is closed. The new number is never one of standard input, output
-/// and error. See [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
+/// Both descriptors share the open file with its position, its non-blocking flag and its messages. The
+/// file stays open until the last of them is closed. The new number is never that of standard input,
+/// output or error. See [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
 ///
 /// # Errors
 ///
-/// [`DuplicateError`], with `EMFILE` if the process has as many descriptors as it may have.
+/// [`DuplicateError`], with `EMFILE` if the process has reached its limit of open files.
 ///
 /// # Examples
 ///
@@ -33,18 +32,18 @@ use crate::OsError;
 /// ```
 pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd, DuplicateError> {
     fd.as_fd().try_clone_to_owned().map_err(|error| {
-        // The standard library makes this error of a system call's errno, so there is one.
+        // The standard library creates this error from the errno of a system call, so it has one.
         let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
         DuplicateError { source: OsError::new(errno) }
     })
 }
 
-/// A descriptor could not be duplicated.
+/// The error of [`duplicate()`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("cannot duplicate a descriptor, raise the limit of open files if it is reached: {source}")]
 #[non_exhaustive]
 pub struct DuplicateError {
-    /// What the kernel said.
+    /// The error of the kernel.
     pub source: OsError,
 }
 

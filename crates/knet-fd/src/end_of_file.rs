@@ -1,4 +1,4 @@
-//! What it means that a socket gave zero bytes.
+//! End of file, as opposed to empty messages.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -9,15 +9,16 @@ use nix::{
 
 use crate::{SocketType, retry::retry};
 
-/// Whether a socket that just gave zero bytes has come to its end, and gave no empty message.
+/// Returns `true` if the zero bytes that a socket just returned are its end of file and not an empty
+/// message.
 ///
-/// A stream has no empty messages and a datagram socket has no end. On a `SOCK_SEQPACKET` zero bytes
-/// may be either; it is the end if the peer has hung up, after which nothing more can be queued, and
-/// no byte is queued. Empty messages that are the very last before a hang-up can therefore not be
-/// told from it.
+/// A stream has no empty messages, and a datagram socket has no end of file. On a `SOCK_SEQPACKET`, zero
+/// bytes may be either. They are the end of file if the peer has hung up, after which nothing more can be
+/// queued, and no byte is queued. Empty messages right before a hang-up are therefore indistinguishable
+/// from it.
 ///
-/// The questions asked here fail for no socket that can be read; if they did, the answer would be
-/// "no end", and the next read, which gives zero bytes again, would ask again.
+/// The queries below succeed for every socket that can be read. If one failed, the result would be
+/// `false`, and the next read would return zero bytes and repeat them.
 pub(crate) fn is_end_of_file(socket: BorrowedFd<'_>) -> bool {
     match SocketType::of(socket) {
         Ok(SocketType::Stream) => true,
@@ -26,19 +27,19 @@ pub(crate) fn is_end_of_file(socket: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// Whether the peer can send no more, or this end was shut down for reading.
+/// Returns `true` if the peer can send no more, or if this end was shut down for reading.
 fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
     let hang_up = PollFlags::from_bits_retain(libc::POLLRDHUP);
-    let mut asked = [PollFd::new(socket, hang_up)];
-    if retry(|| poll(&mut asked, PollTimeout::ZERO)).is_err() {
+    let mut polled = [PollFd::new(socket, hang_up)];
+    if retry(|| poll(&mut polled, PollTimeout::ZERO)).is_err() {
         return false;
     }
-    // nix has no name for POLLRDHUP, and gives `None` for flags that it does not know.
-    asked[0].revents().is_none_or(|found| found.intersects(hang_up | PollFlags::POLLHUP))
+    // nix has no constant for POLLRDHUP, and returns `None` for flags that it does not know.
+    polled[0].revents().is_none_or(|found| found.intersects(hang_up | PollFlags::POLLHUP))
 }
 
-/// Whether the queue holds any message that is not empty. Sockets that do not tell hold none: only
-/// those of `AF_UNIX` have empty messages at all, and they tell.
+/// Returns `true` if the queue contains a message that is not empty. Sockets without this query count as
+/// empty: only those of `AF_UNIX` have empty messages, and they support it.
 #[allow(unsafe_code)]
 fn has_queued_bytes(socket: BorrowedFd<'_>) -> bool {
     let mut bytes: libc::c_int = 0;

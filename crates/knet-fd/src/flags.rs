@@ -9,18 +9,18 @@ use nix::{
 
 use crate::OsError;
 
-/// Makes reads and writes return at once (`on`) or wait; returns what it was.
+/// Sets or clears the non-blocking flag (`O_NONBLOCK`) and returns its previous value.
 ///
-/// The flag (`O_NONBLOCK`) belongs to the open file, so that every duplicate of the descriptor
-/// changes with it, in other processes too. See
+/// The flag belongs to the open file. It changes for every duplicate of the descriptor, also in other
+/// processes. See
 /// [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
 ///
 /// # Errors
 ///
 /// - [`FlagError::Query`] if the flag cannot be read.
-/// - [`FlagError::Change`] if it cannot be set, as with a descriptor that was opened with `O_PATH`.
+/// - [`FlagError::Change`] if it cannot be set, as for a descriptor that was opened with `O_PATH`.
 ///
-/// The flag is then as it was.
+/// The flag is unchanged after an error.
 ///
 /// # Examples
 ///
@@ -48,19 +48,28 @@ pub fn set_nonblocking(fd: impl AsFd, on: bool) -> Result<bool, FlagError> {
     Ok(was)
 }
 
-/// Returns whether reads and writes return at once instead of waiting (`O_NONBLOCK`).
+/// Returns `true` if reads and writes do not block (`O_NONBLOCK`).
 ///
 /// # Errors
 ///
 /// [`FlagError::Query`] if the flag cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// assert!(!knet_fd::is_nonblocking(&socket)?);
+/// socket.set_nonblocking(true)?;
+/// assert!(knet_fd::is_nonblocking(&socket)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_nonblocking(fd: impl AsFd) -> Result<bool, FlagError> {
     Ok(status_flags(fd)?.contains(OFlag::O_NONBLOCK))
 }
 
-/// Closes the descriptor (`on`) or keeps it when the process executes another program; returns
-/// what it was.
+/// Sets or clears the close-on-exec flag (`FD_CLOEXEC`) and returns its previous value.
 ///
-/// The flag (`FD_CLOEXEC`) belongs to this descriptor alone; a duplicate has its own. See
+/// The flag belongs to this descriptor. A duplicate has its own. See
 /// [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html).
 ///
 /// # Errors
@@ -68,14 +77,14 @@ pub fn is_nonblocking(fd: impl AsFd) -> Result<bool, FlagError> {
 /// - [`FlagError::Query`] if the flag cannot be read.
 /// - [`FlagError::Change`] if it cannot be set.
 ///
-/// The flag is then as it was.
+/// The flag is unchanged after an error.
 ///
 /// # Examples
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let file = std::fs::File::open("/dev/null")?;
-/// assert!(knet_fd::set_cloexec(&file, false)?, "std sets it");
+/// assert!(knet_fd::set_cloexec(&file, false)?, "the standard library sets it");
 /// assert!(!knet_fd::is_cloexec(&file)?);
 /// # Ok(())
 /// # }
@@ -94,34 +103,55 @@ pub fn set_cloexec(fd: impl AsFd, on: bool) -> Result<bool, FlagError> {
     Ok(was)
 }
 
-/// Returns whether the descriptor is closed when the process executes another program
+/// Returns `true` if the descriptor is closed when the process executes another program
 /// (`FD_CLOEXEC`).
 ///
 /// # Errors
 ///
 /// [`FlagError::Query`] if the flag cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// let file = std::fs::File::open("/dev/null")?;
+/// assert!(knet_fd::is_cloexec(&file)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn is_cloexec(fd: impl AsFd) -> Result<bool, FlagError> {
     Ok(descriptor_flags(fd)?.contains(FdFlag::FD_CLOEXEC))
 }
 
-/// Why a flag could not be read or set.
+/// The error of reading or changing a flag.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::fs::OpenOptionsExt;
+///
+/// use knet_fd::{Flag, FlagError};
+///
+/// let path = std::fs::File::options().read(true).custom_flags(libc::O_PATH).open(".")?;
+/// let error = knet_fd::set_nonblocking(&path, true).unwrap_err();
+/// assert!(matches!(error, FlagError::Change { flag: Flag::Nonblocking, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlagError {
-    /// The flag cannot be read. A descriptor that is open does not give this.
-    #[error("cannot read the {flag} flag, is the descriptor open? {source}")]
+    /// The flag cannot be read, because the descriptor is not open.
+    #[error("cannot read the {flag} flag, check that the descriptor is open: {source}")]
     Query {
-        /// Which one.
+        /// The flag.
         flag: Flag,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
-    /// The flag cannot be set: `EBADF` with a descriptor that was opened with `O_PATH`.
-    #[error("cannot set the {flag} flag, was it opened for more than its path? {source}")]
+    /// The flag cannot be changed: `EBADF` for a descriptor that was opened with `O_PATH`.
+    #[error("cannot change the {flag} flag, check that it was not opened with O_PATH: {source}")]
     Change {
-        /// Which one.
+        /// The flag.
         flag: Flag,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
 }
@@ -136,7 +166,13 @@ impl FlagError {
     }
 }
 
-/// A flag that this crate reads and sets.
+/// A flag of a descriptor.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(knet_fd::Flag::CloseOnExec.to_string(), "close-on-exec");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flag {
     /// `O_NONBLOCK`.
@@ -154,7 +190,7 @@ impl fmt::Display for Flag {
     }
 }
 
-// Both keep the bits that nix has no name for, so that setting one flag clears no other.
+// Both keep the bits that nix has no constant for, so that setting one flag clears no other.
 
 fn status_flags(fd: impl AsFd) -> Result<OFlag, FlagError> {
     match fcntl(fd, FcntlArg::F_GETFL) {

@@ -1,4 +1,4 @@
-//! What kind of thing a descriptor stands for.
+//! The kind of file that a descriptor refers to.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -6,7 +6,7 @@ use nix::sys::stat::fstat;
 
 use crate::{AccessMode, AccessModeError, OsError, SocketDomain, SocketState, SocketType};
 
-/// What kind of thing a descriptor stands for.
+/// The kind of file that a descriptor refers to.
 ///
 /// # Examples
 ///
@@ -31,14 +31,14 @@ use crate::{AccessMode, AccessModeError, OsError, SocketDomain, SocketState, Soc
 pub enum FdKind {
     /// A socket.
     Socket {
-        /// Its family of addresses.
+        /// The address family.
         domain: SocketDomain,
-        /// How its ends talk.
+        /// The communication type.
         kind: SocketType,
-        /// What has been done with it.
+        /// The state of its addresses.
         state: SocketState,
     },
-    /// A pipe, with or without a name.
+    /// A pipe or a named pipe.
     Fifo,
     /// A character device, such as a terminal or a TUN/TAP.
     CharacterDevice,
@@ -48,21 +48,31 @@ pub enum FdKind {
     RegularFile,
     /// A directory.
     Directory,
-    /// Anything else: what has no place in a file system (eventfd, epoll, timerfd, …), a symbolic
+    /// Anything else: a file without a place in a file system (eventfd, epoll, timerfd, …), a symbolic
     /// link, or the path of a socket (`O_PATH`), which cannot be used as one.
     Other,
 }
 
 impl FdKind {
-    /// Asks what a descriptor stands for
+    /// Returns the kind of a descriptor
     /// ([fstat(2)](https://man7.org/linux/man-pages/man2/fstat.2.html)).
     ///
     /// # Errors
     ///
-    /// A descriptor that is open gives none of these:
+    /// None of these occurs for an open descriptor:
     ///
-    /// - [`KindError::Stat`] if the kernel does not tell of the file.
-    /// - [`KindError::AccessMode`] or [`KindError::Socket`] if it does not tell of the socket.
+    /// - [`KindError::Stat`] if the query of the file fails.
+    /// - [`KindError::AccessMode`] or [`KindError::Socket`] if a query of the socket fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_fd::FdKind;
+    ///
+    /// let directory = std::fs::File::open(".")?;
+    /// assert_eq!(FdKind::of(&directory)?, FdKind::Directory);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of(fd: impl AsFd) -> Result<FdKind, KindError> {
         let fd = fd.as_fd();
         let stat = fstat(fd).map_err(|errno| KindError::Stat { source: OsError::new(errno) })?;
@@ -92,23 +102,23 @@ fn not_a_socket(file_type: libc::mode_t) -> FdKind {
     }
 }
 
-/// Why it is not known what a descriptor stands for.
+/// The error of [`FdKind::of`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KindError {
-    /// The kernel did not tell of the file.
-    #[error("cannot tell what a descriptor is, is it open at all? {source}")]
+    /// The query of the file failed.
+    #[error("cannot determine the kind of a descriptor, check that it is open: {source}")]
     Stat {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
-    /// The kernel did not tell what a socket's descriptor is open for.
+    /// The query of a socket's access mode failed.
     #[error(transparent)]
     AccessMode(#[from] AccessModeError),
-    /// The kernel did not tell of the socket.
-    #[error("cannot tell what kind of socket a descriptor is: {source}")]
+    /// A query of the socket failed.
+    #[error("cannot determine the kind of a socket: {source}")]
     Socket {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
 }
@@ -129,8 +139,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_device_and_a_symbolic_link_are_told() {
-        // Neither can be opened on every machine.
+    fn block_devices_and_symbolic_links_have_a_kind() {
+        // Not every machine has one that can be opened.
         assert_eq!(not_a_socket(libc::S_IFBLK), FdKind::BlockDevice);
         assert_eq!(not_a_socket(libc::S_IFLNK), FdKind::Other);
     }

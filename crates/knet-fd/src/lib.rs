@@ -1,22 +1,26 @@
 //! Safe file descriptor plumbing: flags, duplicates, socket pairs, kinds, batched messages.
 //!
-//! What a program has to know of and do to the descriptors that its users hand to it, on Linux:
+//! Operations on descriptors that users of a program pass to it, on Linux:
 //!
-//! - flags that are set and put back: [`set_nonblocking`], [`set_cloexec`];
-//! - what an fd is and what it is open for: [`FdKind`], [`AccessMode`];
-//! - a second descriptor of the same file: [`duplicate()`];
-//! - local socket pairs with big buffers: [`SocketPair`], [`set_buffer_sizes`];
-//! - messages that are never cut without being told, end of file that is never taken for an empty
-//!   message: [`receive`], [`send`] and, many for one system call, [`ReceiveBatch`], [`SendBatch`];
-//! - bytes of devices and pipes: [`read()`], [`write()`].
+//! - setting and restoring flags: [`set_nonblocking`], [`set_cloexec`];
+//! - the kind of a descriptor and the access it was opened for: [`FdKind`], [`AccessMode`];
+//! - duplicates: [`duplicate()`];
+//! - local socket pairs with large buffers: [`SocketPair`], [`set_buffer_sizes`];
+//! - messages, with truncation reported and end of file distinguished from empty messages:
+//!   [`receive`], [`send`] and, with many messages per system call, [`ReceiveBatch`], [`SendBatch`];
+//! - the bytes of devices and pipes: [`read()`], [`write()`].
 //!
-//! Descriptors come in as `impl AsFd` and go out as `OwnedFd`: what is borrowed is not closed, what
-//! is made is closed once, and a call that fails leaves everything as it was. The one place that
-//! takes an integer is [`with_raw_fd`], the door for callers that speak C.
+//! Descriptors are passed as `impl AsFd` and returned as `OwnedFd`. A borrowed descriptor is never
+//! closed, and a call that fails changes nothing. Only [`with_raw_fd`] takes an integer, for callers
+//! that use the C convention.
 //!
-//! The crate neither waits (see `knet-poller`) nor starts threads, and it makes no connections:
-//! sockets with addresses are somebody else's business. Passed file descriptors (`SCM_RIGHTS`)
-//! are not taken: the kernel closes what comes with a message.
+//! # Out of scope
+//!
+//! The crate does not wait for readiness (see `knet-poller`), starts no threads and opens no network
+//! sockets (see `knet-transport`). It does not accept descriptors passed with messages (`SCM_RIGHTS`),
+//! which the kernel closes.
+//!
+//! # Example
 //!
 //! ```
 //! use knet_fd::{PairType, ReceiveBatch, SendBatch, SocketPair};
@@ -25,7 +29,7 @@
 //! let pair = SocketPair::new(PairType::SeqPacket, 1 << 20)?;
 //! assert!(knet_fd::is_nonblocking(&pair.left)? && knet_fd::is_cloexec(&pair.right)?);
 //!
-//! // Three messages go in with one system call, and come out with one.
+//! // Three messages are sent with one system call, and received with one.
 //! let messages: [&[u8]; 3] = [b"one", b"", b"three"];
 //! assert_eq!(SendBatch::new(64).send(&pair.left, messages)?, 3);
 //!
@@ -33,12 +37,16 @@
 //! assert_eq!(batch.receive(&pair.right)?.messages, 3);
 //! assert!(batch.iter().map(|message| message.bytes).eq(messages));
 //!
-//! // An empty message was no end of file. This is one.
+//! // The empty message was not an end of file. This is one.
 //! drop(pair.left);
 //! assert!(batch.receive(&pair.right)?.end_of_file);
 //! # Ok(())
 //! # }
 //! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod access;
 pub use access::{AccessMode, AccessModeError};

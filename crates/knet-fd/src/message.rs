@@ -1,4 +1,4 @@
-//! Reading and writing one message at a time.
+//! Reads and writes of single messages.
 
 use std::{
     io::IoSliceMut,
@@ -13,50 +13,79 @@ use nix::{
 
 use crate::{OsError, end_of_file::is_end_of_file, retry::retry};
 
-/// What a read gave.
+/// The result of a read.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, Received, SocketPair};
+///
+/// let pair = SocketPair::new(PairType::Datagram, 1 << 16)?;
+/// let mut buffer = [0; 8];
+/// assert_eq!(knet_fd::receive(&pair.right, &mut buffer)?, Received::WouldBlock);
+/// let _ = knet_fd::send(&pair.left, b"")?;
+/// let empty = Received::Message { len: 0, truncated: false };
+/// assert_eq!(knet_fd::receive(&pair.right, &mut buffer)?, empty);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Received {
-    /// A message; from a stream or a device, as many bytes as there were.
+    /// A message, or the available bytes of a stream or device.
     Message {
-        /// Bytes at the beginning of the buffer that it fills; 0 for an empty message.
+        /// The number of bytes at the start of the buffer. 0 for an empty message.
         len: usize,
-        /// Whether it was longer than the buffer, in which case the rest of it is lost.
+        /// Whether the message was longer than the buffer. Its rest is lost.
         truncated: bool,
     },
-    /// The other end has hung up and everything has been read.
+    /// The peer has hung up and everything has been read.
     EndOfFile,
-    /// Nothing is there now.
+    /// Nothing is available now.
     WouldBlock,
 }
 
-/// What a write did.
+/// The result of a write.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, Sent, SocketPair};
+///
+/// let pair = SocketPair::new(PairType::SeqPacket, 1 << 12)?;
+/// let mut sent = 0;
+/// while knet_fd::send(&pair.left, &[0; 256])? != Sent::WouldBlock {
+///     sent += 1;
+/// }
+/// assert!(sent > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Sent {
-    /// Bytes were taken.
+    /// Bytes were accepted.
     Sent {
-        /// How many: of a message all or nothing, of bytes to a stream perhaps only the first of
-        /// them.
+        /// The number of bytes: those of the whole message, or at least the first of a stream.
         len: usize,
     },
-    /// There is no room now.
+    /// The socket buffer or the device is full.
     WouldBlock,
 }
 
-/// Receives one message from a socket, or what a stream has. Never waits, even if the socket is
-/// blocking ([recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html)).
+/// Receives one message from a socket, or the available bytes of a stream.
+///
+/// Never blocks, even if the socket is blocking
+/// ([recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html)).
 ///
 /// Zero bytes are an empty message on a datagram socket and the end of file on a stream. On a
-/// `SOCK_SEQPACKET` they are the end of file if the peer has hung up and no byte is left to be
-/// read, otherwise an empty message: empty messages that are the very last before a hang-up
-/// are taken for part of it, for Linux does not tell them apart.
+/// `SOCK_SEQPACKET`, they are the end of file if the peer has hung up and no byte is queued, and an empty
+/// message otherwise. Empty messages right before a hang-up count as part of it, because Linux does not
+/// distinguish them.
 ///
 /// # Errors
 ///
-/// - [`ReadError::EmptyBuffer`] if the buffer has no room for anything; nothing is read.
-/// - [`ReadError::Os`] if the kernel refuses: `ENOTSOCK` if it is no socket, `ENOTCONN`, or what has
-///   happened to the connection, such as `ECONNRESET`.
+/// - [`ReadError::EmptyBuffer`] if the buffer has no bytes. Nothing is read.
+/// - [`ReadError::Os`] if the kernel refuses: `ENOTSOCK` if the descriptor is not a socket, `ENOTCONN`, or
+///   an error of the connection, such as `ECONNRESET`.
 ///
 /// # Examples
 ///
@@ -98,18 +127,18 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadErr
     }
 }
 
-/// Reads from a device, a pipe or a file: what there is, up to the size of the buffer
+/// Reads the available bytes of a device, a pipe or a file, up to the size of the buffer
 /// ([read(2)](https://man7.org/linux/man-pages/man2/read.2.html)).
 ///
-/// Waits for something if the descriptor is blocking. `truncated` is never set, for a read does not
-/// tell: a device that gives messages, such as a TUN/TAP, needs a buffer that is larger than any of
-/// them. For sockets there is [`receive`].
+/// Blocks if the descriptor is blocking. `truncated` is always `false`, because a read does not report
+/// truncation: a device with messages, such as a TUN/TAP, needs a buffer larger than any of them. Use
+/// [`receive`] for sockets.
 ///
 /// # Errors
 ///
-/// - [`ReadError::EmptyBuffer`] if the buffer has no room for anything; nothing is read.
+/// - [`ReadError::EmptyBuffer`] if the buffer has no bytes. Nothing is read.
 /// - [`ReadError::Os`] if the kernel refuses: `EBADF` if the descriptor is not open for reading,
-///   `EISDIR` if it is a directory, or whatever the device says.
+///   `EISDIR` if it is a directory, or an error of the device.
 ///
 /// # Examples
 ///
@@ -137,21 +166,31 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadError> {
     }
 }
 
-/// Sends one message to the peer of a connected socket, or bytes to a stream. Never waits, even if
-/// the socket is blocking, and never raises `SIGPIPE`
-/// ([send(2)](https://man7.org/linux/man-pages/man2/send.2.html)).
+/// Sends one message to the peer of a connected socket, or bytes to a stream.
 ///
-/// A message is taken whole or not at all; a stream may take only the first bytes.
+/// Never blocks, even if the socket is blocking, and never raises `SIGPIPE`
+/// ([send(2)](https://man7.org/linux/man-pages/man2/send.2.html)). A message is sent whole or not at all. A
+/// stream may accept only the first bytes.
 ///
 /// # Errors
 ///
-/// [`WriteError`] if the kernel refuses: `ENOTSOCK` if it is no socket, `EMSGSIZE` if the message is
-/// longer than the send buffer, `EPIPE` if the peer has hung up, `ECONNREFUSED` if that of a datagram
-/// socket has.
+/// [`WriteError`] if the kernel refuses: `ENOTSOCK` if the descriptor is not a socket, `EMSGSIZE` if the
+/// message is longer than the send buffer, `EPIPE` if the peer has hung up, `ECONNREFUSED` if the peer of
+/// a datagram socket has.
 ///
 /// # Examples
 ///
-/// See [`receive`].
+/// ```
+/// use knet_fd::{PairType, Received, Sent, SocketPair};
+///
+/// let pair = SocketPair::new(PairType::Datagram, 1 << 16)?;
+/// assert_eq!(knet_fd::send(&pair.left, b"hello")?, Sent::Sent { len: 5 });
+/// let mut buffer = [0; 16];
+/// let received = knet_fd::receive(&pair.right, &mut buffer)?;
+/// assert_eq!(received, Received::Message { len: 5, truncated: false });
+/// assert_eq!(&buffer[..5], b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn send(socket: impl AsFd, message: &[u8]) -> Result<Sent, WriteError> {
     let socket = socket.as_fd().as_raw_fd();
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
@@ -161,14 +200,14 @@ pub fn send(socket: impl AsFd, message: &[u8]) -> Result<Sent, WriteError> {
 /// Writes to a device, a pipe or a file
 /// ([write(2)](https://man7.org/linux/man-pages/man2/write.2.html)).
 ///
-/// Waits for room if the descriptor is blocking. May take only the first bytes; a TUN/TAP takes a
-/// message whole. Raises `SIGPIPE` on a pipe that nobody reads (Rust programs ignore that signal
-/// unless they ask for it). For sockets there is [`send`].
+/// Blocks if the descriptor is blocking. The file may accept only the first bytes; a TUN/TAP accepts whole
+/// messages. Raises `SIGPIPE` on a pipe without a reader, a signal that Rust programs ignore by default.
+/// Use [`send`] for sockets.
 ///
 /// # Errors
 ///
 /// [`WriteError`] if the kernel refuses: `EBADF` if the descriptor is not open for writing, `EPIPE` if
-/// nobody reads the pipe, or whatever the device says.
+/// the pipe has no reader, or an error of the device.
 ///
 /// # Examples
 ///
@@ -193,23 +232,34 @@ fn sent(result: Result<usize, Errno>) -> Result<Sent, WriteError> {
     }
 }
 
-/// Why nothing was read.
+/// The error of a read.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::ReadError;
+///
+/// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// assert_eq!(knet_fd::receive(&socket, &mut []), Err(ReadError::EmptyBuffer));
+/// assert_eq!(ReadError::EmptyBuffer.errno(), 22);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The buffer has no room for anything.
-    #[error("cannot read into a buffer of 0 bytes: pass a larger one")]
+    /// The buffer has no bytes.
+    #[error("cannot read into a buffer of 0 bytes, pass a larger one")]
     EmptyBuffer,
     /// The kernel refused.
     #[error("cannot read from a descriptor: {source}")]
     Os {
-        /// What it said.
+        /// The error of the kernel.
         source: OsError,
     },
 }
 
 impl ReadError {
-    /// Returns the error number of the operating system, and `EINVAL` for an empty buffer.
+    /// Returns the error number of the operating system, or `EINVAL` for an empty buffer.
     #[must_use]
     pub const fn errno(&self) -> i32 {
         match self {
@@ -219,12 +269,21 @@ impl ReadError {
     }
 }
 
-/// The kernel refused to write.
+/// The error of a write.
+///
+/// # Examples
+///
+/// ```
+/// let file = std::fs::File::open("/dev/null")?;
+/// let error = knet_fd::write(&file, b"x").unwrap_err();
+/// assert_eq!(error.errno(), libc::EBADF);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("cannot write to a descriptor: {source}")]
 #[non_exhaustive]
 pub struct WriteError {
-    /// What it said.
+    /// The error of the kernel.
     pub source: OsError,
 }
 

@@ -1,8 +1,8 @@
-//! Many messages for one system call: `recvmmsg` and `sendmmsg`.
+//! Many messages per system call: `recvmmsg` and `sendmmsg`.
 //!
-//! The kernel wants a header and an `iovec` for each message. Both live on the stack of the call (5
-//! KiB for 64 messages): they are full of pointers, which would keep a batch that holds on to them
-//! from going to another thread, and are to be filled in for every call anyway.
+//! The kernel needs a header and an `iovec` per message. Both are on the stack of the call (5 KiB for 64
+//! messages). A batch that stored them could not be sent to another thread, because they consist of
+//! pointers, and they have to be filled in for every call anyway.
 
 use std::{
     mem,
@@ -12,21 +12,21 @@ use std::{
 
 use nix::errno::Errno;
 
-/// How many messages a system call carries at most.
+/// The largest number of messages per system call.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// A message that was received.
+/// The part of a buffer that a message fills.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Filled {
-    /// Bytes of its buffer that are filled.
+    /// The number of bytes.
     pub(crate) len: usize,
-    /// Whether it was longer than the buffer.
+    /// Whether the message was longer than the buffer.
     pub(crate) truncated: bool,
 }
 
-/// Receives one message into each buffer, in their order, until nothing is there; returns how many.
+/// Receives one message per buffer, in order, until no more are available. Returns their number.
 ///
-/// Of the buffers only the first [`AT_ONCE`] are used. See
+/// Only the first [`AT_ONCE`] buffers are used. See
 /// [recvmmsg(2)](https://man7.org/linux/man-pages/man2/recvmmsg.2.html).
 #[allow(unsafe_code)]
 pub(crate) fn receive<'a>(
@@ -61,18 +61,18 @@ pub(crate) fn receive<'a>(
     Ok(received)
 }
 
-/// What a call of [`send`] did.
+/// The result of [`send`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
-    /// Messages that were taken whole.
+    /// The number of messages that were sent whole.
     pub(crate) whole: usize,
-    /// How many bytes of the next were taken, if it was begun: only a stream does that.
-    pub(crate) begun: Option<usize>,
+    /// The number of bytes of the next message that were sent, if any. Only a stream splits messages.
+    pub(crate) partial: Option<usize>,
 }
 
-/// Sends the messages in their order until one is not taken.
+/// Sends messages in order until the kernel does not accept one.
 ///
-/// Of the messages only the first [`AT_ONCE`] are sent. See
+/// Only the first [`AT_ONCE`] messages are sent. See
 /// [sendmmsg(2)](https://man7.org/linux/man-pages/man2/sendmmsg.2.html).
 #[allow(unsafe_code)]
 pub(crate) fn send(socket: BorrowedFd<'_>, messages: &[&[u8]]) -> Result<Taken, Errno> {
@@ -98,11 +98,11 @@ pub(crate) fn send(socket: BorrowedFd<'_>, messages: &[&[u8]]) -> Result<Taken, 
     let taken = count(taken)?;
     let lengths = || headers.iter().map(|header| header.msg_len as usize).take(taken);
     let whole = lengths().zip(messages).take_while(|(len, message)| *len == message.len()).count();
-    let begun = lengths().nth(whole);
-    Ok(Taken { whole, begun })
+    let partial = lengths().nth(whole);
+    Ok(Taken { whole, partial })
 }
 
-/// The count that a system call returned, or the error that it left in `errno`.
+/// Returns the result of a system call, or the error that it left in `errno`.
 fn count(result: libc::c_int) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno::last())
 }

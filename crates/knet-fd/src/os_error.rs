@@ -1,10 +1,10 @@
-//! What the kernel said when it refused.
+//! Errors of the kernel.
 
 use std::{fmt, io};
 
 use nix::errno::Errno;
 
-/// An error number of the operating system, with its name and text when printed.
+/// An error number of the operating system, displayed with its name and description.
 ///
 /// # Examples
 ///
@@ -23,6 +23,15 @@ pub struct OsError(Errno);
 
 impl OsError {
     /// Returns the number, as in [errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let file = std::fs::File::open("/dev/null")?;
+    /// let error = knet_fd::send(&file, b"not a socket").unwrap_err();
+    /// assert_eq!(error.source.errno(), libc::ENOTSOCK);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn errno(&self) -> i32 {
         self.0 as i32

@@ -6,13 +6,20 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use crate::{BufferError, BufferReport, OsError, SocketType, set_buffer_sizes};
 
-/// How the ends of a pair talk.
+/// The communication type of a pair.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, SocketType};
+///
+/// assert_eq!(SocketType::from(PairType::SeqPacket), SocketType::SeqPacket);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PairType {
     /// A stream of bytes without boundaries, with an end of file.
     Stream,
-    /// Messages, without an end of file: an end never learns that the other was closed, but for
-    /// failing writes.
+    /// Messages without an end of file. Only a failing write shows that the peer is closed.
     Datagram,
     /// Messages, with an end of file.
     SeqPacket,
@@ -28,9 +35,9 @@ impl From<PairType> for SocketType {
     }
 }
 
-/// Two connected `AF_UNIX` sockets: what goes into one comes out of the other.
+/// Two connected `AF_UNIX` sockets.
 ///
-/// Both are non-blocking and close-on-exec from the start, so that no program that another thread
+/// Both are non-blocking, and close-on-exec from the start, so that no program that another thread
 /// executes meanwhile inherits them. See
 /// [socketpair(2)](https://man7.org/linux/man-pages/man2/socketpair.2.html).
 ///
@@ -60,24 +67,34 @@ pub struct SocketPair {
     pub left: OwnedFd,
     /// The other end.
     pub right: OwnedFd,
-    /// The buffers that both ends got; where they differ, the smaller.
+    /// The buffer sizes that the kernel granted, the smaller one where the two ends differ.
     pub buffers: BufferReport,
 }
 
 impl SocketPair {
-    /// Makes a pair and asks for receive and send buffers of `buffer_size` bytes at both ends, as
-    /// [`set_buffer_sizes`] does. libknet asks for 8 MiB (`spec/engine.md` sections 4.1 and 4.4).
+    /// Creates a pair and requests receive and send buffers of `buffer_size` bytes at both ends, as
+    /// [`set_buffer_sizes`] does. libknet requests 8 MiB.
     ///
-    /// How long a message may be is up to the send buffer: a longer one is refused with
-    /// `EMSGSIZE`.
+    /// The send buffer limits the length of a message. A longer one fails with `EMSGSIZE`.
     ///
     /// # Errors
     ///
-    /// Nothing stays open:
+    /// Nothing stays open after an error.
     ///
     /// - [`PairError::Create`], with `EMFILE` or `ENFILE` at a limit of open files.
-    /// - [`PairError::Buffers`] if the buffers cannot be resized. Getting less than was asked for is
-    ///   no error.
+    /// - [`PairError::Buffers`] if the buffers cannot be resized. Smaller buffers than requested are not
+    ///   an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_fd::{PairType, SocketPair};
+    ///
+    /// let pair = SocketPair::new(PairType::Stream, 1 << 16)?;
+    /// assert!(knet_fd::is_nonblocking(&pair.left)? && knet_fd::is_cloexec(&pair.right)?);
+    /// assert!(pair.buffers.send > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(kind: PairType, buffer_size: usize) -> Result<SocketPair, PairError> {
         let socket_type = match kind {
             PairType::Stream => SockType::Stream,
@@ -98,16 +115,16 @@ impl SocketPair {
     }
 }
 
-/// Why no pair was made.
+/// The error of [`SocketPair::new`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairError {
-    /// The kernel made none.
+    /// The kernel refused to create a pair.
     #[error(
         "cannot create a socket pair, raise the limit of open files if it is reached: {source}"
     )]
     Create {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: OsError,
     },
     /// The buffers could not be resized.

@@ -1,25 +1,24 @@
-//! The door for callers that speak C.
+//! Descriptors from callers that use the C convention of integers.
 
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Lends the descriptor of a number to a closure, if the number is open.
+/// Borrows the descriptor with a number for a closure, if it is open.
 ///
-/// For numbers that come from a C caller or a command line. Rust code has something that is
-/// [`AsFd`](std::os::fd::AsFd) and needs no such door.
+/// For numbers from a C caller or a command line. Rust code passes an [`AsFd`](std::os::fd::AsFd)
+/// instead.
 ///
-/// The number is checked (`F_GETFD`) before the closure runs, and the borrow cannot leave the
-/// closure. What nobody can check is that the number still means the file the caller had in mind,
-/// nor that no other thread closes it while the closure runs: like every C function that takes a
-/// number, this trusts its caller not to do that. A caller who does hands the closure whatever
-/// file the number stands for by then, or one that answers `EBADF`; no memory is at risk. Code that
-/// keeps the descriptor for longer should [`duplicate()`](crate::duplicate()) it first of all.
+/// The number is checked (`F_GETFD`) before the closure runs, and the borrow cannot leave the closure. It
+/// cannot be checked that the number still refers to the file the caller meant, or that no other thread
+/// closes it while the closure runs. As with every C function that takes a number, that is up to the
+/// caller. A mistake makes the closure use another file or get `EBADF`, but cannot corrupt memory. Code
+/// that needs the descriptor for longer should [`duplicate()`](crate::duplicate()) it first.
 ///
 /// # Errors
 ///
-/// The closure does not run:
+/// The closure does not run if there is an error.
 ///
 /// - [`RawFdError::Negative`] if the number is below 0.
-/// - [`RawFdError::NotOpen`] if nothing is open under it.
+/// - [`RawFdError::NotOpen`] if no descriptor with this number is open.
 ///
 /// # Examples
 ///
@@ -43,27 +42,35 @@ pub fn with_raw_fd<T>(number: RawFd, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Res
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(RawFdError::NotOpen(number));
     }
-    // SAFETY: the number is not -1, and it is open. The borrow ends with the closure; that nobody
-    // closes the number before is the caller's part, as documented above. A `BorrowedFd` neither
-    // closes the number nor reads or writes memory by it.
+    // SAFETY: the number is not -1, and it is open. The borrow ends with the closure, and it is up to
+    // the caller, as documented above, that the number is not closed before. A `BorrowedFd` neither
+    // closes the number nor accesses memory through it.
     Ok(f(unsafe { BorrowedFd::borrow_raw(number) }))
 }
 
-/// Why a number is no descriptor.
+/// The error of [`with_raw_fd`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::RawFdError;
+///
+/// assert_eq!(RawFdError::Negative(-1).errno(), libc::EINVAL);
+/// assert_eq!(RawFdError::NotOpen(1000).errno(), libc::EBADF);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RawFdError {
-    /// A descriptor is never below 0.
-    #[error("{0} is no file descriptor: use 0 or more")]
+    /// The number is below 0.
+    #[error("{0} is not a file descriptor, use 0 or more")]
     Negative(RawFd),
-    /// Nothing is open under the number.
-    #[error("file descriptor {0} is not open: open it first")]
+    /// No descriptor with this number is open.
+    #[error("file descriptor {0} is not open, open it first")]
     NotOpen(RawFd),
 }
 
 impl RawFdError {
-    /// Returns `EINVAL` for a negative number and `EBADF` for one that is not open
-    /// (`spec/datafd.md` rows 6 and 8).
+    /// Returns `EINVAL` for a negative number and `EBADF` for one that is not open, as libknet does.
     #[must_use]
     pub const fn errno(&self) -> i32 {
         match self {

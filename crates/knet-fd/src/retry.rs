@@ -1,8 +1,8 @@
-//! System calls that a signal interrupts.
+//! System calls interrupted by signals.
 
 use nix::errno::Errno;
 
-/// Calls again for as long as a signal got in the way (`EINTR`): nothing was done then.
+/// Repeats a call while a signal interrupts it (`EINTR`), in which case it had no effect.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_interrupted_call_is_made_again() {
+    fn only_an_interrupted_call_is_repeated() {
         let mut answers =
             [Err(Errno::EINTR), Err(Errno::EINTR), Ok(7), Err(Errno::EIO)].into_iter();
         let mut next = || answers.next().unwrap();

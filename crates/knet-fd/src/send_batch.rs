@@ -1,4 +1,4 @@
-//! Sending many messages with one system call.
+//! Sending many messages per system call.
 
 use std::os::fd::AsFd;
 
@@ -10,9 +10,9 @@ use crate::{
     retry::retry,
 };
 
-/// Sends messages to a connected message socket, many with one system call.
+/// Sends messages to a connected message socket, many per system call.
 ///
-/// Holds no memory: what the kernel needs to know of the messages is on the stack of each call.
+/// Owns no memory: the headers that the kernel needs are on the stack of each call.
 ///
 /// # Examples
 ///
@@ -23,7 +23,7 @@ use crate::{
 /// let pair = SocketPair::new(PairType::SeqPacket, 1 << 16)?;
 /// let messages: [&[u8]; 2] = [b"hello", b"world"];
 /// let sent = SendBatch::new(64).send(&pair.left, messages)?;
-/// assert_eq!(sent, messages.len(), "there was room for both");
+/// assert_eq!(sent, messages.len(), "the buffer has room for both");
 /// # Ok(())
 /// # }
 /// ```
@@ -34,25 +34,40 @@ pub struct SendBatch {
 }
 
 impl SendBatch {
-    /// How many messages a system call carries at most.
+    /// The largest number of messages per system call.
     pub const MAX_MESSAGES: usize = AT_ONCE;
 
-    /// Makes a batch that hands up to `messages` (1 to [`MAX_MESSAGES`](Self::MAX_MESSAGES)) to the
-    /// kernel with one call. A number outside the range counts as the nearest one inside.
+    /// Creates a batch that sends up to `messages` messages per system call, limited to 1 to
+    /// [`MAX_MESSAGES`](Self::MAX_MESSAGES).
     #[must_use]
     pub fn new(messages: usize) -> SendBatch {
         SendBatch { at_once: messages.clamp(1, Self::MAX_MESSAGES) }
     }
 
-    /// Sends messages in their order until all are taken or one is not; returns how many were taken.
+    /// Sends messages in order until all are sent or one is not, and returns the number of messages sent.
     ///
-    /// Fewer than there are means that there is no room for the next one now. Any number of messages
-    /// may be given; every system call takes as many as the batch was made for. Never waits, even if
-    /// the socket is blocking, never raises `SIGPIPE`, allocates nothing.
+    /// A smaller number than there are messages means that there is no room for the next one now. The
+    /// number of messages is not limited: the batch uses as many system calls as needed. Never blocks,
+    /// even if the socket is blocking, never raises `SIGPIPE`, and allocates nothing.
     ///
     /// # Errors
     ///
-    /// [`SendBatchError`] says how many were taken and why the next one was not.
+    /// [`SendBatchError`] reports how many messages were sent and why the next one was not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_fd::{PairType, SendBatch, SocketPair};
+    ///
+    /// let pair = SocketPair::new(PairType::SeqPacket, 1 << 16)?;
+    /// let batch = SendBatch::new(64);
+    /// assert_eq!(batch.send(&pair.left, [&b"one"[..], b"two"])?, 2);
+    ///
+    /// let too_long = vec![0; 1 << 20];
+    /// let error = batch.send(&pair.left, [b"three", too_long.as_slice()]).unwrap_err();
+    /// assert_eq!((error.sent, error.errno()), (1, libc::EMSGSIZE));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send<'a>(
         &self,
         socket: impl AsFd,
@@ -69,14 +84,14 @@ impl SendBatch {
             }
             while !rest.is_empty() {
                 match retry(|| mmsg::send(socket, rest)) {
-                    Ok(Taken { whole, begun: Some(bytes) }) => {
-                        let reason = SendStop::Begun { bytes };
+                    Ok(Taken { whole, partial: Some(bytes) }) => {
+                        let reason = SendStop::Partial { bytes };
                         return Err(SendBatchError { sent: sent + whole, reason });
                     }
-                    // A call that takes nothing says why; should one not, this must not go on for
-                    // ever.
-                    Ok(Taken { whole: 0, begun: None }) | Err(Errno::EAGAIN) => return Ok(sent),
-                    Ok(Taken { whole, begun: None }) => {
+                    // A call that sends nothing returns an error. If one ever does not, this loop
+                    // must still end.
+                    Ok(Taken { whole: 0, partial: None }) | Err(Errno::EAGAIN) => return Ok(sent),
+                    Ok(Taken { whole, partial: None }) => {
                         sent += whole;
                         rest = &rest[whole..];
                     }
@@ -90,39 +105,39 @@ impl SendBatch {
     }
 }
 
-/// Moves messages into the chunk; returns the part of it that is filled.
+/// Moves messages into the chunk and returns its filled part.
 fn fill<'c, 'a>(
     chunk: &'c mut [&'a [u8]],
     messages: &mut impl Iterator<Item = &'a [u8]>,
 ) -> &'c [&'a [u8]] {
     let mut filled = 0;
-    for (place, message) in chunk.iter_mut().zip(messages) {
-        *place = message;
+    for (slot, message) in chunk.iter_mut().zip(messages) {
+        *slot = message;
         filled += 1;
     }
     &chunk[..filled]
 }
 
-/// Sending stopped before the end.
+/// The error of [`SendBatch::send`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("message {sent} of the batch was not sent: {reason}")]
 #[non_exhaustive]
 pub struct SendBatchError {
-    /// How many messages were taken: the first ones.
+    /// The number of messages that were sent, from the first on.
     pub sent: usize,
-    /// Why the next one was not.
+    /// Why the next one was not sent.
     #[source]
     pub reason: SendStop,
 }
 
 impl SendBatchError {
-    /// Returns the error number of the operating system, and `EMSGSIZE` for a message that was only
-    /// begun.
+    /// Returns the error number of the operating system, or `EMSGSIZE` for a message that was sent only
+    /// in part.
     #[must_use]
     pub const fn errno(&self) -> i32 {
         match self.reason {
             SendStop::Os { source } => source.errno(),
-            SendStop::Begun { .. } => libc::EMSGSIZE,
+            SendStop::Partial { .. } => libc::EMSGSIZE,
         }
     }
 }
@@ -131,17 +146,16 @@ impl SendBatchError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendStop {
-    /// The kernel refused, for the reasons that [`send`](crate::send) has.
+    /// The kernel refused, for one of the reasons of [`send`](crate::send).
     #[error("{source}")]
     Os {
-        /// What it said.
+        /// The error of the kernel.
         source: OsError,
     },
-    /// Only the first bytes were taken. A stream does that, and is better served by
-    /// [`send`](crate::send).
-    #[error("only {bytes} bytes of it were taken: send the rest before anything else")]
-    Begun {
-        /// How many.
+    /// Only the first bytes were sent, which happens on a stream. Use [`send`](crate::send) for those.
+    #[error("only {bytes} bytes of it were sent, send the rest first")]
+    Partial {
+        /// The number of bytes.
         bytes: usize,
     },
 }

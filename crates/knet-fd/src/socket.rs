@@ -1,4 +1,4 @@
-//! What kind of socket a socket is.
+//! The family, type and state of sockets.
 
 use std::{
     mem::size_of_val,
@@ -12,8 +12,18 @@ use nix::{
 
 use crate::OsError;
 
-/// The family of a socket's addresses
+/// The address family of a socket
 /// ([address_families(7)](https://man7.org/linux/man-pages/man7/address_families.7.html)).
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{FdKind, SocketDomain};
+///
+/// let (socket, _peer) = std::os::unix::net::UnixStream::pair()?;
+/// assert!(matches!(FdKind::of(&socket)?, FdKind::Socket { domain: SocketDomain::Unix, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SocketDomain {
@@ -23,7 +33,7 @@ pub enum SocketDomain {
     Inet,
     /// IPv6 (`AF_INET6`).
     Inet6,
-    /// Another one, by its number.
+    /// Another one, with its number.
     Other(i32),
 }
 
@@ -38,19 +48,29 @@ impl SocketDomain {
     }
 }
 
-/// How a socket talks ([socket(2)](https://man7.org/linux/man-pages/man2/socket.2.html)).
+/// The communication type of a socket ([socket(2)](https://man7.org/linux/man-pages/man2/socket.2.html)).
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{FdKind, SocketType};
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// assert!(matches!(FdKind::of(&listener)?, FdKind::Socket { kind: SocketType::Stream, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SocketType {
     /// A stream of bytes without boundaries, with an end of file.
     Stream,
-    /// Messages without a connection, and so without an end of file.
+    /// Messages without a connection, and therefore without an end of file.
     Datagram,
     /// Messages in order over a connection, with an end of file.
     SeqPacket,
     /// Raw packets.
     Raw,
-    /// Another one, by its number.
+    /// Another one, with its number.
     Other(i32),
 }
 
@@ -66,19 +86,30 @@ impl SocketType {
     }
 }
 
-/// What has been done with a socket.
+/// The state of a socket.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{FdKind, SocketState};
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let kind = FdKind::of(&listener)?;
+/// assert!(matches!(kind, FdKind::Socket { state: SocketState::Listening, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SocketState {
-    /// It waits for connections.
+    /// Listens for connections.
     Listening,
-    /// It has a peer: the ends of a pair have, and a datagram socket that was connected.
+    /// Has a peer, like the ends of a pair and a connected datagram socket.
     Connected,
-    /// It has an address of its own but no peer.
+    /// Has a local address but no peer.
     Bound,
-    /// It has neither an address nor a peer.
+    /// Has neither a local address nor a peer.
     Unbound,
-    /// It does not listen; the rest is unknown, for its addresses are neither local nor IP.
+    /// Does not listen. Its addresses are neither local nor IP, so nothing else is known.
     Unknown,
 }
 
@@ -100,7 +131,7 @@ impl SocketState {
     }
 }
 
-/// Whether a local address is one that a socket was given, not the blank it begins with.
+/// Returns `true` if a local address is more than the blank one of a new socket.
 fn is_a_name(address: &SockaddrStorage) -> bool {
     if let Some(unix) = address.as_unix_addr() {
         !unix.is_unnamed()
@@ -120,7 +151,7 @@ fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> Result<i32, OsError> {
     let mut value: libc::c_int = 0;
     let mut len = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the descriptor is borrowed for the whole call, both pointers are to live locals, and
-    // `len` says how many bytes `value` has, so the kernel writes no more.
+    // `len` is the size of `value`, so the kernel writes no more.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

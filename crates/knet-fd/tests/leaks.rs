@@ -1,4 +1,4 @@
-//! Nothing stays open that should not, counted in a process of its own.
+//! Descriptor leaks, counted in a process of their own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
@@ -18,25 +18,25 @@ use nix::sys::{
     socket::{ControlMessage, MsgFlags, sendmsg},
 };
 
-/// Counting is only right while no other test opens anything.
+/// Excludes other tests, because descriptors can be counted only while no test opens any.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many descriptors are open, the one for counting included.
+/// Returns the number of open descriptors, including the one used for counting.
 fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Leaves room for `free` more descriptors until it is dropped.
+/// A limit on open descriptors until it is dropped.
 struct Limit(u64, u64);
 
 impl Limit {
     fn leaving(free: usize) -> Limit {
         let probes: Vec<File> = (0..free).map(|_| File::open("/dev/null").unwrap()).collect();
         let highest = probes.iter().map(AsRawFd::as_raw_fd).max();
-        // Numbers are handed out from the lowest, so those of the probes are the lowest free ones.
+        // The kernel assigns the lowest free numbers, so the probes have them.
         let next = highest
             .map_or_else(|| File::open("/dev/null").unwrap().as_raw_fd(), |highest| highest + 1);
         drop(probes);
@@ -53,7 +53,7 @@ impl Drop for Limit {
 }
 
 #[test]
-fn what_is_made_is_closed_with_its_owner() {
+fn descriptors_are_closed_with_their_owner() {
     let _alone = alone();
     let before = open_descriptors();
     for _ in 0..1000 {
@@ -66,7 +66,7 @@ fn what_is_made_is_closed_with_its_owner() {
 }
 
 #[test]
-fn a_pair_that_cannot_be_made_leaves_nothing() {
+fn a_failed_pair_leaves_nothing_open() {
     let _alone = alone();
     let before = open_descriptors();
     for free in [0, 1] {
@@ -84,7 +84,7 @@ fn a_pair_that_cannot_be_made_leaves_nothing() {
 }
 
 #[test]
-fn a_duplicate_that_cannot_be_made_leaves_the_original() {
+fn a_failed_duplicate_leaves_the_original_open() {
     let _alone = alone();
     let file = File::open("/dev/null").unwrap();
     let before = open_descriptors();
@@ -96,7 +96,7 @@ fn a_duplicate_that_cannot_be_made_leaves_the_original() {
 }
 
 #[test]
-fn refusals_open_and_close_nothing() {
+fn failed_calls_open_and_close_nothing() {
     let _alone = alone();
     let file = File::open("/dev/null").unwrap();
     let before = open_descriptors();
@@ -114,7 +114,7 @@ fn refusals_open_and_close_nothing() {
 }
 
 #[test]
-fn descriptors_that_come_with_a_message_are_not_taken() {
+fn descriptors_passed_with_a_message_are_not_accepted() {
     let _alone = alone();
     let SocketPair { left, right, .. } = SocketPair::new(PairType::SeqPacket, 65536).unwrap();
     let file = File::open("/dev/null").unwrap();

@@ -1,4 +1,4 @@
-//! Receiving by the batch.
+//! Batched receives.
 
 use std::{thread, time::Instant};
 
@@ -17,7 +17,7 @@ fn bytes(batch: &ReceiveBatch) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_batch_takes_what_there_is_and_no_more_than_it_has_room_for() {
+fn a_batch_receives_available_messages_up_to_its_capacity() {
     let (end, peer) = pair(PairType::SeqPacket);
     let mut batch = ReceiveBatch::new(3, 0, 16);
     assert_eq!(batch.capacity(), 3);
@@ -34,7 +34,7 @@ fn a_batch_takes_what_there_is_and_no_more_than_it_has_room_for() {
 }
 
 #[test]
-fn lengths_and_marks_of_the_last_call_do_not_linger() {
+fn lengths_and_flags_of_the_last_call_are_replaced() {
     let (end, peer) = pair(PairType::Datagram);
     let mut batch = ReceiveBatch::new(2, 0, 4);
     send_all(&peer, &[b"too long", b"1234"]);
@@ -50,7 +50,7 @@ fn lengths_and_marks_of_the_last_call_do_not_linger() {
 }
 
 #[test]
-fn there_is_no_message_beyond_the_last() {
+fn indexes_beyond_the_last_message_are_empty() {
     let (end, peer) = pair(PairType::SeqPacket);
     let mut batch = ReceiveBatch::new(4, 2, 8);
     send_all(&peer, &[b"1", b"2"]);
@@ -65,7 +65,7 @@ fn there_is_no_message_beyond_the_last() {
 }
 
 #[test]
-fn headroom_lies_right_before_its_message() {
+fn headroom_directly_precedes_its_message() {
     let (end, peer) = pair(PairType::SeqPacket);
     let mut batch = ReceiveBatch::new(3, 5, 8);
     send_all(&peer, &[b"first", b"", b"longer than 8"]);
@@ -78,11 +78,11 @@ fn headroom_lies_right_before_its_message() {
         headroom.fill(b'#');
         message.reverse();
     }
-    assert_eq!(bytes(&batch), [&b"tsrif"[..], b"", b"t regnol"], "headrooms cover no message");
+    assert_eq!(bytes(&batch), [&b"tsrif"[..], b"", b"t regnol"], "headrooms overlap no message");
 }
 
 #[test]
-fn numbers_outside_their_range_count_as_the_nearest() {
+fn arguments_outside_their_range_are_limited() {
     let (end, peer) = pair(PairType::SeqPacket);
     let mut smallest = ReceiveBatch::new(0, 0, 0);
     assert_eq!(smallest.capacity(), 1);
@@ -100,7 +100,7 @@ fn numbers_outside_their_range_count_as_the_nearest() {
 }
 
 #[test]
-fn a_batch_may_go_to_another_thread() {
+fn a_batch_can_be_sent_to_another_thread() {
     let (end, peer) = pair(PairType::SeqPacket);
     let mut batch = ReceiveBatch::new(64, 0, 16);
     send_all(&peer, &[b"hello"]);
@@ -117,10 +117,10 @@ fn a_batch_may_go_to_another_thread() {
 }
 
 #[test]
-fn a_batch_shows_what_it_has_room_for() {
+fn debug_shows_the_capacity_of_a_batch_and_not_its_memory() {
     let text = format!("{:?}", ReceiveBatch::new(64, 14, 65536));
     assert!(text.contains("headroom: 14") && text.contains("capacity: 64"), "{text}");
-    assert!(text.len() < 200, "and none of its 4 MiB: {text}");
+    assert!(text.len() < 200, "none of its 4 MiB: {text}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_writer_in_another_thread_loses_nothing() {
                 thread::yield_now();
             }
         }
-        // What is last is not empty, so that the end is told from it.
+        // The last message is not empty, so that it is distinguishable from the end.
         while send(&peer, b"end").unwrap() == Sent::WouldBlock {
             thread::yield_now();
         }

@@ -1,9 +1,9 @@
-//! Random messages by random batches: what goes in comes out, in order.
+//! Random messages in random batches: all arrive, in order.
 
 use knet_fd::{PairType, ReceiveBatch, Received, SendBatch, SocketPair, receive};
 use proptest::{collection::vec, prelude::*};
 
-/// Messages whose lengths lie around the size that there is room for.
+/// Generates messages with lengths around the size of a buffer.
 fn messages(size: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
     let length = prop_oneof![
         2 => Just(0),
@@ -38,12 +38,12 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// What must come out for a message, and whether it was cut.
+/// Returns what must be received for a message, and whether it is truncated.
 fn expected(message: &[u8], size: usize) -> (Vec<u8>, bool) {
     (message[..message.len().min(size)].to_vec(), message.len() > size)
 }
 
-/// Sends all the messages, receiving whenever there is no more room; returns what came out so far.
+/// Sends all messages and receives whenever the socket is full. Returns the messages received so far.
 fn send_all(
     pair: &SocketPair,
     case: &Case,
@@ -75,7 +75,7 @@ fn collect(
         let (headroom, same) = batch.with_headroom_mut(index).ok_or_else(|| fail(&index))?;
         prop_assert_eq!(headroom.len(), case.headroom);
         prop_assert_eq!(&*same, bytes);
-        // Nothing that is written here may show up in a message.
+        // Bytes written to the headroom must not appear in a message.
         headroom.fill(0xEE);
     }
     Ok(())
@@ -87,14 +87,14 @@ fn fail(what: &dyn std::fmt::Debug) -> TestCaseError {
 
 proptest! {
     #[test]
-    fn datagrams_come_out_as_they_went_in(case in case()) {
+    fn datagrams_arrive_as_they_were_sent(case in case()) {
         let pair = SocketPair::new(PairType::Datagram, 16_384).map_err(|error| fail(&error))?;
         let mut batch = ReceiveBatch::new(case.capacity, case.headroom, case.size);
         let mut out = send_all(&pair, &case, &mut batch)?;
         let SocketPair { left, right, .. } = pair;
         drop(left);
         loop {
-            prop_assert!(out.len() <= case.messages.len(), "more came out than went in");
+            prop_assert!(out.len() <= case.messages.len(), "more received than sent");
             let outcome = batch.receive(&right).map_err(|error| fail(&error))?;
             prop_assert!(!outcome.end_of_file);
             if outcome.would_block() {
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn packets_come_out_as_they_went_in_until_the_end(
+    fn packets_arrive_as_they_were_sent_until_the_end(
         case in case(),
         one_by_one in any::<bool>(),
     ) {
@@ -119,7 +119,7 @@ proptest! {
         drop(left);
         let mut buffer = vec![0; case.size];
         loop {
-            prop_assert!(out.len() <= case.messages.len(), "more came out than went in");
+            prop_assert!(out.len() <= case.messages.len(), "more received than sent");
             if one_by_one {
                 match receive(&right, &mut buffer).map_err(|error| fail(&error))? {
                     Received::Message { len, truncated } => {
@@ -137,7 +137,7 @@ proptest! {
                 }
             }
         }
-        // Empty messages that were still queued at the very end are part of the hang-up.
+        // Empty messages that were still queued at the end are part of the hang-up.
         let with_bytes = case.messages.iter().rposition(|m| !m.is_empty()).map_or(0, |i| i + 1);
         let last = with_bytes.max(already);
         let expected: Vec<_> = case.messages[..last].iter().map(|m| expected(m, case.size)).collect();
@@ -145,7 +145,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_comes_out_as_it_went_in(
+    fn a_stream_arrives_as_it_was_sent(
         chunks in vec(vec(any::<u8>(), 1..2000), 0..40),
         capacity in 1..=64_usize,
         size in 1..=500_usize,
@@ -158,7 +158,7 @@ proptest! {
         let mut batch = ReceiveBatch::new(capacity, 0, size);
         let mut out = Vec::new();
         loop {
-            prop_assert!(out.len() <= chunks.concat().len(), "more came out than went in");
+            prop_assert!(out.len() <= chunks.concat().len(), "more received than sent");
             let outcome = batch.receive(&right).map_err(|error| fail(&error))?;
             prop_assert!(!outcome.would_block());
             for message in batch.iter() {

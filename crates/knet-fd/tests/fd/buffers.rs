@@ -8,13 +8,13 @@ use nix::sys::socket::{getsockopt, sockopt};
 use crate::samples::{new_socket, tcp};
 use nix::sys::socket::{AddressFamily, SockType};
 
-/// The limit for those without privilege, in bytes that can be asked for.
+/// Returns the system's limit for unprivileged processes in bytes.
 fn limit(name: &str) -> usize {
     let text = fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap();
     text.trim().parse().unwrap()
 }
 
-/// Whether this process may go above the limits (`CAP_NET_ADMIN`).
+/// Returns `true` if this process may exceed the limits (`CAP_NET_ADMIN`).
 fn is_privileged() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
@@ -22,7 +22,7 @@ fn is_privileged() -> bool {
 }
 
 #[test]
-fn what_is_reported_is_what_the_kernel_says() {
+fn the_report_matches_the_kernel() {
     for socket in [
         UdpSocket::bind("127.0.0.1:0").unwrap().into(),
         tcp().0.into(),
@@ -40,9 +40,9 @@ fn what_is_reported_is_what_the_kernel_says() {
 }
 
 #[test]
-fn above_the_limit_force_is_tried_and_its_refusal_is_only_reported() {
+fn sizes_above_the_limit_are_forced_or_reported_as_smaller() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    // The kernel doubles, so up to twice the limit can be had without force.
+    // The kernel doubles sizes, so up to twice the limit is available without force.
     let wanted = 4 * limit("rmem_max").max(limit("wmem_max"));
     let report = set_buffer_sizes(&socket, wanted).unwrap();
     assert_eq!(report.is_full(), is_privileged(), "{report:?}");
@@ -50,7 +50,7 @@ fn above_the_limit_force_is_tried_and_its_refusal_is_only_reported() {
 }
 
 #[test]
-fn absurd_sizes_are_only_not_reached() {
+fn absurd_sizes_are_not_an_error() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for wanted in [i32::MAX as usize + 1, usize::MAX] {
         let report = set_buffer_sizes(&socket, wanted).unwrap();
@@ -58,11 +58,11 @@ fn absurd_sizes_are_only_not_reached() {
         assert!(report.receive >= limit("rmem_max") && report.send >= limit("wmem_max"));
     }
     let report = set_buffer_sizes(&socket, 0).unwrap();
-    assert!(report.is_full(), "the kernel has a least size: {report:?}");
+    assert!(report.is_full(), "the kernel has a minimum size: {report:?}");
 }
 
 #[test]
-fn what_is_no_socket_has_no_buffers() {
+fn only_sockets_have_buffers() {
     let (reader, _writer) = nix::unistd::pipe().unwrap();
     let error = set_buffer_sizes(&reader, 4096).unwrap_err();
     let BufferError::Resize { direction: BufferDirection::Receive, .. } = error else {

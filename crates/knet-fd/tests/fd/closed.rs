@@ -1,4 +1,4 @@
-//! Descriptors that a caller of the C door closes too early.
+//! Descriptors that a caller of `with_raw_fd` closes too early.
 
 use std::{fs::File, os::fd::RawFd};
 
@@ -10,14 +10,14 @@ use nix::{
     unistd,
 };
 
-/// A number that is open, and so high that no other test gets it once it is closed.
+/// Opens a number so high that no other test gets it once it is closed.
 fn high_number() -> RawFd {
     let file = File::open("/dev/null").unwrap();
     fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(700)).unwrap()
 }
 
 #[test]
-fn every_call_answers_ebadf_and_nothing_worse() {
+fn every_call_returns_ebadf() {
     let number = high_number();
     knet_fd::with_raw_fd(number, |fd| {
         unistd::close(number).unwrap();

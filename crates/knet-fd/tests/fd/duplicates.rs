@@ -1,4 +1,4 @@
-//! Second descriptors.
+//! Duplicates.
 
 use std::os::fd::AsRawFd;
 
@@ -10,15 +10,15 @@ use knet_fd::{
 use crate::samples::{one_of_each, pair};
 
 #[test]
-fn a_duplicate_is_the_same_file_and_closes_on_exec() {
+fn a_duplicate_is_the_same_file_with_close_on_exec() {
     for (name, fd) in one_of_each() {
         set_cloexec(&fd, false).unwrap();
         let second = duplicate(&fd).unwrap();
         assert_ne!(second.as_raw_fd(), fd.as_raw_fd());
-        assert!(second.as_raw_fd() > 2, "{name}: not a standard stream");
+        assert!(second.as_raw_fd() > 2, "{name}: the number of a standard stream");
         assert_eq!(FdKind::of(&second), FdKind::of(&fd), "{name}");
         assert_eq!(is_cloexec(&second), Ok(true), "{name}");
-        assert_eq!(is_cloexec(&fd), Ok(false), "{name}: the original keeps its own");
+        assert_eq!(is_cloexec(&fd), Ok(false), "{name}: the flag of the original changed");
     }
 }
 

@@ -1,4 +1,4 @@
-//! End of file and empty messages are not taken for each other.
+//! End of file and empty messages are distinguished.
 
 use std::{
     net::Shutdown,
@@ -17,9 +17,9 @@ fn message(len: usize) -> Received {
     Received::Message { len, truncated: false }
 }
 
-/// Everything until the end, one by one and by batches of various sizes: what there is must be the
-/// same each time. The peer writes the messages and then hangs up.
-fn assert_comes_out(kind: PairType, messages: &[&[u8]], expected: &[&[u8]]) {
+/// Sends messages, hangs up, and asserts that `expected` is received until the end, one by one and in
+/// batches of various sizes.
+fn assert_received(kind: PairType, messages: &[&[u8]], expected: &[&[u8]]) {
     let written = || -> OwnedFd {
         let (end, peer) = pair(kind);
         for message in messages {
@@ -56,15 +56,15 @@ fn assert_comes_out(kind: PairType, messages: &[&[u8]], expected: &[&[u8]]) {
         }
         assert_eq!(found, expected, "{messages:?} by {capacity}");
         let outcome = batch.receive(&end).unwrap();
-        assert_eq!((outcome.messages, outcome.end_of_file), (0, true), "it comes again");
+        assert_eq!((outcome.messages, outcome.end_of_file), (0, true), "the end is reported again");
     }
 }
 
 #[test]
 fn a_seqpacket_ends_after_its_last_message() {
-    assert_comes_out(PairType::SeqPacket, &[], &[]);
-    assert_comes_out(PairType::SeqPacket, &[b"a"], &[b"a"]);
-    assert_comes_out(PairType::SeqPacket, &[b"a", b"b", b"c", b"d"], &[b"a", b"b", b"c", b"d"]);
+    assert_received(PairType::SeqPacket, &[], &[]);
+    assert_received(PairType::SeqPacket, &[b"a"], &[b"a"]);
+    assert_received(PairType::SeqPacket, &[b"a", b"b", b"c", b"d"], &[b"a", b"b", b"c", b"d"]);
 }
 
 #[test]
@@ -76,14 +76,14 @@ fn empty_messages_before_a_full_one_are_messages_even_after_a_hang_up() {
         &[b"", b"a", b"", b"", b"b"],
         &[b"", b"", b"", b"", b"", b"", b"", b"a"],
     ] {
-        assert_comes_out(PairType::SeqPacket, messages, messages);
+        assert_received(PairType::SeqPacket, messages, messages);
     }
 }
 
 #[test]
-fn empty_messages_right_before_a_hang_up_are_part_of_it() {
-    assert_comes_out(PairType::SeqPacket, &[b""], &[]);
-    assert_comes_out(PairType::SeqPacket, &[b"", b"a", b"", b""], &[b"", b"a"]);
+fn empty_messages_right_before_a_hang_up_count_as_part_of_it() {
+    assert_received(PairType::SeqPacket, &[b""], &[]);
+    assert_received(PairType::SeqPacket, &[b"", b"a", b"", b""], &[b"", b"a"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn empty_messages_of_a_living_peer_are_messages() {
 }
 
 #[test]
-fn half_a_hang_up_is_an_end_of_file() {
+fn a_peer_that_stops_sending_is_an_end_of_file() {
     let (end, peer) = pair(PairType::SeqPacket);
     let _ = send(&peer, b"last").unwrap();
     shutdown(peer.as_raw_fd(), socket::Shutdown::Write).unwrap();
@@ -126,7 +126,7 @@ fn half_a_hang_up_is_an_end_of_file() {
 }
 
 #[test]
-fn a_datagram_socket_never_ends() {
+fn a_datagram_socket_has_no_end_of_file() {
     let (end, peer) = pair(PairType::Datagram);
     let messages: [&[u8]; 3] = [b"", b"a", b""];
     for message in messages {
@@ -138,7 +138,7 @@ fn a_datagram_socket_never_ends() {
     assert_eq!(receive(&end, &mut [0; 8]), Ok(message(0)));
     assert_eq!(receive(&end, &mut [0; 8]), Ok(Received::WouldBlock));
     assert!(batch.receive(&end).unwrap().would_block());
-    assert!(batch.is_empty(), "the messages of the last call are gone");
+    assert!(batch.is_empty(), "the messages of the last call remain");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_stream_ends_after_its_last_byte() {
 }
 
 #[test]
-fn a_tcp_connection_ends_too() {
+fn a_tcp_connection_has_an_end_of_file() {
     let (client, server) = tcp();
     assert_eq!(send(&client, b"hello"), Ok(Sent::Sent { len: 5 }));
     drop(client);
@@ -171,7 +171,7 @@ fn a_tcp_connection_ends_too() {
 }
 
 #[test]
-fn a_reset_is_an_error_once_and_loses_no_message() {
+fn a_reset_is_reported_once_and_loses_no_message() {
     for by_batch in [false, true] {
         let (end, peer) = pair(PairType::SeqPacket);
         let _ = send(&peer, b"read me").unwrap();

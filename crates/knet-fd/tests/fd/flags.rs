@@ -1,4 +1,4 @@
-//! Setting and asking for flags.
+//! Reading and setting flags.
 
 use std::fs::File;
 
@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use crate::samples::{one_of_each, open_path};
 
 #[test]
-fn nonblocking_goes_on_and_off_and_tells_what_it_was() {
+fn setting_nonblocking_returns_its_previous_value() {
     for (name, fd) in one_of_each() {
         if name.starts_with("path") {
             continue;
@@ -26,7 +26,7 @@ fn nonblocking_goes_on_and_off_and_tells_what_it_was() {
 }
 
 #[test]
-fn cloexec_goes_on_and_off_and_tells_what_it_was() {
+fn setting_cloexec_returns_its_previous_value() {
     for (name, fd) in one_of_each() {
         let at_first = is_cloexec(&fd).unwrap();
         let mut was = at_first;
@@ -41,7 +41,7 @@ fn cloexec_goes_on_and_off_and_tells_what_it_was() {
 }
 
 #[test]
-fn other_flags_stay_as_they_are() {
+fn other_flags_are_unchanged() {
     let file = File::options().append(true).open("/dev/null").unwrap();
     let before = fcntl(&file, FcntlArg::F_GETFL).unwrap();
     assert_ne!(before & OFlag::O_APPEND.bits(), 0);
@@ -54,7 +54,7 @@ fn other_flags_stay_as_they_are() {
 }
 
 #[test]
-fn a_path_has_no_nonblocking_flag_to_set() {
+fn a_path_has_no_nonblocking_flag() {
     let path = open_path("/dev/null");
     let before = fcntl(&path, FcntlArg::F_GETFL).unwrap();
     let error = set_nonblocking(&path, true).unwrap_err();
@@ -63,5 +63,5 @@ fn a_path_has_no_nonblocking_flag_to_set() {
     assert!(error.to_string().contains("non-blocking"), "{error}");
     assert_eq!(fcntl(&path, FcntlArg::F_GETFL).unwrap(), before);
 
-    assert_eq!(set_nonblocking(&path, false), Ok(false), "that is what it is already");
+    assert_eq!(set_nonblocking(&path, false), Ok(false), "the value it has already");
 }

@@ -1,4 +1,4 @@
-//! What descriptors are, and what they are open for.
+//! Kinds and access modes of descriptors.
 
 use std::{
     fs::File,
@@ -35,7 +35,7 @@ fn both_ends_of_a_pair_are_connected() {
         let SocketPair { left, right, .. } = SocketPair::new(kind, 4096).unwrap();
         assert_socket(&left, SocketDomain::Unix, kind.into(), SocketState::Connected);
         drop(left);
-        // A datagram socket learns that its peer is gone by a failing write.
+        // Only a failing write shows a datagram socket that its peer is gone.
         assert_socket(&right, SocketDomain::Unix, kind.into(), SocketState::Connected);
     }
 }
@@ -103,14 +103,14 @@ fn internet_sockets_go_through_their_states() {
 }
 
 #[test]
-fn other_families_are_told_by_number() {
+fn other_families_are_reported_by_number() {
     let socket = new_socket(AddressFamily::Netlink, SockType::Raw);
     let netlink = SocketDomain::Other(libc::AF_NETLINK);
     assert_socket(socket, netlink, SocketType::Raw, SocketState::Unknown);
 }
 
 #[test]
-fn what_is_no_socket_is_told() {
+fn files_that_are_not_sockets_have_a_kind() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
@@ -127,7 +127,7 @@ fn what_is_no_socket_is_told() {
 }
 
 #[test]
-fn the_path_of_a_socket_is_no_socket() {
+fn the_path_of_a_socket_is_not_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let _listener = UnixListener::bind(&path).unwrap();
@@ -135,7 +135,7 @@ fn the_path_of_a_socket_is_no_socket() {
 }
 
 #[test]
-fn access_modes_are_told() {
+fn access_modes_are_reported() {
     let null = |mode: i32| {
         File::options()
             .read(true)
@@ -156,7 +156,7 @@ fn access_modes_are_told() {
 }
 
 #[test]
-fn what_only_ioctl_works_on_is_open_for_neither() {
+fn a_file_opened_for_ioctl_only_has_no_access() {
     // The mode that open(2) describes as "non-standard, 3".
     use nix::fcntl::{OFlag, open};
     let flags = OFlag::from_bits_retain(libc::O_ACCMODE) | OFlag::O_CLOEXEC;
@@ -165,7 +165,7 @@ fn what_only_ioctl_works_on_is_open_for_neither() {
 }
 
 #[test]
-fn a_socket_stays_open_for_both_when_it_is_shut_down() {
+fn a_socket_that_is_shut_down_stays_read_write() {
     let (end, _peer) = UnixStream::pair().unwrap();
     end.shutdown(std::net::Shutdown::Both).unwrap();
     assert_eq!(AccessMode::of(end), Ok(AccessMode::ReadWrite));

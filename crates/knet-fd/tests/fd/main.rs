@@ -1,4 +1,4 @@
-//! Every function against real descriptors, where it works and where it does not.
+//! Every function with real descriptors, of kinds it supports and of kinds it does not.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 

@@ -1,4 +1,4 @@
-//! One message at a time, and devices.
+//! Single messages, and devices.
 
 use std::{
     fs::File, net::UdpSocket, os::unix::net::UnixStream, sync::mpsc, thread, time::Duration,
@@ -17,7 +17,7 @@ fn message(len: usize) -> Received {
 }
 
 #[test]
-fn a_message_longer_than_the_buffer_is_marked_and_its_rest_is_gone() {
+fn a_message_longer_than_the_buffer_is_truncated() {
     for kind in [PairType::SeqPacket, PairType::Datagram] {
         let (end, peer) = pair(kind);
         for text in [&b"exact"[..], b"longer", b"next"] {
@@ -34,7 +34,7 @@ fn a_message_longer_than_the_buffer_is_marked_and_its_rest_is_gone() {
 }
 
 #[test]
-fn a_stream_keeps_what_does_not_fit() {
+fn a_stream_keeps_bytes_that_do_not_fit() {
     let (end, peer) = pair(PairType::Stream);
     let _ = send(&peer, b"hello").unwrap();
     let mut buffer = [0; 3];
@@ -44,7 +44,7 @@ fn a_stream_keeps_what_does_not_fit() {
 }
 
 #[test]
-fn a_buffer_without_room_is_refused_and_takes_nothing() {
+fn an_empty_buffer_is_rejected_and_nothing_is_read() {
     let (end, peer) = pair(PairType::SeqPacket);
     let _ = send(&peer, b"hello").unwrap();
     assert_eq!(receive(&end, &mut []), Err(ReadError::EmptyBuffer));
@@ -56,7 +56,7 @@ fn a_buffer_without_room_is_refused_and_takes_nothing() {
 #[test]
 fn blocking_sockets_do_not_block() {
     let (done, wait) = mpsc::channel();
-    // Should one of these block, only its thread is stuck.
+    // If one of these blocks, only its thread is stuck.
     thread::spawn(move || {
         let (end, peer) = UnixStream::pair().unwrap();
         assert_eq!(receive(&end, &mut [0; 8]), Ok(Received::WouldBlock));
@@ -70,7 +70,7 @@ fn blocking_sockets_do_not_block() {
 }
 
 #[test]
-fn a_full_socket_takes_more_when_it_was_read() {
+fn a_full_socket_accepts_more_after_a_read() {
     for kind in [PairType::SeqPacket, PairType::Datagram, PairType::Stream] {
         let (end, peer) = pair(kind);
         let text = vec![7; 16_384];
@@ -82,7 +82,7 @@ fn a_full_socket_takes_more_when_it_was_read() {
 }
 
 #[test]
-fn messages_too_long_for_the_socket_are_refused_whole() {
+fn messages_longer_than_the_send_buffer_are_rejected_whole() {
     let (end, peer) = pair(PairType::SeqPacket);
     let error = send(&peer, &vec![0; 64 << 20]).unwrap_err();
     assert_eq!(error.errno(), libc::EMSGSIZE);
@@ -90,7 +90,7 @@ fn messages_too_long_for_the_socket_are_refused_whole() {
 }
 
 #[test]
-fn sending_to_nobody_is_an_error() {
+fn sending_without_a_peer_is_an_error() {
     for (kind, errno) in [
         (PairType::Stream, libc::EPIPE),
         (PairType::SeqPacket, libc::EPIPE),
@@ -105,7 +105,7 @@ fn sending_to_nobody_is_an_error() {
 }
 
 #[test]
-fn udp_messages_come_whole_too() {
+fn udp_messages_arrive_whole() {
     let a = UdpSocket::bind("127.0.0.1:0").unwrap();
     let b = UdpSocket::bind("127.0.0.1:0").unwrap();
     a.connect(b.local_addr().unwrap()).unwrap();
@@ -157,7 +157,7 @@ fn devices_are_read_and_written() {
 
 #[test]
 fn sockets_raise_no_signal() {
-    // Blocked in this thread, a SIGPIPE would stay pending for it.
+    // With SIGPIPE blocked in this thread, one would stay pending.
     let mut sigpipe = signal::SigSet::empty();
     sigpipe.add(signal::Signal::SIGPIPE);
     sigpipe.thread_block().unwrap();
@@ -170,7 +170,7 @@ fn sockets_raise_no_signal() {
     assert_eq!(error.errno(), libc::EPIPE);
     assert!(!has_pending_sigpipe());
 
-    // That this would have been seen: write(2) does raise one.
+    // Proves that the test would notice: write(2) does raise one.
     assert_eq!(write(&peer, b"hello").unwrap_err().errno(), libc::EPIPE);
     assert!(has_pending_sigpipe());
     assert_eq!(sigpipe.wait(), Ok(signal::Signal::SIGPIPE));

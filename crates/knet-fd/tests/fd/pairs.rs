@@ -20,7 +20,7 @@ fn both_ends_have_their_flags_and_buffers() {
 }
 
 #[test]
-fn what_goes_into_one_end_comes_out_of_the_other() {
+fn messages_pass_in_both_directions() {
     for kind in [PairType::Stream, PairType::Datagram, PairType::SeqPacket] {
         let SocketPair { left, right, .. } = SocketPair::new(kind, 4096).unwrap();
         for (from, to) in [(&left, &right), (&right, &left)] {
@@ -35,7 +35,7 @@ fn what_goes_into_one_end_comes_out_of_the_other() {
 }
 
 #[test]
-fn the_largest_message_of_kronosnet_goes_through_whole() {
+fn the_largest_kronosnet_message_arrives_whole() {
     let pair = SocketPair::new(PairType::SeqPacket, 8_388_608).unwrap();
     let largest: Vec<u8> = (0..65536_u32).map(|i| (i % 251) as u8).collect();
     let too_long = vec![1; 65537];

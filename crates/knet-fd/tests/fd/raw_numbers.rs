@@ -1,11 +1,11 @@
-//! The door for numbers.
+//! `with_raw_fd`.
 
 use std::{fs::File, os::fd::AsRawFd};
 
 use knet_fd::{AccessMode, RawFdError, is_cloexec, set_cloexec, with_raw_fd};
 
 #[test]
-fn an_open_number_is_lent_and_stays_open() {
+fn an_open_number_is_borrowed_and_stays_open() {
     let file = File::open("/dev/null").unwrap();
     let number = file.as_raw_fd();
     let lent = with_raw_fd(number, |fd| {
@@ -13,8 +13,8 @@ fn an_open_number_is_lent_and_stays_open() {
         fd.as_raw_fd()
     });
     assert_eq!(lent, Ok(number));
-    assert_eq!(is_cloexec(&file), Ok(false), "it was the caller's own descriptor");
-    assert_eq!(AccessMode::of(&file), Ok(AccessMode::ReadOnly), "and it is still open");
+    assert_eq!(is_cloexec(&file), Ok(false), "the closure got another descriptor");
+    assert_eq!(AccessMode::of(&file), Ok(AccessMode::ReadOnly), "the closure closed it");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_closure_that_panics_closes_nothing() {
 }
 
 #[test]
-fn negative_numbers_are_refused() {
+fn negative_numbers_are_rejected() {
     for number in [-1, -2, libc::AT_FDCWD, i32::MIN] {
         let error = with_raw_fd(number, |_| panic!("must not run")).unwrap_err();
         assert_eq!(error, RawFdError::Negative(number));
@@ -36,8 +36,8 @@ fn negative_numbers_are_refused() {
 }
 
 #[test]
-fn numbers_that_are_not_open_are_refused() {
-    // The kernel hands out no number as high.
+fn numbers_that_are_not_open_are_rejected() {
+    // The kernel assigns no number this high.
     for number in [i32::MAX, i32::MAX - 1] {
         let error = with_raw_fd(number, |_| panic!("must not run")).unwrap_err();
         assert_eq!(error, RawFdError::NotOpen(number));

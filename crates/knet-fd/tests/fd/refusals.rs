@@ -1,4 +1,4 @@
-//! Calls on descriptors that they are not for: refused with the right number, and nothing changed.
+//! Calls on unsuitable descriptors: rejected with the right errno, and without effect.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,19 +10,19 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::samples::one_of_each;
 
-/// Everything that a call could have changed on the descriptor.
+/// Returns all flags of a descriptor that a call could change.
 fn flags(fd: &OwnedFd) -> (i32, i32) {
     let fd = fd.as_fd();
     (fcntl(fd, FcntlArg::F_GETFL).unwrap(), fcntl(fd, FcntlArg::F_GETFD).unwrap())
 }
 
 #[test]
-fn what_is_no_socket_can_be_neither_received_from_nor_sent_to() {
+fn only_sockets_can_receive_and_send() {
     for (name, fd) in one_of_each() {
         if matches!(FdKind::of(&fd), Ok(FdKind::Socket { .. })) {
             continue;
         }
-        // For a path even that is too much.
+        // A path supports no call at all.
         let errno =
             if AccessMode::of(&fd) == Ok(AccessMode::None) { libc::EBADF } else { libc::ENOTSOCK };
         let before = flags(&fd);
@@ -38,7 +38,7 @@ fn what_is_no_socket_can_be_neither_received_from_nor_sent_to() {
 }
 
 #[test]
-fn sockets_that_talk_to_nobody_say_so() {
+fn receiving_from_sockets_without_a_peer_is_an_error() {
     for (name, fd) in one_of_each() {
         let Some(errno) = (match name {
             "unix listener" => Some(libc::EINVAL),
@@ -55,7 +55,7 @@ fn sockets_that_talk_to_nobody_say_so() {
 }
 
 #[test]
-fn one_way_descriptors_refuse_the_other_way() {
+fn one_way_descriptors_reject_the_other_direction() {
     for (name, fd) in one_of_each() {
         let before = flags(&fd);
         if matches!(AccessMode::of(&fd), Ok(AccessMode::ReadOnly | AccessMode::None)) {
@@ -72,7 +72,7 @@ fn one_way_descriptors_refuse_the_other_way() {
 }
 
 #[test]
-fn looking_and_duplicating_changes_nothing() {
+fn queries_and_duplicates_change_nothing() {
     for (name, fd) in one_of_each() {
         let before = flags(&fd);
         FdKind::of(&fd).unwrap();

@@ -1,4 +1,4 @@
-//! Descriptors of many kinds, for tests that go through them all.
+//! Descriptors of many kinds, for tests that cover all of them.
 
 use std::{
     fs::File,
@@ -24,18 +24,18 @@ use nix::{
     unistd,
 };
 
-/// Opens a path for itself and not for its contents (`O_PATH`).
+/// Opens a path without access to its contents (`O_PATH`).
 pub(crate) fn open_path(path: impl AsRef<Path>) -> File {
     File::options().read(true).custom_flags(libc::O_PATH).open(path).unwrap()
 }
 
-/// The end of a pair that is read from, and the other.
+/// Creates a pair: the end to read from, and its peer.
 pub(crate) fn pair(kind: PairType) -> (OwnedFd, OwnedFd) {
     let pair = SocketPair::new(kind, 1 << 20).unwrap();
     (pair.right, pair.left)
 }
 
-/// A TCP connection on the loopback interface.
+/// Opens a TCP connection on the loopback interface.
 pub(crate) fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -46,13 +46,13 @@ pub(crate) fn new_socket(family: AddressFamily, kind: SockType) -> OwnedFd {
     socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap()
 }
 
-/// Waits until something can be read, or the peer has hung up.
+/// Waits until a descriptor is readable or its peer has hung up.
 pub(crate) fn wait_readable(fd: impl AsFd) {
     let mut asked = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    assert_eq!(poll(&mut asked, PollTimeout::from(10_000_u16)), Ok(1), "nothing came for 10 s");
+    assert_eq!(poll(&mut asked, PollTimeout::from(10_000_u16)), Ok(1), "nothing arrived for 10 s");
 }
 
-/// A descriptor of each kind, with its name.
+/// Opens a descriptor of each kind, with its name.
 pub(crate) fn one_of_each() -> Vec<(&'static str, OwnedFd)> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");

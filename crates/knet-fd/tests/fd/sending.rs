@@ -1,10 +1,10 @@
-//! Sending by the batch.
+//! Batched sends.
 
 use knet_fd::{PairType, ReceiveBatch, SendBatch, SendStop, SocketPair};
 
 use crate::samples::pair;
 
-/// Everything that is there, as one list.
+/// Receives all available messages.
 fn receive_all(end: &std::os::fd::OwnedFd) -> Vec<Vec<u8>> {
     let mut batch = ReceiveBatch::new(64, 0, 65536);
     let mut all = Vec::new();
@@ -15,7 +15,7 @@ fn receive_all(end: &std::os::fd::OwnedFd) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn any_number_of_messages_goes_out_in_order() {
+fn any_number_of_messages_is_sent_in_order() {
     for at_once in [0, 1, 2, 63, 64, 65, usize::MAX] {
         for number in [0, 1, 63, 64, 65, 128, 200] {
             let (end, peer) = pair(PairType::SeqPacket);
@@ -28,7 +28,7 @@ fn any_number_of_messages_goes_out_in_order() {
 }
 
 #[test]
-fn a_full_socket_takes_the_first_ones() {
+fn a_full_socket_accepts_the_first_messages() {
     for kind in [PairType::SeqPacket, PairType::Datagram] {
         let SocketPair { left, right, .. } = SocketPair::new(kind, 65536).unwrap();
         let messages: Vec<Vec<u8>> = (0..200).map(|i| vec![i as u8; 4096]).collect();
@@ -43,7 +43,7 @@ fn a_full_socket_takes_the_first_ones() {
 }
 
 #[test]
-fn a_message_that_is_refused_is_named_and_the_rest_can_go() {
+fn a_rejected_message_is_named_and_the_rest_can_be_sent() {
     let (end, peer) = pair(PairType::SeqPacket);
     let monster = vec![0; 64 << 20];
     let mut messages: Vec<&[u8]> = vec![b"small"; 100];
@@ -75,14 +75,14 @@ fn a_peer_that_is_gone_is_an_error() {
 }
 
 #[test]
-fn a_stream_that_takes_half_a_message_is_told() {
+fn a_stream_that_accepts_half_a_message_is_reported() {
     let (end, peer) = pair(PairType::Stream);
     let long = vec![3; 64 << 20];
     let messages: [&[u8]; 3] = [b"whole", &long, b"never"];
     let error = SendBatch::new(64).send(&peer, messages).unwrap_err();
-    let SendStop::Begun { bytes } = error.reason else { panic!("{error:?}") };
+    let SendStop::Partial { bytes } = error.reason else { panic!("{error:?}") };
     assert_eq!(error.sent, 1);
     assert_eq!(error.errno(), libc::EMSGSIZE);
     assert!(bytes > 0 && bytes < long.len());
-    assert_eq!(receive_all(&end).concat().len(), 5 + bytes, "nothing came after it");
+    assert_eq!(receive_all(&end).concat().len(), 5 + bytes, "something was sent after it");
 }
