@@ -85,14 +85,14 @@ fn a_peer_that_the_list_rejects_is_cut_off_until_the_lists_are_off() {
     for (number, reject) in (2..).zip(rejects) {
         link.insert_acl_entry(0, reject).unwrap();
         assert_eq!(link.acl().unwrap(), [reject, accept(HERE)]);
-        let refused = link.status().unwrap().stats.rx_refused;
+        let refused = link.status().unwrap().stats.rx_rejected;
         one.set_access_lists(true).unwrap();
         listener.receive();
         // For a while, host 2 still considers host 1 reachable.
         listener.send("must not arrive");
         until("host 1 loses the link", || !link.status().unwrap().state.is_up());
         until("host 2's pings are refused", || {
-            link.status().unwrap().stats.rx_refused > refused + 3
+            link.status().unwrap().stats.rx_rejected > refused + 3
         });
         listener.send("must not arrive");
         assert!(!link.status().unwrap().peer_known);
@@ -118,7 +118,7 @@ fn a_dynamic_link_accepts_nobody_until_its_list_has_an_entry() {
         assert!(link.acl().unwrap().is_empty());
         let end = two.bind(SocketAddr::new(ip, 0)).unwrap();
         watch(&two, 1, 0, end.addr(), link.local_addr().unwrap(), QUICK);
-        until("pings are refused", || link.status().unwrap().stats.rx_refused >= 3);
+        until("pings are refused", || link.status().unwrap().stats.rx_rejected >= 3);
         assert_eq!(link.remote_addr().unwrap(), None);
         assert_eq!(link.status().unwrap().stats.tx_pong_packets, 0);
         // In libknet 1.35 such an entry at the first position counts as an empty list.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// Something the application may want to know. Comes out of [`crate::Engine::poll_event`].
 ///
@@ -22,7 +22,7 @@ pub enum Event {
     /// Packets carry more or less than before.
     Mtu(MtuEvent),
     /// Somebody sent packets that were not let in.
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 /// A link came up or went down.

@@ -83,8 +83,8 @@ pub use link::{
     AclAction, AclEntry, AclEntryError, AclError, DynamicPeer, LinkChange, LinkKind, LinkPeer,
     LinkStatus,
 };
-mod refusal;
-pub use refusal::{Refusal, RefusalReason};
+mod rejection;
+pub use rejection::{Rejection, RejectionReason};
 mod send;
 pub use send::{
     FragmentPlan, HostRoute, LinkRoute, MAX_SEQUENCE_LAG, PacketAge, Routes, SequenceCounter,

@@ -15,7 +15,7 @@ pub struct LinkCounters {
     pmtu: KindCounters,
     ups: AtomicU64,
     downs: AtomicU64,
-    refused: AtomicU64,
+    rejected: AtomicU64,
 }
 
 /// What is counted of the packets of one kind.
@@ -75,8 +75,8 @@ impl LinkCounters {
         self.downs.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    pub(crate) fn rejected(&self) {
+        self.rejected.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn clear(&self) {
@@ -85,7 +85,7 @@ impl LinkCounters {
         }
         self.ups.store(0, Relaxed);
         self.downs.store(0, Relaxed);
-        self.refused.store(0, Relaxed);
+        self.rejected.store(0, Relaxed);
     }
 
     /// The counters as they stand.
@@ -119,7 +119,7 @@ impl LinkCounters {
             tx_pmtu_retries: get(&self.pmtu.tx_retries),
             up_count: get(&self.ups),
             down_count: get(&self.downs),
-            rx_refused: get(&self.refused),
+            rx_rejected: get(&self.rejected),
         }
     }
 
@@ -209,7 +209,7 @@ pub struct LinkStats {
     /// How often it went down after having been up.
     pub down_count: u64,
     /// Packets that name it and were not let in, for their source.
-    pub rx_refused: u64,
+    pub rx_rejected: u64,
 }
 
 impl LinkStats {
@@ -266,7 +266,7 @@ impl AddAssign<&LinkStats> for LinkStats {
             tx_pmtu_packets tx_pmtu_bytes rx_pmtu_packets rx_pmtu_bytes
             tx_data_errors tx_ping_errors tx_pong_errors tx_pmtu_errors
             tx_data_retries tx_ping_retries tx_pong_retries tx_pmtu_retries
-            up_count down_count rx_refused
+            up_count down_count rx_rejected
         }
     }
 }

@@ -10,8 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use knet_engine::{
-    AclAction, AclEntry, AclError, DownReason, Event, LinkError, LinkState, Policy, Refusal,
-    RefusalReason,
+    AclAction, AclEntry, AclError, DownReason, Event, LinkError, LinkState, Policy, Rejection,
+    RejectionReason,
 };
 use knet_wire::{DataHeader, Fragment, HostId, LinkId, Ping};
 use pair::{A, B, HOSTS, LINK, Pair, address, number, socket};
@@ -47,45 +47,45 @@ fn is_up(pair: &Pair) -> bool {
     pair.status(B, LINK).state.is_up()
 }
 
-fn refusals(pair: &mut Pair, at: usize) -> Vec<Refusal> {
+fn rejections(pair: &mut Pair, at: usize) -> Vec<Rejection> {
     let events = pair.take_events(at).into_iter();
     events
         .filter_map(|event| match event {
-            Event::Refused(refusal) => Some(refusal),
+            Event::Rejected(rejection) => Some(rejection),
             _ => None,
         })
         .collect()
 }
 
-/// What host `B` refuses when this comes from there, for what reason; nobody is answered.
-fn refused(pair: &mut Pair, source: SocketAddr, datagram: &[u8]) -> RefusalReason {
+/// Returns why host `B` rejects this datagram. It answers nobody.
+fn rejected(pair: &mut Pair, source: SocketAddr, datagram: &[u8]) -> RejectionReason {
     pair.take_events(B);
     // Long after the last time.
     pair.now += Duration::from_secs(2);
     pair.flying.clear();
     pair.arrive_from(B, socket(LINK), source, datagram);
     assert!(pair.flying.is_empty() && pair.astray.is_empty(), "it was answered");
-    let [refusal] = &refusals(pair, B)[..] else { panic!("it was not refused once") };
-    assert_eq!((refusal.source, refusal.more), (source, 0));
-    refusal.reason
+    let [rejection] = &rejections(pair, B)[..] else { panic!("expected one rejection") };
+    assert_eq!((rejection.source, rejection.suppressed), (source, 0));
+    rejection.reason
 }
 
 #[test]
 fn a_ping_from_one_links_address_may_not_name_another_link() {
     let mut pair = Pair::new(2, Policy::Passive);
-    let reason = refused(&mut pair, address(A, LINK), &ping(OTHER_LINK));
-    assert_eq!(reason, RefusalReason::WrongSource(HOSTS[A], Some(OTHER_LINK)));
+    let reason = rejected(&mut pair, address(A, LINK), &ping(OTHER_LINK));
+    assert_eq!(reason, RejectionReason::WrongSource(HOSTS[A], Some(OTHER_LINK)));
     assert_eq!(pair.engines[B].drops().wrong_source, 1);
-    assert_eq!(pair.status(B, OTHER_LINK).stats.rx_refused, 1);
+    assert_eq!(pair.status(B, OTHER_LINK).stats.rx_rejected, 1);
     assert_eq!(pair.status(B, OTHER_LINK).stats.rx_ping_packets, 0);
-    assert_eq!(pair.status(B, LINK).stats.rx_refused, 0);
+    assert_eq!(pair.status(B, LINK).stats.rx_rejected, 0);
 }
 
 #[test]
 fn a_ping_may_not_name_a_link_that_is_not_configured() {
     let mut pair = Pair::new(2, Policy::Passive);
-    let reason = refused(&mut pair, address(A, LINK), &ping(LinkId::ALL[2]));
-    assert_eq!(reason, RefusalReason::UnknownLink(HOSTS[A], LinkId::ALL[2]));
+    let reason = rejected(&mut pair, address(A, LINK), &ping(LinkId::ALL[2]));
+    assert_eq!(reason, RejectionReason::UnknownLink(HOSTS[A], LinkId::ALL[2]));
     assert_eq!(pair.engines[B].drops().unknown_link, 1);
 }
 
@@ -95,8 +95,8 @@ fn a_ping_may_not_name_a_link_that_cannot_be() {
     for link in [8, 9, 128, 255] {
         let mut packet = ping(LINK);
         packet[6] = link;
-        let reason = refused(&mut pair, address(A, LINK), &packet);
-        assert_eq!(reason, RefusalReason::InvalidLink(link));
+        let reason = rejected(&mut pair, address(A, LINK), &packet);
+        assert_eq!(reason, RejectionReason::InvalidLink(link));
         assert_eq!(reason.to_string(), format!("there is no link {link}: 0 to 7"));
     }
     assert_eq!(pair.engines[B].drops().invalid_link, 4);
@@ -106,7 +106,7 @@ fn a_ping_may_not_name_a_link_that_cannot_be() {
 }
 
 #[test]
-fn a_flood_of_refused_packets_is_counted_and_told_once_a_second() {
+fn a_flood_of_rejected_packets_is_counted_and_reported_once_a_second() {
     let mut pair = Pair::new(1, Policy::Passive);
     let stranger = SocketAddr::from(([10, 9, 9, 9], 1));
     let start = pair.now;
@@ -115,18 +115,22 @@ fn a_flood_of_refused_packets_is_counted_and_told_once_a_second() {
         pair.arrive_from(B, socket(LINK), stranger, &ping(LINK));
         pair.arrive_from(B, socket(LINK), stranger, &ping(OTHER_LINK));
     }
-    let told = refusals(&mut pair, B);
-    let more = |told: &[Refusal], reason| -> Vec<u64> {
-        told.iter().filter(|refusal| refusal.reason == reason).map(|refusal| refusal.more).collect()
+    let reported = rejections(&mut pair, B);
+    let more = |reported: &[Rejection], reason| -> Vec<u64> {
+        reported
+            .iter()
+            .filter(|rejection| rejection.reason == reason)
+            .map(|rejection| rejection.suppressed)
+            .collect()
     };
-    let wrong = RefusalReason::WrongSource(HOSTS[A], Some(LINK));
+    let wrong = RejectionReason::WrongSource(HOSTS[A], Some(LINK));
     // Each reason by itself, so that a flood for one does not hide another.
-    assert_eq!(more(&told, wrong), [0, 999, 999]);
-    assert_eq!(more(&told, RefusalReason::UnknownLink(HOSTS[A], OTHER_LINK)), [0, 999, 999]);
-    assert_eq!(told.len(), 6);
+    assert_eq!(more(&reported, wrong), [0, 999, 999]);
+    assert_eq!(more(&reported, RejectionReason::UnknownLink(HOSTS[A], OTHER_LINK)), [0, 999, 999]);
+    assert_eq!(reported.len(), 6);
     let drops = pair.engines[B].drops();
     assert_eq!((drops.wrong_source, drops.unknown_link), (3000, 3000));
-    assert_eq!(pair.status(B, LINK).stats.rx_refused, 3000);
+    assert_eq!(pair.status(B, LINK).stats.rx_rejected, 3000);
 }
 
 #[test]
@@ -137,11 +141,11 @@ fn an_empty_list_lets_nobody_in() {
     assert_eq!(pair.status(B, LINK).remote, None);
     assert_eq!(pair.status(A, LINK).last_pong, None, "it is not even answered");
     let counted = pair.engines[B].drops().access_list;
-    assert_eq!(counted, pair.status(B, LINK).stats.rx_refused);
+    assert_eq!(counted, pair.status(B, LINK).stats.rx_rejected);
     assert!(counted >= 10);
-    let told = refusals(&mut pair, B);
-    assert!(told.iter().all(|r| r.reason == RefusalReason::AccessList(HOSTS[A], LINK)));
-    assert!(!told.is_empty());
+    let reported = rejections(&mut pair, B);
+    assert!(reported.iter().all(|r| r.reason == RejectionReason::AccessList(HOSTS[A], LINK)));
+    assert!(!reported.is_empty());
 
     pair.engines[B].set_access_lists(false);
     pair.run(Duration::from_secs(10));
@@ -202,8 +206,8 @@ fn a_peer_is_not_followed_to_where_the_list_does_not_let_it_in() {
 fn a_static_link_is_bound_to_its_peers_address_whatever_the_switch_says() {
     let mut pair = Pair::new(1, Policy::Passive);
     pair.engines[B].set_access_lists(false);
-    let reason = refused(&mut pair, ([10, 9, 9, 9], 5405).into(), &ping(LINK));
-    assert_eq!(reason, RefusalReason::WrongSource(HOSTS[A], Some(LINK)));
+    let reason = rejected(&mut pair, ([10, 9, 9, 9], 5405).into(), &ping(LINK));
+    assert_eq!(reason, RejectionReason::WrongSource(HOSTS[A], Some(LINK)));
     let engine = &mut pair.engines[B];
     let refused = AclError::NotDynamic { host: HOSTS[A], link: LINK };
     let entry = accept("10.9.9.9");

@@ -189,7 +189,7 @@ fn forged_packets_of_every_kind_move_nothing() {
     pair.run(Duration::from_secs(10));
     assert!(pair.delivered[B].is_empty());
     let told = pair.take_events(B);
-    assert!(told.iter().all(|event| matches!(event, Event::Refused(_))), "{told:?}");
+    assert!(told.iter().all(|event| matches!(event, Event::Rejected(_))), "{told:?}");
     assert_eq!(pair.astray.len(), 1);
 }
 

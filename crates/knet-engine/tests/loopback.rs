@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use knet_engine::{
     DatagramMeta, DownReason, Engine, EngineConfig, Event, LinkError, LinkKind, LinkPeer,
-    LinkState, RefusalReason,
+    LinkState, RejectionReason,
 };
 use knet_wire::{HostId, LinkId, MAX_MESSAGE, Ping};
 use pair::{B, HOSTS, LINK, number, path, socket};
@@ -102,6 +102,6 @@ fn nobody_speaks_for_it_from_outside() {
     }
     assert_eq!(engine.drops().wrong_source, 2);
     assert!(engine.poll_transmit().is_none());
-    let [Event::Refused(refusal)] = &events(&mut engine)[..] else { panic!("told once") };
-    assert_eq!(refusal.reason, RefusalReason::WrongSource(OWN, Some(LINK)));
+    let [Event::Rejected(rejection)] = &events(&mut engine)[..] else { panic!("one rejection") };
+    assert_eq!(rejection.reason, RejectionReason::WrongSource(OWN, Some(LINK)));
 }

@@ -17,7 +17,7 @@ use crate::error::{HostError, LinkError};
 use crate::event::{DownReason, Event};
 use crate::host::{BufferPool, DUPLICATE_WINDOW, Host, HostStatus};
 use crate::link::{Link, LinkPeer, LinkStatus};
-use crate::refusal::RefusalGates;
+use crate::rejection::RejectionLimiter;
 use crate::send::{HostRoute, MAX_SEQUENCE_LAG, RouteTable, Routes, SequenceCounter};
 use crate::stats::{DropStats, LinkTotals};
 use crate::timers::{TimerKey, TimerQueue};
@@ -47,7 +47,7 @@ pub struct Engine {
     cookies: CookieJar,
     pool: BufferPool,
     drops: DropStats,
-    refusals: RefusalGates,
+    rejections: RejectionLimiter,
     access_lists: bool,
     manual_mtu: Option<u16>,
     mtu_interval: Duration,
@@ -71,7 +71,7 @@ impl Engine {
             cookies: CookieJar::new(config.cookie_key, now),
             pool: BufferPool::default(),
             drops: DropStats::default(),
-            refusals: RefusalGates::default(),
+            rejections: RejectionLimiter::default(),
             access_lists: true,
             manual_mtu: None,
             mtu_interval: DEFAULT_MTU_INTERVAL,

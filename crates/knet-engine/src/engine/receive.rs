@@ -15,7 +15,7 @@ use super::{Engine, transmit};
 use crate::config::LinkPath;
 use crate::host::{DropReason, Outcome, ReassembledMessage};
 use crate::link::Pong;
-use crate::refusal::RefusalReason;
+use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
 
@@ -31,7 +31,7 @@ impl Engine {
         let packet = match Packet::decode(datagram) {
             Ok(packet) => packet,
             Err(DecodeError::Link(InvalidLinkId(link))) => {
-                self.refuse(now, meta.source, RefusalReason::InvalidLink(link));
+                self.reject(now, meta.source, RejectionReason::InvalidLink(link));
                 return Received::Consumed;
             }
             Err(_) => {
@@ -41,7 +41,7 @@ impl Engine {
         };
         let host = packet.source;
         if !self.hosts.contains_key(&host) {
-            self.refuse(now, meta.source, RefusalReason::UnknownHost(host));
+            self.reject(now, meta.source, RejectionReason::UnknownHost(host));
             return Received::Consumed;
         }
         match packet.body {
@@ -183,12 +183,12 @@ impl Engine {
     ) -> Received {
         let Some(entry) = self.hosts.get_mut(&host) else { return Received::Consumed };
         let Some(id) = entry.link_of_data(meta.socket, meta.source) else {
-            self.refuse(now, meta.source, RefusalReason::WrongSource(host, None));
+            self.reject(now, meta.source, RejectionReason::WrongSource(host, None));
             return Received::Consumed;
         };
         let Some(link) = entry.link_mut(id) else { return Received::Consumed };
         if !link.lets_in(self.access_lists, meta.source.ip()) {
-            self.refuse(now, meta.source, RefusalReason::AccessList(host, id));
+            self.reject(now, meta.source, RejectionReason::AccessList(host, id));
             return Received::Consumed;
         }
         link.counters.received(PacketKind::Data, length);

@@ -20,7 +20,7 @@ use super::{DatagramMeta, Engine};
 use crate::config::LinkPath;
 use crate::event::Event;
 use crate::link::LinkPeer;
-use crate::refusal::RefusalReason;
+use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
 
 /// Who sent a control packet that a link accepts.
@@ -34,24 +34,24 @@ pub(super) enum Speaker {
 
 impl Engine {
     /// Counts a packet that is not let in, and tells of it unless that was done a moment ago.
-    pub(super) fn refuse(&mut self, now: Instant, source: SocketAddr, reason: RefusalReason) {
+    pub(super) fn reject(&mut self, now: Instant, source: SocketAddr, reason: RejectionReason) {
         let (drops, link) = match reason {
-            RefusalReason::InvalidLink(_) => (&mut self.drops.invalid_link, None),
-            RefusalReason::UnknownHost(_) => (&mut self.drops.unknown_host, None),
-            RefusalReason::UnknownLink(..) => (&mut self.drops.unknown_link, None),
-            RefusalReason::WrongSource(host, link) => {
+            RejectionReason::InvalidLink(_) => (&mut self.drops.invalid_link, None),
+            RejectionReason::UnknownHost(_) => (&mut self.drops.unknown_host, None),
+            RejectionReason::UnknownLink(..) => (&mut self.drops.unknown_link, None),
+            RejectionReason::WrongSource(host, link) => {
                 (&mut self.drops.wrong_source, link.map(|link| (host, link)))
             }
-            RefusalReason::AccessList(host, link) => {
+            RejectionReason::AccessList(host, link) => {
                 (&mut self.drops.access_list, Some((host, link)))
             }
         };
         *drops += 1;
         if let Some(link) = link.and_then(|(host, link)| self.link(host, link).ok()) {
-            link.counters.refused();
+            link.counters.rejected();
         }
-        if let Some(refusal) = self.refusals.pass(now, source, reason) {
-            self.events.push_back(Event::Refused(refusal));
+        if let Some(rejection) = self.rejections.report(now, source, reason) {
+            self.events.push_back(Event::Rejected(rejection));
         }
     }
 
@@ -66,11 +66,11 @@ impl Engine {
     ) -> Option<Speaker> {
         let source = meta.source;
         let Ok(link) = self.link(host, id) else {
-            self.refuse(now, source, RefusalReason::UnknownLink(host, id));
+            self.reject(now, source, RejectionReason::UnknownLink(host, id));
             return None;
         };
         if !link.lets_in(self.access_lists, source.ip()) {
-            self.refuse(now, source, RefusalReason::AccessList(host, id));
+            self.reject(now, source, RejectionReason::AccessList(host, id));
             return None;
         }
         let speaker = match link.peer {
@@ -83,7 +83,7 @@ impl Engine {
             }
         };
         if speaker.is_none() {
-            self.refuse(now, source, RefusalReason::WrongSource(host, Some(id)));
+            self.reject(now, source, RejectionReason::WrongSource(host, Some(id)));
         }
         speaker
     }
@@ -106,7 +106,7 @@ impl Engine {
                 Some(LinkPath { socket: meta.socket, remote: meta.source })
             }
             Speaker::Newcomer => {
-                self.refuse(now, meta.source, RefusalReason::WrongSource(host, Some(id)));
+                self.reject(now, meta.source, RejectionReason::WrongSource(host, Some(id)));
                 None
             }
         }
@@ -122,7 +122,7 @@ impl Engine {
     ) -> bool {
         let speaker = self.speaker(now, meta, host, link);
         if speaker == Some(Speaker::Newcomer) {
-            self.refuse(now, meta.source, RefusalReason::WrongSource(host, Some(link)));
+            self.reject(now, meta.source, RejectionReason::WrongSource(host, Some(link)));
         }
         speaker == Some(Speaker::Peer)
     }

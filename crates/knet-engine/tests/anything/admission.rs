@@ -55,7 +55,7 @@ impl Admission {
             assert_eq!(changed, None, "{packet:?} from {arrival:?}");
             assert!(transmits.is_empty() && engine.poll_routes().is_none());
             while let Some(event) = engine.poll_event() {
-                assert!(matches!(event, Event::Refused(_)), "{event:?}");
+                assert!(matches!(event, Event::Rejected(_)), "{event:?}");
             }
         }
         for (before, after) in peers.iter().zip(dynamic_peers(engine, now)) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent, Refusal};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::Mutex;
 
 use crate::api::handle::Handle;
@@ -33,8 +33,8 @@ impl Audiences {
             Notice::Host(event) => self.host.deliver(handle, event, dropped),
             Notice::Link(event) => self.link.deliver(handle, event, dropped),
             Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
-            Notice::Refused(Refusal { source, reason, more, .. }) => {
-                tracing::warn!(%source, %reason, more, "packet rejected");
+            Notice::Rejected(Rejection { source, reason, suppressed, .. }) => {
+                tracing::warn!(%source, %reason, suppressed, "packet rejected");
             }
         }
     }

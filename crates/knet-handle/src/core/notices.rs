@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent, Refusal};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::{Condvar, Mutex};
 
 use crate::event::DatafdEvent;
@@ -19,7 +19,7 @@ pub(crate) enum Notice {
     Link(LinkEvent),
     Mtu(MtuEvent),
     /// For the log only.
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 /// Where events wait for the notify thread.
@@ -46,7 +46,7 @@ struct Dropped {
     host: u64,
     link: u64,
     mtu: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 impl Dropped {
@@ -56,7 +56,7 @@ impl Dropped {
             Notice::Host(_) => &mut self.host,
             Notice::Link(_) => &mut self.link,
             Notice::Mtu(_) => &mut self.mtu,
-            Notice::Refused(_) => &mut self.refused,
+            Notice::Rejected(_) => &mut self.rejected,
         }
     }
 }

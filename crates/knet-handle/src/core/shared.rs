@@ -88,7 +88,7 @@ impl Shared {
                 Event::Link(event) => self.notices.push(Notice::Link(event)),
                 Event::Host(event) => self.notices.push(Notice::Host(event)),
                 Event::Mtu(event) => self.notices.push(Notice::Mtu(event)),
-                Event::Refused(refusal) => self.notices.push(Notice::Refused(refusal)),
+                Event::Rejected(rejection) => self.notices.push(Notice::Rejected(rejection)),
                 _ => {}
             }
         }

@@ -1,0 +1,132 @@
+//! Packets that were not let in: each is counted, and one now and then is reported.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use knet_wire::{HostId, LinkId};
+
+/// Packets from the network that were not let in.
+///
+/// At most one rejection per second and kind of reason is reported. [`crate::DropStats`] counts all
+/// of them.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::RejectionReason;
+/// use knet_wire::HostId;
+///
+/// let reason = RejectionReason::UnknownHost(HostId::new(7));
+/// assert_eq!(reason.to_string(), "host 7 is not known");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The source address of the latest packet. It may be forged.
+    pub source: SocketAddr,
+    /// Why the latest packet was rejected.
+    pub reason: RejectionReason,
+    /// How many more packets were rejected for this kind of reason since the previous report.
+    pub suppressed: u64,
+}
+
+/// Why a packet was not let in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RejectionReason {
+    /// The packet names a link that cannot exist.
+    InvalidLink(u8),
+    /// The packet claims to come from a host that was never added.
+    UnknownHost(HostId),
+    /// The packet names a link that is not configured.
+    UnknownLink(HostId, LinkId),
+    /// The packet comes from another address than that of its link, or, for data, than those of all
+    /// links of its host.
+    WrongSource(HostId, Option<LinkId>),
+    /// The link's access list does not accept the source address.
+    AccessList(HostId, LinkId),
+}
+
+impl RejectionReason {
+    /// Returns the index of its gate in [`RejectionLimiter`].
+    fn index(self) -> usize {
+        match self {
+            Self::InvalidLink(_) => 0,
+            Self::UnknownHost(_) => 1,
+            Self::UnknownLink(..) => 2,
+            Self::WrongSource(..) => 3,
+            Self::AccessList(..) => 4,
+        }
+    }
+}
+
+impl fmt::Display for RejectionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidLink(link) => write!(f, "there is no link {link}: 0 to 7"),
+            Self::UnknownHost(host) => write!(f, "host {host} is not known"),
+            Self::UnknownLink(host, link) => {
+                write!(f, "link {link} of host {host} is not configured")
+            }
+            Self::WrongSource(host, Some(link)) => {
+                write!(f, "the peer of link {link} of host {host} is elsewhere")
+            }
+            Self::WrongSource(host, None) => write!(f, "host {host} has no link from there"),
+            Self::AccessList(host, link) => {
+                write!(f, "the access list of link {link} of host {host} does not accept it")
+            }
+        }
+    }
+}
+
+/// Limits how often each kind of rejection is reported.
+#[derive(Debug, Default)]
+pub(crate) struct RejectionLimiter([Gate; 5]);
+
+#[derive(Debug, Default)]
+struct Gate {
+    not_before: Option<Instant>,
+    suppressed: u64,
+}
+
+impl RejectionLimiter {
+    /// Returns the rejection to report for a packet, or `None` if one was reported for this kind of
+    /// reason within the last second.
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        reason: RejectionReason,
+    ) -> Option<Rejection> {
+        let gate = self.0.get_mut(reason.index())?;
+        if gate.not_before.is_some_and(|at| now < at) {
+            gate.suppressed += 1;
+            return None;
+        }
+        gate.not_before = Some(now + REPORT_INTERVAL);
+        Some(Rejection { source, reason, suppressed: std::mem::take(&mut gate.suppressed) })
+    }
+}
+
+/// The least time between two reports of one kind.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_rejection_per_second_and_kind_is_reported() {
+        let (now, source) = (Instant::now(), ([192, 0, 2, 7], 5405).into());
+        let mut limiter = RejectionLimiter::default();
+        let unknown = |id| RejectionReason::UnknownHost(HostId::new(id));
+        let mut report =
+            |at, reason| limiter.report(at, source, reason).map(|rejection| rejection.suppressed);
+        assert_eq!(report(now, unknown(1)), Some(0));
+        assert_eq!(report(now, unknown(2)), None, "another host, but the same kind");
+        assert_eq!(report(now, RejectionReason::InvalidLink(9)), Some(0));
+        assert_eq!(report(now + REPORT_INTERVAL, unknown(3)), Some(1));
+        assert_eq!(report(now + 2 * REPORT_INTERVAL, unknown(3)), Some(0));
+    }
+}
