@@ -123,7 +123,7 @@ impl Mesh {
                 // Without what probes are filled with: nobody looks at it.
                 let _ = self.engines[to].handle_datagram(self.now, meta, transmit.packet());
                 let length = transmit.packet().len();
-                transmit.sent(length);
+                transmit.record_sent(length);
                 self.packets += 1;
                 if self.busy.last() != Some(&to) {
                     self.busy.push(to);

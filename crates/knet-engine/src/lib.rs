@@ -49,9 +49,9 @@
 //!         while let Some(transmit) = engines[at].poll_transmit() {
 //!             let arrival = DatagramMeta { socket: SocketId(0), source: addresses[at] };
 //!             // A probe of the path MTU is filled up with zeros.
-//!             let datagram = [transmit.packet(), &vec![0; transmit.filler()]].concat();
+//!             let datagram = [transmit.packet(), &vec![0; transmit.padding_len()]].concat();
 //!             let _ = engines[1 - at].handle_datagram(now, arrival, &datagram);
-//!             transmit.sent(datagram.len());
+//!             transmit.record_sent(datagram.len());
 //!         }
 //!     }
 //!     now += Duration::from_millis(100);

@@ -45,37 +45,37 @@ pub enum PacketKind {
 
 impl LinkCounters {
     /// Counts packets given to the kernel: how many, and their bytes as UDP payload.
-    pub fn sent(&self, kind: PacketKind, packets: u64, bytes: u64) {
+    pub fn record_sent(&self, kind: PacketKind, packets: u64, bytes: u64) {
         let kind = self.of(kind);
         kind.tx_packets.fetch_add(packets, Relaxed);
         kind.tx_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Counts a packet that did not leave.
-    pub fn failed(&self, kind: PacketKind) {
+    pub fn record_error(&self, kind: PacketKind) {
         self.of(kind).tx_errors.fetch_add(1, Relaxed);
     }
 
     /// Counts that a packet had to be tried again, because there was no room for it.
-    pub fn retried(&self, kind: PacketKind) {
+    pub fn record_retry(&self, kind: PacketKind) {
         self.of(kind).tx_retries.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn received(&self, kind: PacketKind, bytes: usize) {
+    pub(crate) fn record_received(&self, kind: PacketKind, bytes: usize) {
         let kind = self.of(kind);
         kind.rx_packets.fetch_add(1, Relaxed);
         kind.rx_bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    pub(crate) fn went_up(&self) {
+    pub(crate) fn record_up(&self) {
         self.ups.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn went_down(&self) {
+    pub(crate) fn record_down(&self) {
         self.downs.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn rejected(&self) {
+    pub(crate) fn record_rejected(&self) {
         self.rejected.fetch_add(1, Relaxed);
     }
 

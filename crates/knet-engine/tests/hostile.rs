@@ -190,7 +190,8 @@ fn a_flood_of_pings_and_probes_costs_no_memory() {
         let _ = pair.engines[B].handle_datagram(pair.now, arrival, &probe);
     }
     // The driver did not come round to sending, so most go unanswered.
-    let queued = std::iter::from_fn(|| pair.engines[B].poll_transmit().map(|t| t.sent(26))).count();
+    let queued =
+        std::iter::from_fn(|| pair.engines[B].poll_transmit().map(|t| t.record_sent(26))).count();
     assert!((1..=4096).contains(&queued), "{queued} answers are queued");
     assert_eq!(answers(&mut pair, LINK, &ping(LINK)).len(), 1);
 }

@@ -175,8 +175,8 @@ impl Engine {
         let probe = Pmtu { link: id, onwire: size.to_le_bytes() };
         // The header alone is as long as a probe has to be at least.
         let _ = probe.encode_probe(own, &mut header);
-        let filler = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
-        let packet = Packet::Probe { header, filler, size };
+        let padding = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
+        let packet = Packet::Probe { header, padding, size };
         let Some(path) = link.peer.path() else { return };
         let probe = Transmit::new(host, id, link, path, PacketKind::Pmtu, packet);
         self.transmits.push_back(probe);

@@ -64,7 +64,7 @@ impl Engine {
             Body::PmtuReply(reply) => {
                 if self.is_peer(now, meta, host, reply.link) {
                     if let Ok(link) = self.link(host, reply.link) {
-                        link.counters.received(PacketKind::Pmtu, datagram.len());
+                        link.counters.record_received(PacketKind::Pmtu, datagram.len());
                     }
                     self.probe_answered(now, host, reply);
                 }
@@ -109,7 +109,7 @@ impl Engine {
         entry.count_given_up(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
-        link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
+        link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
         if let Some(path) = link.peer.path() {
             self.answer(host, ping.link, path, PacketKind::Pong, pong);
@@ -120,7 +120,7 @@ impl Engine {
     fn pmtu_probe(&mut self, host: HostId, path: LinkPath, probe: Pmtu, length: usize) {
         let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
         let Ok(link) = self.link(host, probe.link) else { return };
-        link.counters.received(PacketKind::Pmtu, length);
+        link.counters.record_received(PacketKind::Pmtu, length);
         self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
     }
 
@@ -162,7 +162,7 @@ impl Engine {
     /// An authentic pong came from the peer whose ping had left at `sent`.
     pub(super) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
         let Ok(link) = self.link_mut(host, pong.link) else { return };
-        link.counters.received(PacketKind::Pong, knet_wire::PING_LEN);
+        link.counters.record_received(PacketKind::Pong, knet_wire::PING_LEN);
         if !link.is_enabled() {
             return;
         }
@@ -191,7 +191,7 @@ impl Engine {
             self.reject(now, meta.source, RejectionReason::AccessList(host, id));
             return Received::Consumed;
         }
-        link.counters.received(PacketKind::Data, length);
+        link.counters.record_received(PacketKind::Data, length);
         if !entry.reachable {
             // Data from a host that answered a ping already: it has found us before we have found
             // it, so the link works (`spec/engine.md` 7.5).

@@ -48,7 +48,7 @@ impl Engine {
         };
         *drops += 1;
         if let Some(link) = link.and_then(|(host, link)| self.link(host, link).ok()) {
-            link.counters.rejected();
+            link.counters.record_rejected();
         }
         if let Some(rejection) = self.rejections.report(now, source, reason) {
             self.events.push_back(Event::Rejected(rejection));
@@ -140,7 +140,7 @@ impl Engine {
         let path = LinkPath { socket: meta.socket, remote: meta.source };
         if !link.is_enabled() {
             // A configured link answers, but looks for nobody.
-            link.counters.received(PacketKind::Ping, knet_wire::PING_LEN);
+            link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
             let pong = Packet::Ping(ping.encode_pong(own));
             return self.answer(host, ping.link, path, PacketKind::Pong, pong);
         }

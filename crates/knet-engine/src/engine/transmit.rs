@@ -10,7 +10,7 @@ use crate::send::PacketAge;
 use crate::stats::{LinkCounters, PacketKind};
 
 /// A control packet to be sent now. Comes out of [`crate::Engine::poll_transmit`]; tell the outcome
-/// with [`Transmit::sent`] or [`Transmit::failed`].
+/// with [`Transmit::record_sent`] or [`Transmit::record_error`].
 #[derive(Clone, Debug)]
 #[must_use = "a transmit that is not sent is a packet lost"]
 pub struct Transmit {
@@ -31,7 +31,7 @@ pub(super) enum Packet {
     /// A probe: its header, how many zeros follow, and the size it is about.
     Probe {
         header: [u8; PMTU_HEADER_LEN],
-        filler: usize,
+        padding: usize,
         size: u16,
     },
 }
@@ -74,7 +74,7 @@ impl Transmit {
         self.tag
     }
 
-    /// The packet in clear, or its beginning if there is a [`Transmit::filler`].
+    /// The packet in clear, or its beginning if there is a [`Transmit::padding_len`].
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         match &self.packet {
@@ -85,9 +85,9 @@ impl Transmit {
 
     /// How many bytes of zero follow the packet, at most 65535.
     #[must_use]
-    pub fn filler(&self) -> usize {
+    pub fn padding_len(&self) -> usize {
         match self.packet {
-            Packet::Probe { filler, .. } => filler,
+            Packet::Probe { padding, .. } => padding,
             _ => 0,
         }
     }
@@ -127,18 +127,18 @@ impl Transmit {
     }
 
     /// Counts that it had to be tried again, because there was no room for it.
-    pub fn retried(&self) {
-        self.counters.retried(self.kind);
+    pub fn record_retry(&self) {
+        self.counters.record_retry(self.kind);
     }
 
     /// Counts it as sent with so many bytes of UDP payload.
-    pub fn sent(self, bytes: usize) {
-        self.counters.sent(self.kind, 1, bytes as u64);
+    pub fn record_sent(self, bytes: usize) {
+        self.counters.record_sent(self.kind, 1, bytes as u64);
     }
 
     /// Counts it as refused by the kernel.
-    pub fn failed(self) {
-        self.counters.failed(self.kind);
+    pub fn record_error(self) {
+        self.counters.record_error(self.kind);
     }
 }
 

@@ -101,7 +101,7 @@ impl Link {
         if was_down {
             self.set_state(now, LinkState::Up);
             self.history.add(now, self.state);
-            self.counters.went_up();
+            self.counters.record_up();
         }
         was_down
     }
@@ -112,7 +112,7 @@ impl Link {
         self.set_state(now, LinkState::Down(reason));
         if was_up {
             self.history.add(now, self.state);
-            self.counters.went_down();
+            self.counters.record_down();
         }
         self.heartbeat.restart(now);
         self.peer.lose();

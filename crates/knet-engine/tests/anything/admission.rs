@@ -64,7 +64,7 @@ impl Admission {
             }
         }
         if packet.is_ok_and(|packet| matches!(packet.body, Body::Ping(_) | Body::PmtuProbe(_))) {
-            let bytes = transmits.iter().map(|answer| answer.packet().len() + answer.filler());
+            let bytes = transmits.iter().map(|answer| answer.packet().len() + answer.padding_len());
             assert!(bytes.sum::<usize>() <= datagram.len(), "{transmits:?}");
         }
         for transmit in &transmits {

@@ -164,7 +164,7 @@ impl Driver {
             } else if transmit.is_ping() {
                 self.engine.handle_ping_refused(self.now, host, link, errno);
             }
-            return transmit.failed();
+            return transmit.record_error();
         }
         match packet.body {
             Body::Ping(ping) => self.questions.push((host, transmit.path(), Question::Ping(ping))),
@@ -174,7 +174,7 @@ impl Driver {
             _ => {}
         }
         self.admission.sent(&transmit);
-        transmit.sent(26);
+        transmit.record_sent(26);
     }
 
     /// What a driver does after each call, and what must hold then.

@@ -232,10 +232,10 @@ impl Pair {
             let (link, mut packet) = (transmit.link(), transmit.packet().to_vec());
             let LinkPath { socket: from, remote } = transmit.path();
             assert_eq!(from, socket(link));
-            packet.resize(packet.len() + transmit.filler(), 0);
+            packet.resize(packet.len() + transmit.padding_len(), 0);
             // A silent path: what is too long for it disappears.
             let too_long = transmit.probe_size().is_some_and(|size| size > self.mtu);
-            transmit.sent(packet.len());
+            transmit.record_sent(packet.len());
             if remote != self.addresses[1 - at][link.index()] {
                 self.astray.push((remote, packet));
             } else if !too_long {

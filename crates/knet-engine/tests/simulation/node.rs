@@ -129,11 +129,11 @@ impl Node {
     /// A control packet on its way, counted as sent.
     pub(crate) fn control(&self, transmit: Transmit) -> Flight {
         let mut packet = transmit.packet().to_vec();
-        packet.resize(packet.len() + transmit.filler(), 0);
+        packet.resize(packet.len() + transmit.padding_len(), 0);
         let flight = self.flight(transmit.path(), packet, None);
         assert_eq!((flight.path.to, flight.path.link), (transmit.host(), transmit.link()));
         assert!(transmit.probe_size().is_none_or(|size| usize::from(size) == flight.onwire));
-        transmit.sent(flight.datagram.len());
+        transmit.record_sent(flight.datagram.len());
         flight
     }
 

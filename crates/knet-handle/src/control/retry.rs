@@ -101,14 +101,14 @@ impl Holding {
         now: Instant,
     ) {
         if packet.transmit.is_outdated(shared.sequence.current()) {
-            return packet.transmit.failed();
+            return packet.transmit.record_error();
         }
-        packet.transmit.retried();
+        packet.transmit.record_retry();
         let Err((transmit, error)) = transmitter.try_transmit(shared, packet.transmit) else {
             return;
         };
         if packet.until <= now {
-            transmit.failed();
+            transmit.record_error();
         } else {
             shared.full.let_control_go_first(transmit.path().socket, now);
             let again = HeldPacket::new(transmit, &error, now);
@@ -126,7 +126,7 @@ impl Holding {
             if same.count() < MAX_OF_LINK {
                 at += 1;
             } else {
-                self.packets.swap_remove(at).transmit.failed();
+                self.packets.swap_remove(at).transmit.record_error();
             }
         }
     }

@@ -47,11 +47,11 @@ impl Transmitter {
     ) -> Result<(), (Transmit, SendError)> {
         let path = transmit.path();
         let Some(socket) = shared.sockets.get(path.socket) else {
-            transmit.failed();
+            transmit.record_error();
             return Ok(());
         };
         let header = transmit.packet();
-        let payload = ZEROS.get(..transmit.filler()).unwrap_or(&ZEROS);
+        let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
         let length = header.len() + payload.len();
         let marking = packet_tag::from_tag(transmit.tag());
         let datagram = Datagram { header, payload, destination: path.remote, marking };
@@ -64,7 +64,7 @@ impl Transmitter {
         }
         drop(socket);
         let Some(error) = error else {
-            transmit.sent(length);
+            transmit.record_sent(length);
             return Ok(());
         };
         if error.kind() == SendErrorKind::WouldBlock {
@@ -84,7 +84,7 @@ impl Transmitter {
                 if transmit.is_ping() {
                     shared.engine(|engine, now| engine.handle_ping_refused(now, host, link, errno));
                 }
-                transmit.failed();
+                transmit.record_error();
             }
         }
         Ok(())

@@ -63,7 +63,7 @@ impl Transmitter {
             waiting.pause = Pause { is_told: false, ..Pause::behind_others(now) };
         } else {
             if let Some(link) = self.link(routes, first) {
-                link.counters.retried(PacketKind::Data);
+                link.counters.record_retry(PacketKind::Data);
             }
             let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
                 shared.full.end(waiting.socket, false);

@@ -195,9 +195,9 @@ impl Transmitter {
         let Some(link) = self.link(routes, frame) else { return };
         if refused.is_none() {
             let length = DATA_HEADER_LEN + frame.part.len();
-            link.counters.sent(PacketKind::Data, 1, length as u64);
+            link.counters.record_sent(PacketKind::Data, 1, length as u64);
         } else {
-            link.counters.failed(PacketKind::Data);
+            link.counters.record_error(PacketKind::Data);
         }
     }
 }

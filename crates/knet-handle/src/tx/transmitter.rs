@@ -354,10 +354,10 @@ impl Transmitter {
 fn loop_back(shared: &Shared, link: &LinkRoute, channel: Channel, bytes: &[u8]) -> Option<NotSent> {
     let queued = shared.loopback.push(channel, bytes);
     if queued == Queued::NoRoom {
-        link.counters.failed(PacketKind::Data);
+        link.counters.record_error(PacketKind::Data);
         return Some(NotSent::QueueFull);
     }
-    link.counters.sent(PacketKind::Data, 1, bytes.len() as u64);
+    link.counters.record_sent(PacketKind::Data, 1, bytes.len() as u64);
     if queued == Queued::First {
         shared.rx.wake();
     }

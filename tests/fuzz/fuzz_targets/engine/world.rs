@@ -330,10 +330,10 @@ impl World {
     }
 
     fn transmit(&mut self, from: usize, transmit: Transmit) {
-        let datagram = [transmit.packet(), &vec![0; transmit.filler()]].concat();
+        let datagram = [transmit.packet(), &vec![0; transmit.padding_len()]].concat();
         self.fly(from, transmit.link(), transmit.path(), datagram);
         self.hosts[from].admission.sent(&transmit);
-        transmit.sent(26);
+        transmit.record_sent(26);
     }
 
     /// Puts a packet on its way to whoever is where it goes. A stranger answers each ping, as if the
