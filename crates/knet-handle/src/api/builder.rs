@@ -22,7 +22,7 @@ pub struct HandleBuilder {
 
 impl HandleBuilder {
     pub(crate) fn new(host: HostId) -> Self {
-        Self { host, busy_poll: None, wait_for_room: backpressure::PATIENCE }
+        Self { host, busy_poll: None, wait_for_room: backpressure::SEND_TIMEOUT }
     }
 
     /// How long the data threads go on looking for messages and packets at most before they sleep:

@@ -102,7 +102,7 @@ impl Handle {
     /// How long packets wait for room in a full link: [`HandleBuilder::wait_for_room`].
     #[must_use]
     pub fn wait_for_room(&self) -> Duration {
-        self.shared().full.patience()
+        self.shared().backpressure.send_timeout()
     }
 
     /// Gives up the last clone, and returns when everything that the handle opened is closed and its

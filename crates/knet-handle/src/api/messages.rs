@@ -8,6 +8,7 @@ use knet_fd::Received;
 use crate::api::handle::Handle;
 use crate::error::Error;
 use crate::send_report::SendReport;
+use crate::tx::plan::Addressing;
 
 impl Handle {
     /// Sends a message of 1 to 65536 bytes to the other hosts: through the filter and over the
@@ -20,7 +21,7 @@ impl Handle {
     /// [`Error::HostDown`] if no destination is reachable, and [`Error::Send`] if the kernel did not take
     /// the whole message for any, both with the reason for each; [`Error::InsideFilter`].
     pub fn send(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
-        self.transmit(channel, message, false)
+        self.transmit(channel, message, Addressing::Any)
     }
 
     /// As [`Handle::send`], to exactly one host, which the filter names (`knet_send_sync`).
@@ -29,27 +30,28 @@ impl Handle {
     /// Those of [`Handle::send`]; [`Error::NoFilter`]; [`Error::NotUnicast`] if the filter named
     /// everybody or more than one.
     pub fn send_sync(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
-        self.transmit(channel, message, true)
+        self.transmit(channel, message, Addressing::Unicast)
     }
 
     fn transmit(
         &self,
         channel: Channel,
         message: &[u8],
-        unicast: bool,
+        addressing: Addressing,
     ) -> Result<SendReport, Error> {
         let shared = self.shared();
         shared.outside_filter()?;
         if message.is_empty() || message.len() > knet_wire::MAX_MESSAGE {
             return Err(Error::MessageSize { length: message.len() });
         }
-        if unicast && shared.filter().is_none() {
+        if addressing == Addressing::Unicast && shared.filter().is_none() {
             return Err(Error::NoFilter);
         }
         if shared.datafds.get(channel).is_none() {
             return Err(Error::ChannelNotInUse(channel));
         }
-        self.transmitters().with(|out| out.send(shared, channel, message, unicast))
+        let transmitters = self.transmitters();
+        transmitters.with(|transmitter| transmitter.send(shared, channel, message, addressing))
     }
 
     /// Receives a message that came for a channel whose datafd the handle made, without waiting.

@@ -1,175 +1,117 @@
-//! Control packets that found no room in their socket. They wait for it on knet-rx, which goes on with
-//! all other sockets meanwhile, and go before the packets of messages that wait for the same socket.
+//! Control packets that found no room in their socket. They are retried on knet-rx, which goes on with all
+//! other sockets meanwhile, and go before the data packets that are blocked at the same socket.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use knet_engine::{SocketId, Transmit};
-use knet_poller::{Interest, Token};
-use knet_transport::SendError;
-use parking_lot::Mutex;
-
+use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
-use crate::io::backpressure::Pause;
-use crate::tx::transmitter::Transmitter;
+use crate::io::control_queue::BlockedControl;
+use crate::io::writable_watch::{PollerUse, WritableWatch};
 
-/// A control packet that waits for room.
+/// The blocked control packets of a handle, in knet-rx.
 #[derive(Debug)]
-pub(crate) struct HeldPacket {
-    transmit: Transmit,
-    pause: Pause,
-    /// When it is given up.
-    until: Instant,
+pub(crate) struct ControlRetry {
+    packets: Vec<BlockedControl>,
+    watch: WritableWatch,
+    /// Whether a watched socket has room.
+    has_room: bool,
 }
 
-impl HeldPacket {
-    pub(crate) fn new(transmit: Transmit, error: &SendError, now: Instant) -> Self {
-        Self { transmit, pause: Pause::after(error, now), until: now + PATIENCE }
+impl Default for ControlRetry {
+    fn default() -> Self {
+        let watch = WritableWatch::new(PollerUse::Reading);
+        Self { packets: Vec::new(), watch, has_room: false }
     }
 }
 
-/// Where all threads put them.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    any: AtomicBool,
-    packets: Mutex<Vec<HeldPacket>>,
-}
-
-impl Held {
-    pub(crate) fn push(&self, packet: HeldPacket) {
-        let mut packets = self.packets.lock();
-        packets.push(packet);
-        self.any.store(true, Ordering::Release);
+impl ControlRetry {
+    /// Takes note that the poller reports room in a socket.
+    pub(crate) fn record_room(&mut self) {
+        self.has_room = true;
     }
 
-    fn take(&self, into: &mut Vec<HeldPacket>) {
-        if self.any.load(Ordering::Acquire) {
-            let mut packets = self.packets.lock();
-            self.any.store(false, Ordering::Release);
-            into.append(&mut packets);
-        }
-    }
-}
-
-/// Those that wait, in knet-rx.
-#[derive(Debug, Default)]
-pub(crate) struct Holding {
-    packets: Vec<HeldPacket>,
-    /// The sockets that are watched for room.
-    watched: Vec<SocketId>,
-    /// Whether one of them has some.
-    told: bool,
-}
-
-impl Holding {
-    /// The poller says that there is room in a socket.
-    pub(crate) fn has_room(&mut self) {
-        self.told = true;
-    }
-
-    /// Takes in what found no room, and tries what is due.
-    pub(crate) fn work(&mut self, shared: &Shared, transmitter: &mut Transmitter) {
+    /// Takes in the packets that found no room, and retries those that are due.
+    pub(crate) fn work(&mut self, shared: &Shared, sender: &mut ControlSender) {
         let before = self.packets.len();
-        shared.held.take(&mut self.packets);
-        if self.packets.is_empty() && self.watched.is_empty() {
+        shared.control_queue.take(&mut self.packets);
+        if self.packets.is_empty() && self.watch.is_empty() {
             return;
         }
         self.bound(before);
         let now = Instant::now();
-        let told = mem::take(&mut self.told);
+        let has_room = mem::take(&mut self.has_room);
         for packet in mem::take(&mut self.packets) {
-            if !told && now < packet.pause.until {
+            if !has_room && now < packet.retry_at.latest {
                 self.packets.push(packet);
             } else {
-                self.try_again(shared, transmitter, packet, now);
+                self.retry(shared, sender, packet, now);
             }
         }
-        self.watch(shared);
+        let watched = self.packets.iter().filter(|packet| packet.retry_at.when_writable);
+        let watched = watched.map(|packet| packet.transmit.path().socket);
+        self.watch.set(&shared.sockets, &shared.rx.poller, watched);
     }
 
-    /// When to try again at the latest.
-    pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.packets.iter().map(|packet| packet.pause.until).min()
+    /// Returns when to retry at the latest.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.packets.iter().map(|packet| packet.retry_at.latest).min()
     }
 
-    fn try_again(
+    fn retry(
         &mut self,
         shared: &Shared,
-        transmitter: &mut Transmitter,
-        packet: HeldPacket,
+        sender: &mut ControlSender,
+        packet: BlockedControl,
         now: Instant,
     ) {
         if packet.transmit.is_outdated(shared.sequence.current()) {
             return packet.transmit.record_error();
         }
         packet.transmit.record_retry();
-        let Err((transmit, error)) = transmitter.try_transmit(shared, packet.transmit) else {
-            return;
-        };
-        if packet.until <= now {
+        let Err((transmit, error)) = sender.try_send(shared, packet.transmit) else { return };
+        if packet.expires <= now {
             transmit.record_error();
         } else {
-            shared.full.let_control_go_first(transmit.path().socket, now);
-            let again = HeldPacket::new(transmit, &error, now);
-            self.packets.push(HeldPacket { until: packet.until, ..again });
+            shared.backpressure.let_control_go_first(transmit.path().socket, now);
+            self.packets.push(BlockedControl::again(transmit, &error, now, packet.expires));
         }
     }
 
-    /// Keeps few of each link, of which those that came first count: a link that takes nothing must not
-    /// collect what a flood of pings is to be answered with.
+    /// Keeps few packets per link, the oldest of them: a link that takes nothing must not collect the
+    /// answers to a flood of pings.
     fn bound(&mut self, before: usize) {
-        let link = |packet: &HeldPacket| (packet.transmit.host(), packet.transmit.link());
+        let link = |packet: &BlockedControl| (packet.transmit.host(), packet.transmit.link());
         let mut at = before;
         while let Some(packet) = self.packets.get(at) {
             let same = self.packets.iter().take(at).filter(|other| link(other) == link(packet));
-            if same.count() < MAX_OF_LINK {
+            if same.count() < MAX_PER_LINK {
                 at += 1;
             } else {
                 self.packets.swap_remove(at).transmit.record_error();
             }
         }
     }
-
-    /// Watches those sockets for room that say when they have some, and no others.
-    fn watch(&mut self, shared: &Shared) {
-        let told = self.packets.iter().filter(|packet| packet.pause.is_told);
-        let mut wanted: Vec<SocketId> = told.map(|packet| packet.transmit.path().socket).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        for &socket in wanted.iter().filter(|socket| !self.watched.contains(socket)) {
-            set_interest(shared, socket, Interest::READ | Interest::WRITE);
-        }
-        for &socket in self.watched.iter().filter(|socket| !wanted.contains(socket)) {
-            set_interest(shared, socket, Interest::READ);
-        }
-        self.watched = wanted;
-    }
 }
 
-fn set_interest(shared: &Shared, id: SocketId, interest: Interest) {
-    if let Some(socket) = shared.sockets.get(id) {
-        // One that is being closed is not watched any more.
-        let _ = shared.rx.poller.modify(&*socket, Token(id.0), interest);
-    }
-}
-
-/// How long control packets wait: what they say does not stay true for long.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// How many packets of one link wait at most.
-const MAX_OF_LINK: usize = 8;
+/// How many packets of one link are kept.
+const MAX_PER_LINK: usize = 8;
 
 #[cfg(test)]
 pub(crate) mod tests {
     use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::time::Duration;
 
-    use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received};
+    use knet_engine::{
+        DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received, SocketId, Transmit,
+    };
     use knet_poller::{Event, Events};
     use knet_transport::{Datagram, SendBatch};
     use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
 
     use super::*;
     use crate::core::settings::Settings;
+    use crate::io::backpressure::CONTROL_TIMEOUT;
 
     const PEER: (HostId, LinkId) = (HostId::new(2), LinkId::ALL[0]);
 
@@ -207,8 +149,8 @@ pub(crate) mod tests {
         }
 
         /// A ping that found no room at this time.
-        pub(crate) fn ping(&self, then: Instant) -> HeldPacket {
-            self.held(self.first_ping(), then)
+        pub(crate) fn ping(&self, then: Instant) -> BlockedControl {
+            self.blocked(self.first_ping(), then)
         }
 
         fn first_ping(&self) -> Transmit {
@@ -236,13 +178,13 @@ pub(crate) mod tests {
         }
 
         /// A packet that found no room at this time.
-        fn held(&self, packet: Transmit, then: Instant) -> HeldPacket {
+        fn blocked(&self, packet: Transmit, then: Instant) -> BlockedControl {
             // Any error of the socket's.
             let (payload, destination) = (&[0; 70_000], self.peer.local_addr().unwrap());
             let too_long = Datagram { header: &[], payload, destination, marking: None };
             let socket = self.shared.sockets.get(self.socket).unwrap();
             let error = socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap();
-            HeldPacket::new(packet, &error, then)
+            BlockedControl::new(packet, &error, then)
         }
 
         /// What knet-rx is told of.
@@ -268,11 +210,11 @@ pub(crate) mod tests {
     fn answers_that_are_tried_again_count_by_kind() {
         let scene = Scene::new();
         let _ = scene.first_ping();
-        let half_way = Instant::now() - PATIENCE / 2;
+        let half_way = Instant::now() - CONTROL_TIMEOUT / 2;
         for answer in scene.answers() {
-            scene.shared.held.push(scene.held(answer, half_way));
+            scene.shared.control_queue.push(scene.blocked(answer, half_way));
         }
-        Holding::default().work(&scene.shared, &mut Transmitter::default());
+        ControlRetry::default().work(&scene.shared, &mut ControlSender::default());
         let stats = scene.stats();
         assert_eq!((stats.tx_pong_packets, stats.tx_pong_retries), (1, 1));
         assert_eq!((stats.tx_pmtu_packets, stats.tx_pmtu_retries), (1, 1));
@@ -286,8 +228,8 @@ pub(crate) mod tests {
         // `EACCES`: a socket has to say that it wants that.
         let scene = Scene::to((Ipv4Addr::BROADCAST, 9).into(), peer);
         let refused = |packet| {
-            let mut transmitter = Transmitter::default();
-            assert!(transmitter.try_transmit(&scene.shared, packet).is_ok(), "it does not wait");
+            let mut sender = ControlSender::default();
+            assert!(sender.try_send(&scene.shared, packet).is_ok(), "it does not wait");
             let stats = scene.stats();
             assert_eq!((stats.tx_packets(), stats.tx_retries()), (0, 0));
             (stats.tx_ping_errors, stats.tx_pong_errors, stats.tx_pmtu_errors)
@@ -301,32 +243,35 @@ pub(crate) mod tests {
     #[test]
     fn a_packet_is_tried_again_long_before_it_is_given_up() {
         let scene = Scene::new();
-        let mut holding = Holding::default();
-        let half_way = Instant::now() - PATIENCE / 2;
+        let mut retry = ControlRetry::default();
+        let half_way = Instant::now() - CONTROL_TIMEOUT / 2;
         let packet = scene.ping(half_way);
-        assert_eq!(packet.until, half_way + PATIENCE);
-        scene.shared.held.push(packet);
-        holding.work(&scene.shared, &mut Transmitter::default());
-        assert_eq!(holding.next_try(), None, "it waits on");
+        assert_eq!(packet.expires, half_way + CONTROL_TIMEOUT);
+        scene.shared.control_queue.push(packet);
+        retry.work(&scene.shared, &mut ControlSender::default());
+        assert_eq!(retry.next_timeout(), None, "it waits on");
         scene.has_left();
     }
 
     #[test]
-    fn a_packet_leaves_as_soon_as_its_socket_has_room() {
+    fn a_packet_leaves_as_soon_as_its_socket_record_room() {
         let scene = Scene::new();
-        let mut holding = Holding::default();
-        let mut transmitter = Transmitter::default();
+        let mut retry = ControlRetry::default();
+        let mut sender = ControlSender::default();
         assert_eq!(scene.events(), []);
         let far = Instant::now() + Duration::from_secs(3600);
         let packet = scene.ping(far);
-        scene.shared.held.push(packet);
-        holding.work(&scene.shared, &mut transmitter);
-        let next = holding.next_try().expect("it waits");
-        assert!((far..far + PATIENCE / 2).contains(&next), "tried again though nobody tells");
+        scene.shared.control_queue.push(packet);
+        retry.work(&scene.shared, &mut sender);
+        let next = retry.next_timeout().expect("it waits");
+        assert!(
+            (far..far + CONTROL_TIMEOUT / 2).contains(&next),
+            "tried again though nobody tells"
+        );
 
         assert!(scene.events().iter().all(|event| event.writable) && !scene.events().is_empty());
-        holding.has_room();
-        holding.work(&scene.shared, &mut transmitter);
+        retry.record_room();
+        retry.work(&scene.shared, &mut sender);
         scene.has_left();
         assert_eq!(scene.events(), [], "nobody waits for room any more");
     }

@@ -1,83 +1,111 @@
-//! Control packets on their way out: pings, pongs, path MTU probes and their answers.
+//! Sends control packets: pings, pongs, path MTU probes and their replies.
 
+use std::iter;
 use std::time::Instant;
 
-use knet_engine::Transmit;
-use knet_transport::{Datagram, SendError, SendErrorKind};
+use knet_engine::{Engine, SocketId, Transmit, forced_ping_due};
+use knet_transport::{Datagram, ErrorQueue, SendError};
+use knet_wire::SequenceNumber;
 
 use crate::control::error_queue;
-use crate::control::retry::HeldPacket;
 use crate::core::shared::Shared;
 use crate::errno::EMSGSIZE;
+use crate::io::control_queue::BlockedControl;
+use crate::io::emit::Emitter;
 use crate::io::packet_tag;
-use crate::tx::send::MAX_PENDING;
-use crate::tx::transmitter::Transmitter;
 
-impl Transmitter {
-    /// Sends control packets, and those that follow from how that went.
-    pub(crate) fn send_control(&mut self, shared: &Shared) {
-        let mut control = std::mem::take(&mut self.control);
+/// What a thread sends control packets with. A thread that sends data owns one through its
+/// [`Transmitter`](crate::tx::transmitter::Transmitter), whose packets leave by the same emitter.
+#[derive(Debug, Default)]
+pub(crate) struct ControlSender {
+    pub(crate) emitter: Emitter,
+    /// The packets that are due. Empty but while they are sent.
+    queue: Vec<Transmit>,
+    pub(crate) errors: ErrorQueue,
+}
+
+impl ControlSender {
+    /// Sends the control packets that are due, and those that follow from how that went.
+    pub(crate) fn send_due(&mut self, shared: &Shared) {
+        let mut queue = std::mem::take(&mut self.queue);
         loop {
-            shared.take_transmits(&mut control);
-            if control.is_empty() {
+            shared.take_transmits(&mut queue);
+            if queue.is_empty() {
                 break;
             }
-            for transmit in control.drain(..) {
-                self.send_transmit(shared, transmit);
+            for transmit in queue.drain(..) {
+                self.send(shared, transmit);
             }
         }
-        self.control = control;
+        self.queue = queue;
     }
 
-    /// Sends a control packet. One that finds no room waits for it in knet-rx.
-    fn send_transmit(&mut self, shared: &Shared, transmit: Transmit) {
-        if let Err((transmit, error)) = self.try_transmit(shared, transmit) {
+    /// Returns the next sequence number, after sending the pings that announce it if any are due.
+    pub(crate) fn next_number(&mut self, shared: &Shared) -> SequenceNumber {
+        let sequence = shared.sequence.next();
+        if forced_ping_due(sequence) {
+            shared.engine(Engine::force_pings);
+            self.send_due(shared);
+            // They have set timers that knet-rx does not know of.
+            shared.rx.wake();
+        }
+        sequence
+    }
+
+    /// Reads the error queue of a socket.
+    pub(crate) fn read_errors(&mut self, shared: &Shared, socket: SocketId) {
+        error_queue::read(shared, socket, &mut self.errors);
+    }
+
+    /// Sends a control packet. One that finds no room is retried on knet-rx.
+    fn send(&mut self, shared: &Shared, transmit: Transmit) {
+        if let Err((transmit, error)) = self.try_send(shared, transmit) {
             let now = Instant::now();
-            shared.full.let_control_go_first(transmit.path().socket, now);
-            shared.held.push(HeldPacket::new(transmit, &error, now));
+            shared.backpressure.let_control_go_first(transmit.path().socket, now);
+            shared.control_queue.push(BlockedControl::new(transmit, &error, now));
             shared.rx.wake();
         }
     }
 
     /// Sends a control packet, or gives it back if there is no room for it.
-    pub(crate) fn try_transmit(
+    pub(crate) fn try_send(
         &mut self,
         shared: &Shared,
         transmit: Transmit,
     ) -> Result<(), (Transmit, SendError)> {
         let path = transmit.path();
-        let Some(socket) = shared.sockets.get(path.socket) else {
+        let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
+        let marking = packet_tag::from_tag(transmit.tag());
+        let header = transmit.packet();
+        let datagram = Datagram { header, payload, destination: path.remote, marking };
+        let mut sent = None;
+        let count = |_, length| sent = Some(length);
+        let emitted = self.emitter.emit(&shared.sockets, path.socket, iter::once(datagram), count);
+        let Some(emitted) = emitted else {
             transmit.record_error();
             return Ok(());
         };
-        let header = transmit.packet();
-        let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
-        let length = header.len() + payload.len();
-        let marking = packet_tag::from_tag(transmit.tag());
-        let datagram = Datagram { header, payload, destination: path.remote, marking };
-        let mut error = None;
-        for _ in 0..=MAX_PENDING {
-            error = socket.send(&mut self.batch, &[datagram]).error;
-            if error.is_none_or(|error| error.kind() != SendErrorKind::Pending) {
-                break;
-            }
-        }
-        drop(socket);
-        let Some(error) = error else {
-            transmit.record_sent(length);
+        let Some(error) = emitted.error else {
+            transmit.record_sent(sent.unwrap_or_default());
             return Ok(());
         };
-        if error.kind() == SendErrorKind::WouldBlock {
+        if emitted.is_blocked() {
             return Err((transmit, error));
         }
         tracing::debug!(remote = %path.remote, %error, "control packet not sent");
-        let (host, link, errno) = (transmit.host(), transmit.link(), error.errno());
+        self.handle_refusal(shared, transmit, error.errno());
+        Ok(())
+    }
+
+    /// Reports a packet that the kernel refused to the engine.
+    fn handle_refusal(&mut self, shared: &Shared, transmit: Transmit, errno: i32) {
+        let (host, link, socket) = (transmit.host(), transmit.link(), transmit.path().socket);
         match transmit.probe_size() {
             Some(size) if errno == EMSGSIZE => {
-                // First what the kernel says of it, which makes the next probe the last.
-                error_queue::read(shared, path.socket, &mut self.errors);
+                // What the kernel says of it comes first: that makes the next probe the last.
+                self.read_errors(shared, socket);
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
-                // The next probe has a deadline that the rx thread does not know of.
+                // The next probe has a deadline that knet-rx does not know of.
                 shared.rx.wake();
             }
             _ => {
@@ -87,9 +115,8 @@ impl Transmitter {
                 transmit.record_error();
             }
         }
-        Ok(())
     }
 }
 
-/// What path MTU probes are filled with.
+/// What path MTU probes are padded with.
 static ZEROS: [u8; 65_535] = [0; 65_535];

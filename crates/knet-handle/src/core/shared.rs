@@ -8,14 +8,14 @@ use knet_engine::{Engine, Event, Routes, SequenceCounter, SocketId, Transmit};
 use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::control::retry::Held;
 use crate::core::notices::{Notice, Notices};
 use crate::core::settings::Settings;
 use crate::core::worker::Worker;
 use crate::datafds::table::Datafds;
 use crate::error::Error;
 use crate::filter::{self, Filter};
-use crate::io::backpressure::FullSockets;
+use crate::io::backpressure::Backpressure;
+use crate::io::control_queue::ControlQueue;
 use crate::io::drain::wait_until_alone;
 use crate::io::loopback::Loopback;
 use crate::io::sockets::Sockets;
@@ -37,8 +37,8 @@ pub(crate) struct Shared {
     pub(crate) rx: Worker,
     /// How long the data threads look for more to do at most before they sleep.
     pub(crate) busy_poll: Duration,
-    pub(crate) full: FullSockets,
-    pub(crate) held: Held,
+    pub(crate) backpressure: Backpressure,
+    pub(crate) control_queue: ControlQueue,
     pub(crate) stopping: AtomicBool,
     /// Counts whatever may change the answer of those who wait for a host.
     reach: Mutex<u64>,
@@ -61,8 +61,8 @@ impl Shared {
             tx: Worker::new()?,
             rx: Worker::new()?,
             busy_poll: settings.busy_poll,
-            full: FullSockets::new(settings.wait_for_room),
-            held: Held::default(),
+            backpressure: Backpressure::new(settings.wait_for_room),
+            control_queue: ControlQueue::default(),
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),
             changed: Condvar::new(),
@@ -135,7 +135,7 @@ impl Shared {
     /// Gives up one use of a socket.
     pub(crate) fn release_socket(&self, id: SocketId) {
         if self.sockets.release(id, &self.rx.poller, &self.tx.poller) {
-            self.full.forget(id);
+            self.backpressure.forget(id);
         }
     }
 

@@ -1,4 +1,29 @@
-//! Sockets without room: who waits for it, for how long, and when nobody does.
+//! Backpressure: what becomes of packets that find no room in their socket.
+//!
+//! Each socket is in one of three states, which count for data packets. An open socket costs one look at a
+//! flag.
+//!
+//! ```text
+//!                  a packet finds no room            takes nothing for the send timeout
+//!         ┌──────┐ ───────────────────────▶ ┌──────┐ ─────────────────────────────────▶ ┌───────┐
+//!    ●───▶│ Open │                          │ Full │◀──┐ takes a packet:                │ Stuck │
+//!         └──────┘ ◀─────────────────────── └──────┘ ──┘ the timeout starts again       └───────┘
+//!            ▲       no packet is blocked       ▲                                         │   │
+//!            │                                  │   takes a packet, others are blocked    │   │
+//!            │                                  └─────────────────────────────────────────┘   │
+//!            │                                      takes a packet, none is blocked           │
+//!            └────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! | state | a packet that arrives now | a packet that is blocked |
+//! |---|---|---|
+//! | Open | is sent | (there is none) |
+//! | Full | is blocked behind the others | is retried, and expires once others overtook it for [`MAX_TURNS`] timeouts |
+//! | Stuck | is tried, and dropped if there is no room | expires at its next retry |
+//!
+//! So a link that takes nothing costs a sender one timeout, not one per message. Control packets go first:
+//! while some of them are blocked, data leaves the next room to them for [`CONTROL_HEAD_START`], once per
+//! time that the socket takes data. They expire after [`CONTROL_TIMEOUT`], whatever the state.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,263 +34,253 @@ use parking_lot::Mutex;
 
 use crate::errno::ENOBUFS;
 
-/// What the threads of a handle know of full sockets. Costs one look at a flag while none is full.
-///
-/// Packets wait for room for as long as the socket takes some now and then. One that took none for the
-/// time that they wait at most is stuck: nobody waits for it again until it takes a packet, so that it
-/// costs whoever sends one wait, not one for each message.
+/// The default of [`HandleBuilder::send_timeout`](crate::HandleBuilder): longer than the longest packet
+/// run that the kernel cuts (GSO) takes over a link of 5 Mbit/s.
+pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(200);
+/// How many send timeouts a packet waits for its turn while the socket takes others.
+const MAX_TURNS: u32 = 10;
+/// How long data lets blocked control packets go first. The thread that retries those may be busy.
+const CONTROL_HEAD_START: Duration = Duration::from_millis(10);
+/// How long a control packet waits for room: what it says does not stay true for long.
+pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_millis(50);
+/// When a full socket is retried although it does not report room. It reports room only once half of its
+/// buffer is free, which takes a slow link long: there may be room for a packet much earlier.
+const SOCKET_PAUSE: Duration = Duration::from_millis(2);
+/// When a device is retried whose queue is full. It never reports room.
+const DEVICE_PAUSE: Duration = Duration::from_millis(1);
+
+/// The sockets of a handle that are not open, for all its threads.
 #[derive(Debug)]
-pub(crate) struct FullSockets {
-    patience: Duration,
+pub(crate) struct Backpressure {
+    send_timeout: Duration,
     any: AtomicBool,
-    sockets: Mutex<Vec<FullSocket>>,
+    sockets: Mutex<Vec<Socket>>,
 }
 
 #[derive(Debug)]
-struct FullSocket {
+struct Socket {
     id: SocketId,
-    /// When it took a packet last, or was found full.
-    moved: Instant,
-    /// How many batches of packets wait for room.
-    waiting: usize,
-    stuck: bool,
-    /// Until when the packets of messages let control packets go first.
+    state: State,
+    /// How many batches of packets are blocked.
+    blocked: usize,
+    /// Until when data lets control packets go first.
     control_until: Option<Instant>,
 }
 
-impl FullSockets {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { patience, any: AtomicBool::new(false), sockets: Mutex::default() }
+/// See the module's diagram. `moved` is when the socket last took a packet, or was found full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Open,
+    Full { moved: Instant },
+    Stuck { moved: Instant },
+}
+
+/// What to do with a batch of data packets that has not been tried yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Admission {
+    Send,
+    /// It is blocked behind others, and counts as blocked from now on.
+    Blocked,
+}
+
+/// What to do with a batch of data packets that is blocked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Turn {
+    Send,
+    /// Control packets go first.
+    Later(RetryAt),
+    /// The packets are to be dropped, and do not count as blocked any longer.
+    Expired,
+}
+
+/// When blocked packets are retried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RetryAt {
+    /// At the latest.
+    pub(crate) latest: Instant,
+    /// Also as soon as the socket reports room.
+    pub(crate) when_writable: bool,
+}
+
+impl RetryAt {
+    /// After this error.
+    pub(crate) fn after(error: &SendError, now: Instant) -> Self {
+        let when_writable = error.errno() != ENOBUFS;
+        let pause = if when_writable { SOCKET_PAUSE } else { DEVICE_PAUSE };
+        Self { latest: now + pause, when_writable }
     }
 
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    /// Behind other packets that are blocked.
+    pub(crate) fn behind_others(now: Instant) -> Self {
+        Self { latest: now + SOCKET_PAUSE, when_writable: true }
+    }
+}
+
+impl Backpressure {
+    pub(crate) fn new(send_timeout: Duration) -> Self {
+        Self { send_timeout, any: AtomicBool::new(false), sockets: Mutex::default() }
     }
 
-    /// A batch of packets begins to wait for room.
-    pub(crate) fn begin(&self, id: SocketId, now: Instant) {
-        self.change(id, now, |socket| {
-            if socket.waiting == 0 && !socket.stuck {
-                socket.moved = now;
+    /// Returns how long a socket may take nothing before it is stuck.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        self.send_timeout
+    }
+
+    /// Decides about a new batch of data packets.
+    pub(crate) fn admit(&self, id: SocketId) -> Admission {
+        let behind = self.find(id, |socket| {
+            socket.blocked += usize::from(socket.blocked > 0);
+            socket.blocked > 0
+        });
+        match behind {
+            Some(true) => Admission::Blocked,
+            Some(false) | None => Admission::Send,
+        }
+    }
+
+    /// Takes note that packets of a new batch found no room. Returns when to retry them; `None` if the
+    /// socket is stuck and they are to be dropped.
+    pub(crate) fn block(&self, id: SocketId, error: &SendError, now: Instant) -> Option<RetryAt> {
+        let is_stuck = |socket: &mut Socket| matches!(socket.state, State::Stuck { .. });
+        if self.send_timeout.is_zero() || self.find(id, is_stuck) == Some(true) {
+            return None;
+        }
+        self.begin(id, now);
+        Some(RetryAt::after(error, now))
+    }
+
+    /// Decides whether blocked packets are retried now. `since` is when one of their batch last left, or
+    /// when it was blocked.
+    pub(crate) fn turn(&self, id: SocketId, since: Instant, now: Instant) -> Turn {
+        let control_until = self.find(id, |socket| socket.control_until).flatten();
+        if control_until.is_none_or(|until| until <= now) {
+            return Turn::Send;
+        }
+        if self.is_overtaken(since, now) {
+            self.end(id);
+            return Turn::Expired;
+        }
+        // By its time alone: the poller would report at once that there is room.
+        Turn::Later(RetryAt { when_writable: false, ..RetryAt::behind_others(now) })
+    }
+
+    /// Takes note that blocked packets found no room again. Returns when to retry them; `None` if they
+    /// have expired and are to be dropped.
+    pub(crate) fn block_again(
+        &self,
+        id: SocketId,
+        error: &SendError,
+        since: Instant,
+        now: Instant,
+    ) -> Option<RetryAt> {
+        let is_stuck = self.find(id, |socket| {
+            let (State::Full { moved } | State::Stuck { moved }) = socket.state else {
+                return false;
+            };
+            let is_stuck = now.saturating_duration_since(moved) >= self.send_timeout;
+            if is_stuck {
+                socket.state = State::Stuck { moved };
             }
-            socket.waiting += 1;
+            is_stuck
+        });
+        // A socket that is not known here is closed, which the next retry shows.
+        if is_stuck == Some(true) || self.is_overtaken(since, now) {
+            self.end(id);
+            return None;
+        }
+        Some(RetryAt::after(error, now))
+    }
+
+    /// Takes note that a blocked batch has left, or is dropped for another reason.
+    pub(crate) fn end(&self, id: SocketId) {
+        self.find(id, |socket| {
+            socket.blocked = socket.blocked.saturating_sub(1);
+            if let (0, State::Full { .. }) = (socket.blocked, socket.state) {
+                socket.state = State::Open;
+            }
         });
     }
 
-    /// It waits no longer, because it has left, or because there was no room for too long.
-    pub(crate) fn end(&self, id: SocketId, in_vain: bool) {
-        self.look(id, |socket| {
-            socket.waiting = socket.waiting.saturating_sub(1);
-            socket.stuck |= in_vain;
+    /// Takes note that the socket took data packets, or refused one for a reason other than room.
+    pub(crate) fn record_progress(&self, id: SocketId) {
+        self.find(id, |socket| {
+            let moved = Instant::now();
+            socket.state = if socket.blocked > 0 { State::Full { moved } } else { State::Open };
+            socket.control_until = None;
         });
     }
 
-    /// Control packets wait for room as well. They have one head start each time that the socket took
-    /// something, or those who send messages would never find out that it takes nothing.
+    /// Lets control packets that are blocked go first. They have one head start per time that the socket
+    /// takes data, or nobody would ever find out that it is stuck.
     pub(crate) fn let_control_go_first(&self, id: SocketId, now: Instant) {
-        self.change(id, now, |socket| {
-            socket.control_until = socket.control_until.or(now.checked_add(HEAD_START));
+        self.insert(id, |socket| {
+            socket.control_until = socket.control_until.or(now.checked_add(CONTROL_HEAD_START));
         });
     }
 
-    /// The socket took packets of messages, or refused one for a reason that has nothing to do with room.
-    pub(crate) fn moved(&self, id: SocketId) {
-        self.look(id, |socket| {
-            socket.moved = Instant::now();
-            socket.stuck = false;
-            socket.control_until = None;
-        });
-    }
-
-    /// The socket is gone.
+    /// Forgets a socket that is closed.
     pub(crate) fn forget(&self, id: SocketId) {
-        self.look(id, |socket| {
-            socket.stuck = false;
-            socket.waiting = 0;
-            socket.control_until = None;
+        self.find(id, |socket| {
+            *socket = Socket { id, state: State::Open, blocked: 0, control_until: None };
         });
     }
 
-    /// Whether packets should not even be tried, because others wait for room already.
-    pub(crate) fn is_waited_for(&self, id: SocketId) -> bool {
-        self.look(id, |socket| socket.waiting > 0).unwrap_or(false)
+    fn begin(&self, id: SocketId, now: Instant) {
+        self.insert(id, |socket| {
+            if socket.state == State::Open {
+                socket.state = State::Full { moved: now };
+            }
+            socket.blocked += 1;
+        });
     }
 
-    /// Whether nobody waits for it.
-    pub(crate) fn is_stuck(&self, id: SocketId) -> bool {
-        self.patience.is_zero() || self.look(id, |socket| socket.stuck).unwrap_or(false)
+    /// Returns `true` if the socket may have taken others for so long that it never takes these.
+    fn is_overtaken(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) >= self.send_timeout.saturating_mul(MAX_TURNS)
     }
 
-    /// Whether packets of messages should leave the next room to control packets.
-    pub(crate) fn is_for_control(&self, id: SocketId, now: Instant) -> bool {
-        let until = self.look(id, |socket| socket.control_until).flatten();
-        until.is_some_and(|until| now < until)
-    }
-
-    /// Whether packets have waited too long: the socket took nothing in all the time.
-    pub(crate) fn is_over(&self, id: SocketId, now: Instant) -> bool {
-        let moved = self.look(id, |socket| socket.moved);
-        // What is not known to be full is gone, which the next try shows.
-        moved.is_some_and(|moved| now.saturating_duration_since(moved) >= self.patience)
-    }
-
-    /// Whether packets are given up of which none has left since then, though the socket takes others:
-    /// there may never be room for them.
-    pub(crate) fn is_passed_over(&self, since: Instant, now: Instant) -> bool {
-        now.saturating_duration_since(since) >= self.patience.saturating_mul(MAX_TURNS)
-    }
-
-    fn look<T>(&self, id: SocketId, look: impl FnOnce(&mut FullSocket) -> T) -> Option<T> {
+    fn find<T>(&self, id: SocketId, use_socket: impl FnOnce(&mut Socket) -> T) -> Option<T> {
         if !self.any.load(Relaxed) {
             return None;
         }
         let mut sockets = self.sockets.lock();
-        let answer = sockets.iter_mut().find(|socket| socket.id == id).map(look);
+        let answer = sockets.iter_mut().find(|socket| socket.id == id).map(use_socket);
         let now = Instant::now();
         sockets.retain(|socket| {
-            let is_for_control = socket.control_until.is_some_and(|until| now < until);
-            socket.waiting > 0 || socket.stuck || is_for_control
+            socket.state != State::Open || socket.control_until.is_some_and(|until| now < until)
         });
         self.any.store(!sockets.is_empty(), Relaxed);
         answer
     }
 
-    fn change(&self, id: SocketId, now: Instant, change: impl FnOnce(&mut FullSocket)) {
+    fn insert(&self, id: SocketId, use_socket: impl FnOnce(&mut Socket)) {
         let mut sockets = self.sockets.lock();
         self.any.store(true, Relaxed);
         if let Some(socket) = sockets.iter_mut().find(|socket| socket.id == id) {
-            return change(socket);
+            return use_socket(socket);
         }
-        let mut socket =
-            FullSocket { id, moved: now, waiting: 0, stuck: false, control_until: None };
-        change(&mut socket);
+        let mut socket = Socket { id, state: State::Open, blocked: 0, control_until: None };
+        use_socket(&mut socket);
         sockets.push(socket);
     }
 }
 
-/// When to try again to send packets that found no room.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pause {
-    /// At the latest, though nobody says that there is room.
-    pub(crate) until: Instant,
-    /// Whether the kernel says when there is room.
-    pub(crate) is_told: bool,
-}
-
-impl Pause {
-    /// Behind others that wait.
-    pub(crate) fn behind_others(now: Instant) -> Self {
-        Self { until: now + SOCKET_PAUSE, is_told: true }
+#[cfg(test)]
+impl Backpressure {
+    /// Makes packets find a socket full, until [`Backpressure::make_room`].
+    pub(crate) fn fill(&self, id: SocketId, now: Instant) {
+        self.begin(id, now);
     }
 
-    /// After this error.
-    pub(crate) fn after(error: &SendError, now: Instant) -> Self {
-        // The queue of a device that is full never says anything. And a socket says so only when half of
-        // its buffer is free, which takes a slow link long: there may be room for a packet much earlier.
-        let is_told = error.errno() != ENOBUFS;
-        Self { until: now + if is_told { SOCKET_PAUSE } else { DEVICE_PAUSE }, is_told }
+    pub(crate) fn make_room(&self, id: SocketId) {
+        self.end(id);
+        self.record_progress(id);
+    }
+
+    pub(crate) fn has_blocked(&self, id: SocketId) -> bool {
+        self.find(id, |socket| socket.blocked > 0).unwrap_or(false)
     }
 }
-
-/// How long a socket may take nothing before packets are given up, if nothing else is said: longer than
-/// a packet of the greatest length that the kernel cuts (GSO) takes over a link of 5 Mbit/s.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
-/// How many times as long packets wait for their turn where others find room.
-const MAX_TURNS: u32 = 10;
-/// For how long messages let control packets go first, whose thread may be busy.
-const HEAD_START: Duration = Duration::from_millis(10);
-/// After how long a full socket is tried again although it does not call itself writable.
-const SOCKET_PAUSE: Duration = Duration::from_millis(2);
-/// How long a device whose queue is full is left alone.
-const DEVICE_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: SocketId = SocketId(1);
-    const OTHER: SocketId = SocketId(2);
-
-    #[test]
-    fn a_socket_that_took_nothing_is_stuck_until_it_takes_something() {
-        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
-        sockets.moved(FULL);
-        assert!(!sockets.is_stuck(FULL));
-        for socket in [FULL, OTHER] {
-            sockets.begin(socket, now);
-        }
-        sockets.end(FULL, true);
-        sockets.moved(OTHER);
-        sockets.end(OTHER, false);
-        assert!(sockets.is_stuck(FULL) && !sockets.is_stuck(OTHER));
-        assert!(!sockets.is_waited_for(FULL), "nobody does");
-        sockets.moved(FULL);
-        assert!(!sockets.is_stuck(FULL));
-        assert!(!sockets.any.load(Relaxed), "all is forgotten");
-    }
-
-    #[test]
-    fn as_long_as_a_socket_takes_packets_nobody_has_waited_too_long() {
-        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
-        sockets.begin(FULL, start);
-        assert!(!sockets.is_over(FULL, start + PATIENCE - Duration::from_micros(1)));
-        assert!(sockets.is_over(FULL, start + PATIENCE));
-        // Somebody else found room, a moment ago.
-        sockets.moved(FULL);
-        assert!(!sockets.is_over(FULL, start + PATIENCE));
-        sockets.begin(FULL, start);
-        sockets.end(FULL, false);
-        assert!(sockets.is_waited_for(FULL), "one is left");
-        sockets.forget(FULL);
-        assert!(!sockets.is_over(FULL, start + 2 * PATIENCE) && !sockets.is_waited_for(FULL));
-    }
-
-    #[test]
-    fn control_packets_go_first_but_not_for_ever() {
-        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
-        let late = now + HEAD_START;
-        sockets.begin(FULL, now);
-        sockets.let_control_go_first(FULL, now);
-        assert!(sockets.is_for_control(FULL, now) && !sockets.is_for_control(OTHER, now));
-        sockets.let_control_go_first(FULL, late);
-        assert!(!sockets.is_for_control(FULL, late), "the socket took nothing since");
-        sockets.moved(FULL);
-        sockets.let_control_go_first(FULL, late);
-        assert!(sockets.is_for_control(FULL, late));
-        sockets.end(FULL, false);
-        sockets.moved(FULL);
-        assert!(!sockets.any.load(Relaxed), "all is forgotten");
-    }
-
-    #[test]
-    fn a_socket_that_nobody_asks_for_again_is_forgotten_all_the_same() {
-        let (sockets, now) = (FullSockets::new(PATIENCE), Instant::now());
-        sockets.let_control_go_first(FULL, now.checked_sub(HEAD_START).unwrap());
-        assert!(!sockets.is_stuck(OTHER));
-        assert!(!sockets.any.load(Relaxed), "all is forgotten");
-    }
-
-    #[test]
-    fn packets_are_not_passed_over_for_ever() {
-        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
-        assert!(!sockets.is_passed_over(start, start + 9 * PATIENCE));
-        assert!(sockets.is_passed_over(start, start + 10 * PATIENCE));
-        let for_ever = FullSockets::new(Duration::MAX);
-        assert!(!for_ever.is_passed_over(start, start + 1000 * PATIENCE));
-    }
-
-    #[test]
-    fn who_has_no_patience_does_not_wait_at_all() {
-        assert!(FullSockets::new(Duration::ZERO).is_stuck(FULL));
-    }
-
-    #[test]
-    fn what_happened_before_packets_wait_is_not_held_against_the_socket() {
-        let (sockets, start) = (FullSockets::new(PATIENCE), Instant::now());
-        sockets.let_control_go_first(FULL, start);
-        let later = start + 2 * PATIENCE;
-        sockets.begin(FULL, later);
-        assert!(!sockets.is_over(FULL, later));
-        assert!(sockets.is_over(FULL, later + PATIENCE));
-    }
-}
+mod tests;

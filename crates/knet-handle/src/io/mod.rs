@@ -4,9 +4,13 @@
 
 pub(crate) mod backpressure;
 pub(crate) mod batch;
+pub(crate) mod control_queue;
 pub(crate) mod drain;
+pub(crate) mod emit;
 pub(crate) mod kernel_limits;
 pub(crate) mod loopback;
+pub(crate) mod packet;
 pub(crate) mod packet_tag;
 pub(crate) mod read_limit;
 pub(crate) mod sockets;
+pub(crate) mod writable_watch;

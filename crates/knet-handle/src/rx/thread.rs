@@ -6,10 +6,10 @@ use arrayvec::ArrayVec;
 use knet_channel::Channel;
 use knet_engine::{Engine, Received, SocketId};
 use knet_poller::{BusyWait, Event, Events};
-use knet_transport::{ErrorQueue, ReceiveError};
+use knet_transport::ReceiveError;
 
-use crate::control::error_queue;
-use crate::control::retry::Holding;
+use crate::control::retry::ControlRetry;
+use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::datafds::stream;
 use crate::io::batch::BATCH;
@@ -17,7 +17,6 @@ use crate::io::loopback::OwnMessage;
 use crate::rx::deliver::Deliverer;
 use crate::rx::inbox::{ClearDatagram, Inbox};
 use crate::rx::incoming::{Body, Incoming};
-use crate::tx::transmitter::Transmitter;
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
@@ -46,12 +45,11 @@ struct RxThread<'a> {
     events: Events,
     busy_wait: BusyWait,
     inbox: Inbox,
-    errors: ErrorQueue,
     incoming: Vec<Incoming>,
     own: Vec<OwnMessage>,
     deliverer: Deliverer,
-    transmitter: Transmitter,
-    holding: Holding,
+    sender: ControlSender,
+    retry: ControlRetry,
 }
 
 impl<'a> RxThread<'a> {
@@ -61,12 +59,11 @@ impl<'a> RxThread<'a> {
             busy_wait: BusyWait::new(shared.busy_poll),
             events: Events::with_capacity(MAX_EVENTS),
             inbox: Inbox::new(),
-            errors: ErrorQueue::new(),
             incoming: Vec::with_capacity(BATCH),
             own: Vec::with_capacity(BATCH),
             deliverer: Deliverer::new(),
-            transmitter: Transmitter::default(),
-            holding: Holding::default(),
+            sender: ControlSender::default(),
+            retry: ControlRetry::default(),
         }
     }
 
@@ -76,10 +73,10 @@ impl<'a> RxThread<'a> {
             engine.handle_timeout(now);
             engine.poll_timeout()
         });
-        self.transmitter.send_control(self.shared);
-        self.holding.work(self.shared, &mut self.transmitter);
+        self.sender.send_due(self.shared);
+        self.retry.work(self.shared, &mut self.sender);
         self.deliverer.handle_timeout(self.shared, Instant::now());
-        let others = [self.holding.next_try(), self.deliverer.next_timeout()];
+        let others = [self.retry.next_timeout(), self.deliverer.next_timeout()];
         engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
@@ -102,7 +99,7 @@ impl<'a> RxThread<'a> {
                 Some(channel) => self.write_rest(channel),
                 None => {
                     if event.writable {
-                        self.holding.has_room();
+                        self.retry.record_room();
                     }
                     self.receive(SocketId(event.token.0), event.error);
                 }
@@ -149,7 +146,7 @@ impl<'a> RxThread<'a> {
                 break;
             }
         }
-        error_queue::read(self.shared, id, &mut self.errors);
+        self.sender.read_errors(self.shared, id);
     }
 
     /// Handles a batch of a socket; whether there may be more.
@@ -184,7 +181,7 @@ impl<'a> RxThread<'a> {
             engine.handle_datagram(now, datagram.meta, datagram.bytes)
         });
         // Pongs first: the peer measures how long they take.
-        self.transmitter.send_control(self.shared);
+        self.sender.send_due(self.shared);
         let all = self.deliverer.deliver(self.shared, &self.inbox, &mut self.incoming);
         if !all && duplicates != 0 {
             // A message that could not be delivered has a second chance if a duplicate of it came, even
@@ -252,9 +249,9 @@ mod tests {
     fn the_thread_does_not_sleep_through_the_next_try_of_a_control_packet() {
         let scene = Scene::new();
         let shared = &scene.shared;
-        shared.held.push(scene.ping(Instant::now() + Duration::from_millis(100)));
+        shared.control_queue.push(scene.ping(Instant::now() + Duration::from_millis(100)));
         let mut thread = RxThread::new(shared);
         let wakes = thread.serve_timers().expect("pings are due again and again");
-        assert!(thread.holding.next_try().is_none_or(|next| wakes <= next));
+        assert!(thread.retry.next_timeout().is_none_or(|next| wakes <= next));
     }
 }

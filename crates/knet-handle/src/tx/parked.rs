@@ -1,5 +1,5 @@
-//! Batches of knet-tx that wait for room in a link's socket. Their channels are not read meanwhile; all
-//! others go on.
+//! Batches of knet-tx that are blocked because a link's socket has no room. Their channels are not read
+//! meanwhile; all others go on.
 
 use std::mem;
 use std::sync::{Arc, Weak};
@@ -7,81 +7,89 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
-use knet_engine::SocketId;
-use knet_poller::{Interest, Token};
 
 use crate::core::shared::Shared;
 use crate::datafds::table::Entry;
-use crate::tx::retry::Waiting;
-use crate::tx::transmitter::{BATCH, Batch, Transmitter};
+use crate::io::batch::BATCH;
+use crate::io::writable_watch::{PollerUse, WritableWatch};
+use crate::tx::message::{Message, OwnedMessages};
+use crate::tx::outgoing::Blocked;
+use crate::tx::transmitter::{Batch, Transmitter};
 
-/// All of them, at most one of each channel.
-#[derive(Debug, Default)]
-pub(crate) struct Suspended {
-    batches: Vec<SuspendedBatch>,
-    /// What has been used and can be used again.
+/// The parked batches, at most one per channel.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    batches: Vec<ParkedBatch>,
+    /// Transmitters for the next batches.
     spare: Vec<Transmitter>,
-    /// The sockets that are watched for room.
-    watched: Vec<SocketId>,
+    watch: WritableWatch,
 }
 
 #[derive(Debug)]
-struct SuspendedBatch {
+struct ParkedBatch {
     batch: Batch,
-    /// With the packets that wait.
+    /// It has the packets that are blocked.
     transmitter: Transmitter,
-    messages: Copies,
+    messages: OwnedMessages,
     /// The datafds that are read again when it is done: that of the channel, and those that took its
     /// place meanwhile.
     paused: Vec<Weak<Entry>>,
 }
 
-impl Suspended {
+impl Default for Parked {
+    fn default() -> Self {
+        let watch = WritableWatch::new(PollerUse::Writing { first_token: FIRST_SOCKET });
+        Self { batches: Vec::new(), spare: Vec::new(), watch }
+    }
+}
+
+impl Parked {
     pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Suspends a batch, of which packets wait in `transmitter`; gives back another transmitter.
-    pub(crate) fn add(
+    /// Parks a batch, of which packets are blocked in `transmitter`, which is replaced by another.
+    pub(crate) fn park(
         &mut self,
         shared: &Shared,
         entry: &Weak<Entry>,
         batch: Batch,
         transmitter: &mut Transmitter,
-        messages: &[&[u8]],
+        messages: &[Message<'_>],
     ) {
         let spare = self.spare.pop().unwrap_or_default();
         let transmitter = mem::replace(transmitter, spare);
-        let mut suspended = SuspendedBatch {
+        let mut parked = ParkedBatch {
             batch,
             transmitter,
-            messages: Copies::of(messages),
+            messages: OwnedMessages::of(messages),
             paused: Vec::new(),
         };
         if let Some(entry) = entry.upgrade() {
-            suspended.pause(shared, &entry);
+            parked.pause(shared, &entry);
         }
-        self.batches.push(suspended);
+        self.batches.push(parked);
         self.watch(shared);
     }
 
-    /// Whether a batch of the datafd's channel waits already: then the datafd is not read either.
-    pub(crate) fn holds_up(&mut self, shared: &Shared, entry: &Arc<Entry>) -> bool {
-        let same = |suspended: &&mut SuspendedBatch| suspended.batch.channel == entry.channel;
-        let Some(suspended) = self.batches.iter_mut().find(same) else { return false };
-        suspended.pause(shared, entry);
+    /// Returns `true` if a batch of the datafd's channel is parked already: then the datafd is not read
+    /// either.
+    pub(crate) fn pauses(&mut self, shared: &Shared, entry: &Arc<Entry>) -> bool {
+        let same = |parked: &&mut ParkedBatch| parked.batch.channel == entry.channel;
+        let Some(parked) = self.batches.iter_mut().find(same) else { return false };
+        parked.pause(shared, entry);
         true
     }
 
-    /// Tries again; the datafds of batches that are done are read again. Gives back the channels of
-    /// which the datafd cannot be read any more, with the errno.
-    pub(crate) fn go_on(&mut self, shared: &Shared) -> ArrayVec<(Channel, i32), BATCH> {
+    /// Retries the batches, and has the datafds of those that are done read again. Returns the channels of
+    /// which the datafd can no longer be read, with the errno.
+    pub(crate) fn retry(&mut self, shared: &Shared) -> ArrayVec<(Channel, i32), BATCH> {
         let mut failed = ArrayVec::new();
         let spare = &mut self.spare;
-        for mut suspended in mem::take(&mut self.batches) {
-            let SuspendedBatch { batch, transmitter, messages, paused } = &mut suspended;
-            if !transmitter.send_batch(shared, batch, &messages.slices()) {
-                self.batches.push(suspended);
+        for mut parked in mem::take(&mut self.batches) {
+            let ParkedBatch { batch, transmitter, messages, paused } = &mut parked;
+            if !transmitter.send_batch(shared, batch, &messages.messages()) {
+                self.batches.push(parked);
                 continue;
             }
             for entry in paused.drain(..).filter_map(|entry| entry.upgrade()) {
@@ -90,76 +98,35 @@ impl Suspended {
                 }
             }
             if spare.len() < MAX_SPARE {
-                spare.push(suspended.transmitter);
+                spare.push(parked.transmitter);
             }
         }
         self.watch(shared);
         failed
     }
 
-    /// When to try again although no socket says that it has room.
-    pub(crate) fn next_try(&self) -> Option<Instant> {
-        self.waits().map(|waiting| waiting.pause.until).min()
+    /// Returns when to retry although no socket reports room.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.blocked().map(|blocked| blocked.retry_at.latest).min()
     }
 
-    fn waits(&self) -> impl Iterator<Item = &Waiting> {
-        self.batches.iter().flat_map(|suspended| &suspended.transmitter.waiting)
+    fn blocked(&self) -> impl Iterator<Item = &Blocked> {
+        self.batches.iter().flat_map(|parked| &parked.transmitter.plan.blocked)
     }
 
-    /// Watches those sockets for room that say when they have some, and no others.
+    /// Watches the sockets that report when they have room.
     fn watch(&mut self, shared: &Shared) {
-        let told = self.waits().filter(|waiting| waiting.pause.is_told);
-        let mut wanted: Vec<SocketId> = told.map(|waiting| waiting.socket).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let poller = &shared.tx.poller;
-        for &id in wanted.iter().filter(|id| !self.watched.contains(id)) {
-            if let Some(socket) = shared.sockets.get(id) {
-                if let Err(error) =
-                    poller.add(&*socket, Token(FIRST_SOCKET + id.0), Interest::WRITE)
-                {
-                    tracing::debug!(socket = id.0, %error, "not watched for room, but tried again");
-                }
-            }
-        }
-        for &id in self.watched.iter().filter(|id| !wanted.contains(id)) {
-            // One that is closed is not watched any more.
-            if let Some(socket) = shared.sockets.get(id) {
-                let _ = poller.remove(&*socket);
-            }
-        }
-        self.watched = wanted;
+        let blocked = self.batches.iter().flat_map(|parked| &parked.transmitter.plan.blocked);
+        let watched = blocked.filter(|blocked| blocked.retry_at.when_writable);
+        let watched = watched.map(|blocked| blocked.socket);
+        self.watch.set(&shared.sockets, &shared.tx.poller, watched);
     }
 }
 
-impl SuspendedBatch {
+impl ParkedBatch {
     fn pause(&mut self, shared: &Shared, entry: &Arc<Entry>) {
         entry.pause(&shared.tx.poller);
         self.paused.push(Arc::downgrade(entry));
-    }
-}
-
-/// Messages that have to outlive the buffer that they were read into.
-#[derive(Debug)]
-struct Copies {
-    bytes: Vec<u8>,
-    lengths: ArrayVec<usize, BATCH>,
-}
-
-impl Copies {
-    fn of(messages: &[&[u8]]) -> Self {
-        let lengths = messages.iter().take(BATCH).map(|message| message.len()).collect();
-        Self { bytes: messages.concat(), lengths }
-    }
-
-    fn slices(&self) -> ArrayVec<&[u8], BATCH> {
-        let mut rest = self.bytes.as_slice();
-        let mut next = |&length: &usize| {
-            let (message, others) = rest.split_at_checked(length)?;
-            rest = others;
-            Some(message)
-        };
-        self.lengths.iter().filter_map(&mut next).collect()
     }
 }
 
@@ -168,16 +135,3 @@ const MAX_SPARE: usize = 4;
 
 /// Tokens of the tx poller from here on are sockets; those below are datafds.
 pub(crate) const FIRST_SOCKET: u64 = 1 << 63;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copies_are_what_was_copied() {
-        let batches: [&[&[u8]]; 3] = [&[b"one", b"", b"three"], &[], &[b"four"]];
-        for batch in batches {
-            assert_eq!(Copies::of(batch).slices().as_slice(), batch);
-        }
-    }
-}

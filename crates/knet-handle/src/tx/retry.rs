@@ -1,175 +1,171 @@
-//! Planned packets that found no room in their socket: tried again until they have left, or until the
-//! socket took nothing for too long.
+//! Retries packets that found no room in their socket, until they have left or have expired
+//! ([`crate::io::backpressure`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::ptr;
 use std::thread;
 use std::time::Instant;
 
-use knet_engine::{PacketAge, PacketKind, Routes, SocketId, WaitingCopy, renumber};
-use knet_wire::{HostId, LinkId};
+use knet_engine::{PacketAge, PacketKind, WaitingCopy, renumber};
+use knet_wire::{HostId, LinkId, SequenceNumber};
 
-use crate::control::error_queue;
-use crate::core::shared::Shared;
-use crate::io::backpressure::Pause;
+use crate::io::backpressure::Turn;
 use crate::send_report::NotSent;
-use crate::tx::send::Frame;
-use crate::tx::transmitter::Transmitter;
+use crate::tx::outgoing::{Blocked, MessageCopy, Outgoing, PacketCopy};
 
-/// Frames of one socket that wait for room.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) socket: SocketId,
-    pub(crate) frames: Range<usize>,
-    pub(crate) pause: Pause,
-    /// When one of them left last, or since when they wait.
-    pub(crate) since: Instant,
-}
-
-impl Transmitter {
-    /// Tries the packets again that wait for room, and gives up those that have waited too long;
-    /// whether none waits any more.
-    pub(crate) fn retry(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) -> bool {
-        if self.waiting.is_empty() {
+impl Outgoing<'_> {
+    /// Retries blocked packets and drops those that have expired. Returns `true` if none is left.
+    pub(crate) fn retry(&mut self) -> bool {
+        if self.plan.has_left() {
             return true;
         }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        self.give_up_unreachable(shared, routes, &mut waiting);
-        self.renumber(shared, &waiting);
-        waiting.retain_mut(|waiting| !self.try_again(shared, routes, messages, waiting));
-        self.waiting = waiting;
-        self.waiting.is_empty()
+        let mut blocked = std::mem::take(&mut self.plan.blocked);
+        self.drop_unreachable(&mut blocked);
+        self.renumber(&blocked);
+        blocked.retain_mut(|blocked| !self.retry_socket(blocked));
+        self.plan.blocked = blocked;
+        self.plan.has_left()
     }
 
-    /// Whether they have left, or are given up.
-    fn try_again(
-        &mut self,
-        shared: &Shared,
-        routes: &Routes,
-        messages: &[&[u8]],
-        waiting: &mut Waiting,
-    ) -> bool {
-        let (now, Range { start, end }) = (Instant::now(), waiting.frames.clone());
-        let frames = self.frames.get(start..end).unwrap_or_default();
-        let Some(first) = frames.first() else {
+    /// Returns `true` if the packets of one socket have left, or have expired.
+    fn retry_socket(&mut self, blocked: &mut Blocked) -> bool {
+        let backpressure = &self.shared.backpressure;
+        let (now, socket) = (Instant::now(), blocked.socket);
+        let Range { start, end } = blocked.copies;
+        let Some(first) = self.plan.copies.get(start..end).unwrap_or_default().first() else {
             // The link is gone that they waited for.
-            shared.full.end(waiting.socket, false);
+            backpressure.end(socket);
             return true;
         };
-        let mut stuck = false;
-        if shared.full.is_for_control(waiting.socket, now) {
-            // Not told, or the poller would say at once that there is room.
-            waiting.pause = Pause { is_told: false, ..Pause::behind_others(now) };
-        } else {
-            if let Some(link) = self.link(routes, first) {
-                link.counters.record_retry(PacketKind::Data);
+        match backpressure.turn(socket, blocked.since, now) {
+            Turn::Send => {}
+            Turn::Later(retry_at) => {
+                blocked.retry_at = retry_at;
+                return false;
             }
-            let Err(full) = self.send_frames(shared, routes, messages, start..end) else {
-                shared.full.end(waiting.socket, false);
+            Turn::Expired => {
+                self.drop_copies(start..end, NotSent::QueueFull);
                 return true;
-            };
-            if full.next > start {
-                waiting.since = now;
             }
-            waiting.frames.start = full.next;
-            waiting.pause = Pause::after(&full.error, now);
-            stuck = shared.full.is_over(waiting.socket, now);
         }
-        let is_over = stuck || shared.full.is_passed_over(waiting.since, now);
-        if is_over {
-            shared.full.end(waiting.socket, stuck);
-            self.give_up(routes, waiting.frames.clone());
+        if let Some(link) = self.plan.link(self.routes, first) {
+            link.counters.record_retry(PacketKind::Data);
         }
-        is_over
+        let Err(no_room) = self.send_copies(start..end) else {
+            backpressure.end(socket);
+            return true;
+        };
+        if no_room.next > start {
+            blocked.since = now;
+        }
+        blocked.copies.start = no_room.next;
+        let again = backpressure.block_again(socket, &no_room.error, blocked.since, now);
+        if let Some(retry_at) = again {
+            blocked.retry_at = retry_at;
+        } else {
+            self.drop_copies(no_room.next..end, NotSent::QueueFull);
+        }
+        again.is_none()
     }
 
-    /// Waits in this thread, and no other, until all planned packets have left or are given up.
-    pub(crate) fn wait_for_room(&mut self, shared: &Shared, routes: &Routes, messages: &[&[u8]]) {
-        while let Some(&Waiting { socket: id, pause, .. }) = self.waiting.first() {
-            let left = pause.until.saturating_duration_since(Instant::now());
-            let socket = shared.sockets.get(id).filter(|_| pause.is_told);
-            let told = socket.map(|socket| socket.wait_writable(left));
-            if !matches!(told, Some(Ok(_))) {
-                // PAUSE: the queue of the device is full, and no poll tells when it has room.
+    /// Blocks this thread, and no other, until all planned packets have left or have expired.
+    pub(crate) fn wait_for_room(&mut self) {
+        while let Some(&Blocked { socket: id, retry_at, .. }) = self.plan.blocked.first() {
+            let left = retry_at.latest.saturating_duration_since(Instant::now());
+            let socket = self.shared.sockets.get(id).filter(|_| retry_at.when_writable);
+            let waited = socket.map(|socket| socket.wait_writable(left));
+            if !matches!(waited, Some(Ok(_))) {
+                // PAUSE: the queue of the device is full, and no poll reports when it has room.
                 thread::sleep(left);
             }
-            if !self.retry(shared, routes, messages) {
+            if !self.retry() {
                 // An error that nobody reads would end the next wait at once.
-                error_queue::read(shared, id, &mut self.errors);
+                self.sender.read_errors(self.shared, id);
             }
         }
     }
 
-    /// Gives up the packets that wait for links which are not up any more.
-    fn give_up_unreachable(&mut self, shared: &Shared, routes: &Routes, waiting: &mut [Waiting]) {
-        let current = shared.routes();
-        if ptr::eq(&raw const *current, routes) {
+    /// Drops the packets that wait for links which are down by now.
+    fn drop_unreachable(&mut self, blocked: &mut [Blocked]) {
+        let current = self.shared.routes();
+        if ptr::eq(&raw const *current, self.routes) {
             return;
         }
-        let mut frames = std::mem::take(&mut self.frames);
+        let mut copies = std::mem::take(&mut self.plan.copies);
         let mut known: Vec<((HostId, LinkId), bool)> = Vec::new();
-        let mut is_up = |frame: &Frame| {
-            let copy = self.copies.get(frame.copy);
-            let host = copy.and_then(|copy| routes.at(copy.host));
-            let link = copy.zip(host).and_then(|(copy, host)| host.links().get(copy.link));
-            let Some((host, link)) = host.zip(link) else { return false };
-            let (host, link) = (host.host(), link.link);
-            if let Some(&(_, is_up)) = known.iter().find(|(other, _)| *other == (host, link)) {
-                return is_up;
-            }
-            let status = shared.query(|engine, now| engine.link_status(now, host, link));
-            let is_up = status.is_ok_and(|status| status.state.is_up());
-            known.push(((host, link), is_up));
-            is_up
-        };
+        let mut is_up = |copy: &PacketCopy| self.is_link_up(&mut known, copy);
         let mut lost = Vec::new();
-        for waiting in waiting {
-            let Some(frames) = frames.get_mut(waiting.frames.clone()) else { continue };
+        for blocked in blocked {
+            let Some(copies) = copies.get_mut(blocked.copies.clone()) else { continue };
             // Those that are lost come first, the others stay in their order.
-            frames.sort_by_key(&mut is_up);
-            let start = waiting.frames.start;
-            waiting.frames.start += frames.iter().take_while(|frame| !is_up(frame)).count();
-            lost.push(start..waiting.frames.start);
+            copies.sort_by_key(&mut is_up);
+            let start = blocked.copies.start;
+            blocked.copies.start += copies.iter().take_while(|copy| !is_up(copy)).count();
+            lost.push(start..blocked.copies.start);
         }
-        self.frames = frames;
-        for at in lost.into_iter().flatten() {
-            self.account(routes, at, Some(NotSent::Unreachable));
+        self.plan.copies = copies;
+        for range in lost {
+            self.drop_copies(range, NotSent::Unreachable);
         }
+    }
+
+    /// Looks a link up, in `known` if it was looked up before.
+    fn is_link_up(&self, known: &mut Vec<((HostId, LinkId), bool)>, copy: &PacketCopy) -> bool {
+        let message_copy = self.plan.message_copies.get(copy.message_copy);
+        let host = message_copy.and_then(|copy| self.routes.at(copy.host));
+        let link = self.plan.link(self.routes, copy);
+        let Some(link) = host.zip(link).map(|(host, link)| (host.host(), link.link)) else {
+            return false;
+        };
+        if let Some(&(_, is_up)) = known.iter().find(|(other, _)| *other == link) {
+            return is_up;
+        }
+        let status = self.shared.query(|engine, now| engine.link_status(now, link.0, link.1));
+        let is_up = status.is_ok_and(|status| status.state.is_up());
+        known.push((link, is_up));
+        is_up
     }
 
     /// Gives new numbers to messages that many others have overtaken while they waited, where
     /// [`renumber`] allows it.
-    fn renumber(&mut self, shared: &Shared, waiting: &[Waiting]) {
-        let current = shared.sequence.current();
-        let waiting = waiting.iter().filter_map(|waiting| self.frames.get(waiting.frames.clone()));
-        let is_overtaken =
-            |frame: &&Frame| PacketAge::of(frame.says.sequence, current) > PacketAge::Current;
+    fn renumber(&mut self, blocked: &[Blocked]) {
+        let current = self.shared.sequence.current();
+        let blocked = blocked.iter().filter_map(|it| self.plan.copies.get(it.copies.clone()));
+        let is_overtaken = |copy: &&PacketCopy| {
+            let packet = self.plan.packet(copy);
+            packet.is_some_and(|it| PacketAge::of(it.number(), current) > PacketAge::Current)
+        };
         let overtaken: BTreeSet<usize> =
-            waiting.flatten().filter(is_overtaken).map(|frame| frame.copy).collect();
+            blocked.flatten().filter(is_overtaken).map(|copy| copy.message_copy).collect();
         if overtaken.is_empty() {
             return;
         }
-        let copies: Vec<_> = (0..)
-            .zip(&self.copies)
-            .map(|(at, copy)| WaitingCopy {
-                message: copy.message,
-                host: copy.host,
-                is_overtaken: overtaken.contains(&at),
-                has_left: copy.left,
-            })
-            .collect();
-        let numbers = renumber(&copies, || self.next_number(shared));
-        for frame in &mut self.frames {
-            if let Some(&Some(number)) = numbers.get(frame.copy) {
-                frame.set_number(number, shared.own);
-            }
-        }
+        let waiting = |(at, copy): (usize, &MessageCopy)| WaitingCopy {
+            message: copy.message,
+            host: copy.host,
+            is_overtaken: overtaken.contains(&at),
+            has_left: copy.left,
+        };
+        let waiting: Vec<_> = self.plan.message_copies.iter().enumerate().map(waiting).collect();
+        let numbers = renumber(&waiting, || self.sender.next_number(self.shared));
+        self.use_numbers(&numbers);
     }
 
-    /// There was no room for these.
-    pub(crate) fn give_up(&mut self, routes: &Routes, frames: Range<usize>) {
-        frames.for_each(|at| self.account(routes, at, Some(NotSent::QueueFull)));
+    /// Points the copies of packets to packets with these numbers, given per message copy. The packets that
+    /// they pointed to stay, for other hosts may keep the number.
+    fn use_numbers(&mut self, numbers: &[Option<SequenceNumber>]) {
+        let (plan, own) = (&mut *self.plan, self.shared.own);
+        let mut renumbered: BTreeMap<usize, usize> = BTreeMap::new();
+        for copy in &mut plan.copies {
+            let Some(&Some(number)) = numbers.get(copy.message_copy) else { continue };
+            let at = renumbered.entry(copy.packet).or_insert_with(|| {
+                let packet = plan.packets.get(copy.packet).map(|it| it.renumbered(number, own));
+                plan.packets.extend(packet);
+                plan.packets.len() - 1
+            });
+            copy.packet = *at;
+        }
     }
 }
 
@@ -178,76 +174,97 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
-    use knet_engine::MAX_SEQUENCE_LAG;
+    use knet_engine::{MAX_SEQUENCE_LAG, SocketId};
 
     use super::*;
     use crate::Handle;
+    use crate::io::backpressure::RetryAt;
+    use crate::tx::message::Message;
     use crate::tx::thread::tests::to_itself;
+    use crate::tx::transmitter::Transmitter;
 
-    #[test]
-    fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
+    fn blocked(socket: SocketId, copies: Range<usize>, since: Instant) -> Blocked {
+        Blocked { socket, copies, retry_at: RetryAt::behind_others(since), since }
+    }
+
+    /// A handle that has numbered so many messages, and a transmitter with packets of these numbers.
+    fn numbered(current: u16, numbers: &[u16]) -> (Handle, Transmitter) {
         let handle = Handle::new(HostId::new(1)).unwrap();
         let shared = handle.shared();
-        let current = MAX_SEQUENCE_LAG;
         while shared.sequence.next().get() < current {}
         let mut transmitter = Transmitter::default();
         let nowhere = (SocketId(1), (Ipv4Addr::LOCALHOST, 9).into());
-        for number in [10, 11, 12, current - 5] {
-            transmitter.plan_packet(shared.own, nowhere, number);
+        for &number in numbers {
+            transmitter.plan.add(shared.own, nowhere, number);
         }
-        transmitter.copies[0].left = true;
-        let waiting = [Waiting {
-            socket: SocketId(1),
-            frames: 0..4,
-            pause: Pause::behind_others(Instant::now()),
-            since: Instant::now(),
-        }];
-        for _ in 0..3 {
-            transmitter.renumber(shared, &waiting);
-            let numbers: Vec<_> =
-                transmitter.frames.iter().map(|frame| frame.says.sequence.get()).collect();
-            assert_eq!(numbers, [10, current + 1, current + 2, current - 5]);
-            assert_eq!(shared.sequence.current().get(), current + 2);
-        }
-        let sent = &transmitter.frames[1];
-        assert_eq!(sent.header, sent.says.encode(shared.own), "the header says so too");
+        (handle, transmitter)
+    }
+
+    fn renumber(handle: &Handle, transmitter: &mut Transmitter) -> Vec<u16> {
+        let blocked = [blocked(SocketId(1), 0..transmitter.plan.copies.len(), Instant::now())];
+        let routes = handle.shared().routes();
+        transmitter.outgoing(handle.shared(), &routes, &[]).renumber(&blocked);
+        let plan = &transmitter.plan;
+        plan.copies.iter().map(|copy| plan.packet(copy).unwrap().number().get()).collect()
     }
 
     #[test]
-    fn packets_that_leave_the_room_to_control_packets_are_not_given_up_meanwhile() {
-        let patience = Duration::from_millis(1);
-        let builder = Handle::builder(HostId::new(1)).wait_for_room(patience);
+    fn only_whole_messages_that_many_have_overtaken_get_new_numbers_and_once() {
+        let current = MAX_SEQUENCE_LAG;
+        let (handle, mut transmitter) = numbered(current, &[10, 11, 12, current - 5]);
+        transmitter.plan.message_copies[0].left = true;
+        for _ in 0..3 {
+            let numbers = renumber(&handle, &mut transmitter);
+            assert_eq!(numbers, [10, current + 1, current + 2, current - 5]);
+            assert_eq!(handle.shared().sequence.current().get(), current + 2);
+        }
+    }
+
+    /// A packet is shared by all hosts that it goes to.
+    #[test]
+    fn a_host_that_has_a_part_of_a_message_keeps_its_number_and_the_others_share_a_new_one() {
+        let current = MAX_SEQUENCE_LAG;
+        let (handle, mut transmitter) = numbered(current, &[10]);
+        let plan = &mut transmitter.plan;
+        for host in 1..3 {
+            let (copy, message_copy) = (&plan.copies[0], plan.message_copies[0]);
+            let copy = PacketCopy { message_copy: host, ..*copy };
+            plan.copies.push(copy);
+            plan.message_copies.push(MessageCopy { host, ..message_copy });
+        }
+        plan.message_copies[1].left = true;
+        let numbers = renumber(&handle, &mut transmitter);
+        assert_eq!(numbers, [current + 1, 10, current + 1]);
+        assert_eq!(transmitter.plan.packets.len(), 2, "the two hosts share the new packet");
+    }
+
+    #[test]
+    fn packets_that_let_control_packets_go_first_do_not_expire_meanwhile() {
+        let timeout = Duration::from_millis(1);
+        let builder = Handle::builder(HostId::new(1)).wait_for_room(timeout);
         let handle = builder.build().unwrap();
         let (shared, now) = (handle.shared(), Instant::now());
         let socket = SocketId(1);
-        shared.full.begin(socket, now.checked_sub(2 * patience).unwrap());
+        shared.backpressure.fill(socket, now.checked_sub(2 * timeout).unwrap());
         let long = Duration::from_secs(3600);
-        shared.full.let_control_go_first(socket, now + long);
+        shared.backpressure.let_control_go_first(socket, now + long);
         let mut transmitter = Transmitter::default();
-        transmitter.plan_packet(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
-        transmitter.waiting.push(Waiting {
-            socket,
-            frames: 0..1,
-            pause: Pause::behind_others(now),
-            since: now + long,
-        });
-        assert!(!transmitter.retry(shared, &shared.routes(), &[b"x"]));
-        assert_eq!(transmitter.copies[0].refused, None);
+        transmitter.plan.add(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
+        transmitter.plan.blocked.push(blocked(socket, 0..1, now + long));
+        let (routes, messages) = (shared.routes(), [Message::uncompressed(b"x")]);
+        assert!(!transmitter.outgoing(shared, &routes, &messages).retry());
+        assert_eq!(transmitter.plan.message_copies[0].refused, None);
     }
 
     #[test]
-    fn what_is_given_up_counts_as_a_retry_of_no_other_link() {
+    fn packets_without_a_link_count_as_a_retry_of_no_other_link() {
         let (handle, socket) = to_itself();
         let shared = handle.shared();
         let mut transmitter = Transmitter::default();
-        transmitter.plan_packet(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
-        transmitter.waiting.push(Waiting {
-            socket: SocketId(socket.0 + 1),
-            frames: 0..0,
-            pause: Pause::behind_others(Instant::now()),
-            since: Instant::now(),
-        });
-        assert!(transmitter.retry(shared, &shared.routes(), &[b"x"]));
+        transmitter.plan.add(shared.own, (socket, (Ipv4Addr::LOCALHOST, 9).into()), 1);
+        transmitter.plan.blocked.push(blocked(SocketId(socket.0 + 1), 0..0, Instant::now()));
+        let (routes, messages) = (shared.routes(), [Message::uncompressed(b"x")]);
+        assert!(transmitter.outgoing(shared, &routes, &messages).retry());
         let link = handle.host(handle.host_id()).unwrap().link(LinkId::ALL[0]).unwrap();
         assert_eq!(link.status().unwrap().stats.tx_data_retries, 0);
     }

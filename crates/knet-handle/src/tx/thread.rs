@@ -10,14 +10,15 @@ use knet_fd::{ReceiveBatch, Received};
 use knet_poller::{BusyWait, Event, Events};
 use knet_wire::MAX_MESSAGE;
 
-use crate::control::error_queue;
 use crate::core::shared::Shared;
 use crate::datafds::counters::count;
 use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
+use crate::io::batch::BATCH;
 use crate::io::read_limit::ReadLimit;
-use crate::tx::parked::{FIRST_SOCKET, Suspended};
-use crate::tx::transmitter::{BATCH, Batch, Transmitter};
+use crate::tx::message::Message;
+use crate::tx::parked::{FIRST_SOCKET, Parked};
+use crate::tx::transmitter::{Batch, Transmitter};
 
 /// Works until the handle stops.
 pub(crate) fn run(shared: &Shared) {
@@ -42,7 +43,7 @@ struct TxThread<'a> {
     read_limit: ReadLimit,
     single: Vec<u8>,
     transmitter: Transmitter,
-    suspended: Suspended,
+    parked: Parked,
 }
 
 /// How a read ended.
@@ -69,14 +70,14 @@ impl<'a> TxThread<'a> {
             // One byte more than a message may have, to see that it has more.
             single: vec![0; MAX_MESSAGE + 1],
             transmitter: Transmitter::default(),
-            suspended: Suspended::default(),
+            parked: Parked::default(),
         }
     }
 
     /// Waits for datafds and handles one batch of each, and goes on with those that wait for room;
     /// whether there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
-        let next = self.suspended.next_try();
+        let next = self.parked.next_timeout();
         let until_next = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = [timeout, until_next].into_iter().flatten().min();
         if let Err(error) = self.busy_wait.wait(&self.shared.tx.poller, &mut self.events, timeout) {
@@ -87,7 +88,7 @@ impl<'a> TxThread<'a> {
         ready.extend(self.events.iter().take(MAX_EVENTS));
         let room = self.look_at_sockets(&ready) || next.is_some_and(|at| at <= Instant::now());
         if room {
-            self.go_on();
+            self.retry_parked();
         }
         for event in &ready {
             self.read(event);
@@ -104,15 +105,15 @@ impl<'a> TxThread<'a> {
             room |= event.writable;
             if event.error {
                 // It would be reported until somebody has read it.
-                error_queue::read(self.shared, SocketId(socket), &mut self.transmitter.errors);
+                self.transmitter.sender.read_errors(self.shared, SocketId(socket));
             }
         }
         room
     }
 
     /// Goes on with the batches that wait for room.
-    fn go_on(&mut self) {
-        for (channel, errno) in self.suspended.go_on(self.shared) {
+    fn retry_parked(&mut self) {
+        for (channel, errno) in self.parked.retry(self.shared) {
             if let Some(entry) = self.shared.datafds.get(channel) {
                 self.tell(&entry, DatafdProblem::ReadFailed { errno });
             }
@@ -125,14 +126,14 @@ impl<'a> TxThread<'a> {
         let give_up = Instant::now() + FLUSH_PATIENCE;
         let mut turns = 0;
         while turns < MAX_FLUSH_TURNS {
-            let waits = !self.suspended.is_empty();
+            let waits = !self.parked.is_empty();
             if self.shared.is_stopping() || waits && Instant::now() >= give_up {
                 return;
             }
             // While messages wait it is the time that ends it, however many others are written.
             turns += usize::from(!waits);
             let timeout = if waits { FLUSH_PATIENCE } else { Duration::ZERO };
-            if !self.turn(Some(timeout)) && self.suspended.is_empty() {
+            if !self.turn(Some(timeout)) && self.parked.is_empty() {
                 return;
             }
         }
@@ -141,7 +142,7 @@ impl<'a> TxThread<'a> {
     /// Reads the datafd that an event is about, if it is about one, and sends what it gave.
     fn read(&mut self, event: &Event) {
         let Some(entry) = self.shared.datafds.by_token(event.token) else { return };
-        if !self.suspended.is_empty() && self.suspended.holds_up(self.shared, &entry) {
+        if !self.parked.is_empty() && self.parked.pauses(self.shared, &entry) {
             return;
         }
         let traffic = entry.traffic;
@@ -198,19 +199,20 @@ impl<'a> TxThread<'a> {
 
     /// Sends what was just read.
     fn send(&mut self, channel: Channel, number: usize, traffic: Traffic, read: &Weak<Entry>) {
-        let mut messages: ArrayVec<&[u8], BATCH> = ArrayVec::new();
+        let mut messages: ArrayVec<Message<'_>, BATCH> = ArrayVec::new();
         if traffic == Traffic::Messages {
             let whole = self.messages.iter().take(number).filter(|message| !message.truncated);
-            messages.extend(whole.map(|message| message.bytes).filter(|bytes| !bytes.is_empty()));
+            let whole = whole.map(|message| message.bytes).filter(|bytes| !bytes.is_empty());
+            messages.extend(whole.map(Message::uncompressed));
         } else if (1..=MAX_MESSAGE).contains(&number) {
-            messages.push(&self.single[..number]);
+            messages.push(Message::uncompressed(&self.single[..number]));
         }
         if messages.is_empty() {
             return;
         }
         let mut batch = Batch::new(self.shared, channel);
         if !self.transmitter.send_batch(self.shared, &mut batch, &messages) {
-            self.suspended.add(self.shared, read, batch, &mut self.transmitter, &messages);
+            self.parked.park(self.shared, read, batch, &mut self.transmitter, &messages);
         }
     }
 
@@ -320,15 +322,13 @@ pub(crate) mod tests {
 
     /// Whoever sends has to wait, until there is room.
     fn fill(handle: &Handle, socket: SocketId) {
-        let full = &handle.shared().full;
-        full.begin(socket, Instant::now());
-        full.let_control_go_first(socket, Instant::now() + DEADLINE);
+        let backpressure = &handle.shared().backpressure;
+        backpressure.fill(socket, Instant::now());
+        backpressure.let_control_go_first(socket, Instant::now() + DEADLINE);
     }
 
     fn make_room(handle: &Handle, socket: SocketId) {
-        let full = &handle.shared().full;
-        full.end(socket, false);
-        full.moved(socket);
+        handle.shared().backpressure.make_room(socket);
     }
 
     #[test]
@@ -366,7 +366,7 @@ pub(crate) mod tests {
         write(&datafd, b"waits to be read");
         make_room(&handle, socket);
         // For a moment, after which nobody tells that there is room.
-        handle.shared().full.let_control_go_first(socket, Instant::now());
+        handle.shared().backpressure.let_control_go_first(socket, Instant::now());
         thread.read_what_is_there();
         assert_eq!(sent(&handle), 2);
     }
@@ -376,17 +376,17 @@ pub(crate) mod tests {
         let (handle, socket) = to_itself();
         let mut thread = TxThread::new(handle.shared());
         let datafd = add(&handle);
-        let full = &handle.shared().full;
-        full.begin(socket, Instant::now());
+        let backpressure = &handle.shared().backpressure;
+        backpressure.fill(socket, Instant::now());
         write(&datafd, b"waits behind others");
         thread.turn(Some(DEADLINE));
         assert_eq!(sent(&handle), 0);
-        full.end(socket, false);
-        assert!(full.is_waited_for(socket));
+        backpressure.end(socket);
+        assert!(backpressure.has_blocked(socket));
         while sent(&handle) < 1 {
             thread.turn(Some(DEADLINE));
         }
-        assert!(!full.is_waited_for(socket));
+        assert!(!backpressure.has_blocked(socket));
     }
 
     /// Somebody else may have read it, or the kernel throws away what it told of.
@@ -450,8 +450,7 @@ pub(crate) mod tests {
             if turns.fetch_add(1, Relaxed) < 2 * MAX_FLUSH_TURNS {
                 let _ = knet_fd::send(&far, b"x").unwrap();
             } else if let Some(shared) = shared.upgrade() {
-                shared.full.end(socket, false);
-                shared.full.moved(socket);
+                shared.backpressure.make_room(socket);
             }
             Verdict::Reject
         };

@@ -1,0 +1,149 @@
+//! A batch of messages on its way out: the messages, the packets that they are cut into, and the copies of
+//! these that go to the hosts.
+//!
+//! ```text
+//!   Message ──cut──▶ Packet (one per fragment and group of hosts with the same MTU)
+//!      │               │
+//!      ▼               ▼
+//!   MessageCopy ◀── PacketCopy (one per packet, host and link)
+//! ```
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Instant;
+
+use knet_engine::{LinkRoute, Routes, SocketId};
+use knet_transport::QosMarking;
+
+use crate::control::send::ControlSender;
+use crate::core::shared::Shared;
+use crate::io::backpressure::RetryAt;
+use crate::io::packet::Packet;
+use crate::send_report::NotSent;
+use crate::tx::message::Message;
+
+/// What is planned of a batch of messages, and how far it got. Its memory is used again for the next
+/// batch.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// By message.
+    pub(crate) packets: Vec<Packet>,
+    /// By message at first, by socket when they leave.
+    pub(crate) copies: Vec<PacketCopy>,
+    /// By message, the copies for one host next to each other.
+    pub(crate) message_copies: Vec<MessageCopy>,
+    /// The copies whose socket was full when it was their turn.
+    pub(crate) blocked: Vec<Blocked>,
+}
+
+/// A packet on its way to one host over one link.
+#[derive(Debug)]
+pub(crate) struct PacketCopy {
+    pub(crate) socket: SocketId,
+    /// Keeps the copies of one socket in the order in which they were planned.
+    pub(crate) order: usize,
+    pub(crate) remote: SocketAddr,
+    /// How it is marked, if not as its socket is.
+    pub(crate) marking: Option<QosMarking>,
+    /// Its place in [`Plan::packets`].
+    pub(crate) packet: usize,
+    /// The place in [`Plan::message_copies`] of what it is a part of.
+    pub(crate) message_copy: usize,
+}
+
+/// A message on its way to one host over one link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageCopy {
+    pub(crate) message: usize,
+    /// The host's place in the routes.
+    pub(crate) host: usize,
+    /// The link's place in the host.
+    pub(crate) link: usize,
+    /// Why the kernel refused one of its packets: the others are worth nothing without that one.
+    pub(crate) refused: Option<NotSent>,
+    /// Whether the kernel took one of its packets.
+    pub(crate) left: bool,
+}
+
+/// Packet copies of one socket that wait for room.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    pub(crate) socket: SocketId,
+    pub(crate) copies: Range<usize>,
+    pub(crate) retry_at: RetryAt,
+    /// When one of them last left, or when they were blocked.
+    pub(crate) since: Instant,
+}
+
+impl Plan {
+    pub(crate) fn clear(&mut self) {
+        self.packets.clear();
+        self.copies.clear();
+        self.message_copies.clear();
+    }
+
+    /// Returns `true` if no packet waits for room.
+    pub(crate) fn has_left(&self) -> bool {
+        self.blocked.is_empty()
+    }
+
+    /// Returns the packet that is copied.
+    pub(crate) fn packet(&self, copy: &PacketCopy) -> Option<&Packet> {
+        self.packets.get(copy.packet)
+    }
+
+    /// Returns the link that a copy goes over.
+    pub(crate) fn link<'a>(&self, routes: &'a Routes, copy: &PacketCopy) -> Option<&'a LinkRoute> {
+        let message_copy = self.message_copies.get(copy.message_copy)?;
+        routes.at(message_copy.host)?.links().get(message_copy.link)
+    }
+}
+
+/// A plan, and all that is needed to carry it out.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) shared: &'a Shared,
+    /// The routes that the plan was made by.
+    pub(crate) routes: &'a Routes,
+    pub(crate) messages: &'a [Message<'a>],
+    pub(crate) plan: &'a mut Plan,
+    pub(crate) sender: &'a mut ControlSender,
+}
+
+#[cfg(test)]
+impl Plan {
+    /// Adds a message of one byte, which has this number, for the first host of the routes.
+    pub(crate) fn add(
+        &mut self,
+        own: knet_wire::HostId,
+        (socket, remote): (SocketId, SocketAddr),
+        number: u16,
+    ) {
+        let message = self.message_copies.len();
+        let header = knet_wire::DataHeader {
+            sequence: knet_wire::SequenceNumber::ZERO,
+            compression: 0,
+            broadcast: true,
+            fragment: knet_wire::Fragment::Whole,
+            channel: 0,
+        };
+        let mut packet = Packet::new(header, message, 0..1);
+        packet.set_number(knet_wire::SequenceNumber::new(number), own);
+        self.copies.push(PacketCopy {
+            socket,
+            order: message,
+            remote,
+            marking: None,
+            packet: self.packets.len(),
+            message_copy: message,
+        });
+        self.packets.push(packet);
+        self.message_copies.push(MessageCopy {
+            message,
+            host: 0,
+            link: 0,
+            refused: None,
+            left: false,
+        });
+    }
+}

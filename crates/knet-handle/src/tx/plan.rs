@@ -1,0 +1,308 @@
+//! Plans the way of a message: asks the filter, finds the destinations, cuts the message into packets.
+
+use knet_channel::Channel;
+use knet_engine::{FragmentPlan, LinkRoute, PacketKind, Routes};
+use knet_wire::{DataHeader, Fragment, HostId, SequenceNumber};
+
+use crate::core::shared::Shared;
+use crate::error::{Destinations, Error};
+use crate::event::Direction;
+use crate::filter::{self, Verdict};
+use crate::io::loopback::Queued;
+use crate::io::packet::Packet;
+use crate::io::packet_tag;
+use crate::send_report::{NotSent, SendFailure};
+use crate::tx::message::Message;
+use crate::tx::outgoing::{MessageCopy, PacketCopy, Plan};
+
+/// Decides where messages go. Its memory is used again for the next message.
+#[derive(Debug, Default)]
+pub(crate) struct Planner {
+    destinations: Vec<HostId>,
+    /// The hosts that the message goes to, as places in the routes.
+    targets: Vec<usize>,
+    /// Where the packets for hosts with this many bytes per packet begin in the plan, and how many there
+    /// are.
+    cuts: Vec<(usize, usize, usize)>,
+    /// Whether the result is reported host by host, and the failures to report.
+    reporting: bool,
+    failures: Vec<SendFailure>,
+}
+
+/// Who a message is for, besides what the filter says of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Addressing {
+    /// Any number of hosts.
+    Any,
+    /// Exactly one host, which the filter names (`send_sync`).
+    Unicast,
+}
+
+impl Planner {
+    /// Begins a batch. `reporting` asks for the failures of each host.
+    pub(crate) fn begin(&mut self, reporting: bool) {
+        self.failures.clear();
+        self.reporting = reporting;
+    }
+
+    pub(crate) fn is_reporting(&self) -> bool {
+        self.reporting
+    }
+
+    pub(crate) fn targets(&self) -> &[usize] {
+        &self.targets
+    }
+
+    pub(crate) fn record_failure(&mut self, failure: SendFailure) {
+        self.failures.push(failure);
+    }
+
+    /// Returns the failures of the batch, and forgets them.
+    pub(crate) fn take_failures(&mut self) -> Vec<SendFailure> {
+        std::mem::take(&mut self.failures)
+    }
+
+    /// Adds the packets of message `index` to the plan, and queues the message for ourselves if it goes
+    /// over a loopback link. Returns `true` if it is for everybody.
+    pub(crate) fn plan(
+        &mut self,
+        shared: &Shared,
+        routes: &Routes,
+        plan: &mut Plan,
+        (index, message): (usize, Message<'_>),
+        channel: Channel,
+        addressing: Addressing,
+    ) -> Result<bool, Error> {
+        if !shared.is_forwarding() {
+            return Err(Error::ForwardingOff);
+        }
+        let (channel, broadcast) = self.filter(shared, message.plain, channel, addressing)?;
+        self.find_targets(routes, broadcast)?;
+        // A message for nobody gets no further, so that it costs no compression once there is any.
+        let header = DataHeader {
+            sequence: SequenceNumber::ZERO,
+            compression: message.method,
+            broadcast,
+            fragment: Fragment::Whole,
+            channel: channel.get(),
+        };
+        self.cut(shared, routes, plan, (index, message), header, channel);
+        Ok(broadcast)
+    }
+
+    /// Asks the filter. Returns the channel on the other hosts, and whether the message is for everybody;
+    /// otherwise its hosts are in `destinations`.
+    fn filter(
+        &mut self,
+        shared: &Shared,
+        payload: &[u8],
+        channel: Channel,
+        addressing: Addressing,
+    ) -> Result<(Channel, bool), Error> {
+        let filter = shared.filter();
+        let own = shared.own;
+        let filtered = filter::run(
+            filter.as_ref(),
+            payload,
+            Direction::Tx,
+            own,
+            own,
+            channel,
+            &mut self.destinations,
+        );
+        // Let go of, so that a caller who replaces the filter does not wait for the packets to leave.
+        drop(filter);
+        let broadcast = match filtered.verdict {
+            Verdict::Reject => return Err(Error::FilterRejected),
+            Verdict::Listed if self.destinations.is_empty() => {
+                return Err(Error::FilterNoDestination);
+            }
+            Verdict::Listed => false,
+            Verdict::Broadcast => true,
+        };
+        let Ok(channel) = Channel::try_from(filtered.channel) else {
+            return Err(Error::FilterChannel(filtered.channel));
+        };
+        match (addressing, self.destinations.len()) {
+            (Addressing::Unicast, _) if broadcast => {
+                Err(Error::NotUnicast(Destinations::Everybody))
+            }
+            (Addressing::Unicast, listed) if listed > 1 => {
+                Err(Error::NotUnicast(Destinations::Listed(listed)))
+            }
+            _ => Ok((channel, broadcast)),
+        }
+    }
+
+    /// Looks the destinations up. A host that is named twice gets the message once.
+    fn find_targets(&mut self, routes: &Routes, broadcast: bool) -> Result<(), Error> {
+        self.targets.clear();
+        if broadcast {
+            self.targets.extend(0..routes.len());
+        } else {
+            self.destinations.sort_unstable();
+            self.destinations.dedup();
+            for &host in &self.destinations {
+                match routes.position(host) {
+                    Some(place) => self.targets.push(place),
+                    None if self.reporting => {
+                        let down = routes.unreachable().binary_search(&host).is_ok();
+                        let reason = if down { NotSent::Unreachable } else { NotSent::Unknown };
+                        self.failures.push(SendFailure { host, reason });
+                    }
+                    None => {}
+                }
+            }
+        }
+        if !self.targets.is_empty() {
+            return Ok(());
+        }
+        if broadcast && self.reporting {
+            let down = routes.unreachable().iter();
+            self.failures.extend(down.map(|&host| SendFailure::unreachable(host)));
+        }
+        Err(Error::HostDown { failures: std::mem::take(&mut self.failures) })
+    }
+
+    /// Cuts a message into packets, and plans a copy of each for each target on each of its links.
+    fn cut(
+        &mut self,
+        shared: &Shared,
+        routes: &Routes,
+        plan: &mut Plan,
+        (index, message): (usize, Message<'_>),
+        header: DataHeader,
+        channel: Channel,
+    ) {
+        self.cuts.clear();
+        for &target in &self.targets {
+            let Some(host) = routes.at(target) else { continue };
+            let copy = |link, refused| MessageCopy {
+                message: index,
+                host: target,
+                link,
+                refused,
+                left: false,
+            };
+            let Ok(fragments) = FragmentPlan::new(message.on_wire.len(), host.data_mtu()) else {
+                plan.message_copies.push(copy(0, Some(NotSent::TooLong)));
+                continue;
+            };
+            let mut packets = None;
+            for (place, link) in host.links_of_next_message() {
+                let Some(path) = link.path else {
+                    let refused = loop_back(shared, link, channel, message.plain);
+                    plan.message_copies.push(copy(place, refused));
+                    continue;
+                };
+                plan.message_copies.push(copy(place, None));
+                let (first, count) = *packets.get_or_insert_with(|| {
+                    // What a packet of this host carries, the last one aside: hosts for which this is
+                    // the same share their packets.
+                    let length = host.data_mtu().min(message.on_wire.len());
+                    packets_of(&mut self.cuts, plan, length, fragments, header, index)
+                });
+                let marking = packet_tag::from_tag(link.tag);
+                for packet in first..first + count {
+                    plan.copies.push(PacketCopy {
+                        socket: path.socket,
+                        order: plan.copies.len(),
+                        remote: path.remote,
+                        marking,
+                        packet,
+                        message_copy: plan.message_copies.len() - 1,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Returns the place and the number of the packets that carry `length` bytes each, which are made if no
+/// host had them yet.
+fn packets_of(
+    cuts: &mut Vec<(usize, usize, usize)>,
+    plan: &mut Plan,
+    length: usize,
+    fragments: FragmentPlan,
+    header: DataHeader,
+    message: usize,
+) -> (usize, usize) {
+    // Of many different MTUs only the last are compared, which bounds the cost.
+    let known = cuts.iter().rev().take(MAX_CUTS).find(|cut| cut.0 == length);
+    if let Some(&(_, first, count)) = known {
+        return (first, count);
+    }
+    let (first, count) = (plan.packets.len(), fragments.count());
+    plan.packets.extend(
+        fragments
+            .iter()
+            .map(|(fragment, part)| Packet::new(DataHeader { fragment, ..header }, message, part)),
+    );
+    cuts.push((length, first, count));
+    (first, count)
+}
+
+/// Hands a message to ourselves over. Returns why that was not possible.
+fn loop_back(shared: &Shared, link: &LinkRoute, channel: Channel, plain: &[u8]) -> Option<NotSent> {
+    let queued = shared.loopback.push(channel, plain);
+    if queued == Queued::NoRoom {
+        link.counters.record_error(PacketKind::Data);
+        return Some(NotSent::QueueFull);
+    }
+    link.counters.record_sent(PacketKind::Data, 1, plain.len() as u64);
+    if queued == Queued::First {
+        shared.rx.wake();
+    }
+    None
+}
+
+/// How many ways to cut one message are looked through for a host.
+const MAX_CUTS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: DataHeader = DataHeader {
+        sequence: SequenceNumber::ZERO,
+        compression: 0,
+        broadcast: true,
+        fragment: Fragment::Whole,
+        channel: 0,
+    };
+
+    /// Plans the packets of a message of 1000 bytes for hosts with these MTUs, and returns what each host
+    /// gets.
+    fn packets_for(mtus: &[usize]) -> (Vec<(usize, usize)>, usize) {
+        let (mut plan, mut planner) = (Plan::default(), Planner::default());
+        let cuts = &mut planner.cuts;
+        let packets = mtus.iter().map(|&mtu| {
+            let fragments = FragmentPlan::new(1000, mtu).unwrap();
+            packets_of(cuts, &mut plan, mtu.min(1000), fragments, HEADER, 0)
+        });
+        let packets = packets.collect();
+        (packets, plan.packets.len())
+    }
+
+    #[test]
+    fn hosts_that_are_cut_alike_share_their_packets() {
+        let (packets, made) = packets_for(&[400, 300, 400, 300]);
+        assert_eq!(packets, [(0, 3), (3, 4), (0, 3), (3, 4)]);
+        assert_eq!(made, 7);
+    }
+
+    #[test]
+    fn a_message_that_fits_into_one_packet_is_the_same_for_all_hosts() {
+        let (packets, made) = packets_for(&[1000, 1400, 65_000]);
+        assert_eq!((packets, made), (vec![(0, 1); 3], 1));
+    }
+
+    #[test]
+    fn hosts_with_many_different_mtus_get_packets_of_their_own() {
+        let mtus: Vec<usize> = (500..600).collect();
+        let twice = [mtus.clone(), mtus].concat();
+        let (packets, made) = packets_for(&twice);
+        assert_eq!(made, packets.iter().map(|&(_, count)| count).sum::<usize>());
+    }
+}
