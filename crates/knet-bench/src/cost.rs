@@ -1,4 +1,4 @@
-//! What a process has used of the machine.
+//! Measures the CPU time, memory and wake-ups of this process.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,15 +8,15 @@ use nix::sys::time::TimeVal;
 
 use crate::error::BenchError;
 
-/// Time on the clock and on the CPUs, since the start of something.
+/// Wall-clock and CPU time of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) elapsed: Duration,
-    /// Of all threads of this process, user and kernel.
+    /// CPU time of all threads of this process, user and kernel.
     pub(crate) cpu: Duration,
 }
 
-/// Runs both clocks.
+/// Measures wall-clock and CPU time.
 #[derive(Debug)]
 pub(crate) struct Meter {
     start: Instant,
@@ -39,36 +39,36 @@ fn cpu_time() -> Result<Duration, BenchError> {
     Ok(duration(usage.user_time()) + duration(usage.system_time()))
 }
 
-/// A time used is never negative.
+/// Converts a CPU time, which is never negative.
 fn duration(time: TimeVal) -> Duration {
     Duration::from_secs(time.tv_sec().unsigned_abs())
         + Duration::from_micros(time.tv_usec().unsigned_abs())
 }
 
-/// How much memory of this process is resident, in bytes
+/// Returns the resident memory of this process in bytes
 /// ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)).
 pub(crate) fn resident_bytes() -> Result<u64, BenchError> {
-    let what = "reading /proc/self/status";
-    let status = fs::read_to_string("/proc/self/status").map_err(BenchError::failed(what))?;
+    let operation = "reading /proc/self/status";
+    let status = fs::read_to_string("/proc/self/status").map_err(BenchError::failed(operation))?;
     let kibibytes = number_in(&status, "VmRSS:");
-    Ok(kibibytes.ok_or_else(|| BenchError::failed(what)("there is no VmRSS"))? * 1024)
+    Ok(kibibytes.ok_or_else(|| BenchError::failed(operation)("there is no VmRSS"))? * 1024)
 }
 
-/// How often the threads of this process, but for the one that calls, have gone to sleep: each time
-/// somebody has to wake them up
+/// Returns how often the threads of this process, except for the calling one, have gone to sleep. Each
+/// sleep requires a wake-up
 /// ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html)).
 pub(crate) fn sleeps_of_other_threads() -> Result<u64, BenchError> {
-    let what = "reading /proc/self/task";
+    let operation = "reading /proc/self/task";
     let own = nix::unistd::gettid().to_string();
     let mut sleeps = 0;
-    for task in fs::read_dir("/proc/self/task").map_err(BenchError::failed(what))? {
-        let task = task.map_err(BenchError::failed(what))?;
+    for task in fs::read_dir("/proc/self/task").map_err(BenchError::failed(operation))? {
+        let task = task.map_err(BenchError::failed(operation))?;
         if task.file_name().to_str() == Some(&own) {
             continue;
         }
-        // A thread that has ended meanwhile does not sleep any more.
+        // The thread may have ended since the directory was read.
         let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
-        let missing = || BenchError::failed(what)("there is no voluntary_ctxt_switches");
+        let missing = || BenchError::failed(operation)("there is no voluntary_ctxt_switches");
         sleeps += number_in(&status, "voluntary_ctxt_switches:").ok_or_else(missing)?;
     }
     Ok(sleeps)
@@ -104,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_sleeps_is_noticed() {
+    fn a_thread_that_sleeps_is_counted() {
         let (wake, woken) = std::sync::mpsc::sync_channel::<()>(0);
         let (answer, answered) = std::sync::mpsc::sync_channel::<()>(0);
         let before = sleeps_of_other_threads().unwrap();
         let thread = std::thread::spawn(move || woken.iter().try_for_each(|()| answer.send(())));
-        // Some of them may find the other awake.
+        // In some rounds the other thread may still be awake.
         for _ in 0..1000 {
             wake.send(()).unwrap();
             answered.recv().unwrap();

@@ -1,4 +1,5 @@
-//! The window: how far the sender may run ahead of the receiver.
+//! Credit: the receiver reports how many messages it has received, which keeps the sender within the
+//! window.
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -8,38 +9,38 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::BenchError;
 use crate::numbered::NUMBER;
-use crate::readiness::{PATIENCE, readable, writable};
+use crate::readiness::{STALL_TIMEOUT, readable, writable};
 
-/// The way that credit takes back from the receiver: how many messages it has received in all.
+/// How credit travels from the receiver to the sender: as the total number of received messages.
 #[derive(Debug)]
 pub(crate) enum Credits<'a> {
     /// Within the process.
     Local(&'a LocalCredits),
-    /// As messages of eight bytes.
+    /// Between processes, as messages of eight bytes.
     Remote(BorrowedFd<'a>),
 }
 
-/// A number that one thread raises and another waits for.
+/// A number that one thread increases and another waits for.
 #[derive(Debug, Default)]
 pub(crate) struct LocalCredits {
     received: Mutex<u64>,
-    raised: Condvar,
+    increased: Condvar,
 }
 
 impl Credits<'_> {
-    /// Tells the sender how many messages have been received.
+    /// Reports to the sender how many messages have been received.
     pub(crate) fn give(&self, received: u64) -> Result<(), BenchError> {
         match self {
             Self::Local(credits) => {
                 *credits.received.lock() = received;
-                credits.raised.notify_one();
+                credits.increased.notify_one();
                 Ok(())
             }
             Self::Remote(fd) => give_remote(*fd, received),
         }
     }
 
-    /// What the receiver has said last, at least `known`.
+    /// Returns the latest report of the receiver, at least `known`.
     pub(crate) fn latest(&self, known: u64) -> Result<u64, BenchError> {
         match self {
             Self::Local(credits) => Ok(known.max(*credits.received.lock())),
@@ -47,14 +48,14 @@ impl Credits<'_> {
         }
     }
 
-    /// Waits until the receiver has said more than `known`; none if that takes too long.
+    /// Waits until the receiver reports more than `known`. Returns `None` after [`STALL_TIMEOUT`].
     pub(crate) fn wait_for_more(&self, known: u64) -> Result<Option<u64>, BenchError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STALL_TIMEOUT;
         match self {
             Self::Local(credits) => {
                 let mut received = credits.received.lock();
                 let waiting = |received: &mut u64| *received <= known;
-                credits.raised.wait_while_until(&mut received, waiting, deadline);
+                credits.increased.wait_while_until(&mut received, waiting, deadline);
                 Ok(Some(*received).filter(|&received| received > known))
             }
             Self::Remote(fd) => loop {
@@ -73,27 +74,27 @@ impl Credits<'_> {
 
 fn give_remote(fd: BorrowedFd<'_>, received: u64) -> Result<(), BenchError> {
     let number = received.to_le_bytes();
-    while knet_fd::send(fd, &number).map_err(BenchError::failed("giving credit"))?
+    while knet_fd::send(fd, &number).map_err(BenchError::failed("returning credit"))?
         == Sent::WouldBlock
     {
         if !writable(fd)? {
-            return Err(BenchError::failed("giving credit")("the datafd stays full"));
+            return Err(BenchError::failed("returning credit")("the datafd stays full"));
         }
     }
     Ok(())
 }
 
-/// Credits may overtake each other on their way; the highest counts.
+/// Reads all reports. They may be reordered, so the highest one counts.
 fn latest_remote(fd: BorrowedFd<'_>, known: u64) -> Result<u64, BenchError> {
     let mut latest = known;
     let mut number = [0; NUMBER];
     loop {
-        match knet_fd::receive(fd, &mut number).map_err(BenchError::failed("taking credit"))? {
+        match knet_fd::receive(fd, &mut number).map_err(BenchError::failed("receiving credit"))? {
             Received::Message { len: NUMBER, truncated: false } => {
                 latest = latest.max(u64::from_le_bytes(number));
             }
             Received::Message { len, .. } => {
-                return Err(BenchError::UnexpectedMessage { length: len, wanted: NUMBER });
+                return Err(BenchError::UnexpectedMessage { length: len, expected: NUMBER });
             }
             Received::EndOfFile => return Err(BenchError::Closed),
             Received::WouldBlock => return Ok(latest),
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sender_learns_of_credit_while_it_waits() {
+    fn the_sender_receives_credit_while_it_waits() {
         let local = LocalCredits::default();
         thread::scope(|scope| {
             scope.spawn(|| Credits::Local(&local).give(7));
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn of_credits_in_any_order_the_highest_counts() {
+    fn the_highest_of_reordered_reports_counts() {
         let pair = SocketPair::new(PairType::SeqPacket, 1 << 16).unwrap();
         for received in [32, 96, 64] {
             Credits::Remote(pair.left.as_fd()).give(received).unwrap();
@@ -132,10 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn something_else_on_the_channel_is_found() {
+    fn other_messages_on_the_channel_are_an_error() {
         let pair = SocketPair::new(PairType::SeqPacket, 1 << 16).unwrap();
         let _ = knet_fd::send(&pair.left, b"hello").unwrap();
         let error = Credits::Remote(pair.right.as_fd()).latest(0).unwrap_err();
-        assert!(matches!(error, BenchError::UnexpectedMessage { length: 5, wanted: 8 }), "{error}");
+        assert!(
+            matches!(error, BenchError::UnexpectedMessage { length: 5, expected: 8 }),
+            "{error}"
+        );
     }
 }

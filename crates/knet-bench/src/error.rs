@@ -1,45 +1,55 @@
-//! Why a measurement came to nothing.
+//! Why a measurement failed.
 
 use std::error::Error;
 
-/// Why a measurement came to nothing.
+/// Why a measurement failed.
+///
+/// # Example
+/// ```
+/// use knet_bench::{BenchError, DirectEndpoint, Plan};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// drop(far);
+/// let error = knet_bench::receive(&Plan::default(), "socket pair", &near).unwrap_err();
+/// assert!(matches!(error, BenchError::Closed));
+/// assert_eq!(error.to_string(), "the other endpoint closed its datafd");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// A descriptor or the call that sends failed.
-    #[error("{what} failed: {source}")]
+    /// A system call or the call that sends failed.
+    #[error("{operation} failed: {source}")]
     Failed {
-        /// What was tried.
-        what: &'static str,
-        /// What the kernel or the call said.
+        /// What failed.
+        operation: &'static str,
+        /// The error of the call.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The other end's descriptor was closed.
-    #[error("the datafd was closed from the other side")]
+    /// The other endpoint closed its datafd.
+    #[error("the other endpoint closed its datafd")]
     Closed,
-    /// Nothing came for too long.
-    #[error("nothing came for {seconds} s: {received} of {wanted} messages had arrived")]
+    /// No message arrived for too long.
+    #[error("no message arrived for {seconds} s, after {received} of {expected} messages")]
     Stalled {
-        /// How long nothing came.
+        /// How long no message arrived.
         seconds: u64,
         /// How many messages had arrived.
         received: u64,
-        /// How many were expected.
-        wanted: u64,
+        /// How many messages were expected.
+        expected: u64,
     },
-    /// A message came that is none of ours.
-    #[error(
-        "a message of {length} bytes came where {wanted} bytes were expected: is the channel shared?"
-    )]
+    /// A message arrived that is not part of the run.
+    #[error("received {length} bytes instead of {expected}: is the channel shared?")]
     UnexpectedMessage {
-        /// How long it is.
+        /// The size of the message in bytes.
         length: usize,
-        /// How long each should be.
-        wanted: usize,
+        /// The size of the messages of the run.
+        expected: usize,
     },
-    /// As many messages came as were sent, but not the same ones.
-    #[error("a message came twice and another one not at all")]
+    /// The right number of messages arrived, but not the right ones.
+    #[error("a message was duplicated and another one was lost")]
     Duplicate,
     /// A thread of the measurement panicked.
     #[error("the receiving thread panicked")]
@@ -47,10 +57,10 @@ pub enum BenchError {
 }
 
 impl BenchError {
-    /// For `map_err`: says what failed.
+    /// Returns a function for `map_err` that adds what failed.
     pub(crate) fn failed<E: Into<Box<dyn Error + Send + Sync>>>(
-        what: &'static str,
+        operation: &'static str,
     ) -> impl FnOnce(E) -> Self {
-        move |source| Self::Failed { what, source: source.into() }
+        move |source| Self::Failed { operation, source: source.into() }
     }
 }

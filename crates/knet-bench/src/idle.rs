@@ -1,4 +1,4 @@
-//! A handle that has nothing to do.
+//! Measures what a handle without traffic costs.
 
 use std::fmt;
 use std::thread;
@@ -11,32 +11,53 @@ use crate::error::BenchError;
 use crate::plan::{Mode, Plan};
 use crate::report::MIB;
 
-/// What a handle that has nothing to do costs.
+/// What a handle without traffic costs.
+///
+/// # Example
+/// ```
+/// use knet_bench::{IdleReport, Plan};
+///
+/// let mut plan = Plan::default();
+/// plan.seconds = 1;
+/// let report: IdleReport = knet_bench::idle(&plan, "nothing")?;
+/// println!("{:.1} wake-ups per second", report.wake_ups_per_second);
+/// # Ok::<(), knet_bench::BenchError>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct IdleReport {
-    /// What was watched, with its version.
+    /// What was measured, with its version.
     pub subject: String,
     /// Always [`Mode::Idle`].
     pub mode: Mode,
-    /// For how long.
+    /// The duration of the measurement.
     pub seconds: f64,
-    /// How often its threads woke up, all of them together.
+    /// Wake-ups of all threads together, per second.
     pub wake_ups_per_second: f64,
-    /// Resident memory of this process in the end.
+    /// Resident memory of this process at the end, in bytes.
     pub resident_bytes: u64,
 }
 
-/// Watches this process, but for the calling thread, for as long as planned, once it has settled.
+/// Measures all threads of this process, except for the calling one, for [`Plan::seconds`]. Waits one
+/// second before, so that they come to rest.
 ///
 /// # Errors
-/// [`BenchError`], if `/proc` cannot be read.
+/// [`BenchError::Failed`] if `/proc` cannot be read.
+///
+/// # Example
+/// ```
+/// let mut plan = knet_bench::Plan::default();
+/// plan.seconds = 1;
+/// let report = knet_bench::idle(&plan, "nothing")?;
+/// assert!(report.seconds >= 1.0);
+/// # Ok::<(), knet_bench::BenchError>(())
+/// ```
 pub fn idle(plan: &Plan, subject: &str) -> Result<IdleReport, BenchError> {
-    // PAUSE: threads that were just started go to sleep for the first time; nobody tells when.
+    // PAUSE: nothing reports when threads that were just started first go to sleep.
     thread::sleep(SETTLE);
     let start = Instant::now();
     let before = sleeps_of_other_threads()?;
-    // PAUSE: nothing must happen for that long, which is what is measured.
+    // PAUSE: this is the time that is measured.
     thread::sleep(Duration::from_secs(plan.seconds));
     let wake_ups = sleeps_of_other_threads()?.saturating_sub(before);
     let seconds = start.elapsed().as_secs_f64();
@@ -49,7 +70,7 @@ pub fn idle(plan: &Plan, subject: &str) -> Result<IdleReport, BenchError> {
     })
 }
 
-/// How long a handle takes to come to rest.
+/// How long to wait for a handle to come to rest.
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl fmt::Display for IdleReport {

@@ -1,4 +1,4 @@
-//! One message at a time, there and back.
+//! Round trips, one message at a time.
 
 use std::thread;
 use std::time::Instant;
@@ -10,10 +10,10 @@ use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
 use crate::numbered::Numbered;
 use crate::plan::{Plan, Via};
-use crate::readiness::{PATIENCE, readable, writable};
+use crate::readiness::{STALL_TIMEOUT, readable, writable};
 use crate::report::Latency;
 
-/// Sends `rounds` messages, each when the one before has come back.
+/// Sends `rounds` messages, each one when the previous one has returned.
 ///
 /// # Errors
 /// [`BenchError`].
@@ -22,23 +22,23 @@ pub(crate) fn call<E: Endpoint>(
     plan: &Plan,
     rounds: u64,
 ) -> Result<Latency, BenchError> {
-    // From 1 ns to a minute, with three digits: recording in it costs a few nanoseconds.
+    // From 1 ns to one minute with three digits. Recording a value takes a few nanoseconds.
     let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3);
-    let mut histogram = histogram.map_err(BenchError::failed("making a histogram"))?;
+    let mut histogram = histogram.map_err(BenchError::failed("creating a histogram"))?;
     let mut messages = Numbered::new(1, plan.size);
     let mut buffer = vec![0; plan.size];
     for round in 0..rounds {
         if !plan.pause.is_zero() {
-            // PAUSE: that is what is measured: messages that come apart.
+            // PAUSE: the plan asks for messages that are apart in time.
             thread::sleep(plan.pause);
         }
         let start = Instant::now();
         for message in messages.from(round, 1) {
-            hand_over(endpoint, plan, message)?;
+            send_one(endpoint, plan, message)?;
         }
-        if !take(endpoint, plan, &mut buffer)? {
-            let seconds = PATIENCE.as_secs();
-            return Err(BenchError::Stalled { seconds, received: round, wanted: rounds });
+        if !receive_one(endpoint, plan, &mut buffer)? {
+            let seconds = STALL_TIMEOUT.as_secs();
+            return Err(BenchError::Stalled { seconds, received: round, expected: rounds });
         }
         let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         histogram.saturating_record(nanoseconds);
@@ -49,7 +49,7 @@ pub(crate) fn call<E: Endpoint>(
     Ok(Latency::from_nanoseconds(&histogram))
 }
 
-/// Sends `rounds` messages back as they come.
+/// Returns `rounds` messages to the sender.
 ///
 /// # Errors
 /// [`BenchError`].
@@ -60,16 +60,16 @@ pub(crate) fn answer<E: Endpoint>(
 ) -> Result<(), BenchError> {
     let mut buffer = vec![0; plan.size];
     for round in 0..rounds {
-        if !take(endpoint, plan, &mut buffer)? {
-            let seconds = PATIENCE.as_secs();
-            return Err(BenchError::Stalled { seconds, received: round, wanted: rounds });
+        if !receive_one(endpoint, plan, &mut buffer)? {
+            let seconds = STALL_TIMEOUT.as_secs();
+            return Err(BenchError::Stalled { seconds, received: round, expected: rounds });
         }
-        hand_over(endpoint, plan, &buffer)?;
+        send_one(endpoint, plan, &buffer)?;
     }
     Ok(())
 }
 
-fn hand_over<E: Endpoint>(endpoint: &E, plan: &Plan, message: &[u8]) -> Result<(), BenchError> {
+fn send_one<E: Endpoint>(endpoint: &E, plan: &Plan, message: &[u8]) -> Result<(), BenchError> {
     if plan.via == Via::Send {
         return endpoint.send(message).map_err(BenchError::failed("sending"));
     }
@@ -84,18 +84,22 @@ fn hand_over<E: Endpoint>(endpoint: &E, plan: &Plan, message: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Waits for a message and takes it; false if none comes.
-fn take<E: Endpoint>(endpoint: &E, plan: &Plan, buffer: &mut [u8]) -> Result<bool, BenchError> {
+/// Waits for a message and receives it. Returns `false` after [`STALL_TIMEOUT`].
+fn receive_one<E: Endpoint>(
+    endpoint: &E,
+    plan: &Plan,
+    buffer: &mut [u8],
+) -> Result<bool, BenchError> {
     let datafd = endpoint.datafd(Lane::Data);
     loop {
-        if !readable(datafd, PATIENCE)? {
+        if !readable(datafd, STALL_TIMEOUT)? {
             return Ok(false);
         }
         let received = knet_fd::receive(datafd, buffer);
         match received.map_err(BenchError::failed("reading from the datafd"))? {
             Received::Message { len, truncated: false } if len == plan.size => return Ok(true),
             Received::Message { len, .. } => {
-                return Err(BenchError::UnexpectedMessage { length: len, wanted: plan.size });
+                return Err(BenchError::UnexpectedMessage { length: len, expected: plan.size });
             }
             Received::EndOfFile => return Err(BenchError::Closed),
             Received::WouldBlock => {}

@@ -1,10 +1,10 @@
-//! The messages of a run: numbered, and otherwise of no meaning.
+//! The messages of a run: a number, followed by filler.
 
 use knet_fd::BatchMessage;
 
 use crate::error::BenchError;
 
-/// Buffers for as many messages as are written at once, each with its number in front.
+/// Buffers for the messages that are written at once, each starting with its number.
 #[derive(Debug)]
 pub(crate) struct Numbered {
     arena: Vec<u8>,
@@ -12,14 +12,14 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    /// Room for `messages` messages of `size` bytes, which are at least [`NUMBER`].
+    /// Creates buffers for `messages` messages of `size` bytes, at least [`NUMBER`].
     pub(crate) fn new(messages: usize, size: usize) -> Self {
-        // Not zeros: so that a compressing link would have to work for it.
+        // Zeros would be unfairly cheap for a link that compresses.
         let arena = (0..messages * size).map(|index| (index * 31 % 251) as u8).collect();
         Self { arena, size }
     }
 
-    /// The messages with the `count` numbers from `first` on.
+    /// Returns `count` messages, numbered from `first`.
     pub(crate) fn from(&mut self, first: u64, count: usize) -> impl Iterator<Item = &[u8]> {
         for (message, number) in self.arena.chunks_exact_mut(self.size).zip(first..).take(count) {
             message[..NUMBER].copy_from_slice(&number.to_le_bytes());
@@ -28,19 +28,19 @@ impl Numbered {
     }
 }
 
-/// The number of a message of `size` bytes.
+/// Returns the number of a message.
 ///
 /// # Errors
-/// [`BenchError::UnexpectedMessage`] if it is no message of the run.
+/// [`BenchError::UnexpectedMessage`] if the message does not have `size` bytes.
 pub(crate) fn number(message: BatchMessage<'_>, size: usize) -> Result<u64, BenchError> {
-    let stranger = BenchError::UnexpectedMessage { length: message.bytes.len(), wanted: size };
+    let unexpected = BenchError::UnexpectedMessage { length: message.bytes.len(), expected: size };
     match message.bytes.first_chunk() {
         Some(number) if message.bytes.len() == size => Ok(u64::from_le_bytes(*number)),
-        _ => Err(stranger),
+        _ => Err(unexpected),
     }
 }
 
-/// Bytes of a number.
+/// The size of a number in bytes.
 pub(crate) const NUMBER: usize = size_of::<u64>();
 
 #[cfg(test)]

@@ -1,62 +1,85 @@
-//! What to measure, as the command line says it.
+//! What to measure, as specified on the command line.
 
 use std::time::Duration;
 
-/// What to measure. The same arguments for everything that can be measured.
-#[derive(Clone, Debug, clap::Args)]
+/// What to measure. The same arguments work for everything that can be measured.
+///
+/// # Examples
+/// From a command line, with clap:
+/// ```
+/// use clap::Parser;
+/// use knet_bench::{Mode, Plan};
+///
+/// #[derive(Parser)]
+/// struct Args {
+///     #[command(flatten)]
+///     plan: Plan,
+/// }
+///
+/// let plan = Args::parse_from(["bench", "--mode", "latency", "--size", "64"]).plan;
+/// assert_eq!((plan.mode, plan.size, plan.count), (Mode::Latency, 64, 200_000));
+/// ```
+/// From code:
+/// ```
+/// use knet_bench::{Mode, Plan};
+///
+/// let mut plan = Plan::default();
+/// plan.mode = Mode::Latency;
+/// plan.size = 64;
+/// ```
+#[derive(Clone, Debug, PartialEq, clap::Args)]
 #[non_exhaustive]
 pub struct Plan {
     /// What to measure.
-    #[arg(long, value_enum, default_value_t = Mode::Throughput)]
+    #[arg(long, value_enum, default_value_t = DEFAULT.mode)]
     pub mode: Mode,
 
-    /// Bytes of a message, 8 to 65536.
-    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = parse_size)]
+    /// The size of a message in bytes, 8 to 65536.
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT.size, value_parser = parse_size)]
     pub size: usize,
 
-    /// How many messages, round trips or handles to measure. A tenth as many messages go before as a
-    /// warm-up.
-    #[arg(long, value_name = "N", default_value = "200000", value_parser = parse_count)]
+    /// How many messages, round trips or handles to measure. A tenth as many messages are sent before
+    /// as a warm-up.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.count, value_parser = parse_count)]
     pub count: u64,
 
-    /// How many messages may be on their way at most. The receiver gives credit by the half window.
-    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_window)]
+    /// The maximum number of messages in flight. The receiver returns credit every half window.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.window, value_parser = parse_window)]
     pub window: u64,
 
-    /// How many messages the application writes or reads with one system call, 1 to 64.
-    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_batch)]
+    /// How many messages the application writes or reads per system call, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = parse_batch)]
     pub batch: usize,
 
-    /// How the links are used.
-    #[arg(long, value_enum, default_value_t = Policy::Passive)]
+    /// How several links are used.
+    #[arg(long, value_enum, default_value_t = DEFAULT.policy)]
     pub policy: Policy,
 
-    /// How many links there are between the two hosts, 1 to 8, if they are in this process; 0 for an
-    /// idle handle.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_links)]
+    /// The number of links between two hosts in this process, 1 to 8; 0 for an idle handle.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.links, value_parser = parse_links)]
     pub links: u8,
 
-    /// Whether messages are written to the datafd or given to the call that sends.
-    #[arg(long, value_enum, default_value_t = Via::Datafd)]
+    /// How the application sends messages.
+    #[arg(long, value_enum, default_value_t = DEFAULT.via)]
     pub via: Via,
 
-    /// How many hosts each host has configured, 1 to 1000; all but one never answer.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_hosts)]
+    /// The number of hosts that each host has configured, 1 to 1000. All but one never answer.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.hosts, value_parser = parse_hosts)]
     pub hosts: u16,
 
-    /// How many channels each host has datafds for, 2 to 32; messages go over channel 0.
-    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_channels)]
+    /// The number of channels with a datafd on each host, 2 to 32. Messages use channel 0.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.channels, value_parser = parse_channels)]
     pub channels: u8,
 
-    /// How long an idle handle is watched.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    /// How long to measure an idle handle.
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT.seconds, value_parser = parse_seconds)]
     pub seconds: u64,
 
-    /// How long the one who sends pauses before each round trip, which does not count as part of it.
+    /// A pause of the sender before each round trip, which is not part of the measured time.
     #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = parse_microseconds)]
     pub pause: Duration,
 
-    /// How long the threads of kronosnet look for more to do at most before they sleep; nobody else's do.
+    /// How long kronosnet's threads busy-poll at most before they sleep. Other subjects ignore it.
     #[arg(long, value_name = "MICROSECONDS", value_parser = parse_microseconds)]
     pub busy_poll: Option<Duration>,
 
@@ -65,68 +88,137 @@ pub struct Plan {
     pub json: bool,
 }
 
+/// The defaults, shared by the command line and [`Plan::default`].
+const DEFAULT: Plan = Plan {
+    mode: Mode::Throughput,
+    size: 1024,
+    count: 200_000,
+    window: 64,
+    batch: 64,
+    policy: Policy::Passive,
+    links: 1,
+    via: Via::Datafd,
+    hosts: 1,
+    channels: 2,
+    seconds: 10,
+    pause: Duration::ZERO,
+    busy_poll: None,
+    json: false,
+};
+
+impl Default for Plan {
+    /// Returns the plan of a command line without arguments.
+    fn default() -> Self {
+        DEFAULT
+    }
+}
+
 /// What is measured.
+///
+/// # Example
+/// ```
+/// use knet_bench::{Mode, Plan};
+///
+/// assert_eq!(Plan::default().mode, Mode::Throughput);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Mode {
-    /// Messages one way, as fast as the window lets them.
+    /// Messages in one direction, as fast as the window allows.
     Throughput,
-    /// One message at a time, there and back.
+    /// Round trips, one message at a time.
     Latency,
-    /// How often a handle that has nothing to do wakes up, and how much memory it takes.
+    /// The wake-ups and memory of a handle without traffic.
     Idle,
-    /// How long it takes to make a handle and to let it go.
+    /// The time to create and drop a handle.
     Create,
 }
 
 /// How several links to a host are used.
+///
+/// # Example
+/// ```
+/// use knet_bench::{Plan, Policy};
+///
+/// assert_eq!(Plan::default().policy, Policy::Passive);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "libknet has these three")]
 pub enum Policy {
-    /// The best link only.
+    /// Only the best link is used.
     Passive,
-    /// Every message over all links.
+    /// Every message is sent over all links.
     Active,
-    /// Each message over the next link.
+    /// Each message is sent over the next link.
     #[value(name = "rr")]
     #[serde(rename = "rr")]
     RoundRobin,
 }
 
-/// How messages are handed over.
+/// How the application sends messages.
+///
+/// # Example
+/// ```
+/// use knet_bench::{DirectEndpoint, Plan, Via};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.count = 1000;
+/// for via in [Via::Datafd, Via::Send] {
+///     plan.via = via;
+///     let report = knet_bench::run(&plan, "socket pair", &near, &far)?;
+///     assert_eq!(report.via, via);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "there are two ways")]
 pub enum Via {
-    /// Written to the datafd.
+    /// Write to the datafd.
     Datafd,
-    /// Given to the call that sends.
+    /// Call the function that sends, such as `Datafd::send`.
     Send,
 }
 
-/// Why a number on the command line is refused.
+/// Why a number on the command line was rejected.
+///
+/// # Example
+/// ```
+/// use clap::Parser;
+/// use knet_bench::Plan;
+///
+/// #[derive(Debug, Parser)]
+/// struct Args {
+///     #[command(flatten)]
+///     plan: Plan,
+/// }
+///
+/// let error = Args::try_parse_from(["bench", "--size", "7"]).unwrap_err();
+/// assert!(error.to_string().contains("expected a number from 8 to 65536"));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a number from {least} to {most} is needed")]
+#[error("expected a number from {min} to {max}")]
 pub struct PlanError {
-    least: u64,
-    most: u64,
+    min: u64,
+    max: u64,
 }
 
 impl Plan {
-    /// How many messages go before the measured ones.
+    /// Returns how many messages are sent before the measured ones.
     pub(crate) fn warm_up(&self) -> u64 {
         self.count.div_ceil(10)
     }
 
-    /// After how many messages the receiver gives credit.
+    /// Returns after how many messages the receiver returns credit.
     pub(crate) fn credit_step(&self) -> u64 {
         (self.window / 2).max(1)
     }
 }
 
-/// A message has room for its number, and is no longer than libknet takes.
+/// A message has room for its number, and is at most as large as libknet allows.
 fn parse_size(text: &str) -> Result<usize, PlanError> {
     parse(text, 8, 65536).map(|size| size as usize)
 }
@@ -135,7 +227,7 @@ fn parse_count(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 1_000_000_000_000)
 }
 
-/// The window is kept in memory, a buffer for each message.
+/// Each message in the window needs a buffer.
 fn parse_window(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 4096)
 }
@@ -152,7 +244,7 @@ fn parse_hosts(text: &str) -> Result<u16, PlanError> {
     parse(text, 1, 1000).map(|hosts| hosts as u16)
 }
 
-/// Two are taken: for messages and for credit.
+/// Two channels are in use: for messages and for credit.
 fn parse_channels(text: &str) -> Result<u8, PlanError> {
     parse(text, 2, 32).map(|channels| channels as u8)
 }
@@ -165,9 +257,9 @@ fn parse_microseconds(text: &str) -> Result<Duration, PlanError> {
     parse(text, 0, 1_000_000).map(Duration::from_micros)
 }
 
-fn parse(text: &str, least: u64, most: u64) -> Result<u64, PlanError> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or(PlanError { least, most })
+fn parse(text: &str, min: u64, max: u64) -> Result<u64, PlanError> {
+    let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or(PlanError { min, max })
 }
 
 #[cfg(test)]
@@ -187,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_refused() {
+    fn numbers_out_of_range_are_rejected() {
         for (option, wrong) in [
             ("--size", ["7", "65537"]),
             ("--count", ["0", "x"]),
@@ -202,13 +294,18 @@ mod tests {
         ] {
             for value in wrong {
                 let error = parsed(&[option, value]).unwrap_err().to_string();
-                assert!(error.contains("a number from"), "{option} {value}: {error}");
+                assert!(error.contains("expected a number from"), "{option} {value}: {error}");
             }
         }
     }
 
     #[test]
-    fn credit_comes_before_the_window_is_used_up() {
+    fn the_defaults_are_those_of_the_command_line() {
+        assert_eq!(parsed(&[]).unwrap(), Plan::default());
+    }
+
+    #[test]
+    fn credit_is_returned_before_the_window_is_used_up() {
         for (window, step) in [("1", 1), ("2", 1), ("3", 1), ("64", 32)] {
             assert_eq!(parsed(&["--window", window]).unwrap().credit_step(), step);
         }

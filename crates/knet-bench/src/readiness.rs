@@ -1,4 +1,4 @@
-//! Waiting for a descriptor, with an end.
+//! Waits for descriptors, with a timeout.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::BenchError;
 
-/// How long nothing may happen before a run is given up. Nothing should ever be lost, so only what is
-/// broken gets here; a machine that is merely busy must not.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a run may make no progress before it fails. Long, because only a lost message should cause
+/// this, and not a busy machine.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Waits until there is something to read, or an end of file; false if that takes too long.
+/// Waits until `fd` is readable or at its end. Returns `false` after `timeout`.
 pub(crate) fn readable(fd: BorrowedFd<'_>, timeout: Duration) -> Result<bool, BenchError> {
     ready(fd, PollFlags::POLLIN, timeout)
 }
 
-/// Waits until there is room to write, or an error to be had; false if that takes too long.
+/// Waits until `fd` is writable or has an error. Returns `false` after [`STALL_TIMEOUT`].
 pub(crate) fn writable(fd: BorrowedFd<'_>) -> Result<bool, BenchError> {
-    ready(fd, PollFlags::POLLOUT, PATIENCE)
+    ready(fd, PollFlags::POLLOUT, STALL_TIMEOUT)
 }
 
 fn ready(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Duration) -> Result<bool, BenchError> {
@@ -27,7 +27,7 @@ fn ready(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Duration) -> Result<bool
     loop {
         match poll(&mut [PollFd::new(fd, flags)], timeout) {
             Ok(ready) => return Ok(ready > 0),
-            // Waits longer than asked for; it is a limit, nothing is timed by it.
+            // Restarts the timeout, which is harmless: nothing is measured with it.
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(BenchError::failed("waiting for a datafd")(errno)),
         }

@@ -1,7 +1,7 @@
-//! How two processes find each other before a run, and part after it.
+//! Synchronizes the two processes of a run at its start and end.
 //!
-//! A host takes no messages from one that it has not found yet, so the first message of a run would be
-//! lost if only the sender were ready.
+//! A host drops messages from a host that it has not found reachable yet. So the first message of a run
+//! would be lost if only the sender were ready.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -9,60 +9,60 @@ use std::time::{Duration, Instant};
 use knet_fd::{Received, Sent};
 
 use crate::error::BenchError;
-use crate::readiness::{PATIENCE, readable};
+use crate::readiness::{STALL_TIMEOUT, readable};
 
-/// The sender's first words: says hello until the receiver does so too.
+/// Starts a run on the sender's side: repeats a hello until the receiver answers.
 ///
 /// # Errors
-/// [`BenchError`], also if it never answers.
+/// [`BenchError`]; [`BenchError::Stalled`] if the receiver does not answer.
 pub(crate) fn call(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STALL_TIMEOUT;
     while Instant::now() < deadline {
-        say(lane, HELLO)?;
-        if hear(lane, HELLO, AGAIN)? {
+        send_word(lane, HELLO)?;
+        if wait_for_word(lane, HELLO, HELLO_INTERVAL)? {
             return Ok(());
         }
     }
-    Err(BenchError::Stalled { seconds: PATIENCE.as_secs(), received: 0, wanted: 1 })
+    Err(BenchError::Stalled { seconds: STALL_TIMEOUT.as_secs(), received: 0, expected: 1 })
 }
 
-/// The receiver's: waits for a hello and answers it.
+/// Starts a run on the receiver's side: waits for a hello and answers it.
 ///
 /// # Errors
-/// [`BenchError`], also if none comes.
+/// [`BenchError`]; [`BenchError::Stalled`] if none arrives.
 pub(crate) fn answer(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
-    if hear(lane, HELLO, PATIENCE)? {
-        return say(lane, HELLO);
+    if wait_for_word(lane, HELLO, STALL_TIMEOUT)? {
+        return send_word(lane, HELLO);
     }
-    Err(BenchError::Stalled { seconds: PATIENCE.as_secs(), received: 0, wanted: 1 })
+    Err(BenchError::Stalled { seconds: STALL_TIMEOUT.as_secs(), received: 0, expected: 1 })
 }
 
-/// The sender has heard all that it needs.
+/// Ends a run on the sender's side, when it has received the last credit.
 ///
 /// # Errors
 /// [`BenchError`].
-pub(crate) fn part(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
-    say(lane, BYE)
+pub(crate) fn say_goodbye(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
+    send_word(lane, BYE)
 }
 
-/// Waits until the sender has heard of the last message. It has so when its goodbye is overdue: that
-/// may be lost, for nobody waits for it to arrive.
+/// Ends a run on the receiver's side: waits until the sender has received the last credit. Its goodbye
+/// may be lost, because it does not wait for an answer, so the wait ends after [`GOODBYE_TIMEOUT`].
 ///
 /// # Errors
 /// [`BenchError`].
-pub(crate) fn stay_until_parted(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
-    hear(lane, BYE, LAST_CREDIT).map(|_| ())
+pub(crate) fn wait_for_goodbye(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
+    wait_for_word(lane, BYE, GOODBYE_TIMEOUT).map(|_| ())
 }
 
-fn say(lane: BorrowedFd<'_>, word: &[u8]) -> Result<(), BenchError> {
+fn send_word(lane: BorrowedFd<'_>, word: &[u8]) -> Result<(), BenchError> {
     match knet_fd::send(lane, word).map_err(BenchError::failed("writing to the datafd"))? {
         Sent::Sent { .. } => Ok(()),
         Sent::WouldBlock => Err(BenchError::failed("writing to the datafd")("it is full")),
     }
 }
 
-/// Waits for a word, whatever else comes; false if it does not come in time.
-fn hear(lane: BorrowedFd<'_>, word: &[u8], timeout: Duration) -> Result<bool, BenchError> {
+/// Waits for a word, and discards other messages. Returns `false` after `timeout`.
+fn wait_for_word(lane: BorrowedFd<'_>, word: &[u8], timeout: Duration) -> Result<bool, BenchError> {
     let deadline = Instant::now() + timeout;
     let mut buffer = [0; 16];
     loop {
@@ -81,10 +81,10 @@ fn hear(lane: BorrowedFd<'_>, word: &[u8], timeout: Duration) -> Result<bool, Be
 
 const HELLO: &[u8] = b"hello";
 const BYE: &[u8] = b"bye";
-/// After what time hello is said again.
-const AGAIN: Duration = Duration::from_millis(100);
-/// How long the last credit may take to arrive.
-const LAST_CREDIT: Duration = Duration::from_secs(5);
+/// How often the hello is repeated.
+const HELLO_INTERVAL: Duration = Duration::from_millis(100);
+/// How long to wait for the sender to receive the last credit.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -101,12 +101,12 @@ mod tests {
         let (near, far) = (pair.left.as_fd(), pair.right.as_fd());
         thread::scope(|scope| {
             let calling = scope.spawn(|| call(near));
-            // The first one is lost on somebody who is not ready yet.
-            assert!(hear(far, HELLO, PATIENCE).unwrap());
+            // The first hello is lost, as if the receiver were not ready yet.
+            assert!(wait_for_word(far, HELLO, STALL_TIMEOUT).unwrap());
             answer(far).unwrap();
             calling.join().unwrap().unwrap();
         });
-        part(near).unwrap();
-        stay_until_parted(far).unwrap();
+        say_goodbye(near).unwrap();
+        wait_for_goodbye(far).unwrap();
     }
 }

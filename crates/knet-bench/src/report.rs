@@ -1,4 +1,4 @@
-//! How a measurement went, for people and for programs.
+//! The results of a measurement, for people and for scripts.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,50 +9,77 @@ use serde::Serialize;
 use crate::cost::Cost;
 use crate::plan::{Mode, Plan, Policy, Via};
 
-/// How a measurement went.
+/// The results of a measurement.
+///
+/// # Example
+/// Its `Display` is for people, its `Serialize` for scripts:
+/// ```
+/// use knet_bench::{DirectEndpoint, Plan, Report};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.count = 1000;
+/// let report: Report = knet_bench::run(&plan, "socket pair", &near, &far)?;
+/// assert!(report.to_string().starts_with("socket pair: 1000 messages of 1024 bytes"));
+/// assert_eq!(serde_json::to_value(&report)?["messages"], 1000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// What was measured, with its version.
     pub subject: String,
-    /// What was measured of it.
+    /// What about it was measured.
     pub mode: Mode,
-    /// Bytes of a message.
+    /// The size of a message in bytes.
     pub size: usize,
     /// Messages that arrived, or round trips.
     pub messages: u64,
-    /// Messages that did not arrive. A run that loses one fails, so it is 0.
+    /// Messages that did not arrive: 0, because a run that loses one fails.
     pub lost: u64,
-    /// How many messages could be on their way.
+    /// The maximum number of messages in flight.
     pub window: u64,
     /// How the links were used.
     pub policy: Policy,
-    /// How messages were handed over.
+    /// How the application sent messages.
     pub via: Via,
-    /// How long it took.
+    /// The duration of the measurement.
     pub seconds: f64,
-    /// Messages, or round trips, a second.
+    /// Messages, or round trips, per second.
     pub messages_per_second: f64,
-    /// Payload one way, in 10^6 bytes a second.
+    /// Payload in one direction, in 10^6 bytes per second.
     pub megabytes_per_second: f64,
-    /// CPU time of this process, all its threads and the kernel on their behalf, for a million
-    /// messages or round trips.
+    /// CPU time of all threads of this process, user and kernel, per million messages or round trips.
     pub cpu_seconds_per_million: f64,
-    /// How long a round trip took.
+    /// The round-trip times; only in [`Mode::Latency`].
     pub latency: Option<Latency>,
-    /// Resident memory of this process at the end.
+    /// Resident memory of this process at the end, in bytes.
     pub resident_bytes: u64,
 }
 
-/// How long a round trip took, in microseconds.
+/// Round-trip times, in microseconds.
+///
+/// # Example
+/// ```
+/// use knet_bench::{DirectEndpoint, Latency, Mode, Plan};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.mode = Mode::Latency;
+/// plan.count = 100;
+/// let report = knet_bench::run(&plan, "socket pair", &near, &far)?;
+/// let Some(Latency { median, p99, .. }) = report.latency else { panic!("latency mode") };
+/// assert!(median <= p99);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Latency {
-    /// Half of them were faster.
+    /// Half of the round trips were faster.
     pub median: f64,
-    /// 99 of 100 were faster.
+    /// 99 of 100 round trips were faster.
     pub p99: f64,
-    /// 999 of 1000 were faster.
+    /// 999 of 1000 round trips were faster.
     pub p999: f64,
 }
 
@@ -64,10 +91,10 @@ impl Latency {
 }
 
 impl Report {
-    /// Of a run in which everything that was planned arrived.
+    /// Creates the report of a run in which all messages arrived.
     pub(crate) fn new(plan: &Plan, subject: &str, cost: Cost, resident_bytes: u64) -> Self {
         let seconds = cost.elapsed.as_secs_f64().max(1e-9);
-        // Nobody counts messages of a number so large that a float is not exact.
+        // The plan's maximum is far below 2^53, up to which a float is exact.
         let messages = plan.count as f64;
         Self {
             subject: subject.to_owned(),
@@ -98,7 +125,7 @@ impl fmt::Display for Report {
         writeln!(f, "  in          {:>12.3} s, {} lost", self.seconds, self.lost)?;
         writeln!(f, "  rate        {:>12.0} /s", self.messages_per_second)?;
         writeln!(f, "  payload     {:>12.1} MB/s", self.megabytes_per_second)?;
-        writeln!(f, "  CPU         {:>12.3} s for a million", self.cpu_seconds_per_million)?;
+        writeln!(f, "  CPU         {:>12.3} s per million", self.cpu_seconds_per_million)?;
         if let Some(Latency { median, p99, p999 }) = self.latency {
             writeln!(f, "  round trip  {median:>12.1} µs median, {p99:.1} p99, {p999:.1} p99.9")?;
         }
@@ -106,10 +133,20 @@ impl fmt::Display for Report {
     }
 }
 
-/// Writes a report to standard output, for people or as one line of JSON.
+/// Writes a report to standard output: as one line of JSON with [`Plan::json`], otherwise for people.
 ///
 /// # Errors
-/// Those of writing.
+/// Those of the write.
+///
+/// # Example
+/// ```
+/// let mut plan = knet_bench::Plan::default();
+/// plan.count = 1;
+/// plan.json = true;
+/// let report = knet_bench::create(&plan, "nothing", || Ok(()))?;
+/// knet_bench::print(&plan, &report)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn print(plan: &Plan, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
     let text = if plan.json { serde_json::to_string(report)? } else { report.to_string() };
     writeln!(io::stdout(), "{text}")

@@ -1,4 +1,4 @@
-//! The runs: both ends in one process, or one end in each of two.
+//! Runs: both endpoints in one process, or one endpoint in each of two processes.
 
 use std::thread;
 
@@ -12,11 +12,23 @@ use crate::rendezvous;
 use crate::report::Report;
 use crate::throughput::{Receiver, Sender};
 
-/// Measures what is between two ends in this process: `near` sends to `far`. The report is about
-/// both. `subject` names what is measured.
+/// Measures two endpoints in this process: `near` sends to `far`. The report covers both. `subject` is
+/// the name of what is measured.
 ///
 /// # Errors
-/// [`BenchError`], also if a message was lost.
+/// [`BenchError`], also if a message is lost.
+///
+/// # Example
+/// ```
+/// use knet_bench::{DirectEndpoint, Plan};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.count = 1000;
+/// let report = knet_bench::run(&plan, "socket pair", &near, &far)?;
+/// println!("{:.0} messages per second", report.messages_per_second);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn run<E: Endpoint>(
     plan: &Plan,
     subject: &str,
@@ -28,29 +40,66 @@ pub fn run<E: Endpoint>(
         let answering = scope.spawn(|| answer(plan, far, Credits::Local(&credits)));
         let called = call(plan, subject, near, Credits::Local(&credits));
         let answered = answering.join().map_err(|_| BenchError::Panicked)?;
-        // If both failed, it is most likely the receiver that knows why.
+        // If both failed, the receiver's error is most likely the cause.
         answered?;
         called
     })
 }
 
-/// Measures from the side that sends; the other process calls [`receive`] with the same plan. The
-/// report is about this process.
+/// Measures as the sender; another process calls [`receive`] with the same plan. The report covers this
+/// process only.
 ///
 /// # Errors
-/// [`BenchError`], also if a message was lost.
+/// [`BenchError`], also if a message is lost.
+///
+/// # Example
+/// With two threads in place of the processes:
+/// ```
+/// use std::thread;
+///
+/// use knet_bench::{DirectEndpoint, Plan};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.count = 1000;
+/// let report = thread::scope(|scope| {
+///     scope.spawn(|| knet_bench::receive(&plan, "far", &far));
+///     knet_bench::send(&plan, "near", &near)
+/// })?;
+/// assert_eq!(report.messages, 1000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn send<E: Endpoint>(plan: &Plan, subject: &str, endpoint: &E) -> Result<Report, BenchError> {
     let credits = endpoint.datafd(Lane::Credits);
     rendezvous::call(credits)?;
     let report = call(plan, subject, endpoint, Credits::Remote(credits))?;
-    rendezvous::part(credits)?;
+    rendezvous::say_goodbye(credits)?;
     Ok(report)
 }
 
-/// Measures from the side that receives; the other process calls [`send`] with the same plan.
+/// Measures as the receiver; another process calls [`send`] with the same plan. The report covers this
+/// process only.
 ///
 /// # Errors
-/// [`BenchError`], also if a message was lost.
+/// [`BenchError`], also if a message is lost.
+///
+/// # Example
+/// With two threads in place of the processes:
+/// ```
+/// use std::thread;
+///
+/// use knet_bench::{DirectEndpoint, Plan};
+///
+/// let (near, far) = DirectEndpoint::pair()?;
+/// let mut plan = Plan::default();
+/// plan.count = 1000;
+/// let report = thread::scope(|scope| {
+///     scope.spawn(|| knet_bench::send(&plan, "near", &near));
+///     knet_bench::receive(&plan, "far", &far)
+/// })?;
+/// assert_eq!(report.lost, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn receive<E: Endpoint>(
     plan: &Plan,
     subject: &str,
@@ -60,11 +109,11 @@ pub fn receive<E: Endpoint>(
     rendezvous::answer(credits)?;
     let cost = answer(plan, endpoint, Credits::Remote(credits))?;
     let report = Report::new(plan, subject, cost, resident_bytes()?);
-    rendezvous::stay_until_parted(credits)?;
+    rendezvous::wait_for_goodbye(credits)?;
     Ok(report)
 }
 
-/// The side that has the first word: a warm-up, then the measurement.
+/// Runs the sender: a warm-up, then the measurement.
 fn call<E: Endpoint>(
     plan: &Plan,
     subject: &str,
@@ -86,7 +135,7 @@ fn call<E: Endpoint>(
     Ok(Report::new(plan, subject, meter.stop()?, resident_bytes()?))
 }
 
-/// The side that receives or answers; what the measurement cost, waiting for its start included.
+/// Runs the receiver. Returns the cost of the measurement, including the wait for its start.
 fn answer<E: Endpoint>(
     plan: &Plan,
     endpoint: &E,
@@ -108,14 +157,11 @@ fn answer<E: Endpoint>(
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
     use clap::Parser;
-    use knet_fd::{PairType, SocketPair};
 
     use super::*;
-    use crate::readiness::{PATIENCE, readable};
+    use crate::endpoint::DirectEndpoint;
+    use crate::readiness::{STALL_TIMEOUT, readable};
 
     #[derive(Debug, Parser)]
     struct Args {
@@ -128,41 +174,13 @@ mod tests {
         Args::try_parse_from(words).unwrap().plan
     }
 
-    /// An end of two socket pairs: nothing is between it and the other end.
-    struct Direct {
-        data: OwnedFd,
-        credits: OwnedFd,
-    }
-
-    impl Endpoint for Direct {
-        fn datafd(&self, lane: Lane) -> BorrowedFd<'_> {
-            match lane {
-                Lane::Data => self.data.as_fd(),
-                Lane::Credits => self.credits.as_fd(),
-            }
-        }
-
-        fn send(&self, message: &[u8]) -> io::Result<()> {
-            let sent = knet_fd::send(&self.data, message).map_err(io::Error::other)?;
-            if sent == knet_fd::Sent::WouldBlock {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(())
-        }
-    }
-
-    fn ends() -> (Direct, Direct) {
-        let pair = || SocketPair::new(PairType::SeqPacket, 1 << 20).unwrap();
-        let (data, credits) = (pair(), pair());
-        (
-            Direct { data: data.left, credits: credits.left },
-            Direct { data: data.right, credits: credits.right },
-        )
+    fn endpoints() -> (DirectEndpoint, DirectEndpoint) {
+        DirectEndpoint::pair().unwrap()
     }
 
     #[test]
     fn every_message_of_a_run_is_counted() {
-        let (near, far) = ends();
+        let (near, far) = endpoints();
         for text in [
             "--count 1000 --size 64 --window 7 --batch 3",
             "--count 1 --size 8 --window 1 --batch 1",
@@ -178,7 +196,7 @@ mod tests {
 
     #[test]
     fn round_trips_are_timed() {
-        let (near, far) = ends();
+        let (near, far) = endpoints();
         for text in ["--mode latency --count 100", "--mode latency --count 100 --via send"] {
             let report = run(&plan(text), "nothing", &near, &far).unwrap();
             let latency = report.latency.unwrap();
@@ -188,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_may_be_in_two_processes() {
+    fn the_endpoints_may_be_in_two_processes() {
         for text in ["--count 1000 --window 8", "--mode latency --count 100"] {
-            let (near, far) = ends();
+            let (near, far) = endpoints();
             let plan = plan(text);
             thread::scope(|scope| {
                 let receiving = scope.spawn(|| receive(&plan, "far", &far));
@@ -201,20 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_somebody_else_is_found() {
-        let (near, far) = ends();
+    fn a_foreign_message_is_an_error() {
+        let (near, far) = endpoints();
         near.send(b"hello").unwrap();
         let error = answer(&plan("--count 10"), &far, Credits::Local(&LocalCredits::default()));
         let error = error.unwrap_err();
         assert!(
-            matches!(error, BenchError::UnexpectedMessage { length: 5, wanted: 1024 }),
+            matches!(error, BenchError::UnexpectedMessage { length: 5, expected: 1024 }),
             "{error}"
         );
     }
 
     #[test]
-    fn a_message_that_comes_twice_makes_up_for_none_that_is_missing() {
-        let (near, far) = ends();
+    fn a_duplicate_does_not_make_up_for_a_lost_message() {
+        let (near, far) = endpoints();
         for number in [0_u64, 1, 1, 3] {
             near.send(&number.to_le_bytes()).unwrap();
         }
@@ -225,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_sender_keeps_within_the_window() {
-        let (near, far) = ends();
+        let (near, far) = endpoints();
         let plan = plan("--count 100 --size 8 --window 10");
         let credits = LocalCredits::default();
         thread::scope(|scope| {
@@ -234,10 +252,14 @@ mod tests {
             let mut received = 0;
             let mut batch = knet_fd::ReceiveBatch::new(64, 0, 8);
             while received < 100 {
-                assert!(readable(far.datafd(Lane::Data), PATIENCE).unwrap());
-                received += batch.receive(&far.data).unwrap().messages as u64;
+                assert!(readable(far.datafd(Lane::Data), STALL_TIMEOUT).unwrap());
+                received += batch.receive(far.datafd(Lane::Data)).unwrap().messages as u64;
                 if received % 10 == 0 {
-                    assert_eq!(batch.receive(&far.data).unwrap().messages, 0, "at {received}");
+                    assert_eq!(
+                        batch.receive(far.datafd(Lane::Data)).unwrap().messages,
+                        0,
+                        "at {received}"
+                    );
                     Credits::Local(&credits).give(received).unwrap();
                 }
             }

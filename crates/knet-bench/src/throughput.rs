@@ -1,4 +1,4 @@
-//! Messages one way, as fast as the window lets them.
+//! Messages in one direction, as fast as the window allows.
 
 use std::ops::Range;
 
@@ -9,9 +9,9 @@ use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
 use crate::numbered::{self, Numbered};
 use crate::plan::{Plan, Via};
-use crate::readiness::{PATIENCE, readable, writable};
+use crate::readiness::{STALL_TIMEOUT, readable, writable};
 
-/// The side that sends.
+/// The sending side.
 pub(crate) struct Sender<'a, E> {
     endpoint: &'a E,
     plan: &'a Plan,
@@ -26,30 +26,30 @@ impl<'a, E: Endpoint> Sender<'a, E> {
         Self { endpoint, plan, credits, messages, batch: SendBatch::new(plan.batch) }
     }
 
-    /// Sends the messages with these numbers and waits until all of them have been received.
+    /// Sends the messages with these numbers, and waits until all of them have been received.
     ///
     /// # Errors
     /// [`BenchError`].
     pub(crate) fn send(&mut self, numbers: Range<u64>) -> Result<(), BenchError> {
-        let wanted = numbers.end - numbers.start;
+        let expected = numbers.end - numbers.start;
         let mut sent = numbers.start;
         let mut received = numbers.start;
         while received < numbers.end {
             let room = (received + self.plan.window).min(numbers.end).saturating_sub(sent);
             received = if room > 0 {
-                sent += self.hand_over(sent, room)?;
+                sent += self.send_some(sent, room)?;
                 self.credits.latest(received)?
             } else {
                 let more = self.credits.wait_for_more(received)?;
-                more.ok_or_else(|| stalled(received - numbers.start, wanted))?
+                more.ok_or_else(|| stalled(received - numbers.start, expected))?
             };
         }
         Ok(())
     }
 
-    /// Hands over up to `room` messages from `first` on; how many.
-    fn hand_over(&mut self, first: u64, room: u64) -> Result<u64, BenchError> {
-        // At most the batch, so it fits.
+    /// Sends up to `room` messages, numbered from `first`. Returns how many were sent.
+    fn send_some(&mut self, first: u64, room: u64) -> Result<u64, BenchError> {
+        // At most the batch size, so it fits.
         let count = room.min(self.plan.batch as u64) as usize;
         let messages = self.messages.from(first, count);
         match self.plan.via {
@@ -72,7 +72,7 @@ impl<'a, E: Endpoint> Sender<'a, E> {
     }
 }
 
-/// The side that receives.
+/// The receiving side.
 pub(crate) struct Receiver<'a, E> {
     endpoint: &'a E,
     plan: &'a Plan,
@@ -85,40 +85,39 @@ impl<'a, E: Endpoint> Receiver<'a, E> {
         Self { endpoint, plan, credits, batch: ReceiveBatch::new(plan.batch, 0, plan.size) }
     }
 
-    /// Receives messages, gives credit for them, and ends when there are as many as there are
-    /// numbers.
+    /// Receives the messages with these numbers, in any order, and returns credit for them.
     ///
     /// # Errors
     /// [`BenchError`].
     pub(crate) fn receive(&mut self, numbers: Range<u64>) -> Result<(), BenchError> {
         let datafd = self.endpoint.datafd(Lane::Data);
-        let wanted = numbers.end - numbers.start;
+        let expected = numbers.end - numbers.start;
         let mut received = 0;
         let mut credited = 0;
-        // If one came twice in place of another, the sum is not that of the numbers.
+        // A duplicate in place of a lost message changes the sum.
         let mut sum = 0_u128;
-        while received < wanted {
+        while received < expected {
             let outcome = self.batch.receive(datafd);
             let outcome = outcome.map_err(BenchError::failed("reading from the datafd"))?;
             for message in self.batch.iter() {
                 sum += u128::from(numbered::number(message, self.plan.size)?);
             }
             received += outcome.messages as u64;
-            if received - credited >= self.plan.credit_step() || received >= wanted {
+            if received - credited >= self.plan.credit_step() || received >= expected {
                 self.credits.give(numbers.start + received)?;
                 credited = received;
             }
             if outcome.end_of_file {
                 return Err(BenchError::Closed);
             }
-            if outcome.would_block() && !readable(datafd, PATIENCE)? {
-                return Err(stalled(received, wanted));
+            if outcome.would_block() && !readable(datafd, STALL_TIMEOUT)? {
+                return Err(stalled(received, expected));
             }
         }
         if sum == numbers.map(u128::from).sum() { Ok(()) } else { Err(BenchError::Duplicate) }
     }
 }
 
-fn stalled(received: u64, wanted: u64) -> BenchError {
-    BenchError::Stalled { seconds: PATIENCE.as_secs(), received, wanted }
+fn stalled(received: u64, expected: u64) -> BenchError {
+    BenchError::Stalled { seconds: STALL_TIMEOUT.as_secs(), received, expected }
 }
