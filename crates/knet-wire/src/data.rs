@@ -1,56 +1,90 @@
-//! Data frames (wire.md section 3.1).
+//! Data packets (`docs/wire-format.md`, "Data packets").
 
-use crate::header::{self, COMMON_HEADER_LEN, FrameType};
+use crate::header::{self, COMMON_HEADER_LEN, PacketType};
 use crate::{DecodeError, Fragment, HostId, SequenceNumber};
 
-/// Bytes of header in front of the payload of a data frame, common header included.
+/// The length of the header of a data packet in bytes, including the common header.
 pub const DATA_HEADER_LEN: usize = 14;
 
-/// Bytes of the longest message (libknet's `KNET_MAX_PACKET_SIZE`).
+/// The length of the longest message in bytes (libknet's `KNET_MAX_PACKET_SIZE`).
 pub const MAX_MESSAGE: usize = 65536;
 
-/// The highest compression method in wire.md section 6.1.
+/// The highest compression method (`docs/wire-format.md`, "Compressed packets").
 const MAX_COMPRESSION: u8 = 7;
 
 /// The highest channel.
 const MAX_CHANNEL: u8 = 31;
 
-/// A data frame: a message, or one fragment of it.
+/// A data packet: a message, or a fragment of one.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{Body, DataHeader, Fragment, HostId, Packet, SequenceNumber};
+///
+/// let header = DataHeader {
+///     sequence: SequenceNumber::new(1),
+///     compression: 0,
+///     broadcast: false,
+///     fragment: Fragment::Whole,
+///     channel: 3,
+/// };
+/// let datagram = [&header.encode(HostId::new(1))[..], b"hello"].concat();
+/// let Body::Data(data) = Packet::decode(&datagram)?.body else { panic!("not data") };
+/// assert_eq!((data.header.channel, data.payload), (3, &b"hello"[..]));
+/// # Ok::<(), knet_wire::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Data<'a> {
-    /// Everything but the payload.
+    /// The header.
     pub header: DataHeader,
-    /// The message, or this fragment's slice of it, 1 to [`MAX_MESSAGE`] bytes; a slice of the
-    /// compressed message if the header names a compression.
+    /// The message, or this fragment of it, 1 to [`MAX_MESSAGE`] bytes. Compressed if the header specifies
+    /// a compression method.
     pub payload: &'a [u8],
 }
 
-/// What the header of a data frame says.
+/// The header of a data packet.
 ///
-/// From [`Packet::decode`](crate::Packet::decode) every field is in its range. Who fills one in keeps
-/// to the ranges given here, or every receiver drops the frame.
+/// [`Packet::decode`](crate::Packet::decode) returns only fields in their range. Receivers drop packets
+/// with other values, so keep to the ranges when you create a header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct DataHeader {
-    /// The number of the message, the same in all its fragments; never zero.
+    /// The number of the message, the same in all its fragments. Never zero.
     pub sequence: SequenceNumber,
-    /// How the message is compressed, 0 to 7; 0 is not at all (wire.md section 6.1).
+    /// The compression method of the message, 0 to 7, where 0 means uncompressed.
     pub compression: u8,
-    /// Whether the sender sent the message to all hosts. Receivers only report it.
+    /// Whether the sender addressed all hosts. Informational for receivers.
     pub broadcast: bool,
-    /// Which slice of the message the frame carries.
+    /// The slice of the message in this packet.
     pub fragment: Fragment,
-    /// The channel the message was sent to, 0 to 31.
+    /// The channel of the message, 0 to 31.
     pub channel: u8,
 }
 
 impl DataHeader {
-    /// Returns the bytes to put in front of the payload, sent by `source`.
+    /// Encodes the header of a packet from `source`, which precedes the payload.
     ///
-    /// Reserved bytes are zero; a whole message is fragment 0 of 1, as libknet writes it.
+    /// Reserved bytes are zero. A whole message is fragment 0 of 1, as in libknet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::{DataHeader, Fragment, HostId, SequenceNumber};
+    ///
+    /// let header = DataHeader {
+    ///     sequence: SequenceNumber::new(0x0102),
+    ///     compression: 0,
+    ///     broadcast: true,
+    ///     fragment: Fragment::Whole,
+    ///     channel: 7,
+    /// };
+    /// let bytes = header.encode(HostId::new(5));
+    /// assert_eq!(bytes, [1, 0, 0, 5, 0, 0, 1, 2, 0, 0, 1, 1, 0, 7]);
+    /// ```
     #[must_use]
     pub const fn encode(&self, source: HostId) -> [u8; DATA_HEADER_LEN] {
         let [version, kind, node_high, node_low, pad1, pad2] =
-            header::encode(FrameType::Data, source);
+            header::encode(PacketType::Data, source);
         let [seq_high, seq_low] = self.sequence.get().to_be_bytes();
         let [count, index] = self.fragment.encode();
         [
@@ -73,7 +107,7 @@ impl DataHeader {
 }
 
 impl<'a> Data<'a> {
-    /// Reads what follows the common header.
+    /// Decodes a data packet behind its common header.
     pub(crate) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let Some((&[seq_high, seq_low, compression, _, broadcast, count, index, channel], payload)) =
             body.split_first_chunk::<{ DATA_HEADER_LEN - COMMON_HEADER_LEN }>()

@@ -1,64 +1,74 @@
-//! Why a datagram was refused.
+//! Errors of decoding.
 
 use crate::{InvalidFragment, InvalidLinkId};
 
-/// Why a datagram was refused.
+/// The error of [`Packet::decode`](crate::Packet::decode).
 ///
-/// libknet 1.x sends nothing that is refused, with one exception: before 1.35 it could be given an
-/// MTU so small that a message took 255 fragments, which 1.35 refuses too.
+/// libknet 1.x sends no packet that is rejected, with one exception: before 1.35, its MTU could be so small
+/// that a message had 255 fragments, which 1.35 rejects too.
 ///
-/// It has no errno: libknet drops such a frame without telling anybody.
+/// There is no errno, because libknet drops such packets without an error.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{DecodeError, Packet};
+///
+/// let error = Packet::decode(&[1, 5, 0, 1, 0, 0]).unwrap_err();
+/// assert_eq!(error, DecodeError::UnknownType { found: 5 });
+/// assert_eq!(error.to_string(), "unknown packet type 0x05");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Fewer bytes than a frame of its type has (wire.md section 3.5).
-    #[error("frame too short: {have} bytes where {need} are needed")]
+    /// The packet is shorter than packets of its type are.
+    #[error("packet too short: {have} bytes instead of at least {need}")]
     Truncated {
-        /// Bytes such a frame has at the least.
+        /// The smallest length of such a packet in bytes.
         need: usize,
-        /// Bytes in the datagram.
+        /// The length of the datagram in bytes.
         have: usize,
     },
-    /// Another protocol version than 1 (wire.md section 2).
-    #[error("frame of protocol version {found} where only version 1 is spoken")]
+    /// The version is not 1.
+    #[error("unsupported protocol version {found}, only version 1 is supported")]
     Version {
         /// The version byte.
         found: u8,
     },
-    /// A frame type outside the table of wire.md section 3.
-    #[error("frame of unknown type {found:#04x}")]
+    /// The type is unknown.
+    #[error("unknown packet type {found:#04x}")]
     UnknownType {
         /// The type byte.
         found: u8,
     },
-    /// A control frame for a link that cannot exist.
+    /// A control packet has an invalid link id.
     #[error(transparent)]
     Link(#[from] InvalidLinkId),
-    /// A data frame without a sequence number (wire.md section 4).
-    #[error("data frame with sequence number 0, which no sender uses")]
+    /// A data packet has the sequence number 0.
+    #[error("data packet with sequence number 0, which no sender uses")]
     ZeroSequence,
-    /// A data frame whose compression method is unknown (wire.md section 6.1).
-    #[error("data frame compressed by unknown method {found}, known are 0 to 7")]
+    /// A data packet has an unknown compression method.
+    #[error("data packet with unknown compression method {found}, known are 0 to 7")]
     Compression {
         /// The compression byte.
         found: u8,
     },
-    /// A data frame whose fragment number is impossible (wire.md section 5.3).
+    /// A data packet has an invalid fragment position.
     #[error(transparent)]
     Fragment(#[from] InvalidFragment),
-    /// A data frame for a channel outside 0 to 31 (wire.md section 3.1).
-    #[error("data frame for channel {found}, there are 0 to 31")]
+    /// A data packet has a channel outside 0 to 31.
+    #[error("data packet for channel {found}, channels are numbered 0 to 31")]
     Channel {
-        /// The channel byte, which is signed on the wire.
+        /// The channel byte, which is signed in the packet.
         found: i8,
     },
-    /// A data frame that ends with its header (wire.md section 3.5).
-    #[error("data frame without payload")]
+    /// A data packet ends with its header.
+    #[error("data packet without payload")]
     EmptyPayload,
-    /// A data frame with more payload than the longest message has (wire.md section 5.3).
-    #[error("data frame with {found} bytes of payload, a message has 65536 at most")]
+    /// The payload of a data packet is longer than the longest message.
+    #[error("data packet with {found} bytes of payload, a message has at most 65536")]
     PayloadTooLong {
-        /// Bytes of payload in the datagram.
+        /// The length of the payload in bytes.
         found: usize,
     },
 }

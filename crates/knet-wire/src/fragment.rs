@@ -1,37 +1,48 @@
-//! Which slice of a message a data frame carries.
+//! Fragments of messages.
 
 use crate::EINVAL;
 
-/// How many fragments a message may be cut into.
+/// The largest number of fragments of a message.
 ///
-/// 255 fits the field but libknet 1.35 refuses it (wire.md section 5.1).
+/// 255 fits the field, but libknet 1.35 rejects it.
 pub const MAX_FRAGMENTS: u8 = 254;
 
-/// Which slice of a message a data frame carries.
+/// The slice of a message in a data packet.
 ///
-/// The enum is complete: format 1 has no third case.
+/// The enum is exhaustive, because version 1 of the format has no other cases.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{Fragment, FragmentPart};
+///
+/// let is_complete = |fragment| fragment == Fragment::Whole;
+/// assert!(is_complete(Fragment::Whole));
+/// assert!(!is_complete(Fragment::Part(FragmentPart::new(1, 2)?)));
+/// # Ok::<(), knet_wire::InvalidFragment>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Fragment {
-    /// The message is in this frame and no other.
+    /// The whole message.
     Whole,
-    /// The message is spread over several frames and this is one of them.
+    /// One of several fragments.
     Part(FragmentPart),
 }
 
 impl Fragment {
-    /// Reads the two bytes of a data header by the rules of wire.md section 5.3: a count of 0 or 1
-    /// is a whole message whatever the index says.
+    /// Decodes the two bytes of a data header. A count of 0 or 1 is a whole message, regardless of the
+    /// index.
     pub(crate) const fn decode(count: u8, index: u8) -> Result<Self, InvalidFragment> {
         if count <= 1 {
             return Ok(Self::Whole);
         }
         match FragmentPart::new(index, count) {
             Ok(part) => Ok(Self::Part(part)),
-            Err(refused) => Err(refused),
+            Err(invalid) => Err(invalid),
         }
     }
 
-    /// Returns the bytes of a data header: count, then index. A whole message is 1 and 0.
+    /// Returns the two bytes of a data header: count, then index. A whole message is 1 and 0.
     pub(crate) const fn encode(self) -> [u8; 2] {
         match self {
             Self::Whole => [1, 0],
@@ -40,8 +51,8 @@ impl Fragment {
     }
 }
 
-/// The place of one fragment among its siblings: `1 <= index <= count` and
-/// `2 <= count <= `[`MAX_FRAGMENTS`], always.
+/// The position of a fragment in its message, with `1 <= index <= count` and
+/// `2 <= count <= `[`MAX_FRAGMENTS`].
 ///
 /// # Examples
 ///
@@ -60,12 +71,22 @@ pub struct FragmentPart {
 }
 
 impl FragmentPart {
-    /// Names fragment `index`, counted from 1, of `count`.
+    /// Creates the position of fragment `index`, counted from 1, of `count`.
     ///
     /// # Errors
     ///
-    /// [`InvalidFragment`] unless `2 <= count <= 254` and `1 <= index <= count`
-    /// (wire.md section 5.3).
+    /// [`InvalidFragment`] unless `2 <= count <= 254` and `1 <= index <= count`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::FragmentPart;
+    ///
+    /// let first = FragmentPart::new(1, 254)?;
+    /// assert_eq!((first.index(), first.count()), (1, 254));
+    /// assert!(FragmentPart::new(1, 255).is_err());
+    /// # Ok::<(), knet_wire::InvalidFragment>(())
+    /// ```
     pub const fn new(index: u8, count: u8) -> Result<Self, InvalidFragment> {
         if count < 2 || count > MAX_FRAGMENTS || index == 0 || index > count {
             return Err(InvalidFragment { index, count });
@@ -73,27 +94,37 @@ impl FragmentPart {
         Ok(Self { index, count })
     }
 
-    /// Returns which fragment this is, 1 to [`count`](Self::count).
+    /// Returns the number of the fragment, 1 to [`count`](Self::count).
     pub const fn index(self) -> u8 {
         self.index
     }
 
-    /// Returns how many fragments the message has, 2 to [`MAX_FRAGMENTS`].
+    /// Returns the number of fragments of the message, 2 to [`MAX_FRAGMENTS`].
     pub const fn count(self) -> u8 {
         self.count
     }
 
-    /// Returns whether this is the last fragment, the only one that may be shorter than the others.
+    /// Returns `true` for the last fragment, the only one that may be shorter than the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::FragmentPart;
+    ///
+    /// assert!(!FragmentPart::new(1, 2)?.is_last());
+    /// assert!(FragmentPart::new(2, 2)?.is_last());
+    /// # Ok::<(), knet_wire::InvalidFragment>(())
+    /// ```
     pub const fn is_last(self) -> bool {
         self.index == self.count
     }
 }
 
-/// An impossible fragment number.
+/// The error of an invalid fragment position.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no fragment is number {index} of {count}, a message has 2 to 254, numbered from 1")]
+#[error("invalid fragment {index} of {count}, a message has 2 to 254, numbered from 1")]
 pub struct InvalidFragment {
-    /// The fragment's number.
+    /// The number of the fragment.
     pub index: u8,
     /// The number of fragments.
     pub count: u8,
@@ -111,27 +142,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pair_of_bytes_is_judged_by_the_rule() {
+    fn decoding_follows_the_rule_for_every_pair_of_bytes() {
         for count in 0..=u8::MAX {
             for index in 0..=u8::MAX {
-                let judged = Fragment::decode(count, index);
+                let decoded = Fragment::decode(count, index);
                 if count <= 1 {
-                    assert_eq!(judged, Ok(Fragment::Whole));
+                    assert_eq!(decoded, Ok(Fragment::Whole));
                 } else if count <= 254 && (1..=count).contains(&index) {
-                    let Ok(Fragment::Part(part)) = judged else { panic!("{index} of {count}") };
+                    let Ok(Fragment::Part(part)) = decoded else { panic!("{index} of {count}") };
                     assert_eq!((part.index(), part.count()), (index, count));
                     assert_eq!(part.is_last(), index == count);
                     assert_eq!(Fragment::Part(part).encode(), [count, index]);
                 } else {
-                    assert_eq!(judged, Err(InvalidFragment { index, count }));
+                    assert_eq!(decoded, Err(InvalidFragment { index, count }));
                 }
             }
         }
     }
 
     #[test]
-    fn a_part_of_a_single_frame_cannot_be_made() {
-        let refused = FragmentPart::new(1, 1).unwrap_err();
-        assert_eq!((refused, refused.errno()), (InvalidFragment { index: 1, count: 1 }, 22));
+    fn a_whole_message_is_not_a_fragment() {
+        let error = FragmentPart::new(1, 1).unwrap_err();
+        assert_eq!((error, error.errno()), (InvalidFragment { index: 1, count: 1 }, 22));
     }
 }

@@ -1,17 +1,17 @@
-//! The six bytes every frame starts with (wire.md section 2).
+//! The common header, the first six bytes of every packet (`docs/wire-format.md`, "Common header").
 
 use crate::{DecodeError, HostId};
 
-/// Bytes of the common header.
+/// The length of the common header in bytes.
 pub const COMMON_HEADER_LEN: usize = 6;
 
-/// The only version there is.
+/// The only version of the format.
 const VERSION: u8 = 1;
 
-/// What a frame is for (wire.md section 3).
+/// The type of a packet.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum FrameType {
+pub(crate) enum PacketType {
     Data = 0x00,
     Ping = 0x81,
     Pong = 0x82,
@@ -19,7 +19,7 @@ pub(crate) enum FrameType {
     PmtuReply = 0x84,
 }
 
-impl FrameType {
+impl PacketType {
     fn decode(byte: u8) -> Result<Self, DecodeError> {
         Ok(match byte {
             0x00 => Self::Data,
@@ -32,8 +32,8 @@ impl FrameType {
     }
 }
 
-/// Reads the common header; returns the type, the sender and the rest of the datagram.
-pub(crate) fn decode(datagram: &[u8]) -> Result<(FrameType, HostId, &[u8]), DecodeError> {
+/// Decodes the common header and returns the type, the sender and the rest of the datagram.
+pub(crate) fn decode(datagram: &[u8]) -> Result<(PacketType, HostId, &[u8]), DecodeError> {
     let Some((&[version, kind, node_high, node_low, _, _], body)) =
         datagram.split_first_chunk::<COMMON_HEADER_LEN>()
     else {
@@ -43,11 +43,11 @@ pub(crate) fn decode(datagram: &[u8]) -> Result<(FrameType, HostId, &[u8]), Deco
         return Err(DecodeError::Version { found: version });
     }
     let source = HostId::new(u16::from_be_bytes([node_high, node_low]));
-    Ok((FrameType::decode(kind)?, source, body))
+    Ok((PacketType::decode(kind)?, source, body))
 }
 
-/// Returns a common header with its two reserved bytes zero.
-pub(crate) const fn encode(kind: FrameType, source: HostId) -> [u8; COMMON_HEADER_LEN] {
+/// Encodes a common header. Its two reserved bytes are zero.
+pub(crate) const fn encode(kind: PacketType, source: HostId) -> [u8; COMMON_HEADER_LEN] {
     let [node_high, node_low] = source.get().to_be_bytes();
     [VERSION, kind as u8, node_high, node_low, 0, 0]
 }

@@ -1,4 +1,4 @@
-//! The number of a host.
+//! Host ids.
 
 use core::fmt;
 use core::num::ParseIntError;
@@ -6,9 +6,9 @@ use core::str::FromStr;
 
 use crate::EINVAL;
 
-/// The number of a host in the cluster.
+/// The id of a host in the cluster.
 ///
-/// All 65536 values are legal, 0 included (wire.md section 2).
+/// All 65536 values are valid, including 0.
 ///
 /// # Examples
 ///
@@ -24,12 +24,24 @@ use crate::EINVAL;
 pub struct HostId(u16);
 
 impl HostId {
-    /// Names the host with this number.
+    /// Creates a host id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(knet_wire::HostId::new(1) < knet_wire::HostId::new(2));
+    /// ```
     pub const fn new(id: u16) -> Self {
         Self(id)
     }
 
-    /// Returns the number, 0 to 65535.
+    /// Returns the id as a number, 0 to 65535.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_wire::HostId::from(9).get(), 9);
+    /// ```
     pub const fn get(self) -> u16 {
         self.0
     }
@@ -44,7 +56,7 @@ impl From<u16> for HostId {
 impl FromStr for HostId {
     type Err = InvalidHostId;
 
-    /// Reads a decimal number.
+    /// Parses a decimal number.
     ///
     /// # Errors
     ///
@@ -55,15 +67,25 @@ impl FromStr for HostId {
 }
 
 impl fmt::Display for HostId {
-    /// Writes the number in decimal.
+    /// Formats the number in decimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-/// The text does not name a host.
+/// The error of parsing a [`HostId`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::HostId;
+///
+/// let error = "65536".parse::<HostId>().unwrap_err();
+/// assert_eq!(error.to_string(), "not a host id, use a number from 0 to 65535");
+/// assert_eq!(error.errno(), 22);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a host id, give a number from 0 to 65535")]
+#[error("not a host id, use a number from 0 to 65535")]
 pub struct InvalidHostId(#[source] ParseIntError);
 
 impl InvalidHostId {
@@ -78,12 +100,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_whole_range_parses_and_nothing_else() {
+    fn only_numbers_in_range_parse() {
         assert_eq!("0".parse(), Ok(HostId::new(0)));
         assert_eq!("65535".parse(), Ok(HostId::new(65535)));
         for text in ["", "65536", "-1", "1 ", "0x1", "one"] {
-            let refused = text.parse::<HostId>().unwrap_err();
-            assert_eq!(refused.errno(), 22, "{text:?}");
+            let error = text.parse::<HostId>().unwrap_err();
+            assert_eq!(error.errno(), 22, "{text:?}");
         }
     }
 }

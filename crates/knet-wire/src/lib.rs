@@ -1,19 +1,19 @@
-//! Kronosnet 1.x packets: parse from and write to byte slices, nothing else.
+//! Kronosnet 1.x packets: parsing from and writing to byte slices.
 //!
-//! For whoever holds a datagram and wants to know what it says, or wants to send one: the protocol
-//! engine, a packet dissector, a simulator. [`Packet::decode`] judges a datagram once, strictly, and
-//! hands back typed values; [`DataHeader::encode`], [`Ping::encode_ping`], [`Ping::encode_pong`],
-//! [`Pmtu::encode_probe`] and [`Pmtu::encode_reply`] write the bytes. [`CryptoSizes`] and
-//! [`path_overhead`] answer how much user payload fits in a packet.
+//! For a protocol engine, a packet dissector or a simulator. [`Packet::decode`] validates a datagram
+//! strictly and returns typed values. [`DataHeader::encode`], [`Ping::encode_ping`],
+//! [`Ping::encode_pong`], [`Pmtu::encode_probe`] and [`Pmtu::encode_reply`] write packets.
+//! [`CryptoSizes`] and [`path_overhead`] compute how much payload fits in a packet. The format is
+//! described in `docs/wire-format.md`. No input panics.
 //!
-//! It refuses to do anything more: no sockets, no clock, no allocation, no cryptography (frames come
-//! in decrypted), no compression, no memory of earlier packets. Whether a host or a link is
-//! configured, whether a sequence number was seen before, which fragments belong together: that is
-//! decided a layer above. No input makes it panic.
+//! # Out of scope
 //!
-//! "wire.md" in these pages is the description of the on-wire format this crate was written from.
+//! The crate has no sockets, no clock and no state, and allocates nothing. It does not decrypt or
+//! decompress: packets are decoded after decryption, payloads before decompression. Whether a host or a
+//! link is configured, whether a sequence number is a duplicate, and which fragments belong together is
+//! up to its user.
 //!
-//! # Examples
+//! # Example
 //!
 //! ```
 //! use knet_wire::{Body, DataHeader, Fragment, HostId, Packet, SequenceNumber};
@@ -37,6 +37,10 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod data;
 pub use data::{DATA_HEADER_LEN, Data, DataHeader, MAX_MESSAGE};
@@ -74,5 +78,5 @@ pub use pmtu::{PMTU_HEADER_LEN, Pmtu, ProbeTooShort};
 mod sequence;
 pub use sequence::SequenceNumber;
 
-/// `EINVAL`: what libknet sets for an argument outside its range. The same number on every Linux.
+/// `EINVAL`, which libknet sets for an argument outside its range. The same number on every Linux.
 const EINVAL: i32 = 22;

@@ -1,13 +1,12 @@
-//! The number of a link between two hosts.
+//! Link ids.
 
 use core::fmt;
 
 use crate::EINVAL;
 
-/// The number of a link towards a host, always below [`LinkId::COUNT`].
+/// The id of a link to a host, always below [`LinkId::COUNT`].
 ///
-/// Both ends use the same number for the same link: it travels in control frames and indexes the
-/// receiver's own links towards the sender (wire.md section 3.2).
+/// Both hosts use the same id for a link. Control packets contain it.
 ///
 /// # Examples
 ///
@@ -22,28 +21,52 @@ use crate::EINVAL;
 pub struct LinkId(u8);
 
 impl LinkId {
-    /// How many links may lead to one host.
+    /// The largest number of links to a host.
     pub const COUNT: u8 = 8;
 
-    /// All link ids, in ascending order.
+    /// All link ids in ascending order.
     pub const ALL: [Self; Self::COUNT as usize] =
         [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7)];
 
-    /// Names the link with this number.
+    /// Creates a link id.
     ///
     /// # Errors
     ///
     /// [`InvalidLinkId`] if `id` is [`LinkId::COUNT`] or more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::LinkId;
+    ///
+    /// assert_eq!(LinkId::new(3), Ok(LinkId::ALL[3]));
+    /// assert!(LinkId::new(LinkId::COUNT).is_err());
+    /// ```
     pub const fn new(id: u8) -> Result<Self, InvalidLinkId> {
         if id < Self::COUNT { Ok(Self(id)) } else { Err(InvalidLinkId(id)) }
     }
 
-    /// Returns the number, 0 to 7.
+    /// Returns the id as a number, 0 to 7.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_wire::LinkId::ALL[3].get(), 3);
+    /// ```
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// Returns the number as an index, 0 to 7, for an array of [`LinkId::COUNT`] elements.
+    /// Returns the id as an index into an array of [`LinkId::COUNT`] elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::LinkId;
+    ///
+    /// let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    /// assert_eq!(names[LinkId::ALL[2].index()], "c");
+    /// ```
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -52,22 +75,32 @@ impl LinkId {
 impl TryFrom<u8> for LinkId {
     type Error = InvalidLinkId;
 
-    /// Same as [`LinkId::new`].
+    /// Creates a link id like [`LinkId::new`].
     fn try_from(id: u8) -> Result<Self, InvalidLinkId> {
         Self::new(id)
     }
 }
 
 impl fmt::Display for LinkId {
-    /// Writes the number in decimal.
+    /// Formats the number in decimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-/// A link number out of range; it carries the number.
+/// The error of a link id out of range, with the number.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{InvalidLinkId, LinkId};
+///
+/// let error = LinkId::new(8).unwrap_err();
+/// assert_eq!((error, error.errno()), (InvalidLinkId(8), 22));
+/// assert_eq!(error.to_string(), "link id 8 does not exist, use 0 to 7");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no link has number {0}, give one from 0 to 7")]
+#[error("link id {0} does not exist, use 0 to 7")]
 pub struct InvalidLinkId(pub u8);
 
 impl InvalidLinkId {
@@ -82,13 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_first_eight_numbers_are_links() {
+    fn only_the_first_eight_numbers_are_link_ids() {
         for id in 0..=u8::MAX {
             match LinkId::new(id) {
                 Ok(link) => assert_eq!(LinkId::ALL.get(usize::from(id)), Some(&link)),
-                Err(refused) => {
+                Err(error) => {
                     assert!(id >= 8);
-                    assert_eq!((refused, refused.errno()), (InvalidLinkId(id), 22));
+                    assert_eq!((error, error.errno()), (InvalidLinkId(id), 22));
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! Path-MTU probes and their replies (wire.md sections 3.3 and 3.4).
+//! Path MTU probes and their replies (`docs/wire-format.md`, "Probes and replies").
 
-use crate::header::{self, COMMON_HEADER_LEN, FrameType};
+use crate::header::{self, COMMON_HEADER_LEN, PacketType};
 use crate::{DecodeError, EINVAL, HostId, LinkId};
 
-/// Bytes of a probe without its filler, and of a whole reply.
+/// The length of a probe without its filler, and of a reply, in bytes.
 pub const PMTU_HEADER_LEN: usize = 9;
 
-/// What a path-MTU probe says, and the reply that acknowledges it.
+/// The contents of a path MTU probe, and of the reply that acknowledges it.
 ///
 /// # Examples
 ///
@@ -14,46 +14,68 @@ pub const PMTU_HEADER_LEN: usize = 9;
 /// use knet_wire::{Body, HostId, LinkId, Packet, Pmtu};
 ///
 /// let probe = Pmtu { link: LinkId::new(0)?, onwire: 1500_u16.to_ne_bytes() };
-/// let mut frame = [0; 1472];
-/// probe.encode_probe(HostId::new(2), &mut frame)?;
+/// let mut packet = [0; 1472];
+/// probe.encode_probe(HostId::new(2), &mut packet)?;
 ///
 /// let reply = probe.encode_reply(HostId::new(1));
-/// assert_eq!(Packet::decode(&frame)?.body, Body::PmtuProbe(probe));
+/// assert_eq!(Packet::decode(&packet)?.body, Body::PmtuProbe(probe));
 /// assert_eq!(Packet::decode(&reply)?.body, Body::PmtuReply(probe));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Pmtu {
-    /// The link being measured, by the prober's number, which is the responder's too.
+    /// The link. Both hosts use the same id for it.
     pub link: LinkId,
-    /// The probe's size as the prober wrote it: the bytes of its whole IP packet, in the prober's own
-    /// byte order. The responder returns it as it came; only the prober interprets it.
+    /// The length of the probe's IP packet in bytes, in the byte order of the prober. The peer returns it
+    /// unchanged, and only the prober interprets it.
     pub onwire: [u8; 2],
 }
 
 impl Pmtu {
-    /// Writes a probe, sent by `source`, that fills `frame`: the header, then zeros to its end.
+    /// Encodes a probe from `source` that fills `packet`: the header, then zeros.
     ///
     /// # Errors
     ///
-    /// [`ProbeTooShort`] if `frame` has fewer than [`PMTU_HEADER_LEN`] bytes; it is left as it was.
-    pub fn encode_probe(&self, source: HostId, frame: &mut [u8]) -> Result<(), ProbeTooShort> {
-        let have = frame.len();
-        let Some((header, filler)) = frame.split_first_chunk_mut::<PMTU_HEADER_LEN>() else {
+    /// [`ProbeTooShort`] if `packet` has less than [`PMTU_HEADER_LEN`] bytes, in which case it is
+    /// unchanged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::{HostId, LinkId, Pmtu};
+    ///
+    /// let probe = Pmtu { link: LinkId::ALL[2], onwire: [0xdc, 0x05] };
+    /// let mut packet = [0xff; 12];
+    /// probe.encode_probe(HostId::new(1), &mut packet)?;
+    /// assert_eq!(packet, [1, 0x83, 0, 1, 0, 0, 2, 0xdc, 0x05, 0, 0, 0]);
+    /// # Ok::<(), knet_wire::ProbeTooShort>(())
+    /// ```
+    pub fn encode_probe(&self, source: HostId, packet: &mut [u8]) -> Result<(), ProbeTooShort> {
+        let have = packet.len();
+        let Some((header, filler)) = packet.split_first_chunk_mut::<PMTU_HEADER_LEN>() else {
             return Err(ProbeTooShort { have });
         };
-        *header = self.encode(FrameType::PmtuProbe, source);
+        *header = self.encode(PacketType::PmtuProbe, source);
         filler.fill(0);
         Ok(())
     }
 
-    /// Returns the frame that acknowledges this probe, sent by `source`, the host that was probed.
+    /// Encodes the reply to this probe from `source`, the host that was probed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::{HostId, LinkId, Pmtu};
+    ///
+    /// let probe = Pmtu { link: LinkId::ALL[2], onwire: [0xdc, 0x05] };
+    /// assert_eq!(probe.encode_reply(HostId::new(1)), [1, 0x84, 0, 1, 0, 0, 2, 0xdc, 0x05]);
+    /// ```
     #[must_use]
     pub const fn encode_reply(&self, source: HostId) -> [u8; PMTU_HEADER_LEN] {
-        self.encode(FrameType::PmtuReply, source)
+        self.encode(PacketType::PmtuReply, source)
     }
 
-    /// Reads what follows the common header of a probe or a reply; bytes after it are ignored.
+    /// Decodes a probe or reply behind its common header. Bytes after it are ignored.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let Some(&[link, onwire @ ..]) =
             body.first_chunk::<{ PMTU_HEADER_LEN - COMMON_HEADER_LEN }>()
@@ -64,18 +86,28 @@ impl Pmtu {
         Ok(Self { link: LinkId::new(link)?, onwire })
     }
 
-    const fn encode(&self, kind: FrameType, source: HostId) -> [u8; PMTU_HEADER_LEN] {
+    const fn encode(&self, kind: PacketType, source: HostId) -> [u8; PMTU_HEADER_LEN] {
         let [version, kind, node_high, node_low, pad1, pad2] = header::encode(kind, source);
         let [size1, size2] = self.onwire;
         [version, kind, node_high, node_low, pad1, pad2, self.link.get(), size1, size2]
     }
 }
 
-/// The frame cannot hold a probe.
+/// The error of [`Pmtu::encode_probe`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{HostId, LinkId, Pmtu, ProbeTooShort};
+///
+/// let probe = Pmtu { link: LinkId::ALL[0], onwire: [0, 0] };
+/// let error = probe.encode_probe(HostId::new(1), &mut [0; 8]).unwrap_err();
+/// assert_eq!(error, ProbeTooShort { have: 8 });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a path-mtu probe does not fit in {have} bytes, give 9 or more")]
+#[error("a path MTU probe does not fit in {have} bytes, use 9 or more")]
 pub struct ProbeTooShort {
-    /// Bytes in the frame.
+    /// The length of the buffer in bytes.
     pub have: usize,
 }
 

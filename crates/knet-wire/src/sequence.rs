@@ -1,12 +1,12 @@
-//! The number of a data message.
+//! Sequence numbers of messages.
 
 use core::fmt;
 
-/// The number a sender gives to a data message.
+/// The sequence number of a message.
 ///
-/// One counter per sender, 16 bits wide: 1, 2, …, 65535, 1, 2, … Zero is never on a data frame; in a
-/// ping it says "no data sent since I started" (wire.md section 4). Numbers wrap, so they have no
-/// order; compare them with [`SequenceNumber::ahead_of`].
+/// Each sender has one 16-bit counter: 1, 2, …, 65535, 1, 2, … A data packet never has the number zero. In a
+/// ping, zero means that its sender has sent no data since it started. The numbers wrap and therefore have
+/// no order; compare them with [`SequenceNumber::ahead_of`].
 ///
 /// # Examples
 ///
@@ -15,26 +15,41 @@ use core::fmt;
 ///
 /// let last = SequenceNumber::new(65535);
 /// assert_eq!(last.next(), SequenceNumber::new(1));
-/// assert_eq!(last.next().ahead_of(last), 2); // zero is skipped but counted
+/// assert_eq!(last.next().ahead_of(last), 2); // Zero is skipped but counted.
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct SequenceNumber(u16);
 
 impl SequenceNumber {
-    /// No data yet.
+    /// The number before the first message.
     pub const ZERO: Self = Self(0);
 
-    /// Takes the number as it is, 0 included.
+    /// Creates a sequence number. 0 is allowed.
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
     /// Returns the number, 0 to 65535.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_wire::SequenceNumber::new(7).get(), 7);
+    /// ```
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Returns the number of the message after this one: one more, wrapping, never zero.
+    /// Returns the number of the next message: one more, wrapping around from 65535 to 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::SequenceNumber;
+    ///
+    /// assert_eq!(SequenceNumber::ZERO.next().get(), 1);
+    /// assert_eq!(SequenceNumber::new(65535).next().get(), 1);
+    /// ```
     #[must_use]
     pub const fn next(self) -> Self {
         match self.0.wrapping_add(1) {
@@ -43,16 +58,26 @@ impl SequenceNumber {
         }
     }
 
-    /// Returns `self − other` modulo 2¹⁶: how far ahead of `other` this number is.
+    /// Returns `self − other` modulo 2¹⁶: how far this number is ahead of `other`.
     ///
-    /// A number that is a little *behind* `other` comes out just below 65536.
+    /// The result for a number slightly *behind* `other` is just below 65536.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_wire::SequenceNumber;
+    ///
+    /// let (old, new) = (SequenceNumber::new(10), SequenceNumber::new(12));
+    /// assert_eq!(new.ahead_of(old), 2);
+    /// assert_eq!(old.ahead_of(new), 65534);
+    /// ```
     pub const fn ahead_of(self, other: Self) -> u16 {
         self.0.wrapping_sub(other.0)
     }
 }
 
 impl fmt::Display for SequenceNumber {
-    /// Writes the number in decimal.
+    /// Formats the number in decimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
@@ -63,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counting_visits_every_number_but_zero() {
+    fn next_visits_every_number_but_zero() {
         let mut number = SequenceNumber::ZERO;
         for expected in (1..=u16::MAX).chain([1, 2]) {
             number = number.next();

@@ -1,4 +1,4 @@
-//! What is encoded decodes to itself, what decodes encodes to the same bytes, and nothing panics.
+//! Round trips: values decode to themselves, packets encode to the same bytes, and nothing panics.
 
 use knet_wire::{
     Body, CryptoSizes, Data, DataHeader, Fragment, FragmentPart, HostId, LinkId, MAX_FRAGMENTS,
@@ -14,7 +14,7 @@ fn link() -> impl Strategy<Value = LinkId> {
 fn fragment() -> impl Strategy<Value = Fragment> {
     let part = (2..=MAX_FRAGMENTS).prop_flat_map(|count| (1..=count, Just(count))).prop_map(
         |(index, count)| {
-            Fragment::Part(FragmentPart::new(index, count).expect("drawn from its range"))
+            Fragment::Part(FragmentPart::new(index, count).expect("generated within its range"))
         },
     );
     prop_oneof![Just(Fragment::Whole), part]
@@ -46,13 +46,13 @@ prop_compose! {
 }
 
 fn encode_probe(probe: Pmtu, source: HostId, len: usize) -> Vec<u8> {
-    let mut frame = vec![0xff; len];
-    probe.encode_probe(source, &mut frame).expect("9 bytes or more");
-    frame
+    let mut packet = vec![0xff; len];
+    probe.encode_probe(source, &mut packet).expect("9 bytes or more");
+    packet
 }
 
-/// Frames as peers send them.
-fn frame() -> impl Strategy<Value = Vec<u8>> {
+/// Generates packets as peers send them.
+fn packet() -> impl Strategy<Value = Vec<u8>> {
     let source = any::<u16>().prop_map(HostId::new);
     let payload = proptest::collection::vec(any::<u8>(), 1..100);
     prop_oneof![
@@ -79,9 +79,9 @@ proptest! {
     fn data_decodes_to_itself(source: u16, header in header(), payload: Vec<u8>, more: u8) {
         let source = HostId::new(source);
         let payload = &[payload, vec![more]].concat()[..];
-        let frame = [&header.encode(source), payload].concat();
+        let packet = [&header.encode(source), payload].concat();
         let body = Body::Data(Data { header, payload });
-        prop_assert_eq!(Packet::decode(&frame), Ok(Packet { source, body }));
+        prop_assert_eq!(Packet::decode(&packet), Ok(Packet { source, body }));
     }
 
     #[test]
@@ -107,29 +107,29 @@ proptest! {
     }
 
     #[test]
-    fn frames_encode_to_the_same_bytes(frame in frame()) {
-        prop_assert!(fuzzing::decode(&frame));
+    fn packets_encode_to_the_same_bytes(packet in packet()) {
+        prop_assert!(fuzzing::decode(&packet));
     }
 
     #[test]
-    fn damaged_frames_are_refused_or_encode_to_the_same_bytes(
-        mut frame in frame(),
+    fn damaged_packets_are_rejected_or_encode_to_the_same_bytes(
+        mut packet in packet(),
         damage: Vec<(Index, u8)>,
         trailer: Vec<u8>,
         cut: Index,
     ) {
-        frame.extend_from_slice(&trailer);
+        packet.extend_from_slice(&trailer);
         for (offset, byte) in damage {
-            *offset.get_mut(&mut frame) = byte;
+            *offset.get_mut(&mut packet) = byte;
         }
-        fuzzing::decode(&frame);
-        fuzzing::decode(&frame[..cut.index(frame.len())]);
+        fuzzing::decode(&packet);
+        fuzzing::decode(&packet[..cut.index(packet.len())]);
     }
 
     #[test]
-    fn reserved_bytes_are_dropped(mut frame in frame(), reserved: [u8; 2]) {
-        frame[4..6].copy_from_slice(&reserved);
-        prop_assert!(fuzzing::decode(&frame));
+    fn reserved_bytes_are_not_kept(mut packet in packet(), reserved: [u8; 2]) {
+        packet[4..6].copy_from_slice(&reserved);
+        prop_assert!(fuzzing::decode(&packet));
     }
 
     #[test]

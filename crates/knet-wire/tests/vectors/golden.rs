@@ -1,4 +1,4 @@
-//! Frames that must decode to what the specification says and encode to the same bytes.
+//! Captured packets that must decode to their known contents and encode to the same bytes.
 
 use knet_wire::{
     Body, Data, DataHeader, Fragment, FragmentPart, HostId, LinkId, Packet, Ping, Pmtu,
@@ -132,23 +132,23 @@ fn v9_to_v11_fragments() {
     ));
     assert!(v9.starts_with(&hex(V9_HEADER)));
     assert_eq!([v9.len(), v10.len(), v11.len()], [88, 88, 66]);
-    for ((index, frame), payload) in (1..).zip([v9, v10, v11]).zip(digits().chunks(74)) {
+    for ((index, packet), payload) in (1..).zip([v9, v10, v11]).zip(digits().chunks(74)) {
         let part = FragmentPart::new(index, 3).unwrap();
-        assert_data(&frame, DataHeader { fragment: Fragment::Part(part), ..hello() }, payload);
+        assert_data(&packet, DataHeader { fragment: Fragment::Part(part), ..hello() }, payload);
     }
 }
 
-/// V19 to V26 differ in the compression byte and the payload, which is opaque here.
+/// Compressed payloads are opaque here.
 #[test]
-fn every_known_compression() {
+fn every_known_compression_method() {
     for compression in 1..=7 {
-        let frame = hex(&format!("0100000100000001{compression:02x}0001010000 789c"));
-        assert_data(&frame, DataHeader { compression, ..hello() }, b"\x78\x9c");
+        let packet = hex(&format!("0100000100000001{compression:02x}0001010000 789c"));
+        assert_data(&packet, DataHeader { compression, ..hello() }, b"\x78\x9c");
     }
 }
 
 #[test]
-fn every_field_has_its_own_bytes() {
+fn every_field_has_bytes_of_its_own() {
     let header = DataHeader {
         sequence: SequenceNumber::new(0x1234),
         compression: 5,

@@ -1,7 +1,7 @@
-//! The frames captured from libknet (wire.md section 10), taken apart and put together again.
+//! Packets captured from libknet (`docs/wire-format.md`, "Captured packets"), decoded and encoded.
 
 mod golden;
-mod refused;
+mod rejected;
 
 /// V1, a ping from host 1 to host 2.
 const V1: &str = "01810001000000370400000000000062bb252c00000000000001";
@@ -12,12 +12,12 @@ const V7: &str = "010000010000000100000101000068656c6c6f2c206b726f6e6f736e6574";
 /// The header of V9, the first of three fragments, each with a slice of [`digits`].
 const V9_HEADER: &str = "0100000100000001000001030100";
 
-/// The 200 bytes that V9 to V11 carry.
+/// Returns the 200 bytes that V9 to V11 carry.
 fn digits() -> Vec<u8> {
     b"0123456789".repeat(20)
 }
 
-/// Turns hexadecimal digits into bytes; white space is for the eye.
+/// Converts hexadecimal digits to bytes. White space is ignored.
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     digits
