@@ -57,6 +57,7 @@ mod event;
 mod filter;
 mod io;
 mod link_transport;
+mod log;
 mod rx;
 mod send_report;
 mod tx;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::api::handle::Handle;
 use crate::core::notices::Notice;
 use crate::event::{DatafdEvent, Notification};
+use crate::log::log;
 
 /// How many events a stream holds before it drops the oldest.
 pub const STREAM_CAPACITY: usize = 256;
@@ -34,7 +35,7 @@ impl Audiences {
             Notice::Link(event) => self.link.deliver(handle, event, dropped),
             Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
             Notice::Rejected(Rejection { source, reason, suppressed, .. }) => {
-                tracing::warn!(%source, %reason, suppressed, "packet rejected");
+                log!(warn, handle.shared().log, Rx, %source, %reason, suppressed, "packet rejected");
             }
         }
     }
@@ -98,7 +99,8 @@ impl<T: Clone> Audience<T> {
         let callback = self.callback.lock().clone();
         if let Some(callback) = callback {
             if catch_unwind(AssertUnwindSafe(|| callback(handle, &event))).is_err() {
-                tracing::error!("a notification callback panicked; nothing else is affected");
+                let log = handle.shared().log;
+                log!(error, log, Handle, "a callback panicked; nothing else is affected");
             }
         }
     }

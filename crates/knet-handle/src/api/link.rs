@@ -167,8 +167,8 @@ impl Link {
     pub fn set_marking(&self, marking: Option<QosMarking>) -> Result<(), Error> {
         let (host, id, tag) = (self.host, self.id, packet_tag::to_tag(marking));
         self.socket()?;
-        kernel_limits::log_link_marking(marking);
         let shared = self.handle.shared();
+        kernel_limits::log_link_marking(shared.log, marking);
         Ok(shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??)
     }
 

@@ -4,6 +4,7 @@ use knet_engine::SocketId;
 use knet_transport::{ErrorOrigin, ErrorQueue, SocketError, SocketErrorKind};
 
 use crate::core::shared::Shared;
+use crate::log::log;
 
 /// Reads a socket's error queue and tells the engine. Any thread may do so: whoever takes an entry
 /// passes it on, so none is lost to a race.
@@ -14,12 +15,14 @@ pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
         drop(socket);
         match received {
             Ok(Some(error)) => {
-                tracing::debug!(socket = id.0, ?error, "a packet could not be delivered");
+                let log = shared.log;
+                log!(debug, log, Transport, socket = id.0, ?error, "a packet was not delivered");
                 tell(shared, id, &error);
             }
             Ok(None) => return,
             Err(error) => {
-                tracing::debug!(socket = id.0, %error, "reading the error queue failed");
+                let log = shared.log;
+                log!(debug, log, Transport, socket = id.0, %error, "reading the error queue failed");
                 return;
             }
         }

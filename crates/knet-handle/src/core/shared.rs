@@ -19,10 +19,12 @@ use crate::io::control_queue::ControlQueue;
 use crate::io::drain::wait_until_alone;
 use crate::io::loopback::Loopback;
 use crate::io::sockets::Sockets;
+use crate::log::Log;
 
 /// The state of one handle.
 pub(crate) struct Shared {
     pub(crate) own: HostId,
+    pub(crate) log: Log,
     /// Locked for computation only: never across a system call, a callback or cryptography.
     engine: Mutex<Engine>,
     pub(crate) sequence: Arc<SequenceCounter>,
@@ -47,19 +49,22 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(engine: Engine, settings: &Settings) -> Result<Self, Error> {
+        let own = engine.own_id();
+        let log = Log::new(own);
         Ok(Self {
-            own: engine.own_id(),
+            own,
+            log,
             sequence: engine.sequence(),
             engine: Mutex::new(engine),
             routes: RwLock::default(),
-            sockets: Sockets::default(),
+            sockets: Sockets::new(log),
             loopback: Loopback::default(),
-            datafds: Datafds::default(),
+            datafds: Datafds::new(log),
             filter: RwLock::default(),
             forwarding: AtomicBool::new(false),
             notices: Notices::default(),
-            tx: Worker::new()?,
-            rx: Worker::new()?,
+            tx: Worker::new(log)?,
+            rx: Worker::new(log)?,
             busy_poll: settings.busy_poll,
             backpressure: Backpressure::new(settings.wait_for_room),
             control_queue: ControlQueue::default(),

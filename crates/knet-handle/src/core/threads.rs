@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::core::shared::Shared;
 use crate::error::Error;
+use crate::log::log;
 
 /// Threads that are stopped again unless they are kept.
 pub(crate) struct Threads {
@@ -57,7 +58,7 @@ pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     shared.notices.wake();
     for thread in threads.drain(..) {
         if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-            tracing::error!("a thread of the handle panicked");
+            log!(error, shared.log, Handle, "a thread of the handle panicked");
         }
     }
 }

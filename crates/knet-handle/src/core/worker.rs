@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::filter::Inside;
+use crate::log::{Log, log};
 
 /// A data thread, seen from outside: its poller, and orders to flush.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    log: Log,
     pub(crate) poller: Poller,
     waker: Waker,
     /// Whoever waits for the thread to have handled everything that is there. `None` when the
@@ -23,17 +25,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(crate) fn new(log: Log) -> Result<Self, Error> {
         let poller = Poller::new()
             .map_err(|error| Error::Os { what: "making a poller", errno: error.errno() })?;
         let waker = poller.waker();
-        Ok(Self { poller, waker, flush: Mutex::new(Some(Vec::new())), filter: OnceLock::new() })
+        let (flush, filter) = (Mutex::new(Some(Vec::new())), OnceLock::new());
+        Ok(Self { log, poller, waker, flush, filter })
     }
 
     /// Makes the thread look around.
     pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a data thread could not be woken");
+            log!(error, self.log, Handle, %error, "a data thread could not be woken");
         }
     }
 
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_flush_waits_until_the_thread_drops_the_order() {
-        let worker = Worker::new().unwrap();
+        let worker = Worker::new(Log::default()).unwrap();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| worker.flush());
             let orders = loop {
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_thread_that_has_ended() {
-        let worker = Worker::new().unwrap();
+        let worker = Worker::new(Log::default()).unwrap();
         thread::scope(|scope| {
             let running = worker.running();
             let waiting = scope.spawn(|| worker.flush());

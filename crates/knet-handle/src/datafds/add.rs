@@ -13,6 +13,7 @@ use crate::datafds::source::DatafdSource;
 use crate::datafds::table::{Datafds, Entry, Traffic};
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
+use crate::log::log;
 
 /// The size that the buffers of a created pair are asked for (`KNET_RING_RCVBUFF`), in bytes.
 const PAIR_BUFFER: usize = 8_388_608;
@@ -83,7 +84,10 @@ impl Datafds {
         let pair = SocketPair::new(PairType::SeqPacket, PAIR_BUFFER)
             .map_err(|error| Error::Os { what: "making a socket pair", errno: error.errno() })?;
         if !pair.buffers.is_full() {
-            tracing::warn!(
+            log!(
+                warn,
+                self.log(),
+                Datafd,
                 wanted = pair.buffers.wanted,
                 receive = pair.buffers.receive,
                 send = pair.buffers.send,

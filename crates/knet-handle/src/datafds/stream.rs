@@ -9,6 +9,7 @@ use knet_poller::{Interest, Poller, Token};
 
 use crate::datafds::table::{Entry, Traffic};
 use crate::errno::{EAGAIN, ENOBUFS};
+use crate::log::{Log, log};
 
 /// How far a write of several messages got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +31,7 @@ impl Written {
 /// [`channel_of_rest`] recognises.
 pub(crate) fn write<'a>(
     poller: &Poller,
+    log: Log,
     entry: &Entry,
     messages: impl ExactSizeIterator<Item = &'a [u8]>,
 ) -> Written {
@@ -42,7 +44,7 @@ pub(crate) fn write<'a>(
             Ok(length) if length == message.len() => {}
             Ok(0) => return Written::until(index, EAGAIN),
             Ok(length) => {
-                keep_rest(poller, entry, message.get(length..).unwrap_or_default());
+                keep_rest(poller, log, entry, message.get(length..).unwrap_or_default());
                 // The message counts as written. The next has to wait for the rest of this one.
                 let messages = index + 1;
                 return Written { messages, errno: (messages < count).then_some(EAGAIN) };
@@ -99,11 +101,11 @@ fn write_some(entry: &Entry, bytes: &[u8]) -> Result<usize, i32> {
     Ok(written)
 }
 
-fn keep_rest(poller: &Poller, entry: &Entry, rest: &[u8]) {
+fn keep_rest(poller: &Poller, log: Log, entry: &Entry, rest: &[u8]) {
     entry.keep_rest(rest.to_vec());
     if let Err(error) = poller.add(entry, rest_token(entry.channel), Interest::WRITE) {
         // The rest is then written when the next message comes.
-        tracing::warn!(channel = %entry.channel, %error, "a datafd cannot be watched for writing");
+        log!(warn, log, Datafd, channel = %entry.channel, %error, "watching a datafd for room failed");
     }
 }
 
@@ -159,9 +161,12 @@ mod tests {
         // Longer than the buffer of any socket here.
         let long = vec![1; 64 << 20];
         let messages = [&long[..], b"next"].into_iter();
-        let first = write(&poller, &entry, messages);
+        let first = write(&poller, Log::default(), &entry, messages);
         assert_eq!(first, Written { messages: 1, errno: Some(EAGAIN) });
-        assert_eq!(write(&poller, &entry, [&b"next"[..]].into_iter()), Written::until(0, EAGAIN));
+        assert_eq!(
+            write(&poller, Log::default(), &entry, [&b"next"[..]].into_iter()),
+            Written::until(0, EAGAIN)
+        );
         assert!(!is_writable(&poller));
 
         let mut read = 0;
@@ -174,7 +179,7 @@ mod tests {
         }
         assert_eq!(read, long.len());
         assert!(!is_writable(&poller), "it is watched no longer");
-        let next = write(&poller, &entry, [&b"next"[..]].into_iter());
+        let next = write(&poller, Log::default(), &entry, [&b"next"[..]].into_iter());
         assert_eq!(next, Written { messages: 1, errno: None });
         assert_eq!(far.read(&mut buffer).unwrap(), 4);
     }
@@ -183,7 +188,7 @@ mod tests {
     fn a_rest_that_can_never_be_written_is_given_up() {
         let (poller, (entry, far)) = (Poller::new().unwrap(), stream());
         let long = vec![1; 64 << 20];
-        assert_eq!(write(&poller, &entry, [&long[..]].into_iter()).errno, None);
+        assert_eq!(write(&poller, Log::default(), &entry, [&long[..]].into_iter()).errno, None);
         drop(far);
         assert_eq!(write_rest(&poller, &entry), Err(EPIPE));
         assert!(!is_writable(&poller), "it is watched no longer");

@@ -10,6 +10,7 @@ use knet_poller::{Interest, Poller, Token};
 use parking_lot::{Mutex, RwLock};
 
 use crate::datafds::counters::Counters;
+use crate::log::Log;
 
 /// How messages are read from and written to a datafd.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,8 +118,9 @@ impl AsFd for Entry {
 }
 
 /// All datafds of a handle. Locked for look-ups only, never across a system call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Datafds {
+    log: Log,
     entries: RwLock<ChannelMap<Arc<Entry>>>,
     /// Held while a datafd is added or removed, so that a channel that was found free stays free.
     pub(super) adding: Mutex<()>,
@@ -128,6 +130,21 @@ pub(crate) struct Datafds {
 }
 
 impl Datafds {
+    pub(crate) fn new(log: Log) -> Self {
+        Self {
+            log,
+            entries: RwLock::default(),
+            adding: Mutex::default(),
+            tokens: AtomicU64::new(0),
+            counters: Default::default(),
+        }
+    }
+
+    /// Returns the log of their handle.
+    pub(crate) fn log(&self) -> Log {
+        self.log
+    }
+
     /// The datafd of a channel. Do not keep it longer than one system call takes.
     pub(crate) fn get(&self, channel: Channel) -> Option<Arc<Entry>> {
         self.entries.read().get(channel).cloned()

@@ -4,14 +4,20 @@ use std::sync::Once;
 
 use knet_transport::{QosMarking, UdpSocket};
 
+use crate::log::{Log, log};
+
 /// Logs what a new socket was asked to have and did not get.
-pub(crate) fn log_new_socket(socket: &UdpSocket) {
+pub(crate) fn log_new_socket(log: Log, socket: &UdpSocket) {
     let (address, buffers) = (socket.local_addr(), socket.buffers());
     if let Some(error) = socket.gro_error() {
-        tracing::debug!(%address, %error, "GRO is not available: datagrams are received one by one");
+        log!(
+            debug, log, Transport, %address, %error,
+            "GRO is not available: datagrams are received one by one"
+        );
     }
     if !buffers.is_full() {
-        tracing::warn!(
+        log!(
+            warn, log, Transport,
             %address,
             wanted = buffers.wanted,
             receive = buffers.receive,
@@ -24,11 +30,11 @@ pub(crate) fn log_new_socket(socket: &UdpSocket) {
 
 /// Logs, once in the life of the process, that the marking of a link includes a priority and the
 /// kernel accepts none per packet.
-pub(crate) fn log_link_marking(marking: Option<QosMarking>) {
+pub(crate) fn log_link_marking(log: Log, marking: Option<QosMarking>) {
     static LOGGED: Once = Once::new();
     if marking.is_some() && !knet_transport::supports_datagram_priority() {
         LOGGED.call_once(|| {
-            tracing::debug!("the kernel accepts no priority per packet (Linux 6.14 does)");
+            log!(debug, log, Link, "the kernel accepts no priority per packet (Linux 6.14 does)");
         });
     }
 }
@@ -80,7 +86,9 @@ mod tests {
         let log: &'static Log = Box::leak(Box::default());
         let options = SocketOptions { buffer_size: usize::MAX, ..SocketOptions::default() };
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
-        tracing::subscriber::with_default(log, || log_new_socket(&socket));
+        tracing::subscriber::with_default(log, || {
+            log_new_socket(crate::log::Log::default(), &socket);
+        });
         let lines = log.0.lock().unwrap();
         assert_eq!(lines[0], Level::WARN.as_str());
         assert!(lines.contains(&format!("address={}", socket.local_addr())), "{lines:?}");
@@ -93,7 +101,9 @@ mod tests {
         let log: &'static Log = Box::leak(Box::default());
         let options = SocketOptions { buffer_size: 4096, gro: true, ..SocketOptions::default() };
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
-        tracing::subscriber::with_default(log, || log_new_socket(&socket));
+        tracing::subscriber::with_default(log, || {
+            log_new_socket(crate::log::Log::default(), &socket);
+        });
         let expected_levels = usize::from(socket.gro_error().is_some());
         let levels = log.0.lock().unwrap().iter().filter(|line| *line == "DEBUG").count();
         assert_eq!(levels, expected_levels);

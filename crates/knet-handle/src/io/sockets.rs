@@ -12,10 +12,13 @@ use parking_lot::{Mutex, RwLock};
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 use crate::io::kernel_limits;
+use crate::log::Log;
 
 /// All sockets of a handle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Sockets {
+    log: Log,
     /// Read by the data threads, for the time of a look-up. In order of the ids: they only grow.
     open: RwLock<Vec<(SocketId, Arc<UdpSocket>)>>,
     /// Who uses what; held by configuration calls only.
@@ -40,6 +43,10 @@ struct Entry {
 }
 
 impl Sockets {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, open: RwLock::default(), registry: Mutex::default() }
+    }
+
     /// The socket with this local address, made if there is none. Each call is undone by one of
     /// [`Sockets::release`].
     pub(crate) fn acquire(
@@ -84,7 +91,7 @@ impl Sockets {
         // The rx thread has room for the longest datagram.
         let options = SocketOptions { marking, gro: true, ..SocketOptions::default() };
         let socket = UdpSocket::bind(local, &options)?;
-        kernel_limits::log_new_socket(&socket);
+        kernel_limits::log_new_socket(self.log, &socket);
         let id = SocketId(registry.last_id + 1);
         poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
             what: "watching a link's socket",

@@ -207,7 +207,7 @@ impl Deliverer {
             let written = match entry.traffic {
                 Traffic::Messages => self.write_batch(&entry, bytes),
                 Traffic::Stream | Traffic::Device => {
-                    stream::write(&shared.rx.poller, &entry, bytes)
+                    stream::write(&shared.rx.poller, shared.log, &entry, bytes)
                 }
             };
             let (done, left) = rest.split_at(written.messages.min(rest.len()));

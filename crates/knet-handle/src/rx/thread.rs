@@ -14,6 +14,7 @@ use crate::core::shared::Shared;
 use crate::datafds::stream;
 use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
+use crate::log::log;
 use crate::rx::deliver::Deliverer;
 use crate::rx::inbox::{ClearDatagram, Inbox};
 use crate::rx::incoming::{Body, Incoming};
@@ -85,7 +86,7 @@ impl<'a> RxThread<'a> {
     /// to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         if let Err(error) = self.busy_wait.wait(&self.shared.rx.poller, &mut self.events, timeout) {
-            tracing::error!(%error, "waiting for sockets failed");
+            log!(error, self.shared.log, Rx, %error, "waiting for sockets failed");
             return false;
         }
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
@@ -163,7 +164,7 @@ impl<'a> RxThread<'a> {
             }
             // What made it fail is in the error queue; the datagrams are still there.
             Err(error) => {
-                tracing::debug!(socket = id.0, %error, "receiving failed");
+                log!(debug, self.shared.log, Rx, socket = id.0, %error, "receiving failed");
                 matches!(error, ReceiveError::Pending { .. })
             }
         }
@@ -227,7 +228,8 @@ impl<'a> RxThread<'a> {
     fn write_rest(&mut self, channel: Channel) {
         let Some(entry) = self.shared.datafds.get(channel) else { return };
         if let Err(errno) = stream::write_rest(&self.shared.rx.poller, &entry) {
-            tracing::debug!(channel = %entry.channel, errno, "the rest of a message waits");
+            let log = self.shared.log;
+            log!(debug, log, Datafd, channel = %entry.channel, errno, "the rest of a message waits");
         }
     }
 }

@@ -1,0 +1,79 @@
+//! Log events. Each names its handle and its subsystem.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use knet_wire::HostId;
+
+/// What log events say about their handle. Each part of the handle that logs has a copy of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Log {
+    host: HostId,
+    instance: u64,
+}
+
+impl Log {
+    /// Creates the log of a new handle for the host `host`.
+    pub(crate) fn new(host: HostId) -> Self {
+        static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
+        Self { host, instance: NEXT_INSTANCE.fetch_add(1, Relaxed) }
+    }
+
+    /// Returns the host id of the handle.
+    pub(crate) fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// Returns the number of the handle, counted from 1 in the order in which the handles of the process
+    /// were created. Handles may have the same host id, but not the same number.
+    pub(crate) fn instance(&self) -> u64 {
+        self.instance
+    }
+}
+
+#[cfg(test)]
+impl Default for Log {
+    fn default() -> Self {
+        Self::new(HostId::new(1))
+    }
+}
+
+/// The part of the handle that an event comes from. The names are libknet's, where it has one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Subsystem {
+    /// Threads and callbacks.
+    Handle,
+    /// The links' settings and control packets.
+    Link,
+    /// The links' sockets.
+    Transport,
+    /// The datafds. In libknet their events are of the handle.
+    Datafd,
+    /// The path of a datagram to the datafds.
+    Rx,
+}
+
+impl Subsystem {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Handle => "handle",
+            Self::Link => "link",
+            Self::Transport => "transport",
+            Self::Datafd => "datafd",
+            Self::Rx => "rx",
+        }
+    }
+}
+
+/// Logs an event: its level, the [`Log`] of the handle, the [`Subsystem`], then fields and message as in
+/// [`tracing::event!`]. Nothing is evaluated while the event is disabled.
+macro_rules! log {
+    ($level:ident, $log:expr, $subsystem:ident, $($event:tt)+) => {
+        ::tracing::$level!(
+            handle = $log.host().get(),
+            instance = $log.instance(),
+            subsystem = $crate::log::Subsystem::$subsystem.name(),
+            $($event)+
+        )
+    };
+}
+pub(crate) use log;
