@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use knet_channel::Channel;
+use knet_channel::{Channel, ChannelSet};
 
 use crate::core::shared::Shared;
 use crate::datafds::table::Entry;
@@ -15,7 +15,12 @@ use crate::event::{DatafdEvent, DatafdProblem, Direction};
 /// The first loss is reported at once, those that follow together after [`REPORT_INTERVAL`], so that a
 /// stuck reader is not flooded with events.
 #[derive(Debug)]
-pub(crate) struct LossReports([LossReport; Channel::COUNT]);
+pub(crate) struct LossReports {
+    reports: [LossReport; Channel::COUNT],
+    /// The channels whose report has a time, which timers ask about after every batch: none, but for a
+    /// slow reader.
+    timed: ChannelSet,
+}
 
 /// What the datafd of a channel lost since the last report.
 #[derive(Clone, Debug, Default)]
@@ -33,33 +38,40 @@ struct LossReport {
 
 impl LossReports {
     pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| LossReport::default()))
+        let reports = std::array::from_fn(|_| LossReport::default());
+        Self { reports, timed: ChannelSet::default() }
     }
 
     /// Records that a message could not be written to a datafd, and reports it if nothing was reported
     /// a moment ago.
     pub(crate) fn record(&mut self, shared: &Shared, entry: &Arc<Entry>, errno: i32) {
-        let Some(report) = self.0.get_mut(entry.channel.index()) else { return };
+        let Some(report) = self.reports.get_mut(entry.channel.index()) else { return };
         report.add(entry, errno);
         report.send(shared, entry, Instant::now());
+        self.timed.insert(entry.channel);
     }
 
     /// Reports the losses that are due. Call it when [`LossReports::next_timeout`] has come.
     pub(crate) fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
-        for (channel, report) in Channel::ALL.into_iter().zip(&mut self.0) {
+        for channel in self.timed.iter() {
+            let Some(report) = self.reports.get_mut(channel.index()) else { continue };
             if report.not_before.is_some_and(|at| at <= now) {
                 match shared.datafds.get(channel).filter(|entry| report.is_about(entry)) {
                     Some(entry) => report.send(shared, &entry, now),
                     None => *report = LossReport::default(),
                 }
             }
+            if report.not_before.is_none() {
+                self.timed.remove(channel);
+            }
         }
     }
 
     /// Returns when a loss is to be reported that has not been.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        let pending = |report: &&LossReport| report.full + report.failed > 0;
-        self.0.iter().filter(pending).filter_map(|report| report.not_before).min()
+        let timed = self.timed.iter().filter_map(|channel| self.reports.get(channel.index()));
+        let pending = timed.filter(|report| report.full + report.failed > 0);
+        pending.filter_map(|report| report.not_before).min()
     }
 }
 
