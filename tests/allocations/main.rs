@@ -1,7 +1,7 @@
-//! What a message takes from the allocator once everything is running: nothing.
+//! Allocations per message in the steady state: none.
 //!
-//! Everything in this process is counted, so that there is one test, and its loops use memory that they
-//! had before.
+//! Everything in this process is counted, so there is a single test, and its loops reuse their
+//! memory.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -21,7 +21,7 @@ fn allocations() -> usize {
     stats.allocations + stats.reallocations
 }
 
-/// Two hosts with a datafd each, and room for what is received.
+/// Two hosts with a datafd each, and a buffer for received messages.
 struct Pair {
     cluster: Cluster,
     from: Datafd,
@@ -44,7 +44,7 @@ impl Pair {
         Self { cluster, from, to, buffer: vec![0; kronosnet::MAX_MESSAGE] }
     }
 
-    /// Receives so many messages of this length.
+    /// Receives this many messages of this length.
     fn receive(&mut self, count: usize, length: usize) {
         for _ in 0..count {
             readable(&self.to);
@@ -52,9 +52,9 @@ impl Pair {
         }
     }
 
-    /// Sees to it that messages come to cost no allocation at all. Some of the first do, for memory
-    /// that is made once; so may a ping or a batch that is bigger than any before. But if each message
-    /// cost one, no round could be without.
+    /// Asserts that a round of messages without any allocation comes. Some of the first messages
+    /// allocate, for memory that is reused; so may a ping, or a batch that is longer than any
+    /// before. But if every message allocated, no round could be free of allocations.
     fn costs_nothing(&mut self, what: &str, mut pass: impl FnMut(&mut Self)) {
         let mut least = usize::MAX;
         for _ in 0..ROUNDS {
@@ -78,7 +78,7 @@ impl Pair {
 #[test]
 fn messages_cost_no_allocation() {
     let mut pair = Pair::new();
-    // The links take packets of 576 bytes: one, two and fifteen of them.
+    // The links carry packets of 576 bytes: one, two and fifteen of them.
     for length in [64, 1000, 8000] {
         let bytes = message(length, 1);
         pair.costs_nothing(&format!("{length} bytes written"), |pair| {
@@ -115,9 +115,9 @@ fn messages_cost_no_allocation() {
     });
 }
 
-/// How many messages are on their way together.
+/// The number of messages in transit together.
 const BATCH: usize = 32;
-/// How many of these make a round.
+/// The number of batches per round.
 const BATCHES: usize = 30;
-/// How many rounds there are at most.
+/// The maximum number of rounds.
 const ROUNDS: usize = 200;

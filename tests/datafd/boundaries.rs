@@ -1,4 +1,4 @@
-//! Message boundaries: what one write put in comes out as one read.
+//! Message boundaries: one write at one end is one read at the other.
 
 use std::os::fd::AsFd;
 
@@ -12,7 +12,7 @@ use std::os::fd::AsRawFd;
 /// Around the longest payload of one packet over IPv4 (522 bytes), and the extremes.
 const LENGTHS: [usize; 9] = [1, 2, 521, 522, 523, 1044, 1045, 4096, 65536];
 
-/// Writes messages without a pause and expects them one by one at the other host.
+/// Writes messages without a pause and expects each of them whole at the other host.
 fn kept_from(cluster: &Cluster, number: u8, far: impl AsFd) {
     let to = cluster.create(2, number);
     for (seed, length) in LENGTHS.into_iter().enumerate() {
@@ -23,7 +23,7 @@ fn kept_from(cluster: &Cluster, number: u8, far: impl AsFd) {
     }
 }
 
-/// Sends messages without a pause and expects them one by one from the descriptor.
+/// Sends messages without a pause and expects each of them whole from the descriptor.
 fn kept_to(cluster: &Cluster, number: u8, far: impl AsFd) {
     let from = cluster.create(1, number);
     for (seed, length) in LENGTHS.into_iter().enumerate() {
@@ -71,8 +71,8 @@ fn boundaries_hold_for_a_thousand_messages_in_order() {
     }
 }
 
-/// Sends a message of no bytes, then one of some.
-fn empty_is_no_end(cluster: &Cluster, number: u8, far: impl AsFd) {
+/// Sends an empty message, then one with a payload.
+fn empty_is_not_the_end(cluster: &Cluster, number: u8, far: impl AsFd) {
     let to = cluster.create(2, number);
     for _ in 0..3 {
         assert_eq!(send(far.as_fd().as_raw_fd(), &[], MsgFlags::empty()), Ok(0));
@@ -86,22 +86,22 @@ fn empty_is_no_end(cluster: &Cluster, number: u8, far: impl AsFd) {
 }
 
 #[test]
-fn boundaries_an_empty_datagram_is_no_end_of_file() {
+fn boundaries_an_empty_datagram_is_not_end_of_file() {
     let cluster = Cluster::pair();
     let (given, far) = datagram_pair();
     cluster.bring(1, &given, 3);
-    empty_is_no_end(&cluster, 3, &far);
+    empty_is_not_the_end(&cluster, 3, &far);
     let (given, far) = knet_tests::descriptors::udp_pair();
     cluster.bring(1, &given, 4);
-    empty_is_no_end(&cluster, 4, &far);
+    empty_is_not_the_end(&cluster, 4, &far);
 }
 
 #[test]
-fn boundaries_an_empty_message_in_a_seqpacket_is_no_end_of_file() {
+fn boundaries_an_empty_seqpacket_message_is_not_end_of_file() {
     let cluster = Cluster::pair();
     let (given, far) = seqpacket_pair();
     cluster.bring(1, &given, 3);
-    empty_is_no_end(&cluster, 3, &far);
+    empty_is_not_the_end(&cluster, 3, &far);
     let datafd = cluster.create(1, 4);
-    empty_is_no_end(&cluster, 4, &datafd);
+    empty_is_not_the_end(&cluster, 4, &datafd);
 }

@@ -1,4 +1,4 @@
-//! All channels at once, and channels that come and go while others carry traffic.
+//! All channels at once, and channels that are added and removed while others carry traffic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,13 +28,13 @@ fn all_32_channels_at_once_carry_their_own_messages() {
 }
 
 #[test]
-fn all_32_channels_at_once_carry_the_longest_messages() {
+fn all_32_channels_at_once_carry_messages_of_maximum_length() {
     let cluster = Cluster::pair();
     let numbers = || Channel::ALL.into_iter().map(Channel::get);
     let here: Vec<_> = numbers().map(|number| cluster.create(1, number)).collect();
     let there: Vec<_> = numbers().map(|number| cluster.create(2, number)).collect();
     let pairs: Vec<_> = here.iter().zip(&there).collect();
-    // Eight at a time: more than the link's socket may hold would be lost.
+    // Eight at a time: messages that overflow the link's socket would be lost.
     for pairs in pairs.chunks(8) {
         for (from, _) in pairs {
             let bytes = message(65_536, from.channel().index());
@@ -46,8 +46,8 @@ fn all_32_channels_at_once_carry_the_longest_messages() {
     }
 }
 
-/// Sends a message and waits for it, again and again, both ways, until told to stop. Each is waited
-/// for before the next, so one that is lost is noticed. Returns how many arrived.
+/// Sends messages both ways until `stop` is set, and returns how many arrived. It waits for each
+/// before the next, so that a lost one is noticed.
 fn flow(one: &Datafd, two: &Datafd, stop: &AtomicBool) -> usize {
     let mut number = 0;
     while !stop.load(Ordering::SeqCst) {
@@ -90,7 +90,7 @@ fn adding_and_removing_while_traffic_flows_loses_nothing() {
 }
 
 #[test]
-fn messages_of_a_channel_that_was_removed_do_not_come_out_of_the_next_datafd() {
+fn messages_of_a_removed_channel_do_not_come_out_of_the_next_datafd() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 0);
     for round in 0..50 {

@@ -1,4 +1,4 @@
-//! Rows 12 and 13: which channel a message comes out of.
+//! Rows 12 and 13: the channel to which a message is delivered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI8, Ordering};
@@ -27,7 +27,7 @@ fn row_12_data_without_a_local_datafd_are_dropped_and_counted_per_channel() {
     for _ in 0..3 {
         lonely.send(b"to nobody").unwrap();
     }
-    // What is dropped first has been counted when this arrives.
+    // By the time this arrives, the messages dropped before it have been counted.
     from.send(b"to somebody").unwrap();
     assert_eq!(receive(&to), b"to somebody");
 

@@ -1,5 +1,5 @@
-//! TUN and TAP devices as datafds, where the machine allows them: what the kernel routes to the
-//! device comes out of the other host, and what the other host sends goes to the kernel.
+//! TUN and TAP devices as datafds, where the machine permits them: packets that the kernel routes
+//! to the device arrive at the other host, and packets from the other host reach the kernel.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -9,7 +9,7 @@ use knet_tests::network::{in_own_network, ip};
 use knet_tests::tun::{self, Kind};
 use knet_tests::wait::next_message;
 
-/// A device of its own network that has the address 10.0.0.1/30.
+/// Makes a device that has the address 10.0.0.1/30 on a network of its own.
 fn device(kind: Kind) -> Result<OwnedFd, String> {
     let fd = tun::device(kind, "device")?;
     ip("address add 10.0.0.1/30 dev device")?;
@@ -17,7 +17,7 @@ fn device(kind: Kind) -> Result<OwnedFd, String> {
     Ok(fd)
 }
 
-/// An ICMP echo request (`RFC 792`) in an IPv4 packet.
+/// Builds an ICMP echo request (`RFC 792`) in an IPv4 packet.
 fn echo_request(from: [u8; 4], to: [u8; 4], identifier: u8) -> Vec<u8> {
     let mut icmp = vec![8, 0, 0, 0, 0, identifier, 0, 1];
     icmp.extend(b"are you there?");
@@ -45,12 +45,12 @@ fn answers_pings(tun: OwnedFd) {
     for identifier in 0..20 {
         let request = echo_request([10, 0, 0, 2], [10, 0, 0, 1], identifier);
         there.send(&request).unwrap();
-        // The kernel routes its answer to the device. It may have something of its own to say too.
+        // The kernel routes its answer to the device. It may send packets of its own as well.
         let answer = next_message(&there, |packet| {
             packet.len() == request.len() && packet[9] == 1 && packet[12..16] == [10, 0, 0, 1]
         });
         assert_eq!(answer[20], 0, "an echo reply");
-        assert_eq!(answer[24..], request[24..], "to this request");
+        assert_eq!(answer[24..], request[24..], "it answers this request");
     }
     assert!(cluster.problems(1).is_empty());
 }

@@ -1,6 +1,6 @@
 //! The contract of a datafd, `docs/datafd.md`: a test for each of its rules, named after the rule,
-//! through the facade. What has to count descriptors or processor time is
-//! in the suite `resources`, under the same names.
+//! through the facade. Tests that count descriptors or processor time are in the suite `resources`,
+//! under the same names.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

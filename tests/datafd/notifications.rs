@@ -1,4 +1,4 @@
-//! Rows 1 to 3: what the application is told, and when.
+//! Rows 1 to 3: the events that an application receives.
 
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,7 +16,7 @@ use kronosnet::{
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
 
-/// What an event says, apart from what happened.
+/// Returns where an event happened: channel, descriptor and direction.
 fn place(event: &DatafdEvent) -> (u8, i32, Direction) {
     (event.channel.get(), event.datafd, event.direction)
 }
@@ -28,7 +28,7 @@ fn reset(connection: impl AsFd) {
 }
 
 #[test]
-fn row_01_notification_must_be_enabled_first() {
+fn row_01_notifications_must_be_enabled_first() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let (given, _far) = stream_pair();
     clear_flags(&given);
@@ -53,14 +53,14 @@ fn row_01_notification_must_be_enabled_first() {
 }
 
 #[test]
-fn row_01_a_callback_enables_notification_just_as_well() {
+fn row_01_a_callback_enables_notifications() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     handle.on_datafd_event(|_, _| {});
     handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
 }
 
 #[test]
-fn row_02_an_end_of_file_is_told_as_tx() {
+fn row_02_an_end_of_file_is_reported_as_tx() {
     let cluster = Cluster::pair();
     let (given, far) = stream_pair();
     cluster.bring(1, &given, 7);
@@ -72,7 +72,7 @@ fn row_02_an_end_of_file_is_told_as_tx() {
 }
 
 #[test]
-fn row_02_a_read_error_is_told_as_tx() {
+fn row_02_a_read_error_is_reported_as_tx() {
     let cluster = Cluster::pair();
     let (far, given) = tcp_pair();
     cluster.bring(1, &given, 8);
@@ -84,12 +84,12 @@ fn row_02_a_read_error_is_told_as_tx() {
 }
 
 #[test]
-fn row_02_a_write_error_is_told_as_rx() {
+fn row_02_a_write_error_is_reported_as_rx() {
     let cluster = Cluster::pair();
     let (given, far) = stream_pair();
     cluster.bring(2, &given, 9);
     let from = cluster.create(1, 9);
-    // Nobody will read what comes, which is no end of what can be read.
+    // Nothing reads what arrives there; reading from it is still possible.
     far.shutdown(Shutdown::Read).unwrap();
     from.send(b"for nobody").unwrap();
     let event = next(cluster.problems(2));
@@ -98,13 +98,13 @@ fn row_02_a_write_error_is_told_as_rx() {
     assert_eq!(event.problem, failed);
     assert_eq!(cluster.handle(2).channel_stats(channel(9)).rx_write_failed, 1);
 
-    // The other way it works on.
+    // The other direction still works.
     nix::unistd::write(&far, b"hello").unwrap();
     assert_eq!(receive(&from), b"hello");
 }
 
 #[test]
-fn row_02_each_occurrence_is_told_once() {
+fn row_02_each_occurrence_is_reported_once() {
     let cluster = Cluster::pair();
     let (one, far_one) = stream_pair();
     let (two, far_two) = seqpacket_pair();
@@ -112,7 +112,7 @@ fn row_02_each_occurrence_is_told_once() {
     cluster.bring(1, &two, 2);
     drop(far_one);
     assert_eq!(place(&next(cluster.problems(1))), (1, one.as_raw_fd(), Direction::Tx));
-    // Events come in their order, so a second one of channel 1 would come before this.
+    // Events are ordered, so a second one of channel 1 would come before this.
     drop(far_two);
     assert_eq!(place(&next(cluster.problems(1))), (2, two.as_raw_fd(), Direction::Tx));
     flush(cluster.handle(1));
@@ -125,7 +125,7 @@ fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (report, reports) = crossbeam_channel::bounded(1);
     cluster.handle(1).on_datafd_event(move |handle, event| {
-        // Each of these would hang if a lock were held or a data thread were waiting for us.
+        // Each of these would hang if a lock were held or a data thread waited for this callback.
         handle.remove_datafd(&event.datafd).unwrap();
         let again = handle.add_datafd(DatafdSource::Create, exactly(3)).unwrap();
         assert_eq!(handle.datafd_status(again.channel()).unwrap().number, again.number());
@@ -244,7 +244,7 @@ fn row_03_a_refused_datagram_is_an_error_that_can_be_recovered_from() {
     let from = cluster.create(2, 4);
     cluster.bring(1, &given, 4);
     drop(far);
-    // The first message makes the kernel report that nobody is there.
+    // The first message makes the kernel report that the peer is gone.
     from.send(b"anybody?").unwrap();
     let event = next(cluster.problems(1));
     assert_eq!(event.problem.errno(), nix::libc::ECONNREFUSED);

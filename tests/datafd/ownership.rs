@@ -1,4 +1,4 @@
-//! Row 7 and what follows from it: who closes what, and what may be done in which order.
+//! Row 7 and its consequences: who closes which descriptor, and in which order calls may be made.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -17,7 +17,7 @@ fn row_07_the_callers_fd_stays_open_with_its_flags() {
     datafd.remove().unwrap();
     assert_eq!(flags(&given), while_used);
 
-    // Nobody else reads from it any more.
+    // Nothing else reads from it now.
     far.send(b"for its owner").unwrap();
     assert_eq!(read(&given), b"for its owner");
 
@@ -31,12 +31,12 @@ fn row_07_the_callers_fd_stays_open_with_its_flags() {
 }
 
 #[test]
-fn row_07_a_created_datafd_stays_valid_for_whoever_holds_it() {
+fn row_07_a_created_datafd_stays_valid_while_it_is_held() {
     let cluster = Cluster::pair();
     let datafd = cluster.create(1, 0);
     let also = datafd.clone();
     datafd.remove().unwrap();
-    // Ours, not a number that may belong to somebody else by now: its other end is closed.
+    // Still our descriptor, not a reused number: its other end is closed.
     readable(&also);
     assert_eq!(nix::unistd::read(&also, &mut [0; 10]), Ok(0));
     let error = also.recv(&mut [0; 10]).unwrap_err();
@@ -49,7 +49,7 @@ fn row_07_a_created_datafd_stays_valid_for_whoever_holds_it() {
 }
 
 #[test]
-fn a_datafd_that_was_removed_is_not_its_successor() {
+fn a_removed_datafd_does_not_act_as_its_successor() {
     let cluster = Cluster::pair();
     let there = cluster.create(2, 0);
     let before = cluster.create(1, 0);
@@ -60,7 +60,7 @@ fn a_datafd_that_was_removed_is_not_its_successor() {
     there.send(b"for the second").unwrap();
     readable(&after);
 
-    // What came for it before is still there, and then comes the end.
+    // Messages that arrived for it are still there, then comes the end of file.
     assert_eq!(receive(&before), b"for the first");
     let error = before.recv(&mut [0; 20]).unwrap_err();
     assert!(matches!(error, Error::DatafdClosed(at) if at == channel(0)), "{error}");
@@ -73,9 +73,9 @@ fn a_datafd_that_was_removed_is_not_its_successor() {
     assert_eq!(receive(&there), b"from the second");
 }
 
-/// Of a descriptor that is brought again the number is the same.
+/// Adds a descriptor again: its number is the same.
 #[test]
-fn a_brought_datafd_that_was_removed_does_not_remove_its_successor() {
+fn a_removed_datafd_with_the_same_fd_does_not_remove_its_successor() {
     let cluster = Cluster::pair();
     let there = cluster.create(2, 0);
     let (given, far) = seqpacket_pair();
@@ -102,7 +102,7 @@ fn row_07_a_datafd_keeps_its_handle_alive() {
 }
 
 #[test]
-fn what_came_through_the_callers_fd_is_read_from_its_other_end() {
+fn messages_to_the_callers_fd_are_read_from_its_other_end() {
     let cluster = Cluster::pair();
     let (given, far) = seqpacket_pair();
     let datafd = cluster.bring(1, &given, 0);
@@ -133,13 +133,13 @@ fn closing_the_callers_fd_early_does_no_harm() {
     cluster.handle(1).remove_datafd(&number).unwrap();
     drop(datafd);
     assert!(cluster.handle(1).channels().is_empty());
-    // With the last duplicate its other end has seen the end.
+    // Once the last duplicate is closed, its other end reads end of file.
     readable(&far);
     assert_eq!(far.recv(&mut [0; 10]).unwrap(), 0);
 }
 
 #[test]
-fn closing_the_callers_fd_early_does_not_keep_a_number_taken() {
+fn closing_the_callers_fd_early_frees_its_number() {
     let cluster = Cluster::pair();
     let (given, _far) = datagram_pair();
     let number = given.as_raw_fd();

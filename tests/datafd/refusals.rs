@@ -1,4 +1,5 @@
-//! Rows 4, 8 to 11 and 14: what is refused, how, and that nothing has changed then. And look-ups.
+//! Rows 4, 8 to 11 and 14: which descriptors are refused, how, and that a refusal changes nothing.
+//! Lookups.
 
 use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
@@ -21,7 +22,7 @@ fn handle() -> (Handle, EventStream<DatafdEvent>) {
     (handle, problems)
 }
 
-/// Tries to make each of them a datafd, and checks that nothing has changed after it was refused.
+/// Tries to add each of them as a datafd, and checks that a refusal changes nothing.
 fn all_refused(
     fds: impl IntoIterator<Item = (&'static str, OwnedFd)>,
     errno: i32,
@@ -51,15 +52,15 @@ fn device(path: &str, access: OFlag) -> OwnedFd {
 }
 
 #[test]
-fn row_04_fds_that_go_one_way_are_refused_with_their_access_mode() {
+fn row_04_one_way_fds_are_refused_with_their_access_mode() {
     let (read_end, write_end) = nix::unistd::pipe2(OFlag::empty()).unwrap();
     let one_way = |error: &Error| matches!(error, Error::OneWayDatafd { .. });
     all_refused(
         [
-            ("the end of a pipe to read from", read_end),
-            ("the end of a pipe to write to", write_end),
-            ("a terminal to read from", device("/dev/ptmx", OFlag::O_RDONLY)),
-            ("a terminal to write to", device("/dev/ptmx", OFlag::O_WRONLY)),
+            ("the read end of a pipe", read_end),
+            ("the write end of a pipe", write_end),
+            ("a terminal opened for reading", device("/dev/ptmx", OFlag::O_RDONLY)),
+            ("a terminal opened for writing", device("/dev/ptmx", OFlag::O_WRONLY)),
         ],
         EINVAL,
         one_way,
@@ -74,7 +75,7 @@ fn row_04_fds_that_go_one_way_are_refused_with_their_access_mode() {
 }
 
 #[test]
-fn row_08_what_epoll_cannot_watch_is_refused() {
+fn row_08_fds_that_epoll_cannot_watch_are_refused() {
     let not_pollable = |error: &Error| matches!(error, Error::NotPollable { .. });
     all_refused(
         [
@@ -108,7 +109,7 @@ fn row_08_sockets_without_a_peer_are_refused() {
 }
 
 #[test]
-fn row_08_pipes_are_refused_even_if_they_go_both_ways() {
+fn row_08_pipes_are_refused_even_if_bidirectional() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
@@ -120,7 +121,7 @@ fn row_08_pipes_are_refused_even_if_they_go_both_ways() {
 #[test]
 fn row_08_bogus_numbers_are_refused() {
     let (handle, _problems) = handle();
-    // No process may have so many.
+    // No process may have that many.
     for number in [i32::MAX, 1 << 30] {
         let source = DatafdSource::Raw(number);
         let error = handle.add_datafd(source, ChannelRequest::Any).unwrap_err();
@@ -143,11 +144,11 @@ fn row_09_any_is_the_lowest_free_channel() {
     assert_eq!(any().channel(), channel(4));
     let raw = ChannelRequest::from_raw(-128).unwrap();
     let datafd = handle.add_datafd(DatafdSource::Create, raw).unwrap();
-    assert_eq!(datafd.channel(), channel(5), "any negative number asks for any channel");
+    assert_eq!(datafd.channel(), channel(5), "any negative number requests any channel");
 }
 
 #[test]
-fn row_09_exactly_the_channel_asked_for_unless_it_is_in_use() {
+fn row_09_exactly_the_requested_channel_unless_it_is_in_use() {
     let (handle, _problems) = handle();
     for number in [0, 7, 31] {
         let datafd = handle.add_datafd(DatafdSource::Create, exactly(number)).unwrap();
@@ -160,7 +161,7 @@ fn row_09_exactly_the_channel_asked_for_unless_it_is_in_use() {
 }
 
 #[test]
-fn row_09_32_and_above_is_no_channel() {
+fn row_09_numbers_from_32_are_not_channels() {
     for number in [32, 33, 127] {
         let error = Error::from(ChannelRequest::from_raw(number).unwrap_err());
         assert!(matches!(error, Error::InvalidChannel(_)), "{error}");
@@ -212,7 +213,7 @@ fn row_11_the_same_fd_twice_is_refused_with_the_channel_that_has_it() {
 }
 
 #[test]
-fn row_14_a_refusal_changes_nothing_of_what_is_there() {
+fn row_14_a_refusal_changes_no_existing_datafd() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
     let (given, far) = stream_pair();
@@ -238,7 +239,7 @@ fn row_14_a_refusal_changes_nothing_of_what_is_there() {
 }
 
 #[test]
-fn look_ups_find_what_is_there() {
+fn lookups_find_existing_datafds() {
     let (handle, _problems) = handle();
     let (given, _far) = stream_pair();
     let brought = handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(12)).unwrap();
@@ -254,7 +255,7 @@ fn look_ups_find_what_is_there() {
 }
 
 #[test]
-fn look_ups_of_unknown_channels_and_fds_fail() {
+fn lookups_of_unknown_channels_and_fds_fail() {
     let (handle, _problems) = handle();
     let (stranger, _far) = stream_pair();
     for number in [0, 10, 31] {

@@ -25,7 +25,7 @@ fn send_takes_the_same_path_as_a_write_to_a_created_datafd() {
 }
 
 #[test]
-fn send_on_an_fd_of_the_callers_reaches_the_other_host() {
+fn send_on_the_callers_fd_reaches_the_other_host() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 6);
     let (datagram, far_datagram) = datagram_pair();
@@ -44,7 +44,7 @@ fn send_on_an_fd_of_the_callers_reaches_the_other_host() {
 }
 
 #[test]
-fn send_asks_the_filter_as_a_write_does() {
+fn send_calls_the_filter_as_a_write_does() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 6), cluster.create(2, 6));
     let (report, reports) = crossbeam_channel::unbounded();
@@ -79,7 +79,7 @@ fn send_and_write_are_dropped_alike_while_forwarding_is_off() {
     handle.set_forwarding(false).unwrap();
     assert!(matches!(from.send(b"by a call"), Err(Error::ForwardingOff)));
     nix::unistd::write(&from, b"by a write").unwrap();
-    // Read and dropped, not kept until forwarding is on again.
+    // It is read and dropped, not kept until forwarding is on again.
     knet_tests::wait::until("the write is dropped", || {
         handle.channel_stats(channel(6)).tx_forwarding_off == 2
     });
@@ -89,7 +89,7 @@ fn send_and_write_are_dropped_alike_while_forwarding_is_off() {
 }
 
 #[test]
-fn send_on_a_datafd_that_reached_its_end_still_reaches_the_other_host() {
+fn send_on_a_datafd_at_end_of_file_still_reaches_the_other_host() {
     let cluster = Cluster::pair();
     let to = cluster.create(2, 6);
     let (given, far) = stream_pair();
@@ -101,7 +101,7 @@ fn send_on_a_datafd_that_reached_its_end_still_reaches_the_other_host() {
 }
 
 #[test]
-fn send_from_many_threads_loses_and_mixes_nothing() {
+fn send_from_many_threads_neither_loses_nor_mixes_messages() {
     const THREADS: usize = 4;
     const MESSAGES: usize = 100;
     let cluster = Cluster::pair();
@@ -112,7 +112,7 @@ fn send_from_many_threads_loses_and_mixes_nothing() {
             let (from, done) = (from.clone(), done.clone());
             scope.spawn(move || {
                 for number in 0..MESSAGES {
-                    // Several packets each, so that those of different threads interleave.
+                    // Several packets per message, so that those of different threads interleave.
                     from.send(&message(2000, thread * MESSAGES + number)).unwrap();
                     done.send(()).unwrap();
                 }
@@ -121,7 +121,7 @@ fn send_from_many_threads_loses_and_mixes_nothing() {
         let mut seen = Vec::new();
         for _ in 0..THREADS * MESSAGES {
             seen.push(receive(&to));
-            // Lets one more be sent: no more are on their way than the sockets hold.
+            // Permits one more message: there are never more in transit than the sockets hold.
             next.recv().unwrap();
         }
         seen

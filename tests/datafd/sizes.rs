@@ -9,15 +9,18 @@ use kronosnet::{Datafd, DatafdEvent, DatafdProblem, Direction, Error, MAX_MESSAG
 use nix::errno::Errno;
 
 #[test]
-fn row_05_send_refuses_no_bytes_and_more_than_65536() {
+fn row_05_send_refuses_empty_messages_and_more_than_65536_bytes() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     for length in [0, MAX_MESSAGE + 1, 10 * MAX_MESSAGE] {
         let error = from.send(&message(length, 0)).unwrap_err();
-        assert!(matches!(error, Error::MessageSize { length: told } if told == length), "{error}");
+        assert!(
+            matches!(error, Error::MessageSize { length: given } if given == length),
+            "{error}"
+        );
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
-    // The length is looked at before anything else is.
+    // The length is checked first.
     let error = cluster.handle(1).send(channel(9), &[]).unwrap_err();
     assert!(matches!(error, Error::MessageSize { .. }), "{error}");
 
@@ -41,7 +44,7 @@ fn row_05_65536_bytes_are_sent_and_received_whole() {
 }
 
 #[test]
-fn row_05_65536_bytes_go_through_an_fd_of_the_callers() {
+fn row_05_65536_bytes_go_through_the_callers_fd() {
     let cluster = Cluster::pair();
     for (number, (given, far)) in (0..).zip([seqpacket_pair(), datagram_pair()]) {
         grow_buffers(&given);
@@ -56,7 +59,7 @@ fn row_05_65536_bytes_go_through_an_fd_of_the_callers() {
     }
 }
 
-/// Writes messages of which some are too long to a datafd, and checks that exactly these are lost.
+/// Writes messages to a datafd, some of them too long, and checks that exactly these are lost.
 fn too_long_is_dropped(cluster: &Cluster, number: u8, write: impl AsFd, to: &Datafd) {
     let at = channel(number);
     let datafd = cluster.handle(1).datafd_status(at).unwrap().number;
@@ -70,23 +73,23 @@ fn too_long_is_dropped(cluster: &Cluster, number: u8, write: impl AsFd, to: &Dat
         assert_eq!((channel, event.datafd, direction), (at, datafd, Direction::Tx));
         assert_eq!(problem, DatafdProblem::MessageTooLong);
         assert_eq!(problem.errno(), nix::libc::EMSGSIZE);
-        // Neither cut off nor cut up, and the channel lives on.
+        // Neither truncated nor split, and the channel still works.
         assert!(receive(to) == fine);
     }
     let stats = cluster.stats(1, number);
-    assert!(cluster.problems(1).is_empty(), "each is told once");
+    assert!(cluster.problems(1).is_empty(), "each is reported once");
     assert_eq!((stats.tx_too_long, stats.tx_messages), (3, 3));
 }
 
 #[test]
-fn row_05_a_longer_message_written_to_the_datafd_is_dropped_whole_and_told() {
+fn row_05_a_longer_message_written_to_the_datafd_is_dropped_and_reported() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 3), cluster.create(2, 3));
     too_long_is_dropped(&cluster, 3, &from, &to);
 }
 
 #[test]
-fn row_05_a_longer_message_written_to_the_callers_fd_is_dropped_whole_and_told() {
+fn row_05_a_longer_message_written_to_the_callers_fd_is_dropped_and_reported() {
     for (given, far) in [seqpacket_pair(), datagram_pair()] {
         let cluster = Cluster::pair();
         grow_buffers(&far);

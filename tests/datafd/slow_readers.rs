@@ -1,4 +1,4 @@
-//! A reader that is too slow loses whole messages, is told, and holds nobody up.
+//! Slow readers: they lose whole messages, get events, and delay nothing else.
 
 use std::collections::HashSet;
 use std::os::unix::net::UnixDatagram;
@@ -11,7 +11,7 @@ use kronosnet::{Datafd, DatafdProblem, Direction};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SndBuf;
 
-/// Host 2 with a datagram pair on channel 0 whose far end holds few messages, and the datafd
+/// Makes host 2 with a datagram pair on channel 0 whose far end holds few messages, and the datafd
 /// of host 1.
 fn slow() -> (Cluster, UnixDatagram, Datafd) {
     let cluster = Cluster::pair();
@@ -22,7 +22,8 @@ fn slow() -> (Cluster, UnixDatagram, Datafd) {
     (cluster, far, from)
 }
 
-/// Waits until host 2 has delivered or dropped so many messages of channel 0; how many it dropped.
+/// Waits until host 2 has delivered or dropped this many messages of channel 0, and returns how
+/// many it dropped.
 fn settled(cluster: &Cluster, messages: u64) -> u64 {
     let stats = || cluster.handle(2).channel_stats(channel(0));
     until("all are delivered or dropped", || {
@@ -32,24 +33,24 @@ fn settled(cluster: &Cluster, messages: u64) -> u64 {
 }
 
 #[test]
-fn slow_reader_loses_whole_messages_and_is_told_how_many() {
+fn slow_reader_loses_whole_messages_and_learns_how_many() {
     let (cluster, far, from) = slow();
     for seed in 0..100 {
         from.send(&message(1000, seed)).unwrap();
     }
     let dropped = settled(&cluster, 100);
     assert!(dropped > 0);
-    let mut told = 0;
-    while told < dropped {
+    let mut reported = 0;
+    while reported < dropped {
         let event = next(cluster.problems(2));
         assert_eq!((event.channel, event.direction), (channel(0), Direction::Rx));
         assert_eq!(event.problem.errno(), nix::libc::EAGAIN);
         let DatafdProblem::Full { messages } = event.problem else { panic!("{event:?}") };
-        told += messages;
+        reported += messages;
     }
-    assert_eq!(told, dropped);
+    assert_eq!(reported, dropped);
 
-    // Those that did fit are whole, and the first ones.
+    // The messages that fit are whole, and the first ones.
     for seed in 0..100 - usize::try_from(dropped).unwrap() {
         assert_eq!(read(&far), message(1000, seed));
     }
@@ -59,12 +60,12 @@ fn slow_reader_loses_whole_messages_and_is_told_how_many() {
 }
 
 #[test]
-fn slow_reader_is_told_at_most_once_in_100_ms() {
+fn slow_reader_gets_at_most_one_event_per_100_ms() {
     let (cluster, _far, from) = slow();
     let start = Instant::now();
-    let (mut sent, mut told, mut events) = (0, 0, 0_u32);
+    let (mut sent, mut reported, mut events) = (0, 0, 0_u32);
     while events < 4 {
-        // Not too fast: what the link's socket cannot hold is lost before it is counted.
+        // Not too fast: messages that overflow the link's socket are lost before they are counted.
         from.send(b"another").unwrap();
         sent += 1;
         settled(&cluster, sent);
@@ -73,18 +74,18 @@ fn slow_reader_is_told_at_most_once_in_100_ms() {
                 panic!("{notification:?}")
             };
             events += 1;
-            told += messages;
+            reported += messages;
         }
     }
     let most = start.elapsed().as_millis() / 100 + 1;
-    assert!(u128::from(events) <= most, "{events} events, {most} would be all right");
+    assert!(u128::from(events) <= most, "{events} events, at most {most} are allowed");
 
     let dropped = cluster.handle(2).channel_stats(channel(0)).rx_dropped_full;
-    while told < dropped {
+    while reported < dropped {
         let DatafdProblem::Full { messages } = next(cluster.problems(2)).problem else { panic!() };
-        told += messages;
+        reported += messages;
     }
-    assert_eq!(told, dropped, "the last ones are told too");
+    assert_eq!(reported, dropped, "the last ones are reported too");
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn slow_reader_of_a_created_pair_loses_whole_messages() {
 }
 
 #[test]
-fn stuck_reader_on_one_channel_while_another_flows() {
+fn stuck_reader_on_one_channel_does_not_delay_another() {
     let (cluster, _far, stuck) = slow();
     let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
     for seed in 0..50 {
@@ -125,7 +126,7 @@ fn stuck_reader_on_one_channel_while_another_flows() {
 }
 
 #[test]
-fn slow_reader_that_catches_up_loses_nothing_more() {
+fn slow_reader_that_catches_up_loses_no_further_message() {
     let (cluster, far, from) = slow();
     for seed in 0..40 {
         from.send(&message(100, seed)).unwrap();

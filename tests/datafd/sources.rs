@@ -1,4 +1,4 @@
-//! Rows 4, 6 and 8: what a datafd may be, and what is done to it.
+//! Rows 4, 6 and 8: the kinds of descriptors that may be datafds, and how they are set up.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -14,7 +14,7 @@ use nix::fcntl::{FdFlag, OFlag};
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf, SockType};
 use nix::sys::socket::{AddressFamily, SockaddrLike, UnixAddr, getsockname, getsockopt};
 
-/// Makes `given` a datafd and sends a message each way through it; `far` is its other end.
+/// Adds `given` as a datafd and sends a message each way through it; `far` is its other end.
 fn carries_both_ways(given: impl AsFd, far: impl AsFd) {
     let cluster = Cluster::pair();
     clear_flags(&given);
@@ -66,7 +66,7 @@ fn row_06_created_is_a_pair_of_seqpacket_sockets() {
     }
 }
 
-/// 8 MiB, or what the system allows, which Linux doubles.
+/// Asserts 8 MiB, or the limit of the system, which Linux doubles.
 #[test]
 fn row_06_created_pairs_have_big_buffers() {
     let limit = |file: &str| -> usize {
@@ -81,7 +81,7 @@ fn row_06_created_pairs_have_big_buffers() {
 }
 
 #[test]
-fn row_06_a_positive_number_is_an_fd_of_the_callers() {
+fn row_06_a_positive_number_is_the_callers_fd() {
     let cluster = Cluster::pair();
     let (given, far) = datagram_pair();
     let source = DatafdSource::Raw(given.as_raw_fd());

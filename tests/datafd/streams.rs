@@ -1,4 +1,4 @@
-//! Streams have no messages: each read is a packet, and a packet is written whole.
+//! Streams have no message boundaries: each read is a packet, and a packet is written whole.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -51,7 +51,8 @@ fn stream_to_stream_carries_the_same_bytes() {
     }
 }
 
-/// A message that says how long it is and which it is, so that a stream of them can be taken apart.
+/// Returns a message that contains its length and its number, so that a stream of them can be
+/// parsed.
 fn framed(index: u32, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 + length);
     bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
@@ -60,7 +61,7 @@ fn framed(index: u32, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Takes a stream of framed messages apart; their numbers.
+/// Parses a stream of framed messages and returns their numbers.
 fn unframe(mut bytes: &[u8]) -> Vec<u32> {
     let mut indices = Vec::new();
     while !bytes.is_empty() {
@@ -74,15 +75,15 @@ fn unframe(mut bytes: &[u8]) -> Vec<u32> {
     indices
 }
 
-/// How many bytes wait to be read.
+/// Returns the number of unread bytes.
 fn unread(far: &UnixStream) -> u64 {
     let mut buffer = vec![0; 1 << 20];
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     recv(far.as_raw_fd(), &mut buffer, flags).unwrap() as u64
 }
 
-/// A host 2 with a stream on channel 0 that nobody reads and that holds little, and host 1 that has
-/// sent it more messages than it holds.
+/// Makes host 2, with a stream on channel 0 that holds little and that nothing reads, and host 1,
+/// which has sent it more messages than it holds.
 fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
     let cluster = Cluster::pair();
     let (given, far) = stream_pair();
@@ -100,8 +101,8 @@ fn stuck() -> (Cluster, UnixStream, kronosnet::Datafd) {
 }
 
 const MESSAGES: u32 = 100;
-/// More than the kernel takes or refuses as one, and more than the socket's buffer holds: a message
-/// gets stuck in the middle.
+/// More than the kernel accepts or refuses as one, and more than the socket's buffer holds, so that
+/// a message is written only in part.
 const LENGTH: usize = 20_001;
 
 #[test]
@@ -109,15 +110,15 @@ fn stream_packets_are_written_whole() {
     let (cluster, mut far, from) = stuck();
     let stats = cluster.handle(2).channel_stats(channel(0));
     assert!(stats.rx_dropped_full > 0 && stats.rx_messages > 0, "{stats:?}");
-    assert!(unread(&far) < stats.rx_bytes, "a message is stuck in the middle");
+    assert!(unread(&far) < stats.rx_bytes, "a message was written in part");
 
-    // The packet that was begun is finished as soon as there is room.
+    // The rest of the packet is written as soon as there is room.
     let mut received = vec![0; usize::try_from(stats.rx_bytes).unwrap()];
     far.read_exact(&mut received).unwrap();
     let expected: Vec<_> = (0..u32::try_from(stats.rx_messages).unwrap()).collect();
-    assert_eq!(unframe(&received), expected, "the first, whole, and nothing of the others");
+    assert_eq!(unframe(&received), expected, "the first ones whole, and nothing of the others");
 
-    // And the next one follows it.
+    // The next one follows it.
     for index in 1000..1020 {
         from.send(&framed(index, LENGTH)).unwrap();
         let mut next = vec![0; 8 + LENGTH];
@@ -126,10 +127,9 @@ fn stream_packets_are_written_whole() {
     }
 }
 
-/// There is room again, and the next packet is there before the rest of the one that is stuck could
-/// be written.
+/// Makes room while the next packet arrives, before the rest of the previous one has been written.
 #[test]
-fn stream_packets_wait_for_the_rest_of_the_one_before() {
+fn stream_packets_wait_for_the_rest_of_the_previous_one() {
     let (cluster, mut far, from) = stuck();
     let (other, there) = (cluster.create(1, 1), cluster.create(2, 1));
     let (enter, entered) = crossbeam_channel::unbounded();
@@ -152,7 +152,7 @@ fn stream_packets_wait_for_the_rest_of_the_one_before() {
     drop(leave);
     assert_eq!(receive(&there), b"wait here");
 
-    // Whether it fits now depends on the kernel; that it comes whole and behind does not.
+    // Whether it fits depends on the kernel. If it does, it arrives whole, behind the previous one.
     until("it is written or dropped", || {
         let stats = cluster.handle(2).channel_stats(channel(0));
         stats.rx_messages + stats.rx_dropped_full == u64::from(MESSAGES) + 1
@@ -183,21 +183,21 @@ fn stream_packets_longer_than_the_buffer_are_written_whole() {
 }
 
 #[test]
-fn stream_losses_are_counted_and_told() {
+fn stream_losses_are_counted_and_reported() {
     let (cluster, _far, _from) = stuck();
     let dropped = cluster.handle(2).channel_stats(channel(0)).rx_dropped_full;
-    let mut told = 0;
-    while told < dropped {
+    let mut reported = 0;
+    while reported < dropped {
         match knet_tests::wait::next(cluster.problems(2)).problem {
-            DatafdProblem::Full { messages } => told += messages,
+            DatafdProblem::Full { messages } => reported += messages,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, dropped);
+    assert_eq!(reported, dropped);
 }
 
 #[test]
-fn stream_that_is_stuck_does_not_hold_up_the_other_channels() {
+fn stream_that_is_stuck_does_not_delay_other_channels() {
     let (cluster, far, from) = stuck();
     let (other, there) = (cluster.create(1, 1), cluster.create(2, 1));
     for number in 0..200 {

@@ -1,4 +1,4 @@
-//! More garbage than anybody can read.
+//! A flood of more garbage than a host can read.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,16 +14,16 @@ use crate::victim::Victim;
 /// Packets of each attacker.
 const PACKETS: usize = 60_000;
 
-/// Two attackers send as fast as they can, while host 2 sends a message, and another one, for as long as
-/// that lasts. What the kernel throws away because the socket is full is its affair, and it says how much
-/// that was: not one message more is missing, and not one packet of the flood is unaccounted for.
+/// Sends from two attackers as fast as they can, and messages from host 2 for as long as that
+/// lasts. The kernel drops packets when the socket is full, and counts them: no further message is
+/// missing, and every packet of the flood is accounted for.
 #[test]
-fn a_flood_takes_no_message_that_the_kernel_did_not_take() {
+fn a_flood_loses_only_messages_that_the_kernel_dropped() {
     let mut victim = Victim::new();
     victim.hear_from_friend();
     let addr = victim.addr();
     let (counted_before, memory) = (counted(&victim), resident_memory());
-    assert_eq!(thrown_away_by_the_kernel(addr), 0);
+    assert_eq!(dropped_by_the_kernel(addr), 0);
     let running = AtomicUsize::new(2);
     let mut heard = Vec::new();
     let first = victim.send_from_friend();
@@ -41,29 +41,29 @@ fn a_flood_takes_no_message_that_the_kernel_did_not_take() {
             heard.extend(victim.heard());
         }
     });
-    // The kernel has taken or refused every packet by now; those that it took wait to be read.
+    // The kernel has accepted or dropped every packet by now; the accepted ones wait to be read.
     let flooded = 2 * PACKETS as u64;
     until("the flood is read", || {
         heard.extend(victim.heard());
         let read = counted(&victim) - counted_before;
-        read + thrown_away_by_the_kernel(addr) >= flooded
+        read + dropped_by_the_kernel(addr) >= flooded
     });
     until("the messages are read", || {
         heard.extend(victim.heard());
         let missing = (last - first + 1) - heard.len() as u64;
-        missing <= thrown_away_by_the_kernel(addr)
+        missing <= dropped_by_the_kernel(addr)
     });
     assert!(counted(&victim) - counted_before <= flooded, "each is counted once");
     let mut once = heard.clone();
     once.sort_unstable();
     once.dedup();
-    assert_eq!(once.len(), heard.len(), "none came twice");
+    assert_eq!(once.len(), heard.len(), "none arrived twice");
     let grown = resident_memory().saturating_sub(memory);
-    assert!(grown < 200 << 20, "{grown} bytes more");
+    assert!(grown < 200 << 20, "memory has grown by {grown} bytes");
     victim.is_well();
 }
 
-/// Sends garbage of all kinds, each of which is counted by the victim.
+/// Sends garbage of all kinds, each of which the victim counts.
 fn flood(attacker: &Attacker, victim: SocketAddr, seed: u64) {
     let mut dice = fastrand::Rng::with_seed(seed);
     for _ in 0..PACKETS {
@@ -85,7 +85,7 @@ fn flood(attacker: &Attacker, victim: SocketAddr, seed: u64) {
     }
 }
 
-/// What the victim threw away of what attackers send.
+/// Returns how many packets of attackers the victim has dropped.
 fn counted(victim: &Victim) -> u64 {
     let drops = victim.drops();
     drops.malformed
@@ -97,8 +97,8 @@ fn counted(victim: &Victim) -> u64 {
         + drops.forged_pong
 }
 
-/// How many packets the kernel threw away because this socket was full.
-fn thrown_away_by_the_kernel(addr: SocketAddr) -> u64 {
+/// Returns how many packets the kernel dropped because this socket was full.
+fn dropped_by_the_kernel(addr: SocketAddr) -> u64 {
     let table = fs::read_to_string("/proc/net/udp").unwrap();
     let port = format!(":{:04X}", addr.port());
     let of_socket =

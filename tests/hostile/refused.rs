@@ -1,4 +1,4 @@
-//! Packets that are refused, one by one.
+//! Malformed and forged packets, one by one.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use crate::victim::Victim;
 
 type Counter = fn(&DropStats) -> u64;
 
-/// All counters, so that each packet can be seen to be counted once and in one place.
+/// All counters, to check that each packet is counted once and by one of them.
 const COUNTERS: [(&str, Counter); 12] = [
     ("malformed", |drops| drops.malformed),
     ("unknown_host", |drops| drops.unknown_host),
@@ -25,13 +25,13 @@ const COUNTERS: [(&str, Counter); 12] = [
     ("unexpected", |drops| drops.unexpected),
 ];
 
-/// `packet` with another byte at this place.
+/// Returns `packet` with another byte at this position.
 fn with(mut packet: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
     packet[at] = byte;
     packet
 }
 
-/// Sends each packet, and looks at which counter has grown.
+/// Sends each packet, and checks which counter has grown.
 fn are_counted(attacker: &Attacker, victim: &mut Victim, packets: Vec<(&str, Vec<u8>, &str)>) {
     for (what, packet, expected) in packets {
         let before = victim.drops();
@@ -43,8 +43,8 @@ fn are_counted(attacker: &Attacker, victim: &mut Victim, packets: Vec<(&str, Vec
             grown.map(|(name, count)| (*name, count(&after) - count(&before))).collect();
         assert_eq!(grown, [(expected, 1)], "{what}");
     }
-    assert!(attacker.was_told_nothing());
-    assert_eq!(victim.heard(), [], "nobody's message was delivered");
+    assert!(attacker.got_no_answer());
+    assert_eq!(victim.heard(), [], "no message was delivered");
     victim.is_well();
 }
 
@@ -60,11 +60,11 @@ fn the_negative_vectors_of_the_wire_format() {
         vec![
             ("another version", with(ping(0), 0, 2), "malformed"),
             ("no version", with(whole(), 0, 0), "malformed"),
-            ("a host nobody knows", with(ping(0), 3, 99), "unknown_host"),
-            ("data of a host nobody knows", with(whole(), 2, 0xff), "unknown_host"),
+            ("an unknown host", with(ping(0), 3, 99), "unknown_host"),
+            ("data of an unknown host", with(whole(), 2, 0xff), "unknown_host"),
             ("a ping for link 1, which is not configured", ping(1), "unknown_link"),
             ("a ping for link 7, which is not configured", ping(7), "unknown_link"),
-            ("a ping for link 8, which libknet took for 0", ping(8), "invalid_link"),
+            ("a ping for link 8, which libknet takes for 0", ping(8), "invalid_link"),
             ("a ping for link 255", ping(255), "invalid_link"),
             ("a probe for link 1", pmtu(PROBE, 2, 1), "unknown_link"),
             ("a probe for link 8", pmtu(PROBE, 2, 8), "invalid_link"),
@@ -81,16 +81,16 @@ fn the_negative_vectors_of_the_wire_format() {
             ("a message of 255 fragments", part(255, 1), "malformed"),
             ("channel 32", with(whole(), 13, 32), "malformed"),
             ("channel -1", with(whole(), 13, 255), "malformed"),
-            ("a compression that there is not", with(whole(), 8, 8), "malformed"),
-            ("a pong for a ping of nobody's", super::attacker::ping(PONG, 2, 0, 7), "forged_pong"),
-            ("a reply to a probe of nobody's", pmtu(REPLY, 2, 0), "unexpected"),
+            ("an unknown compression", with(whole(), 8, 8), "malformed"),
+            ("a pong without a ping", super::attacker::ping(PONG, 2, 0, 7), "forged_pong"),
+            ("a reply without a probe", pmtu(REPLY, 2, 0), "unexpected"),
         ],
     );
 }
 
-/// CVE-2026-15812: packets for links of a host that sits elsewhere.
+/// Sends packets for links of a host that has another address (CVE-2026-15812).
 #[test]
-fn packets_in_the_name_of_a_host_that_sits_elsewhere() {
+fn packets_in_the_name_of_a_host_with_another_address() {
     let (mut victim, attacker) = (Victim::new(), Attacker::on(Ipv4Addr::new(127, 0, 0, 66)));
     are_counted(
         &attacker,
@@ -104,7 +104,7 @@ fn packets_in_the_name_of_a_host_that_sits_elsewhere() {
             ("a part of data", data(2, 9, 2, 1, b"mine"), "wrong_source"),
             ("a ping for another link", ping(PING, 2, 3, 7), "unknown_link"),
             ("data of the victim itself", with(data(2, 9, 1, 0, b"x"), 3, 1), "unknown_host"),
-            ("a type that there is not", with(ping(PING, 2, 0, 7), 1, DATA | 0x80), "malformed"),
+            ("an unknown type", with(ping(PING, 2, 0, 7), 1, DATA | 0x80), "malformed"),
         ],
     );
 }
@@ -127,10 +127,10 @@ fn data_of_a_host_that_never_answered_a_ping() {
     assert!(!host.is_reachable().unwrap());
 }
 
-/// A ping is answered with as many bytes, a probe with nine, always to where the link is configured to go:
-/// whoever forges the source of a packet makes us send no more than it took.
+/// Forges the source of packets. A ping is answered with as many bytes, a probe with nine, and
+/// always at the configured address of the link, so that nothing is amplified.
 #[test]
-fn nobody_is_sent_more_than_was_sent_in_its_name() {
+fn forged_packets_are_not_amplified() {
     let (victim, attacker) = (Victim::new(), Attacker::on(Ipv4Addr::LOCALHOST));
     victim.trust(&attacker);
     attacker.send(victim.addr(), &ping(PING, 3, 0, 42));

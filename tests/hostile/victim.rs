@@ -1,4 +1,4 @@
-//! The host that is attacked, the one it talks to meanwhile, and a third that turns out to be hostile.
+//! The host under attack, its peer, and a third host that turns out to be hostile.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use kronosnet::{
 
 use crate::attacker::Attacker;
 
-/// Host 1, which is attacked, and host 2, which goes on sending to it. All comes to one socket.
+/// Host 1, which is under attack, and host 2, which keeps sending to it. All packets arrive at one
+/// socket.
 pub(crate) struct Victim {
     pub(crate) handle: Handle,
     friend: Handle,
@@ -23,7 +24,7 @@ pub(crate) struct Victim {
     _events: [EventStream<DatafdEvent>; 2],
 }
 
-/// Silence takes no link down: what is lost under attack is what the test wants to see.
+/// Silence takes no link down: the test is about packets lost under attack.
 const PATIENT: PingTimers = PingTimers {
     interval: Duration::from_millis(100),
     timeout: Duration::from_secs(3600),
@@ -40,7 +41,7 @@ impl Victim {
         add_peer(&handle, 2, addr, there.addr());
         add_peer(&friend, 1, there.addr(), addr);
         for handle in [&handle, &friend] {
-            // Path MTU probes are not what is looked at.
+            // Path MTU probes are not under test.
             handle.set_manual_mtu(Some(1500)).unwrap();
             handle.set_forwarding(true).unwrap();
         }
@@ -50,12 +51,12 @@ impl Victim {
         Self { handle, friend, addr, inbox, outbox, sent: 0, _events: events }
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Adds host 3, which is the attacker and behaves until its link is up.
+    /// Adds host 3, the attacker, which behaves well until its link is up.
     pub(crate) fn trust(&self, attacker: &Attacker) -> Host {
         let host = add_peer(&self.handle, 3, self.addr, attacker.addr());
         attacker.answer_a_ping(3, self.addr);
@@ -71,13 +72,14 @@ impl Victim {
         self.sent
     }
 
-    /// Lets host 2 send a message, and waits for it. All that came before it has been handled then.
+    /// Sends a message from host 2, and waits for it. By then, everything that arrived before it
+    /// has been handled.
     pub(crate) fn hear_from_friend(&mut self) {
         let number = self.send_from_friend();
         next_message(&self.inbox, |message| message == friendly(number));
     }
 
-    /// The messages of host 2 that have come by now and were not read yet.
+    /// Returns the messages of host 2 that have arrived and were not read yet.
     pub(crate) fn heard(&self) -> Vec<u64> {
         let mut buffer = vec![0; kronosnet::MAX_MESSAGE];
         let mut numbers = Vec::new();
@@ -89,12 +91,12 @@ impl Victim {
         numbers
     }
 
-    /// What was thrown away so far.
+    /// Returns what has been dropped so far.
     pub(crate) fn drops(&self) -> DropStats {
         self.handle.drop_stats()
     }
 
-    /// That nothing happened to the link to host 2, and that messages still go both ways.
+    /// Asserts that the link to host 2 is undisturbed, and that messages still pass both ways.
     pub(crate) fn is_well(&mut self) {
         self.hear_from_friend();
         self.inbox.send(b"and back").unwrap();
@@ -115,7 +117,7 @@ fn add_peer(handle: &Handle, peer: u16, local: SocketAddr, remote: SocketAddr) -
     host
 }
 
-/// A message of host 2: its number, and as many bytes as make it three fragments.
+/// Returns a message of host 2: its number, padded to three fragments.
 fn friendly(number: u64) -> Vec<u8> {
     let mut message = number.to_le_bytes().to_vec();
     message.resize(3000, number as u8);

@@ -1,4 +1,4 @@
-//! Rules 1, 6, 7 and 14 of `docs/datafd.md`, by counting descriptors.
+//! Rules 1, 6, 7 and 14 of `docs/datafd.md`, checked by counting descriptors.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -62,7 +62,7 @@ fn row_07_pairs_are_cleaned_up_and_the_callers_fds_are_not() {
 }
 
 #[test]
-fn row_07_the_end_of_the_handle_closes_pairs_and_not_the_callers_fds() {
+fn row_07_dropping_the_handle_closes_pairs_and_not_the_callers_fds() {
     let _alone = alone();
     let before = open_fds();
     let (given, far) = seqpacket_pair();
@@ -81,7 +81,7 @@ fn row_07_the_end_of_the_handle_closes_pairs_and_not_the_callers_fds() {
 }
 
 #[test]
-fn row_07_a_pair_stays_open_as_long_as_somebody_shares_it() {
+fn row_07_a_pair_stays_open_while_it_is_shared() {
     let _alone = alone();
     let handle = Handle::new(HostId::new(1)).unwrap();
     let _problems = handle.datafd_events();
@@ -138,9 +138,9 @@ fn row_10_the_33rd_datafd_opens_nothing() {
     assert_eq!(open_fds(), before);
 }
 
-/// The number of a descriptor that was closed too early may belong to somebody else by now.
+/// Closes a descriptor too early and reuses its number.
 #[test]
-fn a_number_that_was_closed_early_and_used_again_is_not_touched() {
+fn a_reused_number_of_an_early_closed_fd_is_not_touched() {
     let _alone = alone();
     let cluster = Cluster::pair();
     let there = cluster.create(2, 0);
@@ -165,7 +165,7 @@ fn a_number_that_was_closed_early_and_used_again_is_not_touched() {
 }
 
 #[test]
-fn a_datafd_that_failed_is_closed_when_it_is_removed() {
+fn a_failed_datafd_is_closed_when_it_is_removed() {
     let _alone = alone();
     let cluster = Cluster::pair();
     let before = open_fds();

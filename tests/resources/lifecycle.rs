@@ -1,4 +1,5 @@
-//! From creating a handle to the last clone of it: threads, descriptors and how long it takes.
+//! The lifecycle of a handle, from its creation to its last clone: threads, descriptors and
+//! durations.
 
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
@@ -14,19 +15,19 @@ use kronosnet::{DatafdSource, Error, Handle, HostId};
 
 use crate::alone;
 
-/// Waits until a thread of a handle runs. It takes its name when it starts.
+/// Waits until a thread of a handle runs. It gets its name when it starts.
 fn some_threads() {
     until("threads run", || !knet_threads().is_empty());
 }
 
-/// Waits until the threads of handles that went away have left `/proc`, which they do just after
-/// they were waited for.
+/// Waits until the threads of dropped handles have left `/proc`, which happens just after they were
+/// joined.
 fn no_threads() {
     until("all threads have ended", || knet_threads().is_empty());
 }
 
 #[test]
-fn handles_come_and_go_without_a_trace() {
+fn handles_leave_nothing_behind() {
     let _alone = alone();
     no_threads();
     let before = open_fds();
@@ -45,19 +46,19 @@ fn handles_come_and_go_without_a_trace() {
 }
 
 #[test]
-fn a_handle_takes_little_memory_until_messages_come() {
+fn a_handle_takes_little_memory_before_messages_arrive() {
     let _alone = alone();
-    // What a process has once, as the threads' first stacks, does not count.
+    // Memory that a process needs only once, such as the first stacks of threads, does not count.
     drop(Cluster::pair());
     let before = resident_memory();
     let clusters: Vec<_> = (0..5).map(|_| Cluster::pair()).collect();
     let each = resident_memory().saturating_sub(before) / (2 * clusters.len() as u64);
-    // With libknet's 75 MB it would be many times as much.
+    // libknet takes 75 MB, many times as much.
     assert!(each < 8 << 20, "{each} bytes");
 }
 
 #[test]
-fn a_cluster_in_the_middle_of_its_work_goes_without_a_trace() {
+fn a_cluster_dropped_under_traffic_leaves_nothing_behind() {
     let _alone = alone();
     no_threads();
     let before = open_fds();
@@ -103,10 +104,9 @@ fn everything_made_from_a_handle_keeps_it_alive() {
     no_threads();
 }
 
-/// A callback may hold the last clone, and let go of it: the thread that it runs on cannot wait for
-/// itself.
+/// Drops the last clone inside a callback, whose thread cannot wait for itself.
 #[test]
-fn the_last_clone_may_go_away_inside_a_callback() {
+fn the_last_clone_may_be_dropped_inside_a_callback() {
     let _alone = alone();
     no_threads();
     let before = open_fds();
@@ -133,14 +133,14 @@ fn the_last_clone_may_go_away_inside_a_callback() {
 }
 
 #[test]
-fn a_callback_that_waits_does_not_keep_the_handle_from_going_away() {
+fn a_waiting_callback_does_not_delay_dropping_the_handle() {
     let _alone = alone();
     no_threads();
     let cluster = Cluster::pair();
     let (enter, entered) = crossbeam_channel::bounded(1);
     cluster.handle(1).on_host_event(move |handle, event| {
         enter.send(()).unwrap();
-        // Waits for what will not happen, as long as it may.
+        // Waits for something that will not happen, as long as possible.
         let host = handle.host(event.host).unwrap();
         let _ = host.wait_reachable(Duration::from_millis(300));
     });
@@ -186,7 +186,7 @@ fn closing_waits_for_a_callback_and_until_all_is_closed() {
         let done = finished.clone();
         handle.on_datafd_event(move |handle, _| {
             enter.send(()).unwrap();
-            // Waits for what will not happen.
+            // Waits for something that will not happen.
             let host = handle.add_host(HostId::new(2)).unwrap();
             host.wait_reachable(Duration::from_millis(50)).unwrap_err();
             done.store(true, Ordering::SeqCst);
@@ -197,7 +197,7 @@ fn closing_waits_for_a_callback_and_until_all_is_closed() {
         handle.close().unwrap();
         assert!(finished.load(Ordering::SeqCst));
         drop(given);
-        assert_eq!(open_fds(), before, "nothing is left open for a moment");
+        assert_eq!(open_fds(), before, "everything is closed at once");
     }
     no_threads();
 }

@@ -1,5 +1,5 @@
-//! What a handle takes from the machine: descriptors, threads, wake-ups and processor time. The
-//! tests count them for the whole process, so only one runs at a time, and nothing else does.
+//! Resources that a handle uses: descriptors, threads, wake-ups and processor time. The tests count
+//! them for the whole process, so only one runs at a time, and nothing else does.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,6 +13,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Waits until no other test runs; none does until the guard is dropped.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    // One that failed has said so itself.
+    // A test that failed has reported that itself.
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

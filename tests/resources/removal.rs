@@ -1,4 +1,4 @@
-//! Adding and removing datafds a thousand times while other channels carry traffic.
+//! Datafds that are added and removed a thousand times while other channels carry traffic.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,8 @@ use kronosnet::{ChannelRequest, Datafd, DatafdSource};
 
 use crate::alone;
 
-/// Sends a message and waits for it, again and again, both ways, until told to stop. Each is waited
-/// for before the next, so one that is lost is noticed.
+/// Sends messages both ways until `stop` is set, and returns how many arrived. It waits for each
+/// before the next, so that a lost one is noticed.
 fn flow(one: &Datafd, two: &Datafd, stop: &AtomicBool) -> usize {
     let mut number = 0;
     while !stop.load(Ordering::SeqCst) {
@@ -43,14 +43,14 @@ fn adding_and_removing_a_thousand_times_under_traffic_loses_and_leaks_nothing() 
         }
         stop.store(true, Ordering::SeqCst);
         for flow in flows {
-            assert!(flow.join().unwrap() > 10, "there was traffic all the time");
+            assert!(flow.join().unwrap() > 10, "there was traffic throughout");
         }
     });
     assert!(cluster.problems(1).is_empty() && cluster.problems(2).is_empty());
     assert_eq!(open_fds(), before);
 }
 
-/// One datafd at each host, in one of four ways, with a message on its way as it goes.
+/// Adds and removes a datafd at each host, in one of four ways, with a message in transit.
 fn add_and_remove(cluster: &Cluster, round: usize) {
     let at = 1 + u16::try_from(round % 2).unwrap();
     let number = 2 + u8::try_from(round % 30).unwrap();

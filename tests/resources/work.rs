@@ -1,5 +1,4 @@
-//! How much a handle does: nothing when there is nothing to do, and no more for one message when
-//! more is configured.
+//! The work of a handle: none when it is idle, and no more per message when more is configured.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,7 +12,7 @@ use kronosnet::{DatafdEvent, DatafdSource, EventStream, Handle, HostId, LinkConf
 
 use crate::alone;
 
-/// How long nothing may happen.
+/// The interval in which nothing may happen.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 fn handle() -> (Handle, EventStream<DatafdEvent>) {
@@ -23,8 +22,8 @@ fn handle() -> (Handle, EventStream<DatafdEvent>) {
     (handle, events)
 }
 
-/// Checks that soon there is an interval in which no thread of a handle wakes up, and hardly any time
-/// is used: a busy loop would use all of it, without ever going to sleep.
+/// Checks that an interval comes soon in which no thread of a handle wakes up and hardly any
+/// processor time is used: a busy loop would use all of it, without ever going to sleep.
 fn nothing_is_done(events: &EventStream<DatafdEvent>) {
     let slept = || -> BTreeMap<i32, u64> {
         knet_threads().into_iter().map(|thread| (thread, times_slept(thread))).collect()
@@ -37,7 +36,7 @@ fn nothing_is_done(events: &EventStream<DatafdEvent>) {
         if !after.is_empty() && after == before && used < INTERVAL / 5 {
             return;
         }
-        // What was begun before may have to come to its end first.
+        // Earlier work may have to finish first.
         assert!(Instant::now() < give_up, "{before:?} wake-ups became {after:?}, in {used:?}");
     }
 }
@@ -68,12 +67,12 @@ fn a_handle_with_datafds_hosts_and_disabled_links_does_not_wake_up() {
         link.disable().unwrap();
     }
     nothing_is_done(&events);
-    // And it has not fallen asleep for good.
+    // And it still works.
     handle.set_forwarding(false).unwrap();
 }
 
 #[test]
-fn a_handle_that_has_worked_does_not_wake_up_any_more() {
+fn a_handle_does_not_wake_up_after_its_work() {
     let _alone = alone();
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
@@ -118,8 +117,8 @@ fn row_03_a_datafd_whose_end_was_closed_for_writing_costs_no_processor_time() {
     nothing_is_done(&events);
 }
 
-/// A stream that holds the beginning of a message and is not read: its rest waits, it is not tried
-/// again and again.
+/// Fills a stream that nothing reads with the beginning of a message. The rest waits; the write is
+/// not retried in a loop.
 #[test]
 fn a_stuck_reader_costs_no_processor_time() {
     let _alone = alone();
@@ -135,12 +134,13 @@ fn a_stuck_reader_costs_no_processor_time() {
         link.disable().unwrap();
         link.clear().unwrap();
     }
-    // What was lost in the last 100 ms may still be told.
+    // The losses of the last 100 ms may still be reported.
     while cluster.problems(2).recv_timeout(INTERVAL / 2).is_ok() {}
     nothing_is_done(cluster.problems(2));
 }
 
-/// The least processor time, of several tries, that some messages from host 1 to host 2 take.
+/// Returns the minimum processor time, over several attempts, that some messages from host 1 to
+/// host 2 take.
 fn cost(cluster: &Cluster, number: u8) -> Duration {
     let (from, to) = (cluster.create(1, number), cluster.create(2, number));
     let measure = |_| {
