@@ -22,7 +22,7 @@ fn two_of_theirs(family: Family) {
     three(family, [&Theirs::new(1), &Ours::new(2), &Theirs::new(3)]);
 }
 
-/// Each host has one socket for both of the others.
+/// Connects three hosts, each with one socket for both of the others.
 fn three(family: Family, nodes: [&dyn Node; 3]) {
     let pairs = [(0, 1), (0, 2), (1, 2)];
     for (one, two) in pairs {
@@ -55,7 +55,7 @@ fn three(family: Family, nodes: [&dyn Node; 3]) {
             expected[from] += 1;
         }
     }
-    // To one of them: the other must not hear of it.
+    // To one of them: the other must not receive it.
     let by_first_byte: Filter = Arc::new(|direction, _, bytes| match direction {
         Direction::Tx => Decision::only(bytes[0].into()),
         Direction::Rx => Decision::broadcast(),

@@ -1,4 +1,4 @@
-//! Links of which one end does not know where the other is, until it speaks.
+//! Links of which one end learns the address of the other from its packets.
 
 use knet_tests::cluster::message;
 use knet_tests::wait::until;
@@ -19,13 +19,13 @@ fn theirs(family: Family) {
     found_and_followed(family, &Theirs::new(1), || Box::new(Ours::new(2)));
 }
 
-/// The peer comes from one address after the other. Only its IP address changes each time: libknet
-/// does not follow a change of the port alone (`docs/interoperability.md`, "Limits of libknet").
+/// Moves the peer from one address to the next. Only its IP address changes each time: libknet does
+/// not follow a change of the port alone (`docs/interoperability.md`, "Limits of libknet").
 fn found_and_followed(family: Family, waiting: &dyn Node, peer: impl Fn() -> Box<dyn Node>) {
     let here = family.address(1, 0);
     waiting.connect(2, 0, here, None, &Care::default());
     let near = waiting.open(0);
-    assert_eq!(waiting.link(2, 0).tx_pings, 0, "it knows nobody");
+    assert_eq!(waiting.link(2, 0).tx_pings, 0, "it knows no peer");
     for (life, place) in [(2, 0), (3, 0), (2, 1)].into_iter().enumerate() {
         let (host, link) = place;
         let peer = peer();

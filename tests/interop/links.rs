@@ -1,4 +1,4 @@
-//! Links come up, whoever is there first, and are watched as they are told to.
+//! Links that come up, whichever side is first, and are monitored with the configured timers.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ fn second_comes_later(family: Family, first: &dyn Node, second: impl Fn() -> Box
     let (here, there) = (family.address(1, 0), family.address(2, 0));
     first.connect(2, 0, here, Some(there), &how);
     let near = first.open(0);
-    until("it has been pinging for a while", || first.link(2, 0).tx_pings >= 3);
+    until("it has sent some pings", || first.link(2, 0).tx_pings >= 3);
     assert!(!first.link(2, 0).up);
-    // It may also go away and come back.
+    // The peer may also go away and come back.
     for life in 0..2 {
         let second = second();
         let far = second.open(0);
@@ -43,7 +43,7 @@ fn second_comes_later(family: Family, first: &dyn Node, second: impl Fn() -> Box
     }
 }
 
-/// Timers and pong counts that differ from the defaults, and on both sides.
+/// Uses timers and pong counts that differ from the defaults, and between the two sides.
 fn care(family: Family) {
     let (ours, theirs) = (Ours::new(1), Theirs::new(2));
     let (here, there) = (family.address(1, 0), family.address(2, 0));
@@ -70,10 +70,10 @@ fn care(family: Family) {
     let (near, far) = (ours.open(0), theirs.open(0));
     stream(&near, &[&far], [message(10, 1)]);
     stream(&far, &[&near], [message(10, 2)]);
-    // Each goes on at its own pace, and answers the other's.
+    // Each pings at its own interval, and answers the other's pings.
     let pings = |node: &dyn Node, peer| node.link(peer, 0).rx_pings;
     let before = (pings(&ours, 2), pings(&theirs, 1));
-    until("both go on pinging", || {
+    until("both keep pinging", || {
         pings(&ours, 2) >= before.0 + 2 && pings(&theirs, 1) >= before.1 + 6
     });
     assert!(ours.link(2, 0).up && theirs.link(1, 0).up);

@@ -1,4 +1,4 @@
-//! Links that lose every packet, or keep them for a while, without anybody being told.
+//! Links that silently lose every packet, or delay them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::pair::{Pair, stream_in_any_order, write};
 
 both_families! { cut_under_active cut_under_passive slow }
 
-/// Down soon after the last pong.
+/// A timeout that takes a link down soon after the last pong.
 const IMPATIENT: Care =
     Care { interval: Duration::from_millis(200), timeout: Duration::from_secs(1), pong_count: 1 };
 
@@ -34,7 +34,8 @@ fn wait_for_first_link(pair: &Pair, up: bool) {
     }
 }
 
-/// Every message takes both links, so that it does not matter if one of them loses it.
+/// Cuts a link under the active policy: every message takes both links, so that one of them may
+/// lose it.
 fn cut_under_active(family: Family) {
     let (pair, relay) = two_links(family, Policy::Active);
     let (here, there) = pair.open(0);
@@ -64,7 +65,8 @@ fn cut_under_active(family: Family) {
     assert!(!is_readable(&here) && !is_readable(&there));
 }
 
-/// What takes the link that was cut is lost until that is noticed; then the other takes over.
+/// Cuts a link under the passive policy: messages are lost until the sender notices; then the other
+/// link takes over.
 fn cut_under_passive(family: Family) {
     let (pair, relay) = two_links(family, Policy::Passive);
     let (here, there) = pair.open(0);
@@ -102,21 +104,21 @@ fn cut_under_passive(family: Family) {
     assert!(!is_readable(&here) && !is_readable(&there));
 }
 
-/// Sends until something arrives: libknet has given the link up before it looks for another one.
+/// Sends until something arrives: libknet considers the link down before it selects another one.
 fn other_link_takes_over(from: &Datafd, to: &Datafd) {
-    until("a message takes the other link", || {
+    until("a message arrives over the other link", || {
         write(from, b"may be lost");
         is_readable(to)
     });
     write(from, b"the last");
-    until("that one takes it too", || {
+    until("the reply takes it too", || {
         let found = read(to);
         assert!([&b"lost, or late"[..], b"may be lost", b"the last"].contains(&&found[..]));
         found == b"the last"
     });
 }
 
-/// Both measure what the way takes.
+/// Checks that both measure the latency of the path.
 fn slow(family: Family) {
     const ONE_WAY: Duration = Duration::from_millis(30);
     let relay = Relay::watched(family.address(1, 0), family.address(2, 0), |_| {

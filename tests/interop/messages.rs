@@ -1,4 +1,4 @@
-//! Messages of every length, to some hosts or all of them, on every channel.
+//! Messages of all lengths, to some or all hosts, on all channels.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::pair::{Pair, assert_same, stream, write};
 
 both_families! { lengths unicast channels moved_channels }
 
-/// Around what one packet takes at several path MTUs, and the limits.
+/// Lengths around the data MTU for several path MTUs, and the limits.
 const LENGTHS: [usize; 9] = [1, 521, 522, 523, 1446, 1447, 8192, 65535, 65536];
-/// Bytes of header that MTU arithmetic charges besides IP and UDP (`docs/wire-format.md`, "Length
-/// arithmetic").
+/// Length of the header that MTU arithmetic charges besides IP and UDP (`docs/wire-format.md`,
+/// "Length arithmetic").
 const HEADER: usize = 26;
 
 fn lengths(family: Family) {
     let pair = Pair::new(family, 1);
     let (here, there) = pair.open(0);
     for (node, _) in pair.ways() {
-        // libknet 1.25 waits for the next search if one was cut short.
+        // libknet 1.25 waits for the next search if one was interrupted.
         node.set_mtu_interval(Duration::from_secs(1));
     }
     for onwire in [None, Some(400), Some(576), Some(1500), Some(9000), None] {
@@ -47,7 +47,7 @@ fn lengths(family: Family) {
 fn unicast(family: Family) {
     let pair = Pair::new(family, 1);
     let (here, there) = pair.open(0);
-    // The first byte says who is to have it. What comes in is for whoever it came to.
+    // The first byte names the destination. A received message is for the host that received it.
     let by_first_byte: Filter = Arc::new(|direction, _, bytes| match direction {
         Direction::Tx => Decision::only(bytes[0].into()),
         Direction::Rx => Decision::broadcast(),
@@ -70,7 +70,7 @@ fn unicast(family: Family) {
             }
         }
     }
-    // A receiver decides too.
+    // The receiver's filter decides too.
     let only_for_nine: Filter = Arc::new(|direction, _, bytes| match direction {
         Direction::Rx if bytes[1] == 9 => Decision::only(9),
         _ => Decision::broadcast(),
@@ -105,7 +105,7 @@ fn channels(family: Family) {
     pair.nothing_more(&all);
 }
 
-/// A sender moves each message to the next channel, and so does the receiver.
+/// Moves each message to the next channel, at the sender and again at the receiver.
 fn moved_channels(family: Family) {
     let pair = Pair::new(family, 1);
     let channels: Vec<_> = (0..32).map(|number| pair.open(number)).collect();

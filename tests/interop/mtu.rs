@@ -1,4 +1,5 @@
-//! Path MTUs: found by probes that the other side answers, and found again when they change.
+//! Path MTUs: discovered by probes that the other side answers, and discovered again when they
+//! change.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use knet_tests::network::{in_own_network, ip};
 
-/// Which kind of addresses a case uses.
+/// The address family of a case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Family {
     V4,
@@ -23,7 +23,7 @@ impl Family {
         SocketAddr::new(ip, PORT)
     }
 
-    /// What the headers of IP and UDP take.
+    /// Returns the length of the IP and UDP headers.
     pub(crate) fn overhead(self) -> usize {
         match self {
             Self::V4 => 20 + 8,
@@ -32,7 +32,7 @@ impl Family {
     }
 }
 
-/// Runs a case in a network of its own that has what [`Family::address`] tells.
+/// Runs a case in a network of its own that has the addresses of [`Family::address`].
 pub(crate) fn alone(family: Family, case: impl FnOnce(Family) + Send + 'static) {
     let set_up = move || {
         if family == Family::V6 {
@@ -47,7 +47,7 @@ pub(crate) fn alone(family: Family, case: impl FnOnce(Family) + Send + 'static) 
     in_own_network(set_up, case);
 }
 
-/// Makes a test of a case for each family.
+/// Defines a test of a case for each family.
 macro_rules! both_families {
     ($($case:ident)*) => {$(
         mod $case {

@@ -1,4 +1,4 @@
-//! A host, whichever implementation is behind it.
+//! A host of either implementation.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use kronosnet::{Direction, PingTimers, Policy, Verdict};
 
-/// What a case needs of an implementation. Its methods panic where that refuses.
+/// The calls that a case needs of an implementation. They panic if it returns an error.
 pub(crate) trait Node: fmt::Debug + Sync {
-    /// Its host id.
+    /// Returns its host id.
     fn id(&self) -> u16;
 
     /// Adds a datafd for a channel.
     fn open(&self, channel: u8) -> Datafd;
 
-    /// Adds a link, and its host the first time, and enables it. Without a remote address it waits for
-    /// the peer to come.
+    /// Adds a link, and its host the first time, and enables it. Without a remote address it waits
+    /// for the peer.
     fn connect(
         &self,
         peer: u16,
@@ -27,7 +27,7 @@ pub(crate) trait Node: fmt::Debug + Sync {
         how: &Care,
     );
 
-    /// Watches a link in another way from now on.
+    /// Changes the timers of a link.
     fn set_care(&self, peer: u16, link: u8, how: &Care);
 
     /// Enables or disables a link.
@@ -37,34 +37,34 @@ pub(crate) trait Node: fmt::Debug + Sync {
 
     fn set_policy(&self, peer: u16, policy: Policy);
 
-    /// How long packets may be, headers included, or that it is to be found out.
+    /// Sets the length of packets, headers included, or discovers it.
     fn set_manual_mtu(&self, onwire: Option<u16>);
 
-    /// How often it is to be found out, in whole seconds.
+    /// Sets the interval of the discovery, in whole seconds.
     fn set_mtu_interval(&self, interval: Duration);
 
     fn set_filter(&self, filter: Filter);
 
-    /// How a link is doing.
+    /// Returns the state of a link.
     fn link(&self, peer: u16, link: u8) -> LinkView;
 
-    /// How many data packets were sent to a host, and received from it.
+    /// Returns how many data packets were sent to a host, and received from it.
     fn data_packets(&self, peer: u16) -> (u64, u64);
 
-    /// How many bytes of a message a packet takes.
+    /// Returns how many bytes of a message fit into a packet.
     fn data_mtu(&self) -> usize;
 
-    /// Waits until a host is reachable, or is not any more.
+    /// Waits until a host is reachable, or no longer reachable.
     fn wait(&self, peer: u16, reachable: bool);
 
-    /// Sends one message in this thread, to the one host that the filter names.
+    /// Sends one message on this thread, to the one host that the filter lists.
     fn send_now(&self, channel: u8, message: &[u8]);
 }
 
 /// The application's end of a channel.
 pub(crate) type Datafd = Box<dyn AsFd + Send + Sync>;
 
-/// How a link is watched.
+/// The timers of a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Care {
     pub(crate) interval: Duration,
@@ -73,7 +73,7 @@ pub(crate) struct Care {
 }
 
 impl Default for Care {
-    /// Up soon, and not down because this machine is busy.
+    /// Returns timers with which a link comes up soon, and stays up although this machine is busy.
     fn default() -> Self {
         Self {
             // libknet's tick (`docs/interoperability.md`, "Limits of libknet").
@@ -90,27 +90,27 @@ impl Care {
     }
 }
 
-/// What both implementations tell of a link.
+/// The state of a link that both implementations report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkView {
     pub(crate) up: bool,
     /// `None` before the first pong.
     pub(crate) latency: Option<Duration>,
-    /// How many bytes of a message a packet takes.
+    /// How many bytes of a message fit into a packet.
     pub(crate) mtu: usize,
     pub(crate) tx_data: u64,
     pub(crate) rx_data: u64,
     pub(crate) tx_pings: u64,
     pub(crate) rx_pings: u64,
     pub(crate) rx_pongs: u64,
-    /// Probes of the path, and answers to them.
+    /// Probes of the path, and their replies.
     pub(crate) rx_probes: u64,
 }
 
-/// What a filter is to do with a message: on its way out or in, on a channel, with these bytes.
+/// Decides what happens to a message, given its direction, channel and bytes.
 pub(crate) type Filter = Arc<dyn Fn(Direction, i8, &[u8]) -> Decision + Send + Sync>;
 
-/// What a filter decides.
+/// The verdict of a filter.
 #[derive(Clone, Debug)]
 pub(crate) struct Decision {
     pub(crate) verdict: Verdict,

@@ -1,4 +1,4 @@
-//! Message numbers: there are 65535 of them, and then they begin again.
+//! Message numbers: 65535 of them, after which they wrap around.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::ours::Ours;
 use crate::pair::{Pair, connect, meet, stream};
 use crate::theirs::Theirs;
 
-both_families! { beyond_the_last come_round_to_ours come_round_to_theirs }
+both_families! { beyond_the_last wrap_around_to_ours wrap_around_to_theirs }
 
 const ENOUGH: usize = 70_000;
 
@@ -24,17 +24,17 @@ fn beyond_the_last(family: Family) {
     pair.nothing_more(&[&here, &there]);
 }
 
-fn come_round_to_ours(family: Family) {
-    come_round(family, &Theirs::new(1), &Ours::new(2), &Ours::new(3));
+fn wrap_around_to_ours(family: Family) {
+    wrap_around(family, &Theirs::new(1), &Ours::new(2), &Ours::new(3));
 }
 
-fn come_round_to_theirs(family: Family) {
-    come_round(family, &Ours::new(1), &Theirs::new(2), &Ours::new(3));
+fn wrap_around_to_theirs(family: Family) {
+    wrap_around(family, &Ours::new(1), &Theirs::new(2), &Ours::new(3));
 }
 
-/// A host that gets nothing while the numbers come round must not take the next ones that it gets for
-/// those that it had before. Forced pings announce them (`docs/protocol.md`, "Forced pings").
-fn come_round(family: Family, sender: &dyn Node, quiet: &dyn Node, busy: &dyn Node) {
+/// Wraps the numbers around while one host receives nothing. It must not take the next messages for
+/// duplicates of earlier ones. Forced pings announce them (`docs/protocol.md`, "Forced pings").
+fn wrap_around(family: Family, sender: &dyn Node, quiet: &dyn Node, busy: &dyn Node) {
     for peer in [quiet, busy] {
         connect(family, sender, peer, 0, &Care::default());
         meet(sender, peer);
@@ -50,7 +50,7 @@ fn come_round(family: Family, sender: &dyn Node, quiet: &dyn Node, busy: &dyn No
         numbers.map(move |number| [vec![host], message(20, number)].concat())
     };
     stream(&from, &[&to_quiet], messages(quiet.id(), 0..100));
-    // Up to the number of the first of those, whose turn it is next.
+    // Up to the number of the first of those, which is next.
     stream(&from, &[&to_busy], messages(busy.id(), 0..65535 - 100));
     stream(&from, &[&to_quiet], messages(quiet.id(), 100..200));
 }

@@ -1,4 +1,4 @@
-//! A host that is kronosnet.
+//! A host of kronosnet.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn new(id: u16) -> Self {
         let handle = Handle::new(HostId::new(id)).unwrap();
-        // Kept on by being asked for once.
+        // Opening a stream once enables the events.
         let _ = handle.datafd_events();
         handle.set_forwarding(true).unwrap();
         Self { handle }

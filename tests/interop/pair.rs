@@ -1,4 +1,4 @@
-//! One host of each kind, linked, and messages between them.
+//! A linked pair of hosts, one of each implementation, and messages between them.
 
 use std::os::fd::AsFd;
 
@@ -11,7 +11,7 @@ use crate::node::{Care, Datafd, Node};
 use crate::ours::Ours;
 use crate::theirs::Theirs;
 
-/// Host 1, which is kronosnet, and host 2, which is libknet. They reach each other.
+/// Host 1 of kronosnet, and host 2 of libknet. They reach each other.
 #[derive(Debug)]
 pub(crate) struct Pair {
     ours: Ours,
@@ -20,12 +20,13 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// With so many links.
+    /// Connects the hosts with this many links.
     pub(crate) fn new(family: Family, links: u8) -> Self {
         Self::linked(family, &(0..links).map(|_| None).collect::<Vec<_>>())
     }
 
-    /// With a link through each of these relays, or straight where there is none.
+    /// Connects the hosts with a link through each of these relays, or directly where there is
+    /// none.
     pub(crate) fn linked(family: Family, relays: &[Option<(&Relay, Care)>]) -> Self {
         let links = u8::try_from(relays.len()).unwrap();
         let pair = Self { ours: Ours::new(1), theirs: Theirs::new(2), links };
@@ -48,7 +49,7 @@ impl Pair {
         (self.ours.open(channel), self.theirs.open(channel))
     }
 
-    /// Both directions, the sender first.
+    /// Returns both directions, the sender first.
     pub(crate) fn ways(&self) -> [(&dyn Node, &dyn Node); 2] {
         [(&self.ours, &self.theirs), (&self.theirs, &self.ours)]
     }
@@ -62,14 +63,14 @@ impl Pair {
         }
     }
 
-    /// [`nothing_more`] for these two.
+    /// Calls [`nothing_more`] for these two.
     pub(crate) fn nothing_more(&self, datafds: &[&Datafd]) {
         nothing_more(&[&self.ours, &self.theirs], datafds);
     }
 }
 
-/// Waits until everything that these hosts sent each other has been received, then makes sure that
-/// nothing is left in any of their datafds: something that came a second time, for instance.
+/// Waits until everything that these hosts sent each other has been received, then asserts that
+/// nothing is left in any of their datafds, such as a duplicate.
 #[track_caller]
 pub(crate) fn nothing_more(nodes: &[&dyn Node], datafds: &[&Datafd]) {
     let ways = nodes.iter().flat_map(|from| nodes.iter().map(move |to| (from, to)));
@@ -111,8 +112,8 @@ pub(crate) fn write(datafd: impl AsFd, message: &[u8]) {
     }
 }
 
-/// Writes messages to one datafd and expects them from others, in this order. Never more are under way
-/// than any buffer takes.
+/// Writes messages to one datafd and expects them from others, in this order. There are never more
+/// in transit than any buffer holds.
 #[track_caller]
 pub(crate) fn stream<M>(from: &Datafd, to: &[&Datafd], messages: M)
 where
@@ -126,7 +127,8 @@ where
     });
 }
 
-/// As [`stream`], but messages may overtake each other, as they do where they take different links.
+/// Does the same as [`stream`], but messages may overtake each other, as they do on different
+/// links.
 #[track_caller]
 pub(crate) fn stream_in_any_order<M>(from: &Datafd, to: &Datafd, messages: M)
 where
@@ -135,15 +137,13 @@ where
     window(from, messages, |under_way| {
         let found = read(to);
         let place = under_way.iter().position(|wanted| *wanted == found);
-        let place = place.unwrap_or_else(|| {
-            panic!("{} bytes came that are not expected, or not any more", found.len())
-        });
+        let place =
+            place.unwrap_or_else(|| panic!("{} unexpected bytes, or a duplicate", found.len()));
         under_way.remove(place)
     });
 }
 
-/// Writes messages, and has some taken out of what is under way before that gets too much, and the
-/// rest in the end.
+/// Writes messages, and receives some before too many are in transit, and the rest in the end.
 #[track_caller]
 fn window<M>(from: &Datafd, messages: M, mut expect: impl FnMut(&mut Vec<Vec<u8>>) -> Vec<u8>)
 where
@@ -164,19 +164,19 @@ where
     }
 }
 
-/// Says where two messages differ instead of showing them.
+/// Asserts that two messages are equal. If not, it shows where they differ instead of the messages.
 #[track_caller]
 pub(crate) fn assert_same(found: &[u8], wanted: &[u8]) {
     let place = found.iter().zip(wanted).position(|(found, wanted)| found != wanted);
     assert!(
         found == wanted,
-        "{} bytes came instead of {}; the first that is another is at {place:?}",
+        "{} bytes instead of {}; the first difference is at {place:?}",
         found.len(),
         wanted.len()
     );
 }
 
-/// A fragment of the smallest packets takes a kilobyte of a socket's buffer, of which the smallest
-/// that a system gives has 208.
+/// The limit of messages in transit. A fragment of the smallest packets takes a kilobyte of a
+/// socket's buffer, and the smallest buffer of any system has 208 kB.
 const MAX_BYTES: usize = 32 * 1024;
 const MAX_MESSAGES: usize = 32;

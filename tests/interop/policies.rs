@@ -1,4 +1,4 @@
-//! Two links: each policy, and links that are taken away and given back under traffic.
+//! Two links: each policy, and links that are disabled and enabled under traffic.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -11,12 +11,12 @@ use crate::network::{Family, both_families};
 use crate::node::{Datafd, Node};
 use crate::pair::{Pair, stream_in_any_order};
 
-both_families! { passive active round_robin taken_away }
+both_families! { passive active round_robin disabled }
 
 const COUNT: u64 = 200;
 
-/// Sends messages both ways under a policy, and gives how many data packets each side sent on each of
-/// the two links.
+/// Sends messages both ways under a policy, and returns how many data packets each side sent on
+/// each of the two links.
 fn under(family: Family, policy: Policy) -> [[u64; 2]; 2] {
     let pair = Pair::new(family, 2);
     let (here, there) = pair.open(0);
@@ -70,8 +70,9 @@ fn round_robin(family: Family) {
     assert_eq!(under(family, Policy::RoundRobin), [[COUNT / 2, COUNT / 2]; 2]);
 }
 
-/// Whoever takes a link away stops using it; it still takes in what comes over it. So nothing is lost.
-fn taken_away(family: Family) {
+/// Disables links under traffic. The side that disables a link stops using it, but still accepts
+/// packets from it. So nothing is lost.
+fn disabled(family: Family) {
     let pair = Pair::new(family, 2);
     let (here, there) = pair.open(0);
     for policy in [Policy::Passive, Policy::Active, Policy::RoundRobin] {
@@ -93,9 +94,11 @@ fn taken_away(family: Family) {
             {
                 for enabled in [false, true] {
                     node.set_enabled(peer.id(), link, enabled);
-                    until("it has come to that", || node.link(peer.id(), link).up == enabled);
+                    until("the link changes its state", || {
+                        node.link(peer.id(), link).up == enabled
+                    });
                     let before = sent.each_ref().map(|sent| sent.load(Ordering::Relaxed));
-                    until("traffic goes on both ways", || {
+                    until("traffic flows both ways", || {
                         let now = sent.each_ref().map(|sent| sent.load(Ordering::Relaxed));
                         now[0] > before[0] + 100 && now[1] > before[1] + 100
                     });
@@ -106,7 +109,7 @@ fn taken_away(family: Family) {
     }
 }
 
-/// Ends the traffic, also if the case has failed, which would wait for it for ever.
+/// Ends the traffic, also if the case has failed, so that nothing waits for it.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

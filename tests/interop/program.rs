@@ -1,4 +1,4 @@
-//! `knet` and `libknet-peer`, run as processes.
+//! The programs `knet` and `libknet-peer`, run as processes.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,14 +10,14 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use knet_tests::wait::DEADLINE;
 
-/// Whose `cat` it is.
+/// The implementation of a `cat`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Program {
     Knet,
     LibknetPeer,
 }
 
-/// A `cat` that runs until it is killed or dropped, and writes lines.
+/// A `cat` that writes lines until it is killed or dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 }
 
 impl Program {
-    /// A command of it, which `cargo xtask interop` has built next to this suite.
+    /// Returns a command of the program, which `cargo xtask interop` has built next to this suite.
     pub(crate) fn command<A: AsRef<OsStr>>(self, arguments: &[A]) -> Command {
         let name = match self {
             Self::Knet => "knet",
@@ -40,32 +40,32 @@ impl Program {
         command
     }
 
-    /// Starts it in the network of this thread.
+    /// Starts the program in the network of this thread.
     pub(crate) fn start<A: AsRef<OsStr>>(self, arguments: &[A]) -> Running {
         let pipe = Stdio::piped;
         let mut child = self.command(arguments).stdin(pipe()).stdout(pipe()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (tell, lines) = crossbeam_channel::unbounded();
+        let (sender, lines) = crossbeam_channel::unbounded();
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = tell.send(line);
+                let _ = sender.send(line);
             }
         });
         Running { child, stdin, lines }
     }
 
-    /// Runs it to its end, with this input, and gives what it wrote.
+    /// Runs the program to its end, with this input, and returns its output.
     pub(crate) fn run<A: AsRef<OsStr>>(self, arguments: &[A], input: Vec<u8>) -> Vec<u8> {
         let pipe = Stdio::piped;
         let mut child = self.command(arguments).stdin(pipe()).stdout(pipe()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let feed = thread::spawn(move || stdin.write_all(&input));
         let mut stdout = child.stdout.take().unwrap();
-        let (tell, all) = crossbeam_channel::bounded(1);
+        let (sender, all) = crossbeam_channel::bounded(1);
         thread::spawn(move || {
             let mut output = Vec::new();
             let read = stdout.read_to_end(&mut output);
-            let _ = tell.send(read.map(|_| output));
+            let _ = sender.send(read.map(|_| output));
         });
         let output = all.recv_timeout(2 * DEADLINE);
         if output.is_err() {
@@ -80,30 +80,30 @@ impl Program {
 }
 
 impl Running {
-    /// Has it send these lines.
+    /// Sends these lines.
     pub(crate) fn feed(&mut self, lines: impl Iterator<Item = String>) {
         let lines: String = lines.map(|line| line + "\n").collect();
         self.stdin.write_all(lines.as_bytes()).unwrap();
     }
 
-    /// The next line that it received.
+    /// Returns the next line that it received.
     pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(DEADLINE).expect("it receives nothing")
     }
 
-    /// The next line that it received, if it comes in time.
+    /// Returns the next line that it received, if it comes in time.
     pub(crate) fn line_within(&self, time: Duration) -> Option<String> {
         self.lines.recv_timeout(time).ok()
     }
 
-    /// Whether a line is there.
+    /// Returns `true` if a line was received.
     pub(crate) fn has_line(&self) -> bool {
         !self.lines.is_empty()
     }
 }
 
 impl Drop for Running {
-    /// Without any warning: SIGKILL.
+    /// Kills the program without any warning: SIGKILL.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! `knet` and `libknet-peer` are each other's other end.
+//! The programs `knet` and `libknet-peer`, connected to each other.
 
 use std::process::Stdio;
 use std::thread;
@@ -12,16 +12,16 @@ use crate::program::{Program, Running};
 
 both_families! {
     files_cross
-    they_measure_together
-    lines_cross_where_one_is_found
+    a_benchmark_runs_between_them
+    lines_cross_after_discovery
     strangers_stay_outside
-    both_take_the_same_arguments
+    both_accept_the_same_arguments
 }
 
 const SIZE: usize = 30_000;
 const COUNT: usize = 40;
 
-/// Each sends a file while it receives the other's.
+/// Sends a file both ways at the same time.
 fn files_cross(family: Family) {
     let (here, there) = (family.address(1, 0), family.address(2, 0));
     let file = |start: usize| -> Vec<u8> {
@@ -43,8 +43,8 @@ fn files_cross(family: Family) {
     assert!(from_one == one && from_two == two);
 }
 
-/// Either is the other end of a benchmark, whichever of them sends.
-fn they_measure_together(family: Family) {
+/// Runs a benchmark between the two, with either of them as the sender.
+fn a_benchmark_runs_between_them(family: Family) {
     let (one, two) = (family.address(1, 0), family.address(2, 0));
     for (sender, receiver) in
         [(Program::Knet, Program::LibknetPeer), (Program::LibknetPeer, Program::Knet)]
@@ -69,8 +69,8 @@ fn they_measure_together(family: Family) {
     }
 }
 
-/// Either does not know where the other is until that speaks.
-fn lines_cross_where_one_is_found(family: Family) {
+/// Sends lines both ways while one end learns the address of the other from its packets.
+fn lines_cross_after_discovery(family: Family) {
     let (here, there) = (family.address(1, 0), family.address(2, 0));
     for (waits, visits) in BOTH_WAYS {
         let mut one = waits.start(&chat(1, &format!("2:{here}={}", network(family, 2))));
@@ -80,11 +80,12 @@ fn lines_cross_where_one_is_found(family: Family) {
     }
 }
 
-/// Has one send lines until the other receives one: while they find each other, some may be lost.
+/// Sends lines from one until the other receives one. While they discover each other, some may be
+/// lost.
 fn crosses(family: Family, from: &mut Running, to: &Running) {
     let give_up = Instant::now() + DEADLINE;
     for number in 0.. {
-        assert!(Instant::now() < give_up, "nothing of {number} lines crosses");
+        assert!(Instant::now() < give_up, "none of {number} lines arrives");
         from.feed(std::iter::once(format!("{family:?} line {number}")));
         let Some(line) = to.line_within(Duration::from_millis(200)) else { continue };
         let sent = line.strip_prefix(&format!("{family:?} line ")).expect(&line);
@@ -93,7 +94,7 @@ fn crosses(family: Family, from: &mut Running, to: &Running) {
     }
 }
 
-/// Neither listens to somebody outside of the network that was named.
+/// Checks that neither accepts a peer outside of the specified network.
 fn strangers_stay_outside(family: Family) {
     let (here, there) = (family.address(1, 0), family.address(2, 0));
     for (waits, visits) in BOTH_WAYS {
@@ -112,19 +113,19 @@ fn chat(id: u16, peer: &str) -> Vec<String> {
     arguments.map(str::to_owned).to_vec()
 }
 
-/// The network in which nobody is but this host.
+/// Returns the network that contains only this host.
 fn network(family: Family, host: u16) -> String {
     let bits = if family == Family::V4 { 32 } else { 128 };
     format!("{}/{bits}", family.address(host, 0).ip())
 }
 
-/// What a program that is not given any input says in the end: its exit code, and its standard error.
+/// Returns how a program without any input ends: its exit code, and its standard error.
 fn outcome(program: Program, arguments: &[&str]) -> (i32, String) {
     let output = program.command(arguments).stdin(Stdio::null()).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn both_take_the_same_arguments(family: Family) {
+fn both_accept_the_same_arguments(family: Family) {
     let options = |program: Program, command: &str| -> Vec<String> {
         let output = program.command(&[command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
@@ -139,7 +140,7 @@ fn both_take_the_same_arguments(family: Family) {
     }
     let here = family.address(1, 0);
     for program in [Program::Knet, Program::LibknetPeer] {
-        // Nobody comes, so what is taken ends at once.
+        // No peer comes, so a program whose arguments are accepted ends at once.
         let (everywhere, elsewhere) = match family {
             Family::V4 => ("0.0.0.0/0", "::/0"),
             Family::V6 => ("::/0", "0.0.0.0/0"),
@@ -167,9 +168,9 @@ fn both_take_the_same_arguments(family: Family) {
     }
 }
 
-/// Who waits to be found, and who comes.
+/// The side that is discovered, and the side that discovers.
 const BOTH_WAYS: [(Program, Program); 2] =
     [(Program::Knet, Program::LibknetPeer), (Program::LibknetPeer, Program::Knet)];
-/// The exit codes of both.
+/// The exit codes of both programs.
 const USAGE: i32 = 2;
 const UNREACHABLE: i32 = 3;

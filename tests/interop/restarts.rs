@@ -1,4 +1,4 @@
-//! One side is killed in the middle of traffic in both directions, and started again.
+//! Restarts of one side, which is killed in the middle of traffic in both directions.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -39,8 +39,8 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
         hear(survivor, &datafd, &mut running, life);
         expect_hundred(&datafd, &mut running, life);
         send_hundred(&datafd, &running, life);
-        // One of its pings has to carry the number of its last message, or its next life cannot be
-        // distinguished from this one (`docs/protocol.md`, "Restart detection").
+        // One of its pings has to carry the number of its last message, or its successor cannot be
+        // distinguished from it (`docs/protocol.md`, "Restart detection").
         let before = pings();
         until("it pings", || pings() >= before + 2);
         // In the middle of traffic both ways.
@@ -50,8 +50,8 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
         }
         let first = read(&datafd);
         assert_eq!(first, format!("{life} 100").as_bytes());
-        // The next life begins after that was noticed, or before: nobody looks in the meantime, unless
-        // the last answer to this life came too late and was refused.
+        // The successor starts after that was noticed, or before: nothing detects it in the
+        // meantime, unless the last answer to this process came too late and was refused.
         let unnoticed = life % 2 == 1;
         let interval = if unnoticed { Duration::from_secs(50) } else { Care::default().interval };
         survivor.set_care(2, 0, &Care { interval, ..Care::default() });
@@ -62,13 +62,18 @@ fn survive(family: Family, survivor: &dyn Node, program: Program) {
     }
 }
 
-/// Has the program send lines until one arrives, and waits until the survivor has made sure of the link
-/// since then. What is left of the life before comes first; some of it is lost, but it is in order.
+/// Sends lines from the program until one arrives, and waits until the survivor has verified the
+/// link since. The rest of the previous process's lines comes first; some of them are lost, but
+/// they are in order.
 fn hear(survivor: &dyn Node, datafd: &Datafd, running: &mut Running, life: usize) {
     let give_up = Instant::now() + DEADLINE;
     let (mut hellos, mut last) = (0, 0);
     loop {
-        assert!(Instant::now() < give_up, "life {life} is not heard: {:?}", survivor.link(2, 0));
+        assert!(
+            Instant::now() < give_up,
+            "nothing arrives from process {life}: {:?}",
+            survivor.link(2, 0)
+        );
         if !readable_within(datafd, Duration::from_millis(200)) {
             running.feed(std::iter::once(format!("{life} hello {hellos}")));
             hellos += 1;
@@ -89,7 +94,7 @@ fn hear(survivor: &dyn Node, datafd: &Datafd, running: &mut Running, life: usize
     until("it answers", || survivor.link(2, 0).up && pongs() >= before + 2);
 }
 
-/// A hundred lines: all of them, in order, and each once.
+/// Expects a hundred lines: all of them, in order, and each once.
 fn expect_hundred(datafd: &Datafd, running: &mut Running, life: usize) {
     running.feed((0..100).map(|number| format!("{life} {number}")));
     let mut found = line(datafd);
@@ -108,7 +113,7 @@ fn line(datafd: &Datafd) -> String {
     String::from_utf8(read(datafd)).unwrap()
 }
 
-/// Sends lines until the program has got to know us, and then a hundred, which have to arrive.
+/// Sends lines until the program knows this host, and then a hundred that have to arrive.
 fn send_hundred(datafd: &Datafd, running: &Running, life: usize) {
     let hellos = Cell::new(0);
     until("it hears us", || {

@@ -1,4 +1,4 @@
-//! A host that is libknet.
+//! A host of libknet.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ impl Theirs {
         let library = Library::open().unwrap();
         let handle = Handle::new(library, HostId::new(id)).unwrap();
         handle.set_forwarding(true).unwrap();
-        // As it is in 1.25: with them, 1.35 takes nothing over a dynamic link that has no list.
+        // As in 1.25: with them, 1.35 accepts nothing over a dynamic link that has no list.
         handle.set_access_lists(false).unwrap();
         Self { id, handle, hosts: Mutex::default(), links: Mutex::default() }
     }

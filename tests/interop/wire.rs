@@ -1,5 +1,5 @@
-//! What passes between the two, byte by byte. The vectors that were captured between two libknets are
-//! tests of knet-wire, which `cargo xtask interop` runs along with these.
+//! The packets between the two, byte by byte. Vectors that were captured between two instances of
+//! libknet are tests of knet-wire, which `cargo xtask interop` runs as well.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,21 +44,21 @@ impl Tapped {
         Self { pair, packets, here, there, _relay: relay }
     }
 
-    /// Those of one type from one host, in order.
+    /// Returns the packets of one type from one host, in order.
     fn of(&self, kind: u8, host: u8) -> Vec<Vec<u8>> {
         let packets = self.packets.lock();
         packets.iter().filter(|packet| packet[1] == kind && packet[3] == host).cloned().collect()
     }
 
-    /// That all of them are understood, and come out the same when they are written again.
+    /// Asserts that all packets are understood, and are encoded to the same bytes again.
     fn check_all(&self) {
         for packet in self.packets.lock().iter() {
-            assert!(knet_wire::fuzzing::decode(packet), "not understood: {packet:02x?}");
+            assert!(knet_wire::fuzzing::decode(packet), "not decoded: {packet:02x?}");
         }
     }
 }
 
-/// The first messages of each are cut into the same packets, but for who sent them.
+/// Checks that both fragment a message into the same packets, apart from the sender.
 fn same_messages_same_bytes(family: Family) {
     let tapped = Tapped::new(family);
     for (node, _) in tapped.pair.ways() {
@@ -75,7 +75,7 @@ fn same_messages_same_bytes(family: Family) {
         }
     };
     exchange(&[1, 100, 546, 547, 2000, 65536]);
-    // Unicast is marked as such, and a changed channel is the one that travels.
+    // Unicast is marked as such, and the packet contains the changed channel.
     let to_peer: Filter = Arc::new(|direction, _, _| match direction {
         Direction::Tx => Decision { hosts: vec![1, 2], channel: Some(31), ..Decision::only(0) },
         Direction::Rx => Decision { channel: Some(0), ..Decision::broadcast() },
@@ -98,7 +98,8 @@ fn same_messages_same_bytes(family: Family) {
     tapped.check_all();
 }
 
-/// A pong is the ping, and a reply the beginning of the probe, but for the type and who sent it.
+/// Checks that a pong equals its ping, and a reply the beginning of its probe, apart from the type
+/// and the sender.
 fn answers_mirror_questions(family: Family) {
     let tapped = Tapped::new(family);
     for (node, _) in tapped.pair.ways() {
@@ -106,13 +107,13 @@ fn answers_mirror_questions(family: Family) {
     }
     for (asking, answering) in [(1, 2), (2, 1)] {
         for (question, answer, length) in [(PING, PONG, 26), (PROBE, REPLY, 9)] {
-            until("there are answers", || !tapped.of(answer, answering).is_empty());
+            until("there are replies", || !tapped.of(answer, answering).is_empty());
             let questions = tapped.of(question, asking);
             for answer in tapped.of(answer, answering) {
                 let is_for = |question: &Vec<u8>| {
                     question[4..length] == answer[4..] && answer.len() == length
                 };
-                assert!(questions.iter().any(is_for), "to no question: {answer:02x?}");
+                assert!(questions.iter().any(is_for), "no request for the reply {answer:02x?}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Cables that are pulled under traffic, and plugged in again.
+//! Cables that are unplugged under traffic, and plugged in again.
 //!
-//! What may be lost is counted by events: with the passive policy the messages to a host from the
-//! moment its cable is touched until the sender notices; with the active policy none.
+//! Events bound what may be lost: with the passive policy, the messages to a host from the moment
+//! its cable is touched until the sender notices; with the active policy, none.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -16,25 +16,25 @@ use nix::libc::EACCES;
 use crate::member::{Member, members};
 use crate::traffic::Traffic;
 
-/// Links whose cable is in stay up, however long the machine stalls.
+/// Keeps connected links up, however long the machine stalls.
 const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(600), ..QUICK };
 
-/// For links that are cut, for as long as they are: whenever one of them is called down, it is.
+/// Takes links down quickly while they are cut, when every report of a link going down is true.
 const IMPATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(1), ..QUICK };
 
 /// Where a link is interrupted.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    /// At the switch: the host sees that its interface has no carrier, the others see nothing.
+    /// At the switch: the host's interface has no carrier, the others notice nothing.
     Cable,
-    /// In the host: its interface is off, and nothing can be sent on it.
+    /// In the host: its interface is down, and nothing can be sent on it.
     Interface,
-    /// Host 1 must not send to the host, as where a firewall is in the way.
+    /// Host 1 must not send to the host, as behind a firewall.
     Forbidden,
 }
 
 impl Cut {
-    /// Cuts link 0 of the last host and waits no longer for it, or becomes patient and mends it.
+    /// Shortens the timeouts and cuts link 0 of the last host, or lengthens them and restores it.
     fn set_among(self, members: &[Member], lan: &Lan, family: Family, works: bool) {
         let timers = if works { PATIENT } else { IMPATIENT };
         let set_timers = || {
@@ -52,7 +52,7 @@ impl Cut {
         }
     }
 
-    /// Cuts or mends link 0 of the last host.
+    /// Cuts or restores link 0 of the last host.
     fn set(self, lan: &Lan, family: Family, works: bool) {
         let host = lan.hosts();
         match (self, works) {
@@ -66,15 +66,16 @@ impl Cut {
         }
     }
 
-    /// Who notices that the link to whom is down.
+    /// Returns the pairs of hosts of which the first notices that its link to the second is down.
     fn concerns(self, hosts: u16) -> BTreeSet<(u16, u16)> {
         let others = if matches!(self, Self::Forbidden) { 1..2 } else { 1..hosts };
         others.flat_map(|other| [(other, hosts), (hosts, other)]).collect()
     }
 }
 
-/// The first link of the last host is cut under traffic, and mended when everybody concerned knows.
-fn cut_and_mend(hosts: u16, family: Family, policy: Policy, cut: Cut) {
+/// Cuts the first link of the last host under traffic, and restores it once every affected host has
+/// noticed.
+fn cut_and_restore(hosts: u16, family: Family, policy: Policy, cut: Cut) {
     let lan = Lan::new(hosts, 2);
     let members = members(&lan, 2, family, PATIENT);
     members.iter().for_each(|member| member.set_policy(policy));
@@ -111,40 +112,40 @@ fn cut_and_mend(hosts: u16, family: Family, policy: Policy, cut: Cut) {
     );
 }
 
-/// Crosses out which host has noticed what became of its link to which other.
+/// Removes from `waiting` the pairs whose first host has noticed the change.
 fn note_changes(member: &Member, works: bool, waiting: &mut BTreeSet<(u16, u16)>) {
     for event in member.link_events.try_iter().map(|notification| notification.event) {
         assert_eq!((event.link, event.state.is_up()), (link_id(0), works), "{event:?}");
         let pair = (member.id(), event.host.get());
-        assert!(waiting.remove(&pair), "told twice, or of the wrong link: {event:?}");
+        assert!(waiting.remove(&pair), "reported twice, or for the wrong link: {event:?}");
     }
 }
 
 #[test]
-fn passive_loses_no_more_than_until_it_notices_a_pulled_cable() {
-    cut_and_mend(2, Family::V4, Policy::Passive, Cut::Cable);
+fn passive_loses_messages_only_until_it_notices_an_unplugged_cable() {
+    cut_and_restore(2, Family::V4, Policy::Passive, Cut::Cable);
 }
 
 #[test]
-fn passive_loses_no_more_than_until_it_notices_an_interface_that_is_off() {
-    cut_and_mend(2, Family::V4, Policy::Passive, Cut::Interface);
+fn passive_loses_messages_only_until_it_notices_an_interface_that_is_down() {
+    cut_and_restore(2, Family::V4, Policy::Passive, Cut::Interface);
 }
 
 #[test]
-fn passive_over_ipv6_loses_no_more_either() {
-    cut_and_mend(2, Family::V6, Policy::Passive, Cut::Cable);
-    cut_and_mend(2, Family::V6, Policy::Passive, Cut::Interface);
+fn passive_over_ipv6_loses_messages_only_until_it_notices() {
+    cut_and_restore(2, Family::V6, Policy::Passive, Cut::Cable);
+    cut_and_restore(2, Family::V6, Policy::Passive, Cut::Interface);
 }
 
 #[test]
-fn passive_loses_nothing_between_hosts_whose_cables_are_in() {
-    cut_and_mend(3, Family::V4, Policy::Passive, Cut::Cable);
+fn passive_loses_nothing_between_hosts_that_stay_connected() {
+    cut_and_restore(3, Family::V4, Policy::Passive, Cut::Cable);
 }
 
-/// A route says no, as a firewall would: the only link waits for a pong as long as ever, but tells why
-/// none came, and still does when it is enabled anew.
+/// Prohibits sending by a route, as a firewall would. The only link waits for a pong as long as
+/// ever, but reports why none came, and still does once it is enabled again.
 #[test]
-fn a_link_on_which_nothing_may_be_sent_says_so() {
+fn a_link_that_must_not_send_reports_the_reason() {
     for family in [Family::V4, Family::V6] {
         let lan = Lan::new(2, 1);
         let members = members(&lan, 1, family, PATIENT);
@@ -154,47 +155,51 @@ fn a_link_on_which_nothing_may_be_sent_says_so() {
         assert_eq!(next(&members[0].link_events).state, forbidden);
         let sent = |stats: &LinkStats| (stats.tx_ping_packets, stats.tx_pong_packets);
         let before = link.status().unwrap().stats;
-        until("no answer to the peer's pings leaves either", || {
+        until("no pong can be sent either", || {
             link.status().unwrap().stats.tx_pong_errors > before.tx_pong_errors
         });
         let stats = link.status().unwrap().stats;
         assert!(stats.tx_ping_errors > 0);
-        assert_eq!(sent(&stats), sent(&before), "what did not leave is not counted as sent");
+        assert_eq!(
+            sent(&stats),
+            sent(&before),
+            "packets that were not sent are not counted as sent"
+        );
         link.disable().unwrap();
         link.enable().unwrap();
-        until("it tells why", || link.status().unwrap().state == forbidden);
+        until("it reports why", || link.status().unwrap().state == forbidden);
         Cut::Forbidden.set_among(&members, &lan, family, true);
         assert_eq!(next(&members[0].link_events).state, LinkState::Up);
     }
 }
 
 #[test]
-fn passive_loses_nothing_to_others_when_one_may_not_be_sent_to() {
-    cut_and_mend(3, Family::V4, Policy::Passive, Cut::Forbidden);
+fn passive_loses_nothing_to_others_when_one_host_is_prohibited() {
+    cut_and_restore(3, Family::V4, Policy::Passive, Cut::Forbidden);
 }
 
 #[test]
-fn active_loses_nothing_when_one_may_not_be_sent_to() {
-    cut_and_mend(3, Family::V6, Policy::Active, Cut::Forbidden);
+fn active_loses_nothing_when_one_host_is_prohibited() {
+    cut_and_restore(3, Family::V6, Policy::Active, Cut::Forbidden);
 }
 
 #[test]
-fn active_loses_nothing_when_a_cable_is_pulled() {
-    cut_and_mend(2, Family::V4, Policy::Active, Cut::Cable);
+fn active_loses_nothing_when_a_cable_is_unplugged() {
+    cut_and_restore(2, Family::V4, Policy::Active, Cut::Cable);
 }
 
 #[test]
-fn active_loses_nothing_when_an_interface_is_off() {
-    cut_and_mend(2, Family::V4, Policy::Active, Cut::Interface);
+fn active_loses_nothing_when_an_interface_is_down() {
+    cut_and_restore(2, Family::V4, Policy::Active, Cut::Interface);
 }
 
 #[test]
-fn active_over_ipv6_loses_nothing_either() {
-    cut_and_mend(2, Family::V6, Policy::Active, Cut::Cable);
-    cut_and_mend(2, Family::V6, Policy::Active, Cut::Interface);
+fn active_over_ipv6_loses_nothing_when_a_cable_is_unplugged() {
+    cut_and_restore(2, Family::V6, Policy::Active, Cut::Cable);
+    cut_and_restore(2, Family::V6, Policy::Active, Cut::Interface);
 }
 
 #[test]
 fn active_loses_nothing_among_three_hosts() {
-    cut_and_mend(3, Family::V6, Policy::Active, Cut::Cable);
+    cut_and_restore(3, Family::V6, Policy::Active, Cut::Cable);
 }

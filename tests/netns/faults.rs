@@ -1,4 +1,4 @@
-//! Ways that lose packets, hold them up and bring them out of order.
+//! Paths that lose, delay and reorder packets.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,18 +12,19 @@ use kronosnet::{PingTimers, Policy};
 use crate::member::Distant;
 use crate::traffic::Traffic;
 
-/// Lost pings and a machine that stalls are no broken link here.
+/// Keeps links up despite lost pings and a machine that stalls.
 const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(20), ..QUICK };
 
 const POOR: Conditions = Conditions {
     mtu: 1500,
-    tells: true,
+    reports: true,
     loss: 0.05,
     delay: Duration::from_millis(1),
     jitter: Duration::from_millis(5),
 };
 
-/// Two hosts whose way for link 0 is poor. They send no probes, so that long packets are data.
+/// Makes two hosts whose path for link 0 is poor. They send no probes, so that long packets are
+/// data.
 fn poorly_connected(links: u8, family: Family) -> Distant {
     let pair = Distant::new(links, 1500, 42);
     pair.ways[0].set(POOR);
@@ -34,7 +35,7 @@ fn poorly_connected(links: u8, family: Family) -> Distant {
     pair
 }
 
-/// Checks that the way was as poor as it was meant to be, and that no link went down for it.
+/// Checks that the path was as poor as intended, and that no link went down for it.
 fn was_poor(pair: &Distant, way: &Wan) {
     assert!(way.lost(LONG) > 0 && way.overtaken() > 0, "{way:?}");
     for (member, peer) in pair.members.iter().zip([2, 1]) {
@@ -43,7 +44,7 @@ fn was_poor(pair: &Distant, way: &Wan) {
 }
 
 #[test]
-fn a_lost_packet_costs_one_message_and_none_comes_twice() {
+fn a_lost_packet_costs_one_message_and_none_arrives_twice() {
     for family in [Family::V4, Family::V6] {
         let pair = poorly_connected(1, family);
         let [from, to] = pair.members.as_slice() else { panic!("two hosts") };
@@ -51,7 +52,7 @@ fn a_lost_packet_costs_one_message_and_none_comes_twice() {
         for number in 0..1000 {
             from.datafd.send(&message(4000, number)).unwrap();
             missing.insert(number);
-            // As many as a receiver puts together at the same time, and half of that to spare.
+            // As many as a receiver reassembles at the same time, and half as many in reserve.
             if number % 16 == 15 {
                 let give_up = Instant::now() + DEADLINE;
                 while missing.len() > pair.ways[0].lost(LONG) {
@@ -67,15 +68,15 @@ fn a_lost_packet_costs_one_message_and_none_comes_twice() {
     }
 }
 
-/// A message came out: it is one that was sent, and comes for the first time.
+/// Records a message that arrived: it was sent, and arrives for the first time.
 fn arrived(received: &[u8], missing: &mut BTreeSet<usize>) {
     let number = usize::from_le_bytes(received[..8].try_into().unwrap());
-    assert!(received == message(4000, number), "{number} came out damaged");
-    assert!(missing.remove(&number), "{number} came out twice");
+    assert!(received == message(4000, number), "{number} arrived damaged");
+    assert!(missing.remove(&number), "{number} arrived twice");
 }
 
 #[test]
-fn active_loses_nothing_where_one_of_two_ways_is_poor() {
+fn active_loses_nothing_if_one_of_two_paths_is_poor() {
     for family in [Family::V4, Family::V6] {
         let pair = poorly_connected(2, family);
         pair.members.iter().for_each(|member| member.set_policy(Policy::Active));
@@ -88,7 +89,7 @@ fn active_loses_nothing_where_one_of_two_ways_is_poor() {
 }
 
 #[test]
-fn the_latency_of_a_slow_way_is_measured() {
+fn the_latency_of_a_slow_path_is_measured() {
     let delay = Duration::from_millis(30);
     let pair = Distant::new(1, 1500, 42);
     pair.ways[0].set(Conditions { delay, ..Conditions::default() });
@@ -98,5 +99,5 @@ fn the_latency_of_a_slow_way_is_measured() {
     assert!(link.status().unwrap().latency_min.unwrap() >= 2 * delay);
 }
 
-/// Data packets are at least so long, with their headers; others are shorter.
+/// The minimum length of data packets, with their headers; others are shorter.
 const LONG: usize = 500;

@@ -1,4 +1,4 @@
-//! A link that takes no more packets: its socket is full, because what is behind it stands still.
+//! Backpressure of a link: its socket is full, because the interface behind it transmits nothing.
 
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -19,15 +19,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::member::Member;
 
-/// Pings that do not get through are no reason to take a link down here.
+/// Keeps links up although no ping gets through.
 const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(600), ..QUICK };
-/// Longer than any test takes: whoever waits for room in the full link waits for ever.
+/// Longer than any test takes: a send that waits for room in the full link never gives up.
 const FOR_EVER: Duration = Duration::from_secs(3600);
-/// Fills a socket's buffer of 8 MiB soon.
+/// A length that fills a socket's buffer of 8 MiB quickly.
 const LONG: usize = 60_000;
 
-/// Host 1 with links to hosts 2 and 3 by different interfaces: its messages on channel 0 go to host 2, of
-/// which the interface has just been throttled, and those on channel 1 to host 3.
+/// Host 1, with links to hosts 2 and 3 over different interfaces. Messages on channel 0 go to host
+/// 2, whose interface is throttled, and those on channel 1 to host 3.
 struct Fork {
     lan: Lan,
     sender: Member,
@@ -67,7 +67,7 @@ impl Fork {
         fork
     }
 
-    /// How much the interface towards host 2 lets through; what waits behind it stays.
+    /// Sets the rate of the interface towards host 2; packets that exceed it stay queued.
     fn shape(&self, what: &str, rate: &str) {
         let shape =
             format!("qdisc {what} dev eth0 root tbf rate {rate} burst 5000 limit 1000000000");
@@ -83,7 +83,7 @@ impl Fork {
         self.sender.link(2, 0).status().unwrap().stats
     }
 
-    /// Writes messages for host 2 until they have to wait; how many.
+    /// Writes messages for host 2 until they block, and returns how many.
     fn fill(&self) -> usize {
         let mut written = 0;
         until("the socket is full", || {
@@ -94,7 +94,8 @@ impl Fork {
         written
     }
 
-    /// Which of them is not said: some may have been in part on their way for too long.
+    /// Waits until host 2 receives a message whole. It may be any of them: some may have expired
+    /// after a part had been sent.
     fn a_message_arrives_whole(&self) {
         let arrived = receive(&self.second.datafd);
         assert!((0..1000).any(|number| arrived == message(LONG, number)));
@@ -102,7 +103,7 @@ impl Fork {
 
     /// Checks that messages pass from host 1 to host 3.
     fn the_other_way_is_free(&self, through_datafd: bool) {
-        // More than a receiver looks back: what waits gets new numbers.
+        // More than the receiver's window of duplicates: blocked messages get new numbers.
         for number in 0..5000 {
             let message = message(1000, number);
             if through_datafd {
@@ -118,7 +119,7 @@ impl Fork {
 }
 
 #[test]
-fn other_channels_and_hosts_go_on_while_a_link_is_full() {
+fn a_full_link_does_not_block_other_channels_and_hosts() {
     let fork = Fork::new(FOR_EVER);
     let mut written = fork.fill();
     let mut write = || {
@@ -126,16 +127,16 @@ fn other_channels_and_hosts_go_on_while_a_link_is_full() {
         written += usize::from(sent != Sent::WouldBlock);
         sent == Sent::WouldBlock
     };
-    until("the datafd is full, for it is not read", &mut write);
-    until("pings find no room either, and are given up", || fork.full_link().tx_ping_errors > 0);
+    until("the datafd is full, as it is not read", &mut write);
+    until("pings are blocked too, and dropped", || fork.full_link().tx_ping_errors > 0);
     fork.the_other_way_is_free(true);
     fork.the_other_way_is_free(false);
-    assert!(write(), "the datafd is read though its messages wait");
+    assert!(write(), "the datafd is read although its messages are blocked");
 
     fork.let_go();
-    until("what waited leaves", || {
+    until("the blocked messages are sent", || {
         let stats = stats(&fork.sender.handle, 0);
-        // A message of which a part had left could not get another number.
+        // A message of which a part had been sent could not be renumbered.
         assert!(stats.tx_queue_full <= 1, "{stats:?}");
         stats.tx_messages + stats.tx_queue_full == written as u64
     });
@@ -143,12 +144,12 @@ fn other_channels_and_hosts_go_on_while_a_link_is_full() {
 }
 
 #[test]
-fn a_send_that_waits_for_room_holds_up_nobody_else() {
+fn a_blocked_send_delays_nothing_else() {
     let fork = Fork::new(FOR_EVER);
     thread::scope(|scope| {
         let sending = scope.spawn(|| {
             for number in 0.. {
-                // The one that waits may have left in part, and many overtake it.
+                // The blocked message may have been sent in part, and many overtake it.
                 let report = fork.sender.datafd.send(&message(LONG, number));
                 let waited = fork.full_link().tx_data_retries > 0;
                 assert!(report.is_ok() || waited, "{report:?}");
@@ -160,7 +161,7 @@ fn a_send_that_waits_for_room_holds_up_nobody_else() {
         until("the socket is full", || fork.full_link().tx_data_retries > 0);
         fork.the_other_way_is_free(true);
         fork.the_other_way_is_free(false);
-        assert!(!sending.is_finished(), "it waits for room");
+        assert!(!sending.is_finished(), "it is blocked");
         fork.let_go();
         sending.join().unwrap();
     });
@@ -168,7 +169,7 @@ fn a_send_that_waits_for_room_holds_up_nobody_else() {
 }
 
 #[test]
-fn channels_that_share_a_slow_link_get_their_turns_and_lose_nothing() {
+fn channels_that_share_a_slow_link_take_turns_and_lose_nothing() {
     let fork = Fork::new(Duration::from_secs(60));
     fork.shape("change", "20mbit");
     let more = [2, 3, 4].map(|number| {
@@ -206,7 +207,7 @@ fn stats(handle: &Handle, number: u8) -> ChannelStats {
     handle.channel_stats(channel(number))
 }
 
-/// A filter that sends everything to host 2.
+/// Sends everything to host 2, as a filter.
 fn to_second(message: &mut FilterMessage<'_>) -> Verdict {
     if message.direction() == Direction::Rx {
         return Verdict::Broadcast;
@@ -216,31 +217,31 @@ fn to_second(message: &mut FilterMessage<'_>) -> Verdict {
 }
 
 #[test]
-fn a_datafd_that_takes_the_place_of_one_whose_messages_wait_waits_too() {
+fn the_successor_of_a_blocked_datafd_is_blocked_too() {
     let fork = Fork::new(FOR_EVER);
     fork.fill();
     let Member { handle, datafd, .. } = &fork.sender;
     handle.remove_datafd(&datafd.number()).unwrap();
     let successor = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
     let before = stats(handle, 0).tx_messages;
-    nix::unistd::write(&successor, b"the first of the next").unwrap();
+    nix::unistd::write(&successor, b"the first of the successor").unwrap();
     fork.the_other_way_is_free(true);
     assert_eq!(stats(handle, 0).tx_messages, before, "overtaken");
     fork.let_go();
-    let next = b"the first of the next";
-    until("the next comes through", || {
-        // What is let go may be too much for a receiver that does not get to run.
+    let next = b"the first of the successor";
+    until("the message of the successor arrives", || {
+        // The released packets may overflow a receiver that does not get to run.
         let _ = knet_fd::send(&successor, next).unwrap();
         is_readable(&fork.second.datafd) && receive(&fork.second.datafd) == next
     });
 }
 
 #[test]
-fn a_link_that_is_switched_off_is_not_waited_for() {
+fn a_disabled_link_blocks_nothing() {
     let fork = Fork::new(FOR_EVER);
     fork.fill();
     fork.sender.link(2, 0).disable().unwrap();
-    until("what waits is given up", || stats(&fork.sender.handle, 0).tx_no_destination > 0);
+    until("blocked messages are dropped", || stats(&fork.sender.handle, 0).tx_no_destination > 0);
     until("its datafd is read again", || {
         let _ = knet_fd::send(&fork.sender.datafd, &message(LONG, 0)).unwrap();
         stats(&fork.sender.handle, 0).tx_no_destination > 300
@@ -249,20 +250,20 @@ fn a_link_that_is_switched_off_is_not_waited_for() {
 }
 
 #[test]
-fn a_full_link_is_not_waited_for_without_patience() {
+fn a_full_link_does_not_block_without_a_send_timeout() {
     let fork = Fork::new(Duration::ZERO);
-    until("messages are given up", || {
+    until("messages are dropped", || {
         let _ = knet_fd::send(&fork.sender.datafd, &message(LONG, 0)).unwrap();
         stats(&fork.sender.handle, 0).tx_queue_full > 0
     });
-    until("so is one that is sent", || fork.sender.datafd.send(&message(LONG, 0)).is_err());
+    until("a call of send fails too", || fork.sender.datafd.send(&message(LONG, 0)).is_err());
     assert_eq!(fork.full_link().tx_data_retries, 0);
 }
 
 #[test]
-fn a_link_that_stays_full_is_given_up_until_it_takes_packets_again() {
+fn a_link_that_stays_full_is_not_waited_for_until_it_accepts_packets() {
     let fork = Fork::new(Duration::from_millis(50));
-    // Pings find no room either, more often than packets are tried again.
+    // Pings are blocked too, more often than packets are retried.
     let interval = Duration::from_millis(3);
     fork.sender.link(2, 0).set_ping_timers(PingTimers { interval, ..PATIENT }).unwrap();
     let mut written = fork.fill();
@@ -271,13 +272,13 @@ fn a_link_that_stays_full_is_given_up_until_it_takes_packets_again() {
         written += 1;
         stats(&fork.sender.handle, 0).tx_queue_full > 0
     };
-    until("messages are given up", &mut full);
+    until("messages are dropped", &mut full);
     fork.the_other_way_is_free(true);
     fork.let_go();
     let again = b"there is room again";
     let sender = &fork.sender.datafd;
     until("a message gets through", || {
-        // Refused as long as the socket is full.
+        // It fails as long as the socket is full.
         let _ = knet_fd::send(sender, again).unwrap();
         is_readable(&fork.second.datafd) && receive(&fork.second.datafd) == again
     });

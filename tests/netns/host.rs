@@ -1,8 +1,9 @@
-//! A host in a process of its own, that can be killed and measured: `netns-host OWN PEER LOCAL REMOTE
-//! INTERVAL TIMEOUT`, with two host ids, the addresses of the only link and its ping timers in ms.
+//! A host in a process of its own, which can be killed and measured: `netns-host OWN PEER LOCAL
+//! REMOTE INTERVAL TIMEOUT`, with two host ids, the addresses of the only link and its ping timers
+//! in ms.
 //!
-//! It sends every message back. For each line on standard input it prints how much the handle has
-//! done so far: processor time in µs, wake-ups of its threads, pings tried. It ends with its input.
+//! It sends every message back. For each line on standard input it prints what the handle has done
+//! so far: processor time in µs, wake-ups of its threads, attempted pings. It ends with its input.
 
 #![allow(clippy::unwrap_used, reason = "a host that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "that is how it reports")]
@@ -24,7 +25,7 @@ fn main() {
     let [interval, timeout] =
         [interval, timeout].map(|ms| Duration::from_millis(ms.parse().unwrap()));
     let handle = Handle::new(HostId::new(own.parse().unwrap())).unwrap();
-    // Kept on by being asked for once.
+    // Opening a stream once enables the events.
     let _ = handle.datafd_events();
     let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
     handle.set_forwarding(true).unwrap();

@@ -1,4 +1,4 @@
-//! A host whose way out is closed does not wear itself out trying.
+//! Hosts that cannot send, and must not spin.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use kronosnet::{LinkEvent, PingTimers};
 use crate::member::Member;
 use crate::peer_process::{PeerProcess, Report};
 
-/// Far enough apart that even a busy machine goes to sleep in between.
+/// Pings so far apart that even a busy machine goes to sleep between them.
 const TIMERS: PingTimers =
     PingTimers { interval: Duration::from_millis(100), timeout: Duration::from_secs(1), ..QUICK };
 
-/// Closes the way out of host 2, which is a process, sees that it does no more than it has to, and
-/// opens it again.
+/// Closes the path out of host 2, which is a process, checks that it does no more than necessary,
+/// and opens the path again.
 fn rests_while_closed(family: Family, close: impl Fn(&Lan), open: impl Fn(&Lan)) {
     let lan = Lan::new(2, 1);
     let member = Member::new(1);
@@ -30,7 +30,7 @@ fn rests_while_closed(family: Family, close: impl Fn(&Lan), open: impl Fn(&Lan))
     let (start, before) = (Instant::now(), peer.report());
     silent(&member.link_events, Duration::from_secs(2));
     let mut after = peer.report();
-    until("it still tries", || {
+    until("it still sends pings", || {
         after = peer.report();
         after.pings > before.pings
     });
@@ -41,8 +41,8 @@ fn rests_while_closed(family: Family, close: impl Fn(&Lan), open: impl Fn(&Lan))
     next_like(&member.link_events, |event: &LinkEvent| event.state.is_up());
 }
 
-/// The thread that pings sleeps once for each. One that spins sleeps as often as it is refused, or
-/// never, and takes all of a processor that it gets.
+/// Checks that the host only pinged. Its thread sleeps once per ping. A thread that spins sleeps
+/// once per failure, or never, and uses all of its processor.
 fn did_no_more_than_ping(before: Report, after: Report, elapsed: Duration) {
     let (slept, pings) = (after.slept - before.slept, after.pings - before.pings);
     let expected = pings / 2..=4 * pings + 50;
@@ -52,7 +52,7 @@ fn did_no_more_than_ping(before: Report, after: Report, elapsed: Duration) {
 }
 
 #[test]
-fn while_an_interface_is_off() {
+fn while_an_interface_is_down() {
     both_families(|family| {
         let set = |up| move |lan: &Lan| lan.set_interface(2, 0, up);
         rests_while_closed(family, set(false), set(true));
@@ -60,15 +60,16 @@ fn while_an_interface_is_off() {
 }
 
 #[test]
-fn while_a_cable_is_pulled() {
+fn while_a_cable_is_unplugged() {
     both_families(|family| {
         rests_while_closed(family, |lan| lan.pull(2, 0), |lan| lan.plug(2, 0));
     });
 }
 
-/// The kernel finds out by ARP or neighbour discovery, and puts `EHOSTUNREACH` into the error queue.
+/// Removes the peer's address. The kernel finds out by ARP or neighbour discovery, and puts
+/// `EHOSTUNREACH` into the error queue.
 #[test]
-fn while_nobody_has_the_address_of_the_peer() {
+fn while_no_host_has_the_address_of_the_peer() {
     both_families(|family| {
         let leave = |lan: &Lan| {
             lan.set_interface(1, 0, false);
@@ -78,21 +79,21 @@ fn while_nobody_has_the_address_of_the_peer() {
     });
 }
 
-/// `EHOSTUNREACH`.
+/// Fails with `EHOSTUNREACH`.
 #[test]
-fn while_a_route_says_unreachable() {
+fn while_a_route_is_unreachable() {
     both_families(|family| refused_by_route(family, "unreachable"));
 }
 
-/// `EACCES`.
+/// Fails with `EACCES`.
 #[test]
-fn while_a_route_says_prohibited() {
+fn while_a_route_is_prohibited() {
     both_families(|family| refused_by_route(family, "prohibit"));
 }
 
-/// `EINVAL`.
+/// Fails with `EINVAL`.
 #[test]
-fn while_a_route_leads_nowhere() {
+fn while_a_route_is_a_blackhole() {
     both_families(|family| refused_by_route(family, "blackhole"));
 }
 
@@ -104,7 +105,7 @@ fn refused_by_route(family: Family, refusal: &str) {
     rests_while_closed(family, route("add"), route("del"));
 }
 
-/// At the same time, each in networks of its own.
+/// Runs a test for both families at the same time, each in networks of its own.
 fn both_families(test: impl Fn(Family) + Sync) {
     thread::scope(|scope| {
         for family in [Family::V4, Family::V6] {

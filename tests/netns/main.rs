@@ -1,5 +1,5 @@
-//! Real networks: hosts in network namespaces, with cables that are pulled, paths that get narrow and
-//! lose packets, and processes that are killed. Needs root: `cargo xtask netns`.
+//! Real networks: hosts in network namespaces, with cables that are unplugged, paths that become
+//! narrow and lossy, and processes that are killed. Needs root: `cargo xtask netns`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

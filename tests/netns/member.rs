@@ -1,4 +1,4 @@
-//! The hosts of a cluster, all in this process, each with its links in a namespace of its own.
+//! Members of a cluster, all in this process, each with its links in a namespace of its own.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,7 @@ use kronosnet::{
     Policy,
 };
 
-/// Where hosts listen. Nobody else is in their namespaces to take it.
+/// The port of all hosts. Nothing else in their namespaces can take it.
 pub(crate) const PORT: u16 = 5405;
 
 /// A host with a datafd.
@@ -20,20 +20,20 @@ pub(crate) const PORT: u16 = 5405;
 pub(crate) struct Member {
     pub(crate) handle: Handle,
     pub(crate) datafd: Datafd,
-    /// What happened since its links came up.
+    /// The events since its links came up.
     pub(crate) link_events: EventStream<LinkEvent>,
     pub(crate) host_events: EventStream<HostEvent>,
 }
 
 impl Member {
-    /// A host without links.
+    /// Makes a host without links.
     pub(crate) fn new(id: u16) -> Self {
         Self::with(Handle::new(HostId::new(id)).unwrap())
     }
 
-    /// The same with a handle that was made otherwise.
+    /// Makes a host without links from a given handle.
     pub(crate) fn with(handle: Handle) -> Self {
-        // Kept on by being asked for once.
+        // Opening a stream once enables the events.
         let _ = handle.datafd_events();
         let datafd = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
         handle.set_forwarding(true).unwrap();
@@ -41,12 +41,12 @@ impl Member {
         Self { handle, datafd, link_events, host_events }
     }
 
-    /// Its id.
+    /// Returns its id.
     pub(crate) fn id(&self) -> u16 {
         self.handle.host_id().get()
     }
 
-    /// Gives it an enabled link whose end is in this namespace.
+    /// Adds an enabled link whose local end is in this namespace.
     pub(crate) fn connect(
         &self,
         namespace: &Namespace,
@@ -58,14 +58,14 @@ impl Member {
         namespace.enter(|| watch(&self.handle, peer, link, ends[0], ends[1], timers))
     }
 
-    /// How it sees a link.
+    /// Returns a link as seen by it.
     pub(crate) fn link(&self, peer: u16, link: u8) -> Link {
         let host = self.handle.host(HostId::new(peer)).unwrap();
         host.link(link_id(link)).unwrap()
     }
 
-    /// Waits until so many links come up for the first time, and are all that it takes to reach so
-    /// many hosts.
+    /// Waits until this many links have come up for the first time, and this many hosts are
+    /// reachable.
     pub(crate) fn wait_for_first(&self, links: usize, hosts: usize) {
         for _ in 0..links {
             assert!(next(&self.link_events).state.is_up(), "nothing takes a link down yet");
@@ -75,7 +75,7 @@ impl Member {
         }
     }
 
-    /// How it uses its links to everybody.
+    /// Sets the policy of its links to all hosts.
     pub(crate) fn set_policy(&self, policy: Policy) {
         for host in self.handle.hosts() {
             self.handle.host(host).unwrap().set_policy(policy).unwrap();
@@ -83,17 +83,17 @@ impl Member {
     }
 }
 
-/// Two hosts with ways between them that can get narrow, slow or lossy.
+/// Two hosts, with paths between them that can become narrow, slow or lossy.
 #[derive(Debug)]
 pub(crate) struct Distant {
     namespaces: [Namespace; 2],
-    /// One for each link.
+    /// Makes all hosts of a network, with this many links between each pair, which are up.
     pub(crate) ways: Vec<Wan>,
     pub(crate) members: Vec<Member>,
 }
 
 impl Distant {
-    /// Hosts without links, with a way for each of so many links. Their interfaces have this MTU.
+    /// Makes hosts without links, with paths for this many links. Their interfaces have this MTU.
     pub(crate) fn new(links: u8, interface_mtu: u16, seed: u64) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let [one, two] = &namespaces;
@@ -102,7 +102,7 @@ impl Distant {
         Self { ways, members: vec![Member::new(1), Member::new(2)], namespaces }
     }
 
-    /// Connects them, and waits until the links are up.
+    /// Connects the hosts, and waits until their links are up.
     pub(crate) fn connect(&self, family: Family, timers: PingTimers) {
         for (at, peer) in [(0, 1), (1, 0)] {
             let (member, peer) = (&self.members[at], &self.members[peer]);
@@ -115,7 +115,7 @@ impl Distant {
         self.members.iter().for_each(|member| member.wait_for_first(self.ways.len(), 1));
     }
 
-    /// The network of a host.
+    /// Returns the network of a host.
     pub(crate) fn namespace(&self, host: u16) -> &Namespace {
         &self.namespaces[usize::from(host) - 1]
     }

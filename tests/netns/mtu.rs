@@ -1,5 +1,5 @@
-//! Paths that are narrow, get narrower and get wider again, under traffic (`docs/protocol.md`, "Path
-//! MTU discovery").
+//! Paths that become narrower and wider again, under traffic (`docs/protocol.md`, "Path MTU
+//! discovery").
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use kronosnet::PingTimers;
 use crate::member::{Distant, Member};
 use crate::traffic::Traffic;
 
-/// A machine that stalls is no broken link here.
+/// Keeps links up although the machine stalls.
 const PATIENT: PingTimers = PingTimers { timeout: Duration::from_secs(20), ..QUICK };
 
-/// What a packet carries besides the message: IP, UDP and the header that MTU arithmetic charges.
+/// Returns the overhead of a packet: IP, UDP and the header that MTU arithmetic charges.
 fn overhead(family: Family) -> usize {
     match family {
         Family::V4 => 20 + 8 + 26,
@@ -24,38 +24,38 @@ fn overhead(family: Family) -> usize {
     }
 }
 
-/// Waits until both hosts cut messages for a path of so many bytes.
+/// Waits until both hosts fragment messages for this MTU.
 fn wait_for(members: &[Member], family: Family, mtu: u16) {
     let data_mtu = usize::from(mtu) - overhead(family);
-    until(&format!("{mtu} bytes are used"), || {
+    until(&format!("an MTU of {mtu} bytes is in use"), || {
         found(members, mtu) && members.iter().all(|member| member.handle.data_mtu() == data_mtu)
     });
 }
 
-/// Whether both hosts have found a path of so many bytes.
+/// Returns `true` if both hosts have found this MTU.
 fn found(members: &[Member], mtu: u16) -> bool {
     let links = [members[0].link(2, 0), members[1].link(1, 0)];
     links.iter().all(|link| link.status().unwrap().path_mtu == Some(mtu.into()))
 }
 
-/// Two hosts on a path whose MTU both have found, and look for again every second.
+/// Makes two hosts on a path whose MTU both have found and search again every second.
 fn connected(family: Family, interface_mtu: u16, path: Conditions) -> Distant {
     let pair = Distant::new(1, interface_mtu, 7);
     pair.ways[0].set(path);
-    look_often(&pair.members);
+    search_often(&pair.members);
     pair.connect(family, PATIENT);
     wait_for(&pair.members, family, path.mtu.min(interface_mtu));
     pair
 }
 
-fn look_often(members: &[Member]) {
+fn search_often(members: &[Member]) {
     for member in members {
         member.handle.set_mtu_interval(Duration::from_secs(1)).unwrap();
     }
 }
 
-/// Messages flow while `change` happens and until both hosts have found the new MTU; until then
-/// some may be lost if `may_lose`.
+/// Sends messages while `change` runs and until both hosts have found the new MTU. Until then some
+/// may be lost if `may_lose`.
 fn change_under_traffic(
     members: &[Member],
     family: Family,
@@ -70,7 +70,7 @@ fn change_under_traffic(
     change();
     let give_up = Instant::now() + DEADLINE;
     while !found(members, mtu) {
-        assert!(Instant::now() < give_up, "{mtu} was not found");
+        assert!(Instant::now() < give_up, "an MTU of {mtu} bytes was not found");
         traffic.round_with_losses(|_, _| may_lose);
     }
     for _ in 0..100 {
@@ -80,8 +80,8 @@ fn change_under_traffic(
     assert!(members.iter().all(|member| member.link_events.is_empty()), "the link stayed up");
 }
 
-fn narrower_and_wider(family: Family, tells: bool) {
-    let wide = Conditions { tells, ..Conditions::default() };
+fn narrower_and_wider(family: Family, reports: bool) {
+    let wide = Conditions { reports, ..Conditions::default() };
     let pair = connected(family, 1500, wide);
     let narrow = Conditions { mtu: 1400, ..wide };
     change_under_traffic(&pair.members, family, 1400, true, || pair.ways[0].set(narrow));
@@ -89,26 +89,26 @@ fn narrower_and_wider(family: Family, tells: bool) {
 }
 
 #[test]
-fn a_path_that_gets_narrow_and_says_so_is_followed() {
+fn a_path_that_becomes_narrower_with_reports_is_followed() {
     narrower_and_wider(Family::V4, true);
 }
 
 #[test]
-fn an_ipv6_path_that_gets_narrow_and_says_so_is_followed() {
+fn an_ipv6_path_that_becomes_narrower_with_reports_is_followed() {
     narrower_and_wider(Family::V6, true);
 }
 
 #[test]
-fn a_path_that_gets_narrow_silently_is_followed() {
+fn a_path_that_becomes_narrower_silently_is_followed() {
     narrower_and_wider(Family::V4, false);
 }
 
 #[test]
-fn an_ipv6_path_that_gets_narrow_silently_is_followed() {
+fn an_ipv6_path_that_becomes_narrower_silently_is_followed() {
     narrower_and_wider(Family::V6, false);
 }
 
-/// A router of the kernel's, which tells host 1 that the last stretch to host 2 has become narrow.
+/// Narrows the last hop to host 2 behind a router of the kernel, which reports that to host 1.
 fn narrower_behind_a_router(family: Family) {
     let router = Namespace::new();
     router.set("ipv4/ip_forward", 1);
@@ -124,7 +124,7 @@ fn narrower_behind_a_router(family: Family) {
         host.ip(&format!("route add default via {gateway}"));
     }
     let members = [Member::new(1), Member::new(2)];
-    look_often(&members);
+    search_often(&members);
     members[0].connect(&hosts[0], (2, 0), (ends[0], ends[1]), PATIENT);
     members[1].connect(&hosts[1], (1, 0), (ends[1], ends[0]), PATIENT);
     members.iter().for_each(|member| member.wait_for_first(1, 1));
@@ -139,22 +139,22 @@ fn narrower_behind_a_router(family: Family) {
 }
 
 #[test]
-fn a_router_with_a_narrow_way_out_is_heeded() {
+fn the_report_of_a_router_is_followed() {
     narrower_behind_a_router(Family::V4);
 }
 
 #[test]
-fn an_ipv6_router_with_a_narrow_way_out_is_heeded() {
+fn the_report_of_an_ipv6_router_is_followed() {
     narrower_behind_a_router(Family::V6);
 }
 
 #[test]
-fn an_interface_that_takes_less_loses_nothing_in_silence() {
+fn a_narrower_interface_loses_nothing_silently() {
     narrower_interface(Family::V4);
 }
 
 #[test]
-fn an_interface_that_takes_less_over_ipv6_loses_nothing_in_silence() {
+fn a_narrower_interface_over_ipv6_loses_nothing_silently() {
     narrower_interface(Family::V6);
 }
 
@@ -172,13 +172,14 @@ fn narrower_interface(family: Family) {
     assert_eq!(link.status().unwrap().stats.down_count, 0);
 }
 
-/// Sends messages until it is so: each is refused for its length, or arrives. How many were refused.
+/// Sends messages until `done`, each of which is refused for its length or arrives, and returns how
+/// many were refused.
 fn until_flowing(from: &Member, to: &Member, done: impl Fn() -> bool) -> usize {
     let give_up = Instant::now() + DEADLINE;
     let mut refused = 0;
     for number in 0.. {
         assert!(Instant::now() < give_up, "the new MTU was not found");
-        // Before the last message: that one is cut for the new MTU.
+        // Checked before the last message, so that this one is fragmented for the new MTU.
         let last = done();
         match from.datafd.send(&message(6000, number)) {
             Ok(_) => assert!(receive(&to.datafd) == message(6000, number)),
@@ -192,12 +193,14 @@ fn until_flowing(from: &Member, to: &Member, done: impl Fn() -> bool) -> usize {
     refused
 }
 
-/// Long delays make for long patience with probes, so that none is taken for lost.
+/// Returns conditions with long delays, which lengthen the timeout of probes, so that none is
+/// considered lost.
 fn slow(mtu: u16) -> Conditions {
     Conditions { mtu, delay: Duration::from_millis(250), ..Conditions::default() }
 }
 
-/// The lengths of the probes that left on a path of 1500 bytes until its MTU was found.
+/// Returns the lengths of the probes that were sent on a path of 1500 bytes until its MTU was
+/// found.
 fn probes_on_ethernet(family: Family, interface_mtu: u16) -> Vec<usize> {
     let pair = Distant::new(1, interface_mtu, 7);
     pair.ways[0].set(slow(1500));
@@ -205,23 +208,23 @@ fn probes_on_ethernet(family: Family, interface_mtu: u16) -> Vec<usize> {
     let link = pair.members[0].link(2, 0);
     until("the search is over", || !link.status().unwrap().searching_mtu);
     assert_eq!(link.status().unwrap().path_mtu, Some(1500));
-    // Pings and answers are shorter.
+    // Pings and replies are shorter.
     pair.ways[0].lengths().into_iter().filter(|&length| length > 500).collect()
 }
 
 #[test]
-fn where_the_kernel_knows_the_mtu_nothing_else_is_tried_on_the_wire() {
+fn if_the_kernel_knows_the_mtu_only_that_is_probed() {
     for family in [Family::V4, Family::V6] {
         assert_eq!(probes_on_ethernet(family, 1500), [1500]);
     }
 }
 
 #[test]
-fn where_a_router_tells_the_mtu_three_sizes_are_tried() {
+fn if_a_router_reports_the_mtu_three_sizes_are_probed() {
     assert_eq!(probes_on_ethernet(Family::V4, 9000), [1500, 1501, 9000]);
 }
 
 #[test]
-fn where_an_ipv6_router_tells_the_mtu_three_sizes_are_tried() {
+fn if_an_ipv6_router_reports_the_mtu_three_sizes_are_probed() {
     assert_eq!(probes_on_ethernet(Family::V6, 9000), [1500, 1501, 9000]);
 }

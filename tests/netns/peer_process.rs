@@ -1,4 +1,4 @@
-//! A host as a process of its own, that can be killed and measured: the program `netns-host`.
+//! A host as a process of its own, which can be killed and measured: the program `netns-host`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use kronosnet::PingTimers;
 
 use crate::member::PORT;
 
-/// A running host. It dies with this, and with the test.
+/// A running host. It is killed when this is dropped, and when the test ends.
 #[derive(Debug)]
 pub(crate) struct PeerProcess {
     child: Child,
@@ -20,18 +20,19 @@ pub(crate) struct PeerProcess {
     answers: BufReader<ChildStdout>,
 }
 
-/// What the handle of the process has done so far.
+/// The activity of the process's handle so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
     pub(crate) cpu: Duration,
-    /// How often its threads have gone to sleep.
+    /// How many times its threads have gone to sleep.
     pub(crate) slept: u64,
-    /// Pings that it sent, or could not send.
+    /// Pings that it sent or failed to send.
     pub(crate) pings: u64,
 }
 
 impl PeerProcess {
-    /// Host 2 with a link to host 1, which sends every message back. It listens when this returns.
+    /// Starts host 2, with a link to host 1, which sends every message back. It listens when this
+    /// returns.
     pub(crate) fn start(namespace: &Namespace, family: Family, timers: PingTimers) -> Self {
         let ends = [2, 1].map(|host| SocketAddr::new(address(family, host, 0), PORT).to_string());
         let times = [timers.interval, timers.timeout].map(|time| time.as_millis().to_string());
@@ -42,12 +43,12 @@ impl PeerProcess {
         let commands = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
         let mut process = Self { child, commands, answers };
-        // It does not answer before.
+        // It does not answer earlier.
         let _ = process.report();
         process
     }
 
-    /// Asks what it has done so far.
+    /// Asks the process for its activity so far.
     pub(crate) fn report(&mut self) -> Report {
         self.commands.write_all(b"\n").unwrap();
         readable(self.answers.get_ref());
@@ -58,7 +59,7 @@ impl PeerProcess {
         Report { cpu: Duration::from_micros(micros), slept, pings }
     }
 
-    /// Kills it with `SIGKILL`. Its socket is closed afterwards.
+    /// Kills the process with `SIGKILL`. Its socket is closed when this returns.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

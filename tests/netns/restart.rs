@@ -13,14 +13,14 @@ use nix::libc::ECONNREFUSED;
 use crate::member::Member;
 use crate::peer_process::PeerProcess;
 
-/// Nothing but a report of the kernel takes a link down in time.
+/// Timers so long that only a report of the kernel takes a link down in time.
 const TIMERS: PingTimers = PingTimers {
     interval: Duration::from_secs(2),
     timeout: Duration::from_secs(600),
     precision: 64,
 };
 
-/// Messages to a peer that sends them back.
+/// Messages to a peer that echoes them.
 struct Echoes<'a> {
     member: &'a Member,
     sent: usize,
@@ -28,14 +28,14 @@ struct Echoes<'a> {
 }
 
 impl Echoes<'_> {
-    /// Sends a message, and takes in what comes back until that does, or until this much time is over.
+    /// Sends a message, and receives echoes until its own arrives or the timeout expires.
     fn send(&mut self, timeout: Duration) -> bool {
         let number = self.sent;
         self.sent += 1;
-        // Until the link is up it goes nowhere.
+        // Until the link is up, sending fails.
         let _ = self.member.datafd.send(&message(2000, number));
         while readable_within(&self.member.datafd, timeout) {
-            self.take_in();
+            self.receive_echoes();
             if self.came_back.contains(&number) {
                 return true;
             }
@@ -43,14 +43,14 @@ impl Echoes<'_> {
         false
     }
 
-    fn take_in(&mut self) {
+    fn receive_echoes(&mut self) {
         let received = receive(&self.member.datafd);
         let number = usize::from_le_bytes(received[..8].try_into().unwrap());
         assert!(received == message(2000, number), "{number} came back damaged");
         assert!(self.came_back.insert(number), "{number} came back twice");
     }
 
-    /// Messages flow: the first that comes back is followed by many that do.
+    /// Checks that messages flow: the first echo is followed by many more.
     fn flow(&mut self) {
         let give_up = Instant::now() + DEADLINE;
         while !self.send(Duration::from_millis(100)) {
@@ -62,7 +62,7 @@ impl Echoes<'_> {
     }
 }
 
-/// The peer is killed and started again a few times.
+/// Kills the peer and starts it again, a few times.
 fn kill_and_restart(family: Family) {
     let lan = Lan::new(2, 1);
     let member = Member::new(1);
@@ -89,8 +89,8 @@ fn kill_and_restart(family: Family) {
         let killed = pings();
         let refused = LinkState::Down(DownReason::TransportError { errno: ECONNREFUSED });
         assert_eq!(next(&member.link_events).state, refused);
-        // The one that is refused, and one that may have left since. More have if this machine took so
-        // long to tell us; but not each time.
+        // The ping that is refused, and one that may have been sent since. There are more if this
+        // machine was slow to report the refusal, but not each time.
         at_once |= quiet && pings() - killed <= 2;
         assert!(!next(&member.host_events).reachable);
         if at_once && round + 1 >= LEAST_ROUNDS {
@@ -99,16 +99,16 @@ fn kill_and_restart(family: Family) {
     }
     assert!(at_once, "it took more than a ping each time");
     while is_readable(&member.datafd) {
-        echoes.take_in();
+        echoes.receive_echoes();
     }
 }
 
-/// How often the peer is killed at least.
+/// The minimum number of restarts.
 const LEAST_ROUNDS: usize = 4;
-/// And at most, until it is noticed at once.
+/// The maximum number of restarts until one is noticed at once.
 const MOST_ROUNDS: usize = 10;
 
-/// Messages are on their way when the peer dies.
+/// Kills the peer while messages are in transit.
 fn kill_under_traffic(peer: &mut PeerProcess, echoes: &mut Echoes<'_>) {
     thread::scope(|scope| {
         let killed = scope.spawn(|| peer.kill());

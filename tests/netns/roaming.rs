@@ -12,10 +12,10 @@ use kronosnet::{HostId, Link, LinkConfig, PingTimers};
 use crate::member::{Member, PORT};
 use crate::traffic::Traffic;
 
-/// No machine stalls for so long that a link goes down for it.
+/// A timeout so long that no stalling machine takes a link down.
 const TIMERS: PingTimers = PingTimers { timeout: Duration::from_secs(60), ..QUICK };
 
-/// Host 1's link to host 2, wherever that is.
+/// Adds host 1's link to host 2, wherever that is.
 fn dynamic_link(lan: &Lan, member: &Member, family: Family) -> Link {
     let host = member.handle.add_host(HostId::new(2)).unwrap();
     let config = LinkConfig::udp_dynamic(SocketAddr::new(address(family, 1, 0), PORT));
@@ -27,7 +27,7 @@ fn dynamic_link(lan: &Lan, member: &Member, family: Family) -> Link {
     link
 }
 
-/// Any address of our own.
+/// Returns the wildcard address.
 fn any(family: Family) -> IpAddr {
     match family {
         Family::V4 => [0; 4].into(),
@@ -35,7 +35,7 @@ fn any(family: Family) -> IpAddr {
     }
 }
 
-/// Gives host 2 another address in place of the one that it has, under traffic.
+/// Replaces the address of host 2 under traffic.
 fn follow(family: Family) {
     let lan = Lan::new(2, 1);
     let members = [Member::new(1), Member::new(2)];
@@ -45,7 +45,7 @@ fn follow(family: Family) {
     let back = lan.host(2).enter(|| watch(&members[1].handle, 1, 0, local, peer, TIMERS));
     let mut traffic = Traffic::new(&members, 3000);
     let mut from = None;
-    // Other numbers than those of hosts, and the first one again.
+    // Addresses that no other host has, and the first one again.
     for number in [2, 77, 78, 2] {
         let place = address(family, number, 0);
         let found = || {

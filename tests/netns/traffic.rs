@@ -1,4 +1,4 @@
-//! Messages from everybody to everybody, without a pause, and an account of them.
+//! Continuous traffic among all hosts, and its losses.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,42 +9,42 @@ use kronosnet::{Error, MAX_MESSAGE};
 
 use crate::member::Member;
 
-/// Everybody sends to all others, round by round: the next message leaves when the last has arrived.
-/// So none is ever lost for want of room, and what is lost was lost on the way.
+/// Every host sends to all others, round by round: the next message is sent once the last has
+/// arrived. So no buffer overflows, and a lost message was lost on its path.
 #[derive(Debug)]
 pub(crate) struct Traffic<'a> {
     members: &'a [Member],
     length: usize,
     rounds: usize,
-    /// The numbers of the messages that each received.
+    /// The numbers of the messages that each host received.
     arrived: Vec<BTreeSet<usize>>,
-    /// How many messages that were allowed to be lost were.
+    /// How many of the messages that may be lost were lost.
     missed: usize,
 }
 
-/// How long a message that may be lost is waited for. Nothing depends on it but how many are.
+/// How long to wait for a message that may be lost. It only affects how many count as lost.
 const SHORTLY: Duration = Duration::from_millis(5);
 
 impl<'a> Traffic<'a> {
-    /// Messages of so many bytes. All that arrived before is forgotten.
+    /// Begins traffic with messages of this length. Messages that arrived earlier are discarded.
     pub(crate) fn new(members: &'a [Member], length: usize) -> Self {
         let arrived = members.iter().map(|_| BTreeSet::new()).collect();
         Self { members, length, rounds: 0, arrived, missed: 0 }
     }
 
-    /// Everybody sends a message, which arrives at all others, or the test fails.
+    /// Sends a message from every host, and fails unless it arrives at all others.
     pub(crate) fn round(&mut self) {
         self.round_with_losses(|_, _| false);
     }
 
-    /// As [`Traffic::round`], but between these hosts, called with their ids, messages may be
-    /// lost.
+    /// Does the same as [`Traffic::round`], but messages between these hosts, given by their ids,
+    /// may be lost.
     pub(crate) fn round_with_losses(&mut self, may_lose: impl Fn(u16, u16) -> bool) {
         self.rounds += 1;
         let mut errors = Vec::new();
         for member in self.members {
             let message = message(self.length, self.number(member.id()));
-            // Through the thread of the handle, or in this one.
+            // On a thread of the handle, or on this one.
             if self.rounds % 2 == 0 {
                 nix::unistd::write(&member.datafd, &message).unwrap();
             } else {
@@ -52,7 +52,7 @@ impl<'a> Traffic<'a> {
                 errors.extend(sent.err().map(|error| (member.id(), error)));
             }
         }
-        // First those that must arrive, which leaves the others time.
+        // First the messages that must arrive, which leaves time for the others.
         for patient in [true, false] {
             for (at, to) in self.members.iter().enumerate() {
                 for from in self.members.iter().filter(|from| from.id() != to.id()) {
@@ -64,12 +64,12 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// How many messages were lost of those that may be.
+    /// Returns how many of the messages that may be lost were lost.
     pub(crate) fn lost(&self) -> usize {
         self.missed
     }
 
-    /// Messages of all senders have different numbers.
+    /// Returns the number of a message, which differs among all senders.
     fn number(&self, from: u16) -> usize {
         usize::from(from) << 32 | self.rounds
     }
@@ -88,7 +88,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// Takes in the next message of a host, if there is one by then.
+    /// Receives the next message of a host, if one arrives in time.
     fn receive(&mut self, at: usize, timeout: Duration) -> bool {
         let datafd = &self.members[at].datafd;
         if !readable_within(datafd, timeout) {
@@ -97,9 +97,9 @@ impl<'a> Traffic<'a> {
         let mut buffer = vec![0; MAX_MESSAGE];
         let length = datafd.recv(&mut buffer).unwrap();
         let number = usize::from_le_bytes(buffer[..8].try_into().unwrap());
-        assert!(buffer[..length] == message(self.length, number), "{number} came out damaged");
+        assert!(buffer[..length] == message(self.length, number), "{number} arrived damaged");
         if !self.arrived[at].insert(number) {
-            panic!("{number} came out twice");
+            panic!("{number} arrived twice");
         }
         true
     }

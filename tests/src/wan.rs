@@ -35,7 +35,7 @@ pub struct Conditions {
     /// The MTU: the length of the longest packet that passes, in bytes with its IP header.
     pub mtu: u16,
     /// Whether ICMP reports longer packets to their sender. Otherwise they vanish.
-    pub tells: bool,
+    pub reports: bool,
     /// The probability that a packet is lost, 0 to 1.
     pub loss: f64,
     /// The delay of every packet.
@@ -47,7 +47,7 @@ pub struct Conditions {
 impl Default for Conditions {
     fn default() -> Self {
         let none = Duration::ZERO;
-        Self { mtu: 1500, tells: true, loss: 0.0, delay: none, jitter: none }
+        Self { mtu: 1500, reports: true, loss: 0.0, delay: none, jitter: none }
     }
 }
 
@@ -199,13 +199,13 @@ impl Relay {
     fn handle(&mut self, from: usize, packet: &[u8]) {
         let state = self.state.clone();
         let mut state = lock(&state);
-        let Conditions { mtu, tells, loss, delay, jitter } = state.conditions;
+        let Conditions { mtu, reports, loss, delay, jitter } = state.conditions;
         if from == 0 {
             state.lengths.insert(packet.len());
         }
         if packet.len() > mtu.into() {
             let answers = self.routers.iter().filter_map(|&at| icmp::too_big(at, packet, mtu));
-            for answer in answers.filter(|_| tells) {
+            for answer in answers.filter(|_| reports) {
                 write(&self.devices[from], &answer);
             }
         } else if state.random.f64() < loss {
