@@ -186,8 +186,8 @@ pub fn flush(handle: &Handle) {
     handle.set_forwarding(true).expect("not in a filter");
 }
 
-/// The counters of a channel, when nothing waits to be handled any more: a message can be read just
-/// before it is counted.
+/// Returns the counters of a channel, once no message is pending: a message can be read just before
+/// it is counted.
 #[must_use]
 pub fn stats(handle: &Handle, number: u8) -> ChannelStats {
     flush(handle);

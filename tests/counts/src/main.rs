@@ -1,9 +1,9 @@
-//! Sends messages from one host to another in this process, each when the one before has arrived, so that
-//! every thread does the same work for each: `knet-counts datafd|send|fragments COUNT`.
+//! Sends messages from one host to another in this process, each once the previous one has arrived,
+//! so that every thread does the same work per message: `knet-counts datafd|send|fragments COUNT`.
 //!
-//! `cargo xtask bench --check` runs it under callgrind with two counts; what the longer run takes more,
-//! divided by what it sends more, are the instructions of one message on its whole way: from the
-//! application through knet-tx (or `Handle::send`), the engine and knet-rx to the application.
+//! `cargo xtask bench --check` runs it under callgrind with two counts; the additional instructions
+//! of the longer run, divided by its additional messages, are the instructions per message: from
+//! the application through knet-tx (or `Handle::send`), the engine and knet-rx to the application.
 
 #![forbid(unsafe_code)]
 
@@ -21,14 +21,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [work, count] = arguments.as_slice() else {
-        bail!("call it as: knet-counts datafd|send|fragments COUNT");
+        bail!("usage: knet-counts datafd|send|fragments COUNT");
     };
     let count: u64 = count.parse().context("COUNT is a number")?;
     let (size, mtu, through_datafd) = match work.as_str() {
         "datafd" => (64, None, true),
         "send" => (1024, None, false),
         "fragments" => (65_536, Some(1500), true),
-        other => bail!("there is no work named {other}"),
+        other => bail!("unknown work: {other}"),
     };
     let (near, far) = pair(mtu)?;
     let message = vec![7; size];
@@ -44,9 +44,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Two hosts with a link over loopback and a datafd each.
+/// Makes two hosts with a link over loopback and a datafd each.
 fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
-    // How often a thread looks for more before it sleeps is a matter of time.
+    // How often a thread busy-polls before it sleeps depends on time.
     let handles =
         [1, 2].map(|id| Handle::builder(HostId::new(id)).busy_poll(Duration::ZERO).build());
     let [one, two] = handles;
@@ -56,7 +56,7 @@ fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
     let mut ends = Vec::new();
     for (handle, peer, local, remote) in [(&one, &two, &here, &there), (&two, &one, &there, &here)]
     {
-        // Told by nobody: everything is lost or nothing, and then a message does not come.
+        // Events are ignored: if a message is lost, the wait for it fails.
         handle.on_datafd_event(|_, _| {});
         handle.set_manual_mtu(Some(mtu.unwrap_or(u16::MAX)))?;
         let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
@@ -70,14 +70,14 @@ fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
     }
     for (_, host, link) in &ends {
         host.wait_reachable(PATIENCE)?;
-        // From here on nothing but messages makes work.
+        // From here on only messages cause work.
         link.set_ping_timers(RARE)?;
     }
     let mut ends = ends.into_iter().map(|(datafd, ..)| datafd);
     ends.next().zip(ends.next()).context("there are two")
 }
 
-/// Waits for a message and takes it.
+/// Waits for a message and receives it.
 fn receive(datafd: &Datafd, buffer: &mut [u8]) -> Result<()> {
     loop {
         let timeout = PollTimeout::try_from(PATIENCE)?;
@@ -86,19 +86,19 @@ fn receive(datafd: &Datafd, buffer: &mut [u8]) -> Result<()> {
         match knet_fd::receive(datafd, buffer)? {
             Received::Message { len, truncated: false } if len == buffer.len() => return Ok(()),
             Received::WouldBlock => {}
-            other => bail!("a message came as {other:?}"),
+            other => bail!("received {other:?} instead of a message"),
         }
     }
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Pings come fast until the hosts have found each other.
+/// Timers with frequent pings, until the hosts reach each other.
 const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(100),
     timeout: Duration::from_secs(60),
     precision: 2048,
 };
-/// And then hardly ever.
+/// Timers with rare pings, after that.
 const RARE: PingTimers = PingTimers {
     interval: Duration::from_secs(30),
     timeout: Duration::from_secs(300),

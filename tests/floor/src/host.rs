@@ -1,4 +1,4 @@
-//! A host with nothing in it: a socket pair, a UDP socket and a thread for each direction.
+//! A host without a protocol: a socket pair, a UDP socket and a thread for each direction.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -15,14 +15,14 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::pieces::Pieces;
 use crate::{rx, tx};
 
-/// The application's side of a host. Its threads go away with the process.
+/// The application's side of a host. Its threads end with the process.
 #[derive(Debug)]
 pub(crate) struct FloorHost {
     datafd: OwnedFd,
 }
 
 impl FloorHost {
-    /// Two hosts that are connected over loopback, for messages of one size.
+    /// Makes two hosts that are connected over loopback, for messages of one size.
     pub(crate) fn pair(size: usize) -> anyhow::Result<(Self, Self)> {
         let (one, two) = (udp()?, udp()?);
         one.connect(&two.local_addr()?)?;
@@ -33,7 +33,7 @@ impl FloorHost {
     fn start(udp: Socket, size: usize) -> anyhow::Result<Self> {
         let pieces = Pieces::of(size);
         if pieces.messages_at_once() > 1 {
-            // Each fits: the size of a message does.
+            // It fits, as the size of a message does.
             let segment = i32::try_from(pieces.datagram)?;
             setsockopt(&udp, sockopt::UdpGsoSegment, &segment).context("segmenting (GSO)")?;
             setsockopt(&udp, sockopt::UdpGroSegment, &true).context("joining (GRO)")?;
@@ -70,5 +70,5 @@ fn udp() -> anyhow::Result<Socket> {
     Ok(socket)
 }
 
-/// Of all sockets, as kronosnet and libknet have them.
+/// The buffer size of all sockets, as in kronosnet and libknet.
 const BUFFERS: usize = 8 * 1024 * 1024;

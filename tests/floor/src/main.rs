@@ -1,9 +1,9 @@
 //! `knet-floor bench`: the floor under `knet bench`.
 //!
-//! A message makes the same four hops (application, socket pair, UDP over loopback, socket pair,
-//! application) through as many threads, in batches and with the kernel's segmentation offload, but no
-//! protocol: no header, no sequence number, no checks, no timers. Whatever does more than this cannot be
-//! faster on the same machine at the same moment.
+//! A message takes the same four hops (application, socket pair, UDP over loopback, socket pair,
+//! application) through as many threads, in batches and with the kernel's segmentation offload, but
+//! no protocol: no header, no sequence number, no checks, no timers. Nothing that does more than
+//! this can be faster on the same machine at the same moment.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
     let Args::Bench { plan } = Args::parse();
     let has_all = plan.links == 1 && plan.policy == Policy::Passive && plan.via == Via::Datafd;
     ensure!(has_all, "the floor has one link, no policy and no call that sends");
-    ensure!(plan.busy_poll.is_none(), "the floor's threads do not look before they sleep");
+    ensure!(plan.busy_poll.is_none(), "the floor's threads do not busy-poll");
     ensure!(matches!(plan.mode, Mode::Throughput | Mode::Latency), "the floor has no handle");
     let (near, far) = FloorHost::pair(plan.size)?;
     let report = knet_bench::run(&plan, "floor", &near, &far)?;

@@ -1,28 +1,29 @@
-//! How messages and datagrams fit together. All messages of a run have the same size, so everything
-//! does.
+//! The division of messages into datagrams. All messages of a run have the same size, and so have
+//! the datagrams.
 
-/// Most bytes of a UDP datagram over IPv4, and of what the kernel segments at once.
+/// The maximum length of a UDP datagram over IPv4, and of a run that the kernel segments.
 pub(crate) const LONGEST: usize = 65_507;
-/// Most segments that every kernel with segmentation offload takes at once.
+/// The number of segments that every kernel with segmentation offload accepts at once.
 const MOST_SEGMENTS: usize = 64;
 
-/// Into what messages of a size are cut.
+/// The division of messages of one size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Pieces {
-    /// Bytes of a message.
+    /// The length of a message, in bytes.
     pub(crate) message: usize,
-    /// Bytes of a datagram, before the kernel joins them: a message, or half of one that is too long.
+    /// The length of a datagram before the kernel joins them, in bytes: a message, or half of one
+    /// that is too long.
     pub(crate) datagram: usize,
 }
 
 impl Pieces {
-    /// Of messages of this size, 1 to 65536.
+    /// Returns the division of messages of this size, 1 to 65536.
     pub(crate) fn of(message: usize) -> Self {
         let datagram = if message <= LONGEST { message } else { message.div_ceil(2) };
         Self { message, datagram }
     }
 
-    /// How many messages the kernel segments at once; 0 if a message is too long for that.
+    /// Returns how many messages the kernel segments at once; 0 if a message is too long for that.
     pub(crate) fn messages_at_once(self) -> usize {
         (LONGEST / self.message).min(MOST_SEGMENTS)
     }

@@ -11,15 +11,15 @@ use socket2::Socket;
 use crate::pieces::{LONGEST, Pieces};
 use crate::readiness::wait;
 
-/// Passes messages on until something fails: then whoever measures notices that nothing comes any more.
+/// Passes messages on until something fails. The benchmark then notices that no message arrives.
 pub(crate) fn run(from: &Socket, to: &OwnedFd, pieces: Pieces) {
     let batch = SendBatch::new(SendBatch::MAX_MESSAGES);
     let mut arena = vec![0; pieces.message + LONGEST];
-    // Bytes at the beginning of the arena: of a message whose other half is to come.
+    // Bytes at the beginning of the arena, of a message whose other half has not arrived.
     let mut there = 0;
     loop {
         match recv(from.as_raw_fd(), &mut arena[there..], MsgFlags::MSG_DONTWAIT) {
-            // What the kernel has joined, or a single datagram: whole pieces in any case.
+            // Datagrams that the kernel has joined, or a single one: always whole pieces.
             Ok(length) => there += length,
             Err(Errno::EAGAIN) => wait(from.as_fd(), PollFlags::POLLIN),
             Err(Errno::EINTR) => {}

@@ -13,8 +13,8 @@ use socket2::Socket;
 use crate::pieces::Pieces;
 use crate::readiness::wait;
 
-/// Passes messages on until the application closes its end or something fails: then whoever measures
-/// notices that nothing comes any more.
+/// Passes messages on until the application closes its end or something fails. The benchmark then
+/// notices that no message arrives.
 pub(crate) fn run(from: &OwnedFd, to: &Socket, pieces: Pieces) {
     let mut batch = ReceiveBatch::new(ReceiveBatch::MAX_MESSAGES, 0, pieces.message);
     while let Ok(outcome) = batch.receive(from) {
@@ -44,7 +44,7 @@ fn pass_on(batch: &ReceiveBatch, to: &Socket, pieces: Pieces) -> Result<(), Errn
     if parts.is_empty() { Ok(()) } else { send(to, &parts) }
 }
 
-/// Sends what is in `parts`; the kernel cuts it into datagrams.
+/// Sends `parts`, which the kernel divides into datagrams.
 fn send(to: &Socket, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
     loop {
         match sendmsg::<()>(to.as_raw_fd(), parts, &[], MsgFlags::MSG_DONTWAIT, None) {

@@ -1,5 +1,5 @@
-//! Calls of the handle in any order, on two handles with real sockets and threads, over the loopback
-//! interface: none panics or hangs, and when the handles are gone so are their descriptors.
+//! Calls of the handle in any order, on two handles with real sockets and threads, over the
+//! loopback interface: none panics or hangs, and dropping the handles closes all their descriptors.
 #![no_main]
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
     AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint,
-    Handle, HostId, LinkConfig, LinkId, QosMarking, PingTimers, Policy, Verdict,
+    Handle, HostId, LinkConfig, LinkId, PingTimers, Policy, QosMarking, Verdict,
 };
 
-/// A call. Numbers are taken modulo what there is, now and then one more than there is.
+/// A call. Numbers are taken modulo the number of existing items, sometimes plus one.
 #[derive(Arbitrary, Debug)]
 enum Call {
     AddHost {
@@ -30,7 +30,7 @@ enum Call {
         host: u8,
         policy: u8,
     },
-    /// A static link, to where the other handle has its static or its dynamic links, or nowhere.
+    /// A static link, to the address of the other handle's static or dynamic links, or to nowhere.
     AddLink {
         host: u8,
         link: u8,
@@ -108,7 +108,7 @@ enum Call {
         links: bool,
     },
     Read,
-    /// The other handle is called from now on.
+    /// Subsequent calls go to the other handle.
     Switch,
     Mark {
         host: u8,
@@ -123,7 +123,7 @@ enum Call {
     },
     /// A clone does not keep the handle from working.
     Clone,
-    /// A dynamic link, on a socket of its own or, which is refused, on that of the static ones.
+    /// A dynamic link, on a socket of its own or, which is an error, on that of the static ones.
     AddDynamic {
         host: u8,
         link: u8,
@@ -153,7 +153,7 @@ enum Call {
     },
 }
 
-/// An entry of an access list: what the other handle's address is in, or what it is not.
+/// An entry of an access list that matches the other handle's address, or does not.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Entry {
     accept: bool,
@@ -162,7 +162,7 @@ struct Entry {
     ipv6: bool,
 }
 
-/// Calls for as long as there is input: a vector would end at every other byte that follows a call.
+/// Calls until the input ends. A vector would end at every second byte that follows a call.
 #[derive(Debug)]
 struct Calls(Vec<Call>);
 
@@ -177,7 +177,7 @@ impl<'a> Arbitrary<'a> for Calls {
 }
 
 libfuzzer_sys::fuzz_target!(|calls: Calls| {
-    // The fuzzer opens files of its own between two runs.
+    // The fuzzer opens files between two runs.
     let before = open_descriptors();
     {
         let mut sides = [Side::new(1), Side::new(2)];
@@ -199,42 +199,42 @@ libfuzzer_sys::fuzz_target!(|calls: Calls| {
     assert_eq!(open_descriptors(), before, "descriptors were left open");
 });
 
-/// A handle and what an application keeps beside it.
+/// A handle and the objects that an application keeps beside it.
 struct Side {
     handle: Handle,
     endpoint: Endpoint,
-    /// That of dynamic links.
+    /// The socket of dynamic links.
     waiting: Endpoint,
     datafds: Vec<Datafd>,
-    /// Both ends of the pairs that were brought.
+    /// Both ends of the pairs that were added.
     brought: Vec<UnixDatagram>,
     clones: Vec<Handle>,
 }
 
 impl Side {
     fn new(id: u16) -> Self {
-        let handle = Handle::new(HostId::new(id)).expect("threads and descriptors are to be had");
+        let handle = Handle::new(HostId::new(id)).expect("threads and descriptors are available");
         let bind = || handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let (endpoint, waiting) = (bind(), bind());
         let datafds = Vec::new();
         Self { handle, endpoint, waiting, datafds, brought: Vec::new(), clones: Vec::new() }
     }
 
-    /// Where its static links are, and its dynamic ones.
+    /// Returns the addresses of its static and of its dynamic links.
     fn addresses(&self) -> [SocketAddr; 2] {
         [self.endpoint.addr(), self.waiting.addr()]
     }
 
-    /// Gives up everything, and waits until the handle is gone.
+    /// Drops everything, and waits until the handle is closed.
     fn close(self) {
         let Self { handle, endpoint, waiting, datafds, brought, clones } = self;
-        // It may hold the handle that holds it.
+        // The filter may hold the handle that holds it.
         handle.remove_filter().expect("not in a filter");
         drop((endpoint, waiting, datafds, brought, clones));
         handle.close().expect("this is the last clone");
     }
 
-    /// Makes a call; what it refuses is none of our business.
+    /// Makes a call and ignores its errors.
     fn call(&mut self, call: Call, remotes: [SocketAddr; 2]) {
         let handle = &self.handle;
         match call {
@@ -322,7 +322,7 @@ impl Side {
         }
     }
 
-    /// Calls that have to do with datafds.
+    /// Makes a call about datafds.
     fn data(&mut self, call: Call) {
         let handle = &self.handle;
         match call {
@@ -330,7 +330,7 @@ impl Side {
                 self.datafds.extend(handle.add_datafd(DatafdSource::Create, request(channel)));
             }
             Call::BringDatafd { channel } => {
-                let (near, far) = UnixDatagram::pair().expect("descriptors are to be had");
+                let (near, far) = UnixDatagram::pair().expect("descriptors are available");
                 let source = DatafdSource::Fd(near.as_fd());
                 self.datafds.extend(handle.add_datafd(source, request(channel)));
                 self.brought.extend([near, far]);
@@ -372,7 +372,7 @@ impl Side {
                 message.set_channel(message.channel().wrapping_add(1));
                 Verdict::Listed
             }),
-            // What is refused in here must not hang.
+            // Calls that are refused inside a filter must not hang.
             _ => self.handle.set_filter(move |_| {
                 drop(handle.set_forwarding(false));
                 drop(handle.add_host(HostId::new(9)));
@@ -396,7 +396,7 @@ impl Side {
         }
     }
 
-    /// Looks at everything.
+    /// Queries everything.
     fn read(&self) {
         let handle = &self.handle;
         let _ = (handle.stats(), handle.drop_stats(), handle.data_mtu(), handle.manual_mtu());
@@ -421,8 +421,8 @@ impl Side {
     }
 }
 
-/// Lets the two reach each other, over a link whose both ends know where the other is and one of which
-/// the first does not know that, so that there is something to break.
+/// Connects the two handles, over a static link and over a link that is dynamic at the first, so
+/// that there is something to break.
 fn connect(sides: &[Side; 2]) {
     for (side, other) in [(&sides[0], &sides[1]), (&sides[1], &sides[0])] {
         drop(side.handle.datafd_events());
@@ -435,7 +435,7 @@ fn connect(sides: &[Side; 2]) {
             LinkConfig::udp(local, waiting)
         };
         let second = host.add_link(link_id(1), config).expect("it is new");
-        // The static one refuses.
+        // The static one returns an error.
         let all = Entry { accept: true, kind: 1, elsewhere: false, ipv6: false };
         drop(second.add_acl_entry(entry_of(all)));
         for link in [first, second] {
@@ -455,7 +455,7 @@ fn entry_of(entry: Entry) -> AclEntry {
     };
     match entry.kind % 3 {
         0 => AclEntry::address(action, address),
-        1 => AclEntry::mask(action, address, mask).expect("one family, nothing outside the mask"),
+        1 => AclEntry::mask(action, address, mask).expect("one family, no bits outside the mask"),
         _ => AclEntry::range(action, address, address).expect("one address"),
     }
 }

@@ -1,4 +1,4 @@
-//! Any datagram is refused, or encodes to the same bytes and decodes to itself.
+//! Decoding: any datagram is rejected, or encodes to the same bytes again.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|datagram: &[u8]| {

@@ -1,11 +1,11 @@
-//! Three engines with four links between each two of them, two of which are dynamic at one end, and an
-//! attacker who sees every packet: packets are lost, copied, reordered, cut and changed, others are made
-//! up, hosts move, links and access lists change, and time goes on, and sometimes back. None panics, asks
-//! to be woken for what it has just done, keeps more than it may, or listens to whom it may not
-//! ([`admission`]).
+//! Three engines with four links between each pair, two of them dynamic at one end, and an attacker
+//! who sees every packet: packets are lost, duplicated, reordered, truncated and changed, others
+//! are forged, hosts move, links and access lists change, and time passes, and sometimes steps
+//! back. No engine panics, requests a wake-up for work that it has just done, exceeds its limits,
+//! or accepts packets from peers that it must not ([`admission`]).
 #![no_main]
 
-/// That of the property test, which knows the engine's rules a second time.
+/// Shared with the property test: a second implementation of the engine's rules.
 #[path = "../../../crates/knet-engine/tests/anything/admission.rs"]
 mod admission;
 #[path = "engine/places.rs"]

@@ -1,4 +1,5 @@
-//! For any sizes of encryption the payload found is the largest that fits in a datagram.
+//! Length arithmetic: for any sizes of encryption, the payload found is the largest that fits in a
+//! datagram.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: (u8, u8, u8, u16)| {

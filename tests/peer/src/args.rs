@@ -1,4 +1,4 @@
-//! The command line: that of `knet`, as far as it goes. The suite `interop` holds the two together.
+//! The command line, a part of that of `knet`. The suite `interop` compares the two.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
 use crate::peer::{PeerLink, Remote};
 
-/// Does what knet does, by means of the libknet of this machine.
+/// Does what knet does, with the libknet of this machine.
 #[derive(Debug, Parser)]
 #[command(name = "libknet-peer", max_term_width = 100)]
 pub(crate) struct Args {
@@ -18,7 +18,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Says which libknet this machine has.
+    /// Prints the version of this machine's libknet.
     Version,
     Cat(CatArgs),
     Bench(BenchArgs),
@@ -26,16 +26,17 @@ pub(crate) enum Command {
 
 /// Sends standard input to the peers, and writes what they send to standard output.
 ///
-/// libknet tells even less of what became of a message than UDP does, so it sends no more than
-/// 128 KiB for every two pings that are answered: some 300 KiB a second.
+/// libknet reports even less about a message than UDP does, so this sends no more than 128 KiB per
+/// two answered pings: some 300 KiB per second.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     /// Our own host id, 0 to 65535.
     #[arg(long, value_name = "HOST")]
     pub(crate) id: HostId,
 
-    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002. With a network in place of the
-    /// remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, it is found when it speaks from there.
+    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002. With a network in place of
+    /// the remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the peer is learned from its
+    /// packets.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
     pub(crate) peers: Vec<PeerLink<Remote>>,
 
@@ -47,7 +48,7 @@ pub(crate) struct CatArgs {
     #[arg(long, conflicts_with = "message_size")]
     pub(crate) lines: bool,
 
-    /// Cuts the input into messages of so many bytes.
+    /// Splits the input into messages of this many bytes.
     #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = parse_message_size)]
     pub(crate) message_size: usize,
 
@@ -63,12 +64,12 @@ pub(crate) struct CatArgs {
     #[arg(long, value_name = "HOST", num_args = 1..)]
     pub(crate) to: Vec<HostId>,
 
-    /// Tells on standard error when all peers are reachable.
+    /// Reports on standard error when all peers are reachable.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
-/// Measures what knet bench measures, of libknet.
+/// Measures libknet as knet bench measures kronosnet.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
@@ -94,9 +95,9 @@ pub(crate) struct BenchArgs {
 /// Which of two processes this is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// The one that sends.
+    /// The process that sends.
     Send,
-    /// The one that receives, or answers.
+    /// The process that receives, or answers.
     Recv,
 }
 

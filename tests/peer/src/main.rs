@@ -1,6 +1,6 @@
-//! The `libknet-peer` program: what `knet` does, done by the libknet of this machine.
+//! The program `libknet-peer`, which does what `knet` does with the libknet of this machine.
 //!
-//! It says on standard error which libknet that is. Its exit codes are those of `knet`.
+//! It prints the version of libknet on standard error. Its exit codes are those of `knet`.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -18,7 +18,7 @@ use crate::args::{Args, Command};
 use crate::cat::{Unreachable, Usage};
 
 fn main() -> ExitCode {
-    // clap leaves with code 2 if the arguments are wrong.
+    // clap exits with code 2 if the arguments are wrong.
     let Args { command } = Args::parse();
     let outcome = Library::open().map_err(Into::into).and_then(|library| {
         let (version, file) = (library.version(), library.file().display());
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Writes a line for a person. Nobody reading it is no reason to fail.
+/// Writes a line for a person. A closed standard error is no reason to fail.
 fn say(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "libknet-peer: {text}");
 }

@@ -13,12 +13,12 @@ pub(crate) struct PeerLink<R = SocketAddr> {
     pub(crate) remote: R,
 }
 
-/// Where the peer of a link is.
+/// The address of a link's peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Remote {
-    /// At this address.
+    /// This address.
     At(SocketAddr),
-    /// Somewhere in this network: it is found when it speaks.
+    /// Any address in this network, learned from the peer's packets.
     Within { network: IpAddr, mask: IpAddr },
 }
 
@@ -65,7 +65,7 @@ impl FromStr for PeerLink<Remote> {
     }
 }
 
-/// A network that has no bits outside of its mask, which nobody would be in.
+/// Returns a network without bits outside of its mask.
 fn network_of(network: &str, bits: &str) -> Option<Remote> {
     let (network, bits): (IpAddr, u32) = (network.parse().ok()?, bits.parse().ok()?);
     // Shifting all bits out is an overflow, and leaves none.

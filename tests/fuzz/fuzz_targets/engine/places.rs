@@ -1,4 +1,4 @@
-//! Who is where: the hosts' addresses, sockets and links.
+//! The hosts' addresses, sockets and links.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,19 +19,19 @@ pub(crate) fn link_of(number: u8) -> LinkId {
     LinkId::ALL[usize::from(number) % LINKS]
 }
 
-/// Whether a host does not know where this peer is on this link: of each two hosts the first, on the
-/// second half of the links.
+/// Returns `true` if a host's link to this peer is dynamic: for the first of each pair of hosts, on
+/// the second half of the links.
 pub(crate) fn is_dynamic(at: usize, peer: usize, link: LinkId) -> bool {
     at < peer && usize::from(link.get()) >= LINKS / 2
 }
 
-/// The socket through which a host talks with this peer. Dynamic links have their own.
+/// Returns the socket of a host for this peer. Dynamic links have one of their own.
 pub(crate) fn socket(at: usize, peer: usize, link: LinkId) -> SocketId {
     let dynamic = if is_dynamic(at, peer, link) { LINKS as u64 } else { 0 };
     SocketId(u64::from(link.get()) + dynamic)
 }
 
-/// The address of a host on a link: every other link is IPv6. One more host than there are is a
+/// Returns the address of a host on a link: every second link is IPv6. The host after the last is a
 /// stranger.
 pub(crate) fn address(host: usize, place: u8, link: LinkId) -> SocketAddr {
     match version(link) {
@@ -43,14 +43,14 @@ pub(crate) fn address(host: usize, place: u8, link: LinkId) -> SocketAddr {
     }
 }
 
-/// Who is at this address.
+/// Returns the host at this address.
 pub(crate) fn resident(address: SocketAddr, link: LinkId) -> Option<(usize, u8)> {
     let mut all = (0..=HOSTS).flat_map(|host| (0..PLACES).map(move |place| (host, place)));
     all.find(|&(host, place)| self::address(host, place, link) == address)
 }
 
-/// With what a host configures its link to this peer. A peer that is not looked for stays in its first
-/// place.
+/// Returns the configuration of a host's link to this peer. A peer on a static link stays at its
+/// first address.
 pub(crate) fn peer_of(at: usize, peer: usize, link: LinkId) -> LinkPeer {
     let socket = socket(at, peer, link);
     if is_dynamic(at, peer, link) {
@@ -60,7 +60,7 @@ pub(crate) fn peer_of(at: usize, peer: usize, link: LinkId) -> LinkPeer {
     }
 }
 
-/// An entry for a link, none if its parts do not fit together.
+/// Returns an entry for a link, or `None` if its parts do not match.
 pub(crate) fn entry_of(entry: Entry, link: LinkId) -> Option<AclEntry> {
     let Entry { accept, kind, host, place, last } = entry;
     let action = if accept { AclAction::Accept } else { AclAction::Reject };
@@ -82,7 +82,7 @@ fn version(link: LinkId) -> IpVersion {
 }
 
 pub(crate) const HOSTS: usize = 3;
-/// Half of them, in both families, are dynamic at one end.
+/// The number of links, half of which, in both families, are dynamic at one end.
 const LINKS: usize = 4;
-/// Two ports of three IP addresses.
+/// The number of addresses: two ports of three IP addresses.
 pub(crate) const PLACES: u8 = 6;

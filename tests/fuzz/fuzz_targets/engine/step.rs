@@ -1,8 +1,8 @@
-//! What may happen to the three engines. Numbers are taken modulo what there is.
+//! Steps of the three engines. Numbers are taken modulo the number of existing items.
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// Steps for as long as there is input: a vector would end at every other byte that follows a step.
+/// Steps until the input ends. A vector would end at every second byte that follows a step.
 #[derive(Debug)]
 pub(crate) struct Steps(pub(crate) Vec<Step>);
 
@@ -19,10 +19,10 @@ impl<'a> Arbitrary<'a> for Steps {
 /// Longer inputs find nothing that shorter ones do not.
 const MAX_STEPS: usize = 400;
 
-/// What happens next.
+/// The next step.
 #[derive(Arbitrary, Debug)]
 pub(crate) enum Step {
-    /// Time passes, and all that is due happens.
+    /// Time passes, and everything that is due is done.
     Wait {
         ms: u16,
     },
@@ -30,7 +30,7 @@ pub(crate) enum Step {
     Rewind {
         ms: u8,
     },
-    /// A packet on its way arrives: which one of them comes from the input.
+    /// A packet in transit arrives; the input determines which.
     Deliver {
         nth: u8,
     },
@@ -50,7 +50,8 @@ pub(crate) enum Step {
         nth: u8,
         to: u16,
     },
-    /// As if it came from another host, from elsewhere, on another link, or from a stranger.
+    /// The packet is changed to come from another host or address, on another link, or from a
+    /// stranger.
     Move {
         nth: u8,
         from: u8,
@@ -115,7 +116,7 @@ pub(crate) enum Step {
         limit: u32,
         sure: bool,
     },
-    /// The kernel did not let a ping leave.
+    /// The kernel refused to send a ping.
     PingRefused {
         at: u8,
         peer: u8,
@@ -128,7 +129,7 @@ pub(crate) enum Step {
         link: u8,
         errno: i32,
     },
-    /// A host is elsewhere from now on, for those who do not know where.
+    /// A host moves to another address on its peers' dynamic links.
     Relocate {
         host: u8,
         place: u8,
@@ -138,13 +139,13 @@ pub(crate) enum Step {
         peer: u8,
         link: u8,
     },
-    /// A link that was cleared is there again.
+    /// A cleared link is added again.
     Add {
         at: u8,
         peer: u8,
         link: u8,
     },
-    /// A link to oneself comes, or goes.
+    /// A link to the host itself is added or removed.
     Loopback {
         at: u8,
         on: bool,
@@ -173,7 +174,7 @@ pub(crate) enum Step {
     },
 }
 
-/// An entry of an access list: about one host or all, in one place or in all up to another.
+/// An entry of an access list: about one host or all, for one address or a range of them.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) accept: bool,

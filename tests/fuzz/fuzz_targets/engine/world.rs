@@ -1,4 +1,4 @@
-//! The engines, the packets on their way, and what must hold.
+//! The engines, the packets in transit, and the invariants.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ use crate::places::{
 };
 use crate::step::{Entry, Step};
 
-/// A packet on its way.
+/// A packet in transit.
 #[derive(Clone)]
 struct Flight {
     from: usize,
-    /// Where the sender is.
+    /// The address of the sender.
     place: u8,
     to: usize,
     link: LinkId,
@@ -33,12 +33,12 @@ pub(crate) struct World {
     flying: Vec<Flight>,
 }
 
-/// An engine and what its driver remembers.
+/// An engine and the state of its driver.
 struct Host {
     engine: Engine,
     admission: Admission,
     routes: Routes,
-    /// Where it is, on links whose other end does not know that.
+    /// Its address on links that are dynamic at the other end.
     place: u8,
 }
 
@@ -62,20 +62,20 @@ impl World {
         for at in 0..HOSTS {
             world.drain(at);
         }
-        // Of a dynamic link: a ping, one that asks back, its pong; then the pong to the first one.
+        // On a dynamic link: a ping, a ping in return, its pong; then the pong to the first ping.
         for _ in 0..4 {
             world.take(Step::DeliverAll);
         }
         for (at, peer) in (0..HOSTS).flat_map(|at| (0..HOSTS).map(move |peer| (at, peer))) {
             for link in links().filter(|_| at != peer) {
                 let status = world.hosts[at].engine.link_status(now, id(peer), link);
-                assert!(status.is_ok_and(|status| status.state.is_up()), "a good beginning");
+                assert!(status.is_ok_and(|status| status.state.is_up()), "the link comes up");
             }
         }
         world
     }
 
-    /// Adds a link, whose peer may speak from anywhere, unless it is there.
+    /// Adds a link that accepts its peer from any address, unless it exists.
     fn add(&mut self, at: usize, peer: usize, link: LinkId) {
         let (now, engine) = (self.now, &mut self.hosts[at].engine);
         if engine.add_link(now, id(peer), link, peer_of(at, peer, link)).is_err() {
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Steps that have to do with a link, or with what the kernel says of it.
+    /// Takes a step about a link, or about an error of the kernel on it.
     fn configure(&mut self, step: Step) {
         let now = self.now;
         match step {
@@ -214,7 +214,7 @@ impl World {
         }
     }
 
-    /// A link to oneself comes, or goes with all that was known of oneself.
+    /// Adds a link to the host itself, or removes it with the host.
     fn loopback(&mut self, at: usize, on: bool) {
         let (now, engine, own) = (self.now, &mut self.hosts[at].engine, id(at));
         let link = link_of(0);
@@ -229,7 +229,7 @@ impl World {
         }
     }
 
-    /// Lets time pass; timers are served as they come, a bounded number of times.
+    /// Lets time pass; timers are served as they expire, a bounded number of times.
     fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         for _ in 0..MAX_WAKEUPS {
@@ -281,7 +281,7 @@ impl World {
         self.drain(*to);
     }
 
-    /// Sends a message to everybody, by the routes of now.
+    /// Sends a message to all hosts by the current routes.
     fn send(&mut self, from: usize, len: usize) {
         let Host { engine, routes, .. } = &self.hosts[from];
         let (sequence, routes) = (engine.sequence().next(), routes.clone());
@@ -304,7 +304,7 @@ impl World {
         }
     }
 
-    /// Does what a driver does after each call, and looks at what must hold then.
+    /// Does what a driver does after each call, and checks the invariants.
     pub(crate) fn drain(&mut self, at: usize) {
         let (now, engine) = (self.now, &mut self.hosts[at].engine);
         engine.handle_timeout(now);
@@ -336,15 +336,15 @@ impl World {
         transmit.record_sent(26);
     }
 
-    /// Puts a packet on its way to whoever is where it goes. A stranger answers each ping, as if the
-    /// stranger were whom it is for.
+    /// Sends a packet to the host at its destination. A stranger answers each ping as if it were
+    /// the intended host.
     fn fly(&mut self, from: usize, link: LinkId, path: LinkPath, datagram: Vec<u8>) {
         let Some((to, to_place)) = resident(path.remote, link) else { return };
         let flight = if to == HOSTS {
             let Ok(Packet { body: Body::Ping(ping), .. }) = Packet::decode(&datagram) else {
                 return;
             };
-            // The last of those who do not say where they are.
+            // The last of the hosts with unknown addresses.
             let datagram = ping.encode_pong(id(HOSTS - 1)).to_vec();
             Flight { from: HOSTS, place: to_place, to: from, link, datagram }
         } else {
@@ -364,13 +364,13 @@ impl World {
         &mut self.hosts[usize::from(at) % HOSTS].engine
     }
 
-    /// An engine, and a peer of it.
+    /// Identifies an engine and one of its peers.
     fn engine(&mut self, at: u8, peer: u8) -> (&mut Engine, usize) {
         let at = usize::from(at) % HOSTS;
         (&mut self.hosts[at].engine, (at + 1 + usize::from(peer) % (HOSTS - 1)) % HOSTS)
     }
 
-    /// The way of packets to where a peer is.
+    /// Returns the path to a peer.
     fn path(&mut self, at: u8, peer: u8, link: u8) -> LinkPath {
         let ((_, peer), at, link) = (self.engine(at, peer), usize::from(at) % HOSTS, link_of(link));
         let place = if is_dynamic(at, peer, link) { self.hosts[peer].place } else { 0 };

@@ -1,4 +1,4 @@
-//! A host to measure: a handle of libknet with a datafd for each lane and links to the other host.
+//! A measured host: a handle of libknet with a datafd for each lane and links to the other host.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -14,7 +14,7 @@ use crate::args::BenchArgs;
 use crate::bench::policy;
 use crate::cat::{Unreachable, Usage};
 
-/// One of the two hosts. What is made last goes away first.
+/// One of the two hosts. Its fields are dropped in the reverse order of their creation.
 #[derive(Debug)]
 pub(super) struct BenchHost {
     data: Datafd,
@@ -26,7 +26,7 @@ pub(super) struct BenchHost {
 }
 
 impl BenchHost {
-    /// One host that has nobody to talk to.
+    /// Makes one host without a peer.
     pub(super) fn alone(library: &'static Library, plan: &Plan) -> anyhow::Result<Self> {
         if plan.links > 0 {
             let text = "an idle handle with links has its peer in another process: use --role";
@@ -35,7 +35,7 @@ impl BenchHost {
         Ok(Self::new(library, plan, HostId::new(1), HostId::new(2))?)
     }
 
-    /// Two hosts in this process, linked over loopback.
+    /// Makes two hosts in this process, linked over loopback.
     pub(super) fn pair(library: &'static Library, plan: &Plan) -> anyhow::Result<(Self, Self)> {
         if plan.links == 0 {
             return Err(Usage("--links 0: messages need a link".to_owned()).into());
@@ -54,7 +54,7 @@ impl BenchHost {
         Ok((near, far))
     }
 
-    /// One host, linked to one in another process.
+    /// Makes one host, linked to one in another process.
     pub(super) fn connect(library: &'static Library, args: &BenchArgs) -> anyhow::Result<Self> {
         let own = args.id.context("--role needs --id")?;
         let peer = args.peers.first().context("--role needs --peer")?.host;
@@ -100,7 +100,7 @@ impl BenchHost {
         Ok(())
     }
 
-    /// Waits until all links are up and it is known how long their packets may be.
+    /// Waits until all links are up and have found their MTU.
     fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         self.peer.wait_reachable(patience).map_err(|error| Unreachable(error.to_string()))?;
@@ -109,8 +109,8 @@ impl BenchHost {
                 let text = "not all links came up and found their MTU";
                 return Err(Unreachable(text.to_owned()).into());
             }
-            // libknet does not tell of a link that comes up; it is looked at again and again, and at
-            // once if the host is lost.
+            // libknet does not report links that come up; they are polled, and at once if the host
+            // becomes unreachable.
             let _ = self.peer.wait_unreachable(Duration::from_millis(20));
         }
         Ok(())
@@ -141,18 +141,18 @@ impl Endpoint for BenchHost {
     }
 }
 
-/// Two addresses that nobody uses. Another process may take one before libknet does; then libknet says
-/// so.
+/// Returns two unused addresses. Another process may take one before libknet does; then libknet
+/// returns an error.
 fn free_addresses() -> io::Result<(SocketAddr, SocketAddr)> {
     let (one, two) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     Ok((one.local_addr()?, two.local_addr()?))
 }
 
-/// As `knet bench` has them.
+/// The timers of `knet bench`.
 const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(200),
     timeout: Duration::from_secs(10),
     precision: 2048,
 };
-/// How long two hosts in this process may take to find each other.
+/// The time that two hosts in this process may take to reach each other.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
-//! `libknet-peer bench`: what `knet bench` measures, of libknet.
+//! The command `libknet-peer bench`, which measures libknet as `knet bench` measures kronosnet.
 //!
-//! The loop that measures is the same, that of `knet-bench`; here are the hosts that it measures.
+//! The measuring loop is the same, that of `knet-bench`; this module has the hosts.
 
 mod host;
 
@@ -18,12 +18,12 @@ use crate::cat::Usage;
 /// Measures, and writes the report to standard output.
 ///
 /// # Errors
-/// [`Usage`] if the arguments contradict each other or ask for what only kronosnet is asked;
+/// [`Usage`] if the arguments contradict each other or request what only kronosnet offers;
 /// [`Unreachable`](crate::cat::Unreachable); if a message is lost or anything fails.
 pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result<()> {
     let plan = &args.plan;
     if plan.hosts > 1 || plan.channels > 2 || plan.busy_poll.is_some() {
-        let text = "--hosts, --channels and --busy-poll are not measured of libknet";
+        let text = "--hosts, --channels and --busy-poll are not supported for libknet";
         return Err(Usage(text.to_owned()).into());
     }
     let subject = format!("libknet {}", library.version());
@@ -59,7 +59,7 @@ pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result
     .context("cannot write the report")
 }
 
-/// The policy in kronosnet's terms.
+/// Converts the policy.
 fn policy(plan: &Plan) -> kronosnet::Policy {
     match plan.policy {
         knet_bench::Policy::Passive => kronosnet::Policy::Passive,

@@ -1,4 +1,4 @@
-//! Our host with its peers, as the command line describes them.
+//! This host and its peers, as the command line describes them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,16 +15,16 @@ use super::Usage;
 use crate::args::CatArgs;
 use crate::peer::Remote;
 
-/// The handle, and what it is linked to.
+/// The handle and its peers.
 #[derive(Debug)]
 pub(super) struct Cluster {
     handle: Handle,
     pub(super) datafd: Datafd,
     hosts: BTreeMap<HostId, Host>,
     links: Vec<Link>,
-    /// What was sent and may not have been taken in.
+    /// The messages that were sent and may not have been received.
     under_way: usize,
-    /// How many pongs each link will have had when it was; `None` if nobody waits for that.
+    /// The number of pongs per link after which they have been; `None` if nothing waits for that.
     settled_at: Option<Vec<u64>>,
 }
 
@@ -41,7 +41,7 @@ impl Cluster {
         let datafd = handle.add_datafd(ChannelRequest::Exact(args.channel))?;
         handle.set_forwarding(true)?;
         if args.peers.iter().any(|peer| matches!(peer.remote, Remote::Within { .. })) {
-            // As they are from the beginning in 1.35, and are not in 1.25.
+            // As by default in 1.35, unlike in 1.25.
             handle.set_access_lists(true)?;
         }
         let (hosts, links, settled_at) = Default::default();
@@ -81,13 +81,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// The peers that are not reachable.
+    /// Returns the peers that are not reachable.
     pub(super) fn missing(&self) -> Vec<HostId> {
         let missing = self.hosts.values().filter(|host| !host.is_reachable());
         missing.map(Host::id).collect()
     }
 
-    /// Whether any peer is reachable.
+    /// Returns `true` if any peer is reachable.
     pub(super) fn has_any(&self) -> bool {
         self.hosts.values().any(Host::is_reachable)
     }
@@ -110,8 +110,8 @@ impl Cluster {
         }
     }
 
-    /// Whether the peers can be expected to take more: little is under way, or they have answered two
-    /// pings since then. The second of those left after everything else.
+    /// Returns `true` if the peers can be expected to accept more: little is in transit, or they
+    /// have answered two pings since then, the second of which was sent after everything else.
     ///
     /// # Errors
     /// [`CallError`].
@@ -130,7 +130,8 @@ impl Cluster {
         Ok(true)
     }
 
-    /// How many pongs each link will have had after so many more. One that is down has had them all.
+    /// Returns the number of pongs that each link will have received after this many more. A link
+    /// that is down has received them all.
     fn pongs(&self, more: u64) -> Result<Vec<u64>, CallError> {
         let counts = self.links.iter().map(|link| {
             let status = link.status()?;
@@ -140,8 +141,8 @@ impl Cluster {
         counts.collect()
     }
 
-    /// Sends what is left, waits until the peers have taken it in, but no longer than `patience`, and
-    /// goes away. How many received messages were lost.
+    /// Sends the rest, waits until the peers have received it, but at most for `patience`, and
+    /// closes the handle. Returns how many received messages were lost.
     ///
     /// # Errors
     /// [`CallError`].
@@ -158,7 +159,7 @@ impl Cluster {
     }
 }
 
-/// Sends to those hosts only; receives from everybody.
+/// Sends to these hosts only; receives from all.
 fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), CallError> {
     handle.set_filter(move |message| {
         if message.direction() == Direction::Rx {
@@ -171,11 +172,11 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), CallError> {
     })
 }
 
-/// libknet pings no faster.
+/// The shortest ping interval of libknet.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
-/// What the kernel keeps of each packet besides its bytes.
+/// The overhead of the kernel per packet, in bytes.
 const BOOKKEEPING: usize = 768;
-/// How much may be under way: a third of the smallest buffer that a receiver is likely to have.
+/// The limit of bytes in transit: a third of the smallest buffer that a receiver is likely to have.
 const ROOM: usize = 128 * 1024;
-/// How often it is looked whether the peers have answered.
+/// The interval at which the peers' answers are polled.
 const STEP: Duration = Duration::from_millis(10);

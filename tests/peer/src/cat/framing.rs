@@ -1,14 +1,14 @@
-//! Cutting the input into messages.
+//! The division of the input into messages.
 
 use kronosnet::MAX_MESSAGE;
 
 use super::Usage;
 
-/// Bytes of the input that are not sent yet.
+/// The input that was not sent yet.
 #[derive(Debug)]
 pub(super) struct Framing {
     bytes: Vec<u8>,
-    /// Messages are lines if there is no size.
+    /// The size of messages; they are lines if there is none.
     size: Option<usize>,
 }
 
@@ -21,7 +21,7 @@ impl Framing {
         self.bytes.extend_from_slice(input);
     }
 
-    /// Takes out the next message, if it is complete; at the end of the input also if it is not.
+    /// Removes the next message, if it is complete; at the end of the input even if it is not.
     ///
     /// # Errors
     /// [`Usage`] if a line is longer than a message may be.
@@ -35,7 +35,7 @@ impl Framing {
             return self.checked(self.bytes.len()).map(|()| None);
         };
         let mut message: Vec<u8> = self.bytes.drain(..length).collect();
-        // An empty line travels as a newline: no message is empty.
+        // An empty line is sent as a newline, as no message may be empty.
         if self.size.is_none() && message.len() > 1 && message.ends_with(b"\n") {
             message.pop();
         }

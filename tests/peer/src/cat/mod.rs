@@ -1,6 +1,7 @@
-//! `libknet-peer cat`: standard input to the peers, what the peers send to standard output.
+//! The command `libknet-peer cat`: standard input goes to the peers, messages of the peers to
+//! standard output.
 //!
-//! One thread does everything, in turn.
+//! A single thread does everything in turn.
 
 mod cluster;
 mod framing;
@@ -23,7 +24,7 @@ use crate::cat::cluster::Cluster;
 use crate::cat::framing::Framing;
 use crate::say;
 
-/// The program was called wrongly, or was given input that it cannot take. Exit code 2.
+/// The arguments or the input are invalid. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
@@ -33,10 +34,10 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Unreachable(pub(crate) String);
 
-/// Runs until the input is at its end and enough was received, or something ends it.
+/// Runs until the input ends and enough was received, or until a signal or an error.
 ///
 /// # Errors
-/// [`Usage`], [`Unreachable`], and whatever else fails.
+/// [`Usage`], [`Unreachable`], and any other failure.
 pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<()> {
     let (signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
@@ -68,13 +69,13 @@ pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<(
     Ok(())
 }
 
-/// What follows.
+/// The next action.
 enum Next {
     /// There is more to do.
     More,
     /// The job is done.
     Done,
-    /// A signal came, or nobody reads the output any more.
+    /// A signal came, or the output was closed.
     End,
 }
 
@@ -86,18 +87,18 @@ struct Session<'a> {
     /// Readable once a signal came.
     signals: UnixStream,
     framing: Framing,
-    /// The message whose turn it is.
+    /// The next message.
     next: Option<Vec<u8>>,
     /// Whether all peers have been reachable.
     started: bool,
-    /// When to do without those that are not reachable.
+    /// The time after which unreachable peers are ignored.
     give_up: Instant,
     input_ended: bool,
     received: u64,
 }
 
 impl Session<'_> {
-    /// Does what there is to do, and waits for more.
+    /// Does all pending work, and waits for more.
     fn turn(&mut self) -> anyhow::Result<Next> {
         let sent = self.send()?;
         if sent && self.input_ended && self.received >= self.args.recv {
@@ -110,7 +111,7 @@ impl Session<'_> {
             PollFd::new(self.stdin.as_fd(), PollFlags::POLLIN),
         ];
         let watched = if wants_input { 3 } else { 2 };
-        // libknet's pongs and hosts are looked at again after a while.
+        // libknet's pongs and hosts are polled.
         match poll(&mut fds[..watched], PollTimeout::from(STEP)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -128,14 +129,15 @@ impl Session<'_> {
         Ok(Next::More)
     }
 
-    /// Sends what is there, as far as the peers can be expected to take it; whether that is all.
+    /// Sends the input, as far as the peers can be expected to accept it, and returns `true` if
+    /// that is all.
     fn send(&mut self) -> anyhow::Result<bool> {
         loop {
             if self.next.is_none() {
                 self.next = self.framing.take(self.input_ended)?;
             }
             if self.started && self.next.is_none() {
-                // They may be gone, if nothing is to be sent.
+                // The peers may be gone if nothing is left to send.
                 self.give_up = Instant::now() + self.args.wait;
                 return Ok(true);
             }
@@ -148,7 +150,7 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the peers are there: all of them at the start, one of them later.
+    /// Returns `true` if the peers are reachable: all of them at the start, one of them later.
     fn is_complete(&mut self) -> Result<bool, Unreachable> {
         let missing = self.cluster.missing();
         let enough = missing.is_empty() || (self.started && self.cluster.has_any());
@@ -166,7 +168,7 @@ impl Session<'_> {
         Ok(enough)
     }
 
-    /// Writes the messages that are there; whether anybody reads them.
+    /// Writes the received messages, and returns `false` if the output is closed.
     fn receive(&mut self) -> anyhow::Result<bool> {
         let mut buffer = vec![0; MAX_MESSAGE];
         while self.received < self.args.recv || !self.input_ended {
@@ -186,7 +188,7 @@ impl Session<'_> {
     }
 }
 
-/// How often it is looked whether the peers have answered, in milliseconds.
+/// The interval at which the peers' answers are polled, in milliseconds.
 const STEP: u16 = 10;
-/// How long the peers may take to answer in the end.
+/// The time that the peers may take for their last answers.
 const LAST_PONGS: Duration = Duration::from_secs(10);

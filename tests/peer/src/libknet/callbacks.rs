@@ -1,4 +1,4 @@
-//! What libknet calls back: news of hosts and datafds, and the filter.
+//! Callbacks of libknet: changes of hosts and datafds, and the filter.
 
 use std::collections::BTreeSet;
 use std::ffi::{c_int, c_uchar, c_void};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use kronosnet::{Channel, Direction, HostId, Verdict};
 use libc::{size_t, ssize_t};
 
-/// What was heard of hosts and datafds.
+/// The reported state of hosts and datafds.
 #[derive(Debug, Default)]
 pub(super) struct News {
     reachable: Mutex<BTreeSet<u16>>,
@@ -20,12 +20,12 @@ pub(super) struct News {
 }
 
 impl News {
-    /// Whether a host was reachable when libknet last told.
+    /// Returns `true` if a host was reachable when libknet last reported it.
     pub(super) fn is_reachable(&self, host: u16) -> bool {
         lock(&self.reachable).contains(&host)
     }
 
-    /// Waits until a host is reachable, or is not any more; false if that took too long.
+    /// Waits until a host is reachable, or no longer reachable. Returns `false` at the timeout.
     pub(super) fn wait(&self, host: u16, reachable: bool, timeout: Duration) -> bool {
         let give_up = Instant::now() + timeout;
         let mut hosts = lock(&self.reachable);
@@ -40,7 +40,7 @@ impl News {
         true
     }
 
-    /// How many received messages a datafd did not take.
+    /// Returns how many received messages a datafd did not accept.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -56,7 +56,7 @@ impl News {
     }
 }
 
-/// Nothing is left half-done by a panic here.
+/// Locks the state. A panic leaves nothing half-done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -92,7 +92,7 @@ pub(super) unsafe extern "C" fn datafd_changed(
     }
 }
 
-/// A message in front of a filter.
+/// A message that a filter decides about.
 #[derive(Debug)]
 pub struct FilterMessage<'a> {
     payload: &'a [u8],
@@ -104,25 +104,25 @@ pub struct FilterMessage<'a> {
 }
 
 impl FilterMessage<'_> {
-    /// The message's bytes.
+    /// Returns the message's bytes.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.payload
     }
 
-    /// Whether it is being sent or was received.
+    /// Returns whether it is being sent or was received.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Who sent it.
+    /// Returns its sender.
     #[must_use]
     pub fn source(&self) -> HostId {
         self.source
     }
 
-    /// The number of its channel.
+    /// Returns the number of its channel.
     #[must_use]
     pub fn channel(&self) -> i8 {
         *self.channel
@@ -133,7 +133,7 @@ impl FilterMessage<'_> {
         *self.channel = channel.into();
     }
 
-    /// Names a destination for [`Verdict::Listed`]. There is room for every host there can be.
+    /// Names a destination for [`Verdict::Listed`]. There is room for every possible host.
     pub fn send_to(&mut self, host: HostId) {
         if let Some(place) = self.destinations.get_mut(self.count) {
             place.write(host.get());
@@ -142,7 +142,7 @@ impl FilterMessage<'_> {
     }
 }
 
-/// A filter as it is kept.
+/// The installed filter.
 pub(super) struct Filter(pub(super) Box<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>);
 
 impl fmt::Debug for Filter {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::CallError;
 use super::handle::Handle;
 
-/// A datafd that libknet made. It is removed, and with that closed, when its last clone goes away.
+/// A datafd that libknet made. It is removed, and thereby closed, when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Datafd {
     inner: Arc<Inner>,
@@ -18,22 +18,22 @@ impl Datafd {
         Self { inner: Arc::new(Inner { handle, fd, channel }) }
     }
 
-    /// Hands a message to libknet's tx thread (`knet_send`).
+    /// Passes a message to libknet's tx thread (`knet_send`).
     ///
     /// # Errors
-    /// [`CallError`], with `EAGAIN` while there is no room.
+    /// [`CallError`], with `EAGAIN` while the datafd is full.
     #[allow(unsafe_code)]
     pub fn send(&self, message: &[u8]) -> Result<usize, CallError> {
         let raw = self.inner.handle.raw();
         let bytes = message.as_ptr().cast();
-        // SAFETY: the handle is valid, and the bytes are as many as it is told and only read.
+        // SAFETY: the handle is valid, and the bytes are as many as it is passed and only read.
         let sent = unsafe {
             (raw.symbols().knet_send)(raw.pointer(), bytes, message.len(), self.inner.channel)
         };
         usize::try_from(sent).map_err(|_| CallError::last("knet_send"))
     }
 
-    /// Takes the next message that was received (`knet_recv`).
+    /// Receives the next message (`knet_recv`).
     ///
     /// # Errors
     /// [`CallError`], with `EAGAIN` if there is none.
@@ -41,7 +41,7 @@ impl Datafd {
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, CallError> {
         let raw = self.inner.handle.raw();
         let bytes = buffer.as_mut_ptr().cast();
-        // SAFETY: the handle is valid, and the buffer is ours and has as many bytes as it is told.
+        // SAFETY: the handle is valid, and the buffer is ours and has as many bytes as it is passed.
         let received = unsafe {
             (raw.symbols().knet_recv)(raw.pointer(), bytes, buffer.len(), self.inner.channel)
         };
@@ -67,7 +67,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // It was added, so that it can be removed.
+        // It was added, so it can be removed.
         let _ = self.handle.raw().remove_datafd(self.fd);
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It is not there, or is not what it should be.
-    #[error("cannot open libknet.so.1, which Debian's package libknet1 brings")]
+    /// It is missing or invalid.
+    #[error("cannot open libknet.so.1, which is part of Debian's package libknet1")]
     Load(#[from] libloading::Error),
-    /// `/proc` does not say which file was opened.
+    /// `/proc` does not name the file that was opened.
     #[error("cannot find out which libknet was opened")]
     Version(#[source] io::Error),
 }
@@ -25,7 +25,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// The failure of a call that has just returned.
+    /// Returns the failure of a call that has just returned.
     pub(super) fn last(call: &'static str) -> Self {
         Self { call, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
     }

@@ -1,4 +1,4 @@
-//! A handle, and what is true of it as a whole.
+//! The handle and its settings.
 
 use std::collections::BTreeSet;
 use std::ffi::{c_int, c_uint, c_void};
@@ -14,8 +14,8 @@ use super::host::Host;
 use super::library::Library;
 use super::raw::{Raw, check};
 
-/// A handle of libknet. It goes away, with all of its hosts and links, with the last clone of it and
-/// of what it gave out.
+/// A handle of libknet. It is freed, with all of its hosts and links, when its last clone and the
+/// last object that it made are dropped.
 #[derive(Clone, Debug)]
 pub struct Handle {
     inner: Arc<Inner>,
@@ -34,23 +34,23 @@ impl Handle {
         Ok(handle)
     }
 
-    /// Has libknet tell of hosts and datafds; without the latter it takes no datafd.
+    /// Subscribes to changes of hosts and datafds; without the latter libknet accepts no datafd.
     #[allow(unsafe_code)]
     fn ask_for_news(&self) -> Result<(), CallError> {
         let (raw, symbols) = (&self.inner.raw, self.inner.raw.symbols());
         let news = Arc::as_ptr(&self.inner.news).cast_mut().cast::<c_void>();
         // SAFETY: the handle is valid, and the news, which are what the function expects, are let go
         // of after it was freed.
-        let told = unsafe {
+        let returned = unsafe {
             (symbols.knet_handle_enable_sock_notify)(raw.pointer(), news, callbacks::datafd_changed)
         };
-        check("knet_handle_enable_sock_notify", told)?;
+        check("knet_handle_enable_sock_notify", returned)?;
         let callback: Option<super::symbols::HostNotify> = Some(callbacks::host_changed);
         // SAFETY: as above.
-        let told = unsafe {
+        let returned = unsafe {
             (symbols.knet_host_enable_status_change_notify)(raw.pointer(), news, callback)
         };
-        check("knet_host_enable_status_change_notify", told)
+        check("knet_host_enable_status_change_notify", returned)
     }
 
     pub(super) fn raw(&self) -> &Raw {
@@ -80,7 +80,7 @@ impl Handle {
         Ok(Datafd::new(self.clone(), fd, number))
     }
 
-    /// Sends one message to one host in the caller's thread; it needs a filter that names the host
+    /// Sends one message to one host on the caller's thread; it needs a filter that lists the host
     /// (`knet_send_sync`).
     ///
     /// # Errors
@@ -89,14 +89,15 @@ impl Handle {
     pub fn send_sync(&self, channel: Channel, message: &[u8]) -> Result<(), CallError> {
         let raw = self.raw();
         let bytes = message.as_ptr().cast();
-        // SAFETY: the handle is valid, and the bytes are as many as it is told and only read.
+        // SAFETY: the handle is valid, and the bytes are as many as it is returned and only read.
         let sent = unsafe {
             (raw.symbols().knet_send_sync)(raw.pointer(), bytes, message.len(), channel.into())
         };
         check("knet_send_sync", sent)
     }
 
-    /// Decides with `filter` who gets which message (`knet_handle_enable_filter`).
+    /// Installs the filter that decides the destinations of each message
+    /// (`knet_handle_enable_filter`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -115,12 +116,12 @@ impl Handle {
         let set =
             unsafe { (raw.symbols().knet_handle_enable_filter)(raw.pointer(), data, callback) };
         check("knet_handle_enable_filter", set)?;
-        // The one before is not being called any more: the call waited for that (4.3).
+        // The previous filter is no longer running: the call waited for that.
         *kept = Some(filter);
         Ok(())
     }
 
-    /// Lets messages through, or not; the latter takes 0.6 s, in which those that were written leave
+    /// Switches forwarding. Switching it off takes 0.6 s, in which written messages are sent
     /// (`knet_handle_setfwd`).
     ///
     /// # Errors
@@ -129,7 +130,7 @@ impl Handle {
         self.raw().set_forwarding(on.into())
     }
 
-    /// Checks sources of packets against access lists, or not.
+    /// Switches the access lists on or off.
     ///
     /// # Errors
     /// [`CallError`].
@@ -137,7 +138,8 @@ impl Handle {
         self.raw().set_access_lists(on.into())
     }
 
-    /// How often each path is probed, in whole seconds (`knet_handle_pmtud_setfreq`).
+    /// Sets the interval at which each path is probed, in whole seconds
+    /// (`knet_handle_pmtud_setfreq`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -145,7 +147,7 @@ impl Handle {
         self.raw().set_pmtud_interval(c_uint::try_from(interval.as_secs()).unwrap_or(c_uint::MAX))
     }
 
-    /// How long a packet may be with all of its headers, in place of what probing finds
+    /// Sets the length of packets with all of their headers, instead of probing
     /// (`knet_handle_pmtud_set`).
     ///
     /// # Errors
@@ -154,7 +156,7 @@ impl Handle {
         self.raw().set_manual_mtu(onwire.unwrap_or(0).into())
     }
 
-    /// How many bytes of a message a packet takes (`knet_handle_pmtud_get`).
+    /// Returns how many bytes of a message fit into a packet (`knet_handle_pmtud_get`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -163,12 +165,12 @@ impl Handle {
         let raw = self.raw();
         let mut mtu: c_uint = 0;
         // SAFETY: the handle is valid, and the out-pointer is to a live local.
-        let told = unsafe { (raw.symbols().knet_handle_pmtud_get)(raw.pointer(), &mut mtu) };
-        check("knet_handle_pmtud_get", told)?;
+        let returned = unsafe { (raw.symbols().knet_handle_pmtud_get)(raw.pointer(), &mut mtu) };
+        check("knet_handle_pmtud_get", returned)?;
         Ok(mtu as usize)
     }
 
-    /// How many received messages were lost because a datafd was full.
+    /// Returns how many received messages were lost because a datafd was full.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.news().lost()
@@ -185,13 +187,13 @@ impl Handle {
     }
 }
 
-/// The fields go away in this order: the handle before what it uses.
+/// The fields are dropped in this order: the handle before what it uses.
 #[derive(Debug)]
 struct Inner {
     raw: Raw,
     news: Arc<News>,
     filter: Mutex<Option<Box<Filter>>>,
-    /// Those that were added, which have to be removed in the end.
+    /// The added hosts, which have to be removed in the end.
     hosts: Mutex<BTreeSet<u16>>,
 }
 
@@ -200,7 +202,7 @@ impl Drop for Inner {
         let hosts = self.hosts.get_mut().unwrap_or_else(PoisonError::into_inner);
         for &host in hosts.iter() {
             for link in LinkId::ALL.map(LinkId::get) {
-                // This fails for links that there are not.
+                // This fails for links that are not configured.
                 let _ = self.raw.enable_link(host, link, 0);
                 let _ = self.raw.clear_link(host, link);
             }

@@ -1,4 +1,4 @@
-//! A host, as libknet sees it.
+//! A host of libknet.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,13 +31,14 @@ impl Host {
         Self { handle, id }
     }
 
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> HostId {
         self.id
     }
 
-    /// Which link its messages take (`knet_host_set_policy`), some milliseconds later.
+    /// Sets the policy of its links (`knet_host_set_policy`), which takes effect some milliseconds
+    /// later.
     ///
     /// # Errors
     /// [`CallError`].
@@ -50,13 +51,13 @@ impl Host {
         self.handle.raw().set_policy(self.id.get(), number)
     }
 
-    /// Whether it is reachable, as libknet last told.
+    /// Returns `true` if it was reachable when libknet last reported it.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.handle.news().is_reachable(self.id.get())
     }
 
-    /// Waits until libknet has told that it is reachable.
+    /// Waits until libknet reports that it is reachable.
     ///
     /// # Errors
     /// [`HostTimeout`].
@@ -64,7 +65,7 @@ impl Host {
         self.wait(true, timeout)
     }
 
-    /// Waits until libknet has told that it is not reachable any more.
+    /// Waits until libknet reports that it is no longer reachable.
     ///
     /// # Errors
     /// [`HostTimeout`].
@@ -78,8 +79,8 @@ impl Host {
         if came { Ok(()) } else { Err(HostTimeout { host, wanted }) }
     }
 
-    /// Adds a link over UDP, disabled as yet; without a remote address its peer has to come first
-    /// (`knet_link_set_config`).
+    /// Adds a link over UDP, which is disabled at first; without a remote address it waits for its
+    /// peer (`knet_link_set_config`).
     ///
     /// # Errors
     /// [`CallError`].

@@ -1,4 +1,4 @@
-//! Opening the library, and finding out which one it is.
+//! The library and its version.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use super::error::OpenError;
 use super::symbols::Symbols;
 
-/// The libknet of this machine. It stays open until the process ends: its threads and plug-ins could
-/// not stand its going away.
+/// The libknet of this machine. It stays open until the process ends: its threads and plug-ins
+/// could not survive closing it.
 #[derive(Debug)]
 pub struct Library {
     pub(super) symbols: Symbols,
@@ -16,7 +16,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens it, the first time; after that it is there.
+    /// Opens the library the first time, and returns it.
     ///
     /// # Errors
     /// [`OpenError`] if it is not installed.
@@ -33,13 +33,14 @@ impl Library {
         Ok(OPENED.get_or_init(|| Self { symbols, file }))
     }
 
-    /// The file that was opened.
+    /// Returns the file that was opened.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Which release it is, such as `1.25`, as far as the name of the file tells. No call does.
+    /// Returns the release, such as `1.25`, as far as the name of the file reveals it. No call
+    /// does.
     #[must_use]
     pub fn version(&self) -> &'static str {
         let name = self.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -55,7 +56,7 @@ fn load() -> Result<libloading::Library, libloading::Error> {
     unsafe { libloading::Library::new("libknet.so.1") }
 }
 
-/// The file behind the name `libknet.so.1`, symbolic links followed.
+/// Returns the file behind the name `libknet.so.1`, with symbolic links followed.
 fn mapped_file(maps: &str) -> Option<PathBuf> {
     let path = maps.lines().find_map(|line| {
         let path = line.get(line.find('/')?..)?;

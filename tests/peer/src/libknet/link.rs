@@ -1,4 +1,4 @@
-//! A link, as libknet sees it.
+//! A link of libknet.
 
 use std::ffi::c_uint;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ pub struct Link {
     id: LinkId,
 }
 
-/// How a link is doing.
+/// The state of a link.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LinkStatus {
@@ -29,13 +29,13 @@ pub struct LinkStatus {
     pub enabled: bool,
     /// Whether it is up.
     pub connected: bool,
-    /// Whether a link without a remote address has met its peer.
+    /// Whether a link without a remote address has learned that of its peer.
     pub dynconnected: bool,
     /// The mean round trip.
     pub latency: Duration,
-    /// How many bytes of a message a packet takes.
+    /// How many bytes of a message fit into a packet.
     pub mtu: usize,
-    /// How many bytes of a packet are not of a message; 0 until a path was probed.
+    /// The overhead of a packet in bytes; 0 until a path was probed.
     pub overhead: usize,
     /// Its counters.
     pub stats: LinkStats,
@@ -73,7 +73,7 @@ impl Link {
         Ok(Self { handle, host, id })
     }
 
-    /// Starts watching and using it (`knet_link_set_enable`).
+    /// Enables the link (`knet_link_set_enable`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -81,7 +81,7 @@ impl Link {
         self.handle.raw().enable_link(self.host.get(), self.id.get(), 1)
     }
 
-    /// Stops watching and using it.
+    /// Disables the link.
     ///
     /// # Errors
     /// [`CallError`].
@@ -89,7 +89,7 @@ impl Link {
         self.handle.raw().enable_link(self.host.get(), self.id.get(), 0)
     }
 
-    /// Forgets it; it must be disabled (`knet_link_clear_config`).
+    /// Clears the link, which must be disabled (`knet_link_clear_config`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -97,8 +97,8 @@ impl Link {
         self.handle.raw().clear_link(self.host.get(), self.id.get())
     }
 
-    /// Sets how it is watched, in whole milliseconds (`knet_link_set_ping_timers`). libknet
-    /// rounds the interval up to 200 ms.
+    /// Sets its ping timers, in whole milliseconds (`knet_link_set_ping_timers`). libknet rounds
+    /// the interval up to 200 ms.
     ///
     /// # Errors
     /// [`CallError`].
@@ -109,7 +109,8 @@ impl Link {
         self.handle.raw().set_ping_timers(host, link, millis(interval), millis(timeout), precision)
     }
 
-    /// Sets how many good pongs bring it up, to which libknet adds one (`knet_link_set_pong_count`).
+    /// Sets how many valid pongs bring it up, to which libknet adds one
+    /// (`knet_link_set_pong_count`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -125,7 +126,7 @@ impl Link {
         self.handle.raw().set_priority(self.host.get(), self.id.get(), priority)
     }
 
-    /// Lets its peer, whose address was not given, speak from this network: adds that to its access list
+    /// Accepts the peer of a dynamic link from this network, by adding that to the access list
     /// (`knet_link_add_acl`).
     ///
     /// # Errors
@@ -151,7 +152,7 @@ impl Link {
         check("knet_link_add_acl", added)
     }
 
-    /// How it is doing (`knet_link_get_status`).
+    /// Returns its state (`knet_link_get_status`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -163,10 +164,10 @@ impl Link {
         let (host, link) = (self.host.get(), self.id.get());
         // SAFETY: the handle is valid, and the out-pointer is to a live local of the size given, which
         // is that of libknet's structure.
-        let told = unsafe {
+        let returned = unsafe {
             (raw.symbols().knet_link_get_status)(raw.pointer(), host, link, &mut status, size)
         };
-        check("knet_link_get_status", told)?;
+        check("knet_link_get_status", returned)?;
         Ok(LinkStatus {
             enabled: status.enabled != 0,
             connected: status.connected != 0,

@@ -1,9 +1,9 @@
 //! Safe calls of the `libknet.so.1` that this machine has, opened at run time.
 //!
 //! The declarations follow the manual pages of the functions that are named below, for example
-//! `knet_send(3)`. They hold for 1.25 to 1.35, of which only what both have is used.
-//! [`Library::open`] is the way in. A [`Handle`] and what it gives out are clones of one thing, which
-//! goes away with the last of them.
+//! `knet_send(3)`. They hold for 1.25 to 1.35; only calls that both have are used.
+//! [`Library::open`] is the entry point. A [`Handle`] and the objects that it makes share one
+//! handle of libknet, which is freed with the last of them.
 
 mod callbacks;
 pub use callbacks::FilterMessage;

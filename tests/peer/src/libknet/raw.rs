@@ -1,4 +1,4 @@
-//! A handle of libknet with nothing around it: the calls that take numbers only, and its end.
+//! A bare handle of libknet: the calls that take numbers only, and its release.
 
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -8,16 +8,17 @@ use super::error::CallError;
 use super::library::Library;
 use super::symbols::{RawHandle, Symbols};
 
-/// A handle that is valid until this is dropped. All hosts must have been removed before that.
+/// A handle that is valid until this is dropped. All hosts must be removed earlier.
 #[derive(Debug)]
 pub(super) struct Raw {
     library: &'static Library,
-    /// A number, because only libknet may look behind it, from any thread that it likes.
+    /// A number, because only libknet may dereference it, from any thread.
     handle: usize,
 }
 
 impl Raw {
-    /// `knet_handle_new_ex`, without a log and without the right to large buffers.
+    /// Makes a handle (`knet_handle_new_ex`), without a log and without the permission for large
+    /// buffers.
     #[allow(unsafe_code)]
     pub(super) fn new(library: &'static Library, host: u16) -> Result<Self, CallError> {
         // SAFETY: it takes numbers only.
@@ -32,13 +33,13 @@ impl Raw {
         &self.library.symbols
     }
 
-    /// For calls that take more than numbers.
+    /// Returns the pointer, for calls that take more than numbers.
     pub(super) fn pointer(&self) -> RawHandle {
         std::ptr::with_exposed_provenance_mut::<c_void>(self.handle)
     }
 }
 
-/// What a call returned, as a result.
+/// Converts the return value of a call into a result.
 pub(super) fn check(call: &'static str, returned: c_int) -> Result<(), CallError> {
     if returned == 0 { Ok(()) } else { Err(CallError::last(call)) }
 }
@@ -82,7 +83,7 @@ calls! {
 impl Drop for Raw {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        // SAFETY: nobody else has the handle any more. If libknet refuses, it just lives on.
+        // SAFETY: nothing else has the handle. If libknet refuses, it stays allocated.
         let _ = unsafe { (self.symbols().knet_handle_free)(self.pointer()) };
     }
 }

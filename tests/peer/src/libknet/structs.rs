@@ -24,7 +24,7 @@ pub(super) struct LinkStatus {
 }
 
 impl LinkStatus {
-    /// One for libknet to fill in.
+    /// Returns one for libknet to fill in.
     pub(super) fn empty() -> Self {
         Self {
             size: 0,
@@ -81,16 +81,16 @@ pub struct LinkStats {
     pub tx_pong_retries: u32,
     pub tx_data_errors: u32,
     pub tx_data_retries: u32,
-    /// Microseconds, as the two below.
+    /// In microseconds, as the two below.
     pub latency_min: u32,
     pub latency_max: u32,
     pub latency_ave: u32,
     pub latency_samples: u32,
     pub down_count: u32,
     pub up_count: u32,
-    /// Seconds of the wall clock.
+    /// In seconds of the wall clock.
     pub last_up_times: [time_t; 16],
-    /// Seconds of the wall clock.
+    /// In seconds of the wall clock.
     pub last_down_times: [time_t; 16],
     /// Where the next one will be written.
     pub last_up_time_index: i8,

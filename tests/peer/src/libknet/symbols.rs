@@ -27,7 +27,7 @@ pub(super) type HostNotify = unsafe extern "C" fn(*mut c_void, u16, u8, u8, u8);
 
 macro_rules! symbols {
     ($(fn $name:ident($($type:ty),*) -> $result:ty;)*) => {
-        /// Where each function is. The library is never closed, so they stay valid.
+        /// The address of each function. The library is never closed, so they stay valid.
         #[derive(Debug)]
         pub(super) struct Symbols {
             $(pub(super) $name: unsafe extern "C" fn($($type),*) -> $result,)*
