@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: may this change go in?
+//! `cargo xtask ci`: is this change ready to merge?
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::{bench, consumers, deny, doc, fmt, fuzz, interop, lint, netns, soak, 
 /// How long each fuzz target runs here: long enough to find what the last change broke outright.
 const FUZZ_SECONDS: u32 = 10;
 
-/// A step's name and what it does.
+/// A step's name and its function.
 type Step = (&'static str, fn(&Workspace) -> Result<()>);
 
-/// Cheap ones first, so that a small slip shows early.
+/// The steps, cheap ones first, so that a small mistake shows early.
 const STEPS: &[Step] = &[
     ("fmt", fmt::run),
     ("tidy", tidy::run),
@@ -32,7 +32,7 @@ const STEPS: &[Step] = &[
     ("fuzz", |workspace| fuzz::run(workspace, &fuzz::Options::all_for(FUZZ_SECONDS))),
 ];
 
-/// Runs every step, also after one has failed, then lists how long each took and what failed.
+/// Runs every step, even after one has failed, then lists how long each took and what failed.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut results = Vec::new();
     for (name, step) in STEPS {
@@ -45,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         results.push(Finished { name, took: start.elapsed(), result });
     }
     println!("\n{}", summary(&results));
-    // The closing line, plain and alone, is what says that something ran.
+    // The closing line proves that something ran.
     let failed = results.iter().filter(|finished| finished.result.is_err()).count();
     println!("{} passed, {failed} failed", results.len() - failed);
     if failed > 0 {
@@ -54,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// A step that has run.
+/// A finished step.
 #[derive(Debug)]
 struct Finished {
     name: &'static str,
@@ -62,7 +62,7 @@ struct Finished {
     result: Result<()>,
 }
 
-/// One line per step, then what each failure was.
+/// Returns one line per step, then the failures.
 fn summary(results: &[Finished]) -> String {
     let total: Duration = results.iter().map(|finished| finished.took).sum();
     let mut lines: Vec<String> = results

@@ -1,8 +1,8 @@
-//! `cargo xtask consumers`: does a small crate stay small for those who use it alone?
+//! `cargo xtask consumers`: does a small crate stay small for its users?
 //!
-//! Each folder of `tests/consumers/` is a user of one crate, outside the workspace, so that nothing that
-//! other crates ask for can help it along. It is built and run, and every package that comes along is
-//! compared with the list below.
+//! Each folder of `tests/consumers/` uses a single crate. It is outside the workspace, so that no
+//! feature that other crates enable can hide a missing one. It is built and run, and its
+//! dependencies are compared with the list below.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// A project in `tests/consumers/` and what it may pull in.
+/// A project in `tests/consumers/` and its expected dependencies.
 #[derive(Debug)]
 struct Consumer {
     /// The name of its folder and its package.
@@ -21,10 +21,10 @@ struct Consumer {
     packages: &'static [&'static [&'static str]],
 }
 
-/// The error types: a derive macro and what such macros are made with.
+/// The derive macro of the error types, and its dependencies.
 const THISERROR: &[&str] =
     &["thiserror", "thiserror-impl", "proc-macro2", "quote", "syn", "unicode-ident"];
-/// The safe system calls, and what finds out about the platform while they are built.
+/// The safe system calls, and the build dependencies that probe the platform.
 const NIX: &[&str] = &["nix", "libc", "bitflags", "cfg-if", "cfg_aliases", "memoffset", "autocfg"];
 
 const CONSUMERS: &[Consumer] = &[
@@ -32,7 +32,7 @@ const CONSUMERS: &[Consumer] = &[
     Consumer { name: "fd-only", packages: &[&["knet-fd"], THISERROR, NIX] },
 ];
 
-/// Checks every consumer, also after one has failed.
+/// Checks every consumer, even after one has failed.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut problems = Vec::new();
     for consumer in CONSUMERS {
@@ -52,8 +52,8 @@ impl Consumer {
         let shell = workspace.shell();
         let folder = workspace.root().join("tests/consumers").join(name);
         let manifest = folder.join("Cargo.toml");
-        // With the workspace's versions, cargo has them at hand already, and the answer is the same
-        // tomorrow. Cargo drops from the copy what is not needed.
+        // The workspace's versions are already downloaded, and make the result reproducible. Cargo
+        // removes unneeded packages from the copy.
         fs::copy(workspace.root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
 
         let target_dir = workspace.target()?.join("consumers");
@@ -68,12 +68,13 @@ impl Consumer {
         if !problems.is_empty() {
             bail!("{}", problems.join("; "));
         }
-        println!("{name}: {} packages come along, all of them expected", allowed.len());
+        println!("{name}: {} dependencies, all of them expected", allowed.len());
         Ok(())
     }
 }
 
-/// The packages in what `cargo tree` prints, one a line with the name first, but for the root.
+/// Returns the packages in the output of `cargo tree`, which has one per line with the name first,
+/// without the root.
 fn names<'a>(tree: &'a str, root: &str) -> BTreeSet<&'a str> {
     tree.lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -81,13 +82,17 @@ fn names<'a>(tree: &'a str, root: &str) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// Says what comes along unasked and what is expected in vain.
+/// Reports unexpected and missing dependencies.
 fn compare(allowed: &BTreeSet<&str>, found: &BTreeSet<&str>) -> Vec<String> {
     let extra = found.difference(allowed).map(|name| {
-        format!("{name} comes along: do without it, or allow it in xtask/src/consumers.rs")
+        format!(
+            "{name} is an unexpected dependency: remove it, or allow it in xtask/src/consumers.rs"
+        )
     });
     let missing = allowed.difference(found).map(|name| {
-        format!("{name} no longer comes along: take it off the list in xtask/src/consumers.rs")
+        format!(
+            "{name} is no longer a dependency: remove it from the list in xtask/src/consumers.rs"
+        )
     });
     extra.chain(missing).collect()
 }
@@ -115,12 +120,12 @@ thiserror v2.0.1 (*)
     fn extra_and_missing_packages_are_both_reported() {
         let problems = compare(&BTreeSet::from(["libc", "nix"]), &BTreeSet::from(["nix", "rand"]));
         assert_eq!(problems.len(), 2);
-        assert!(problems[0].starts_with("rand comes along"), "{}", problems[0]);
-        assert!(problems[1].starts_with("libc no longer comes along"), "{}", problems[1]);
+        assert!(problems[0].starts_with("rand is an unexpected"), "{}", problems[0]);
+        assert!(problems[1].starts_with("libc is no longer"), "{}", problems[1]);
     }
 
     #[test]
-    fn the_same_packages_are_no_problem() {
+    fn equal_sets_are_no_problem() {
         let set = BTreeSet::from(["libc", "nix"]);
         assert_eq!(compare(&set, &set), Vec::<String>::new());
     }

@@ -5,8 +5,8 @@ use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// Builds the documentation twice: first with the private items, whose links break as easily as any
-/// other, then as users see it, which is what stays in the target folder.
+/// Builds the documentation twice: first with private items, whose links break as easily as others,
+/// then as users see it, which stays in the target folder.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let shell = workspace.shell();
     let _deny = shell.push_env("RUSTDOCFLAGS", "-D warnings");

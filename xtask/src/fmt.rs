@@ -15,7 +15,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The manifests of `tests/consumers` and `tests/fuzz`, which `--all` does not reach.
+/// Returns the manifests of `tests/consumers` and `tests/fuzz`, which `--all` does not cover.
 fn outside_the_workspace(files: &[String]) -> impl Iterator<Item = &String> {
     files.iter().filter(|path| {
         (path.starts_with("tests/consumers/") || path.starts_with("tests/fuzz/"))

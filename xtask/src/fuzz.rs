@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// Where cargo-fuzz finds the targets: a workspace of its own, because it needs nightly.
 const FUZZ_DIR: &str = "tests/fuzz";
 
-/// What `cargo xtask fuzz` takes.
+/// The arguments of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// How long each target runs.
@@ -24,26 +24,26 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Every target for this many seconds.
+    /// Selects every target for this many seconds.
     pub(crate) fn all_for(seconds: u32) -> Self {
         Self { seconds, target: None }
     }
 }
 
-/// Builds all targets, then runs them one after the other. A target that breaks does not keep the others
-/// from running.
+/// Builds all targets, then runs them one after the other. A failing target does not prevent the
+/// others from running.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     tools::FUZZ.require(workspace)?;
     let targets = chosen(targets(&workspace.root().join(FUZZ_DIR))?, options.target.as_deref())?;
     let shell = workspace.shell();
     let target_dir = workspace.target()?.join("fuzz");
-    // What is fuzzed forbids unsafe code, so that the address sanitizer would only cost time.
+    // The fuzzed crates forbid unsafe code, so the address sanitizer would only cost time.
     let common = ["--fuzz-dir", FUZZ_DIR, "--sanitizer", "none", "--target-dir"];
     for target in &targets {
         cmd!(shell, "cargo +nightly fuzz build {common...} {target_dir} {target}").run()?;
     }
     let limit = format!("-max_total_time={}", options.seconds);
-    // Without a word on each input that gets further than those before it; what broke is told all the same.
+    // Inputs that reach new code are not printed; failures are.
     let how = ["-timeout=10", "-len_control=0", "-verbosity=0", "-print_final_stats=1"];
     let mut broken = Vec::new();
     for target in targets {
@@ -57,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     ensure!(
         broken.is_empty(),
-        "broken by an input: {} (it is kept in {FUZZ_DIR}/artifacts)",
+        "broken by an input: {} (saved in {FUZZ_DIR}/artifacts)",
         broken.join(", ")
     );
     Ok(())
@@ -68,7 +68,7 @@ fn targets(fuzz_dir: &Path) -> Result<Vec<String>> {
     let dir = fuzz_dir.join("fuzz_targets");
     let entries = dir
         .read_dir()
-        .with_context(|| format!("no fuzz targets to be seen in {}", dir.display()))?;
+        .with_context(|| format!("cannot list the fuzz targets in {}", dir.display()))?;
     let mut names = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -80,13 +80,13 @@ fn targets(fuzz_dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// All targets, or the one that was asked for.
+/// Returns all targets, or the requested one.
 fn chosen(targets: Vec<String>, wanted: Option<&str>) -> Result<Vec<String>> {
     ensure!(!targets.is_empty(), "{FUZZ_DIR}/fuzz_targets has no target");
     match wanted {
         None => Ok(targets),
         Some(name) if targets.iter().any(|target| target == name) => Ok(vec![name.to_owned()]),
-        Some(name) => bail!("no fuzz target is named {name}: there are {}", targets.join(", ")),
+        Some(name) => bail!("unknown fuzz target {name}: use one of {}", targets.join(", ")),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What `cargo test` prints, read while it is shown: how many tests did what, and why some failed.
+//! The output of `cargo test`, parsed while it is shown: the numbers of tests, and the reasons of
+//! failures.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +12,11 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Runs `cargo test`, shows its output as it comes and takes down what it says. Returns whether the
-/// command was content.
+/// Runs `cargo test`, shows its output as it arrives and parses it. Returns `true` if the command
+/// succeeded.
 ///
-/// A test program that says nothing for [`PATIENCE`] is killed, which is a failure of it; the others go on.
+/// A test program without output for [`PATIENCE`] is killed, and counts as failed; the others
+/// continue.
 pub(crate) fn watch(
     command: &mut Command,
     shown: &mut impl Write,
@@ -23,7 +25,7 @@ pub(crate) fn watch(
     watch_patiently(command, shown, seen, PATIENCE)
 }
 
-/// Longer than anything is built, and than all but hanging tests take.
+/// Longer than any build takes, and than any test takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn watch_patiently(
@@ -48,10 +50,10 @@ fn watch_patiently(
                 shown.write_all(b"\n")?;
                 seen.read(&String::from_utf8_lossy(&line));
             }
-            // What it left behind may hold its output for ever.
+            // A process that it left behind may keep the pipe open.
             Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
             Err(RecvTimeoutError::Timeout) => {
-                seen.failures.note(format!("killed: it said nothing for {patience:?}"));
+                seen.failures.note(format!("killed: no output for {patience:?}"));
                 kill_children(child.id())?;
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -60,17 +62,17 @@ fn watch_patiently(
     Ok(child.wait()?.success())
 }
 
-/// Kills what cargo runs, not cargo, which then tells of it and goes on.
+/// Kills the processes that cargo runs, not cargo, which then reports that and continues.
 fn kill_children(parent: u32) -> Result<()> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
     for child in children.split_whitespace() {
-        // It may have ended by itself.
+        // It may have ended in the meantime.
         let _ = kill(Pid::from_raw(child.parse()?), Signal::SIGKILL);
     }
     Ok(())
 }
 
-/// What all test programs said together.
+/// The parsed output of all test programs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) passed: u64,
@@ -105,11 +107,11 @@ impl Seen {
     }
 }
 
-/// What begins the closing line of a test program.
+/// The prefix of the closing line of a test program.
 const RESULT: &str = "test result: ";
 
-/// What failed tests printed. In the end it is said again, because a log of several suites is long,
-/// and of a long log often only the end is kept.
+/// The output of failed tests. It is repeated at the end, because a log of several suites is long,
+/// and often only the end of a long log is kept.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Failures {
     lines: Vec<String>,
@@ -117,7 +119,8 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// What a program prints between `failures:` and its closing line, up to a limit.
+    /// Keeps the lines that a program prints between `failures:` and its closing line, up to a
+    /// limit.
     fn read(&mut self, line: &str) {
         if line.starts_with(RESULT) {
             self.reading = false;
@@ -128,18 +131,18 @@ impl Failures {
         }
     }
 
-    /// Adds a line of our own.
+    /// Adds a line.
     fn note(&mut self, line: String) {
         self.lines.push(line);
     }
 
-    /// The lines, each on one of its own, with a line end before; nothing if there are none.
+    /// Returns the lines, each preceded by a line break; empty if there are none.
     pub(crate) fn text(&self) -> String {
         self.lines.iter().map(|line| format!("\n    {line}")).collect()
     }
 }
 
-/// Enough for several failures, and no more than a screen or two.
+/// Enough for several failures, and about two screens.
 const MOST_LINES: usize = 100;
 
 #[cfg(test)]
@@ -169,7 +172,7 @@ test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; 
     }
 
     #[test]
-    fn what_failed_tests_printed_is_kept() {
+    fn the_output_of_failed_tests_is_kept() {
         let output = "\
 test a ... FAILED
 
@@ -194,13 +197,13 @@ test b ... ok
     }
 
     #[test]
-    fn no_more_than_a_screen_or_two_is_kept() {
+    fn the_kept_output_is_limited() {
         let output = "failures:\n".to_owned() + &"again\n".repeat(10_000);
         assert_eq!(seen(&output).failures.text().lines().skip(1).count(), MOST_LINES);
     }
 
     #[test]
-    fn output_is_read_while_it_is_shown_and_the_exit_code_kept() {
+    fn output_is_parsed_while_it_is_shown_and_the_exit_code_kept() {
         let (mut shown, mut seen) = (Vec::new(), Seen::default());
         let output = "test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         let mut command = Command::new("sh");
@@ -211,13 +214,13 @@ test b ... ok
     }
 
     #[test]
-    fn a_program_that_hangs_is_killed_and_named_and_the_next_runs() {
+    fn a_hanging_program_is_killed_and_named_and_the_next_one_runs() {
         let (mut shown, mut seen) = (Vec::new(), Seen::default());
         let mut command = Command::new("sh");
         command.args(["-c", "echo one; tail -f /dev/null || echo killed; exit 101"]);
         let patience = Duration::from_millis(100);
         assert!(!watch_patiently(&mut command, &mut shown, &mut seen, patience).unwrap());
         assert_eq!(String::from_utf8(shown).unwrap(), "one\nkilled\n");
-        assert!(seen.failures.text().contains("said nothing for 100ms"), "{seen:?}");
+        assert!(seen.failures.text().contains("no output for 100ms"), "{seen:?}");
     }
 }

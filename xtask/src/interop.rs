@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: does it get along with libknet?
+//! `cargo xtask interop`: does it interoperate with libknet?
 
 use anyhow::Result;
 
@@ -9,8 +9,8 @@ use crate::{libknet, test};
 const THREADS: &str = "8";
 
 /// Runs the packets that were captured from libknet through the codec, then the suite `interop` of
-/// `tests/` against the installed libknet. A case that could not run is a
-/// failure: what was not tried is not known to work.
+/// `tests/` against the installed libknet. A case that cannot run is a failure: untested cases are
+/// not known to work.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     libknet::prepare(workspace)?;
     let suite = "--package knet-tests --features interop --test interop -- --test-threads";

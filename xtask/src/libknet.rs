@@ -1,15 +1,15 @@
-//! libknet, which kronosnet is tested and measured against: put in place when it is missing.
+//! Installation of libknet, against which kronosnet is tested and measured.
 
 use anyhow::{Result, bail};
 use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// Debian's package of it.
+/// Debian's package of libknet.
 const PACKAGE: &str = "libknet1";
 
-/// Makes sure that libknet can be used, says which one it is, and builds what the comparison needs:
-/// `libknet-peer`, and `knet` for its other side.
+/// Ensures that libknet can be used, prints its version, and builds the programs of a comparison:
+/// `libknet-peer`, and `knet` for the other side.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
     let shell = workspace.shell();
     cmd!(shell, "cargo build --package libknet-peer --package knet-cli").run()?;
@@ -25,7 +25,7 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is one; it is named on standard error.
+/// Returns `true` if libknet is installed, and prints its version on standard error.
 fn is_usable(workspace: &Workspace) -> bool {
     let shell = workspace.shell();
     cmd!(shell, "cargo run --quiet --package libknet-peer -- version").quiet().run().is_ok()

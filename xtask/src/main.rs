@@ -1,8 +1,8 @@
-//! The project's own commands, one per thing a contributor wants to know.
+//! The project's own commands, one per question of a contributor.
 //!
-//! `cargo xtask --help` lists them. Each lives in a file of its own; [`ci`] runs them all, so that a
-//! machine in the cloud and a contributor's see the same. Nothing here is published or built into a
-//! library.
+//! `cargo xtask --help` lists them. Each has a file of its own. [`ci`] runs them all, so that
+//! continuous integration and a contributor get the same results. Nothing here is published or part
+//! of a library.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "these commands exist to print")]
@@ -43,9 +43,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs every test and doc test, and says which were skipped and why.
+    /// Runs every test and doc test, and lists skipped tests with their reasons.
     Test(test::Options),
-    /// Runs everything that a change must pass, and lists all that failed.
+    /// Runs all checks that a change must pass, and lists the failures.
     Ci,
     /// Checks the formatting of every package.
     Fmt,
@@ -57,21 +57,21 @@ enum Command {
     Tidy,
     /// Checks licences, versions and sources of the dependencies (needs cargo-deny).
     Deny,
-    /// Builds and runs the users of one small crate, and checks which packages come along.
+    /// Builds and runs users of a single small crate, and checks their dependencies.
     Consumers,
     /// Checks that every published crate is complete and builds from its own package (needs cargo 1.90).
     Package(package::Options),
-    /// Runs kronosnet and libknet side by side (needs root, and libknet1, which it installs).
+    /// Tests interoperability with libknet (needs root, and libknet1, which it installs).
     Interop,
-    /// Runs each fuzz target for a while (needs cargo-fuzz and a nightly toolchain).
+    /// Runs each fuzz target for some time (needs cargo-fuzz and a nightly toolchain).
     Fuzz(fuzz::Options),
     /// Runs the suite of real networks in network namespaces (needs root and iproute2).
     Netns(netns::Options),
-    /// Measures kronosnet side by side with libknet and with what no protocol at all would take.
+    /// Measures kronosnet side by side with libknet and with no protocol at all.
     Bench(bench::Options),
-    /// Plays a simulated cluster's bad days with new seeds.
+    /// Simulates a cluster under faults with new seeds.
     Soak(soak::Options),
-    /// Installs cargo-deny and cargo-fuzz in the versions that are used here.
+    /// Installs cargo-deny and cargo-fuzz in the versions used here.
     Tools,
 }
 

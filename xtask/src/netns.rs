@@ -1,8 +1,8 @@
-//! `cargo xtask netns`: does it hold on real networks?
+//! `cargo xtask netns`: does it work on real networks?
 //!
-//! The suite makes network namespaces, interfaces and cables, which takes root. So it is behind the
-//! feature `netns` of its package, where plain `cargo test` does not see it. Nothing in it is ever
-//! skipped: where namespaces are impossible this fails.
+//! The suite makes network namespaces and interfaces, which needs root. So it is behind the feature
+//! `netns` of its package, and plain `cargo test` does not run it. Nothing in it is ever skipped:
+//! without namespaces this fails.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,17 +13,18 @@ use xshell::cmd;
 use crate::harness::{Seen, watch};
 use crate::workspace::Workspace;
 
-/// What `cargo xtask netns` takes.
+/// The arguments of `cargo xtask netns`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Runs only the tests with this in their name.
     filter: Option<String>,
-    /// Shows what the tests print.
+    /// Shows the output of the tests.
     #[arg(long)]
     verbose: bool,
 }
 
-/// Runs the suite. A test waits most of the time, so more run at once than there are processors.
+/// Runs the suite. Tests wait most of the time, so more of them run at once than there are
+/// processors.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     check_machine(workspace)?;
     let mut command = Command::new("cargo");
@@ -39,7 +40,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Says what is missing before it shows as a failure of every test.
+/// Reports missing requirements once, before every test fails for them.
 fn check_machine(workspace: &Workspace) -> Result<()> {
     let shell = workspace.shell();
     cmd!(shell, "unshare --net ip link show lo").quiet().ignore_stdout().run().context(

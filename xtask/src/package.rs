@@ -75,7 +75,8 @@ fn is_published(package: &Package) -> bool {
     package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
 }
 
-/// The published crates, each after those it depends on: the order in which they can be published.
+/// Returns the published crates, each after those it depends on: the order in which they can be
+/// published.
 fn in_order(metadata: &Metadata) -> Vec<&Package> {
     let mut rest: Vec<&Package> =
         metadata.packages.iter().filter(|package| is_published(package)).collect();
@@ -96,7 +97,7 @@ fn in_order(metadata: &Metadata) -> Vec<&Package> {
     ordered
 }
 
-/// What crates.io and docs.rs would show, and the manifest does not say.
+/// Returns what crates.io and docs.rs show and the manifest lacks.
 fn of_manifest(package: &Package) -> Vec<String> {
     let documentation = format!("https://docs.rs/{}", package.name);
     let fields = [
@@ -121,7 +122,7 @@ fn of_manifest(package: &Package) -> Vec<String> {
     problems
 }
 
-/// What is missing from a package's list of files, and what does not belong there.
+/// Returns what a package's list of files lacks, and which files do not belong there.
 fn of_list(files: &[&str]) -> Vec<String> {
     let missing = REQUIRED
         .iter()
@@ -140,7 +141,7 @@ fn of_list(files: &[&str]) -> Vec<String> {
     missing.chain(no_sources).chain(strangers).collect()
 }
 
-/// Files that are too long, or are not there although they are listed.
+/// Returns files that are too long, or missing although they are listed.
 fn of_sizes(folder: &Path, files: &[&str]) -> Vec<String> {
     let own = files.iter().filter(|file| !GENERATED.contains(file));
     own.filter_map(|file| match fs::metadata(folder.join(file)) {
@@ -157,7 +158,7 @@ fn of_sizes(folder: &Path, files: &[&str]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A manifest as cargo describes it, with these fields and dependencies.
+    /// Returns a manifest as cargo describes it, with these fields and dependencies.
     fn package(name: &str, uses: &[&str], more: serde_json::Value) -> Package {
         let dependencies: Vec<_> = uses
             .iter()

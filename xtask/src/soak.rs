@@ -1,8 +1,8 @@
-//! `cargo xtask soak`: does any seed make the simulated cluster break a promise?
+//! `cargo xtask soak`: does any seed break an invariant of the simulated cluster?
 //!
-//! The scenarios are those of the engine's `simulation` test, built with optimisation and given new
-//! seeds until the time is over. A failure says which seed and which scenario it was; `--seed` with that
-//! number plays it again, and `KNET_SEED` does in `cargo test`.
+//! The scenarios are those of the engine's `simulation` test, built with optimisation and run with
+//! new seeds until the time is over. A failure reports the seed and the scenario; `--seed` with
+//! that number repeats it, as does `KNET_SEED` in `cargo test`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,23 +13,23 @@ use cargo_metadata::Message;
 
 use crate::workspace::Workspace;
 
-/// The environment variable that tells the simulation its seeds.
+/// The environment variable that sets the seeds of the simulation.
 const SEED: &str = "KNET_SEED";
 
-/// What `cargo xtask soak` takes.
+/// The arguments of `cargo xtask soak`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The first seed; those that follow are tried next. Without it: the time of day.
+    /// The first seed, followed by its successors. Default: the current time.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How long to go on. The seed that is being tried then is finished. 0 tries one seed.
+    /// How long to run, to the end of the last seed. 0 runs one seed.
     #[arg(long, value_name = "N", default_value_t = 10)]
     minutes: u64,
 }
 
 impl Options {
-    /// As many seeds as a minute allows, always the same ones: a machine that judges changes is no
-    /// place for luck.
+    /// Selects the seeds that fit into a minute, always the same ones: a check of changes must be
+    /// reproducible.
     pub(crate) fn same_minute() -> Self {
         Self { seed: Some(1000), minutes: 1 }
     }
@@ -49,9 +49,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             .with_context(|| format!("failed to run {}", simulation.display()))?;
         ensure!(
             status.success(),
-            "seed {seed} broke a promise: `cargo xtask soak --seed {seed} --minutes 0` plays it again"
+            "seed {seed} broke an invariant: `cargo xtask soak --seed {seed} --minutes 0` repeats it"
         );
-        println!("seed {seed}: every promise kept, in {:.1} s", start.elapsed().as_secs_f64());
+        println!("seed {seed}: all invariants hold, in {:.1} s", start.elapsed().as_secs_f64());
         if Instant::now() >= end {
             break;
         }
@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the simulation and says where it is.
+/// Builds the simulation and returns its path.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .current_dir(workspace.root())
@@ -69,10 +69,10 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
         .output()
         .context("failed to start cargo")?;
     ensure!(output.status.success(), "the simulation does not build");
-    executable(&output.stdout).context("cargo named no executable")
+    executable(&output.stdout).context("cargo reported no executable")
 }
 
-/// The program that cargo says it has built.
+/// Returns the program that cargo reports to have built.
 fn executable(messages: &[u8]) -> Option<PathBuf> {
     Message::parse_stream(messages).find_map(|message| match message {
         Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => {
@@ -82,7 +82,7 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
     })
 }
 
-/// A seed that the next run does not have.
+/// Returns a seed that no later run has.
 fn seed_of_now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.unwrap_or_default().as_secs()
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_is_found_among_what_cargo_says() {
+    fn the_program_is_found_among_the_messages_of_cargo() {
         let artifact = |test: bool, executable: &str| {
             format!(
                 r#"{{"reason":"compiler-artifact","package_id":"p","manifest_path":"/Cargo.toml","target":{{"kind":["test"],"crate_types":["bin"],"name":"simulation","src_path":"/main.rs","edition":"2024","doc":false,"doctest":false,"test":true}},"profile":{{"opt_level":"3","debuginfo":1,"debug_assertions":false,"overflow_checks":false,"test":{test}}},"features":[],"filenames":[],"executable":{executable},"fresh":true}}"#

@@ -1,10 +1,10 @@
 //! `cargo xtask test`: does everything work?
 //!
-//! The tests themselves are run by plain `cargo test`, so that a machine with nothing but Rust can. What
-//! this adds is honesty about what did *not* run. A test that needs something the machine lacks calls
+//! Plain `cargo test` runs the tests themselves, so that Rust is all it takes. This command adds a
+//! report of tests that did *not* run. A test that needs something the machine lacks calls
 //! `knet_tests::skip`, which appends a line to the file named by the environment variable
-//! [`SKIPS_FILE`]; printing would not do, because the harness hides what a passing test prints. The
-//! skips are listed at the end, and `--deny-skips`, which CI sets, makes them failures.
+//! [`SKIPS_FILE`]; printing is not enough, because the harness hides the output of passing tests.
+//! The skips are listed at the end, and `--deny-skips`, which CI sets, makes them failures.
 
 use std::fs;
 use std::process::Command;
@@ -14,31 +14,31 @@ use anyhow::{Result, ensure};
 use crate::harness::{Seen, watch};
 use crate::workspace::Workspace;
 
-/// The environment variable that tells tests where to write down that they were skipped.
+/// The environment variable that names the file for skipped tests.
 const SKIPS_FILE: &str = "KNET_SKIPS_FILE";
 
-/// What `cargo xtask test` takes.
+/// The arguments of `cargo xtask test`.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Fails if a test was skipped or ignored.
     #[arg(long)]
     pub(crate) deny_skips: bool,
-    /// Tests each crate alone, with only the features it asks for itself.
+    /// Tests each crate alone, with only the features that it enables itself.
     #[arg(long)]
     pub(crate) each: bool,
 }
 
 /// Runs the tests of the whole workspace together, or of each crate of `crates/` on its own.
 ///
-/// Together, cargo turns on every feature that any crate asks of a dependency, which hides a crate that
-/// forgot to ask; alone, it can't.
+/// In a common build, cargo enables every feature of a dependency that any crate needs, which hides
+/// a crate that does not enable a feature it needs.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let selections =
         if options.each { crates(workspace)? } else { vec![vec!["--workspace".to_owned()]] };
     run_selections(workspace, selections, options.deny_skips)
 }
 
-/// Runs `cargo test` with each of these lists of arguments in turn, and says what all of it came to.
+/// Runs `cargo test` with each of these lists of arguments in turn, and judges the total.
 pub(crate) fn run_selections(
     workspace: &Workspace,
     selections: Vec<Vec<String>>,
@@ -64,7 +64,7 @@ pub(crate) fn run_selections(
     outcome.judge(deny_skips)
 }
 
-/// The arguments that select each package of `crates/`.
+/// Returns the arguments that select each package of `crates/`.
 fn crates(workspace: &Workspace) -> Result<Vec<Vec<String>>> {
     let folder = workspace.root().join("crates");
     let packages = workspace.metadata()?.packages;
@@ -75,11 +75,11 @@ fn crates(workspace: &Workspace) -> Result<Vec<Vec<String>>> {
         .collect())
 }
 
-/// All that is known after the tests have run.
+/// The result of all tests.
 #[derive(Debug, Default)]
 struct Outcome {
     seen: Seen,
-    /// The selections whose `cargo test` failed; also when they did not compile.
+    /// The selections whose `cargo test` failed, also those that did not compile.
     failed: Vec<String>,
     /// One line per skipped test.
     skips: Vec<String>,
@@ -95,7 +95,7 @@ impl Outcome {
         println!("tests: {passed} passed, {failed} failed, {} skipped", self.skips.len());
     }
 
-    /// Says whether that is good enough.
+    /// Returns an error unless the result is good enough.
     fn judge(&self, deny_skips: bool) -> Result<()> {
         let Seen { passed, failed, ignored, failures } = &self.seen;
         let selections = self.failed.join(", ");

@@ -1,4 +1,4 @@
-//! `cargo xtask tools`: the cargo commands used here that do not come with Rust, in pinned versions.
+//! `cargo xtask tools`: the cargo commands that are not part of Rust, in pinned versions.
 
 use anyhow::{Result, bail};
 use xshell::cmd;
@@ -18,8 +18,8 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
-    /// Fails if the tool is not there, saying how to get it. Another version than the pinned one will
-    /// do: a contributor may have a newer one.
+    /// Fails if the tool is not installed, and reports how to install it. Any version is accepted:
+    /// a contributor may have a newer one.
     pub(crate) fn require(self, workspace: &Workspace) -> Result<()> {
         if self.installed(workspace).is_none() {
             bail!("cargo-{} is not installed: `cargo xtask tools` installs it", self.subcommand);
@@ -27,7 +27,7 @@ impl Tool {
         Ok(())
     }
 
-    /// The version that is installed.
+    /// Returns the version that is installed.
     fn installed(self, workspace: &Workspace) -> Option<String> {
         let shell = workspace.shell();
         let subcommand = self.subcommand;
@@ -36,14 +36,14 @@ impl Tool {
         version_in(&said).map(str::to_owned)
     }
 
-    /// Builds and installs the pinned version, unless it is there.
+    /// Builds and installs the pinned version, unless it is installed.
     fn install(self, workspace: &Workspace) -> Result<()> {
         let Self { subcommand, version } = self;
         if self.installed(workspace).as_deref() == Some(version) {
             println!("cargo-{subcommand} {version} is installed");
             return Ok(());
         }
-        // The tools run for a second or two and take minutes to optimise.
+        // The tools run for a second or two, and take minutes to optimise.
         let shell = workspace.shell();
         cmd!(shell, "cargo install --locked --force cargo-{subcommand}@{version}")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
@@ -60,7 +60,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
     FUZZ.install(workspace)
 }
 
-/// Reads the version from what a tool prints, as in `cargo-deny 0.20.2`.
+/// Reads the version from a tool's output, as in `cargo-deny 0.20.2`.
 fn version_in(said: &str) -> Option<&str> {
     said.split_whitespace().nth(1)
 }

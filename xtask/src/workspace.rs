@@ -1,4 +1,4 @@
-//! Where the commands work: the checkout, a shell that stands in its root, and what cargo knows of it.
+//! The checkout that the commands work on, a shell in its root, and cargo's metadata.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the root (the folder above xtask's own) and points the shell there.
+    /// Finds the root, which is the folder above xtask's own, and opens a shell there.
     pub(crate) fn open() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
@@ -29,12 +29,12 @@ impl Workspace {
         &self.root
     }
 
-    /// A shell whose commands run in the root.
+    /// Returns a shell whose commands run in the root.
     pub(crate) fn shell(&self) -> &Shell {
         &self.shell
     }
 
-    /// What cargo knows of the workspace's own packages, without their dependencies.
+    /// Returns cargo's metadata of the workspace's packages, without their dependencies.
     pub(crate) fn metadata(&self) -> Result<Metadata> {
         MetadataCommand::new()
             .manifest_path(self.root.join("Cargo.toml"))
@@ -43,15 +43,15 @@ impl Workspace {
             .context("failed to ask cargo for the workspace's packages")
     }
 
-    /// The folder that everything built goes to, wherever the caller has put it.
+    /// Returns the folder for build output, wherever the caller has put it.
     pub(crate) fn target(&self) -> Result<PathBuf> {
         Ok(self.metadata()?.target_directory.into_std_path_buf())
     }
 
-    /// Every file that git tracks or would take in, relative to the root and sorted.
+    /// Returns every file that git tracks or would add, relative to the root and sorted.
     ///
-    /// What is ignored (built things, a fuzzer's corpus) is left out, and so is a tracked file that the
-    /// contributor has deleted.
+    /// Ignored files (build output, a fuzzer's corpus) are left out, and so are tracked files that
+    /// the contributor has deleted.
     pub(crate) fn files(&self) -> Result<Vec<String>> {
         let listed = cmd!(self.shell, "git ls-files -z --cached --others --exclude-standard")
             .quiet()

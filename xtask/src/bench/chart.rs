@@ -6,8 +6,8 @@ use super::figures::Figure;
 use super::scenario::Target;
 use super::table::short;
 
-/// Draws the figures that are ratios with a target; each bar is as long as the ratio, the scale is
-/// logarithmic, so that half as fast and twice as fast are as far from equal.
+/// Draws the figures that are ratios with a target, one bar each. The scale is logarithmic, so that
+/// half as fast and twice as fast are equally far from 1.
 pub(super) fn svg(figures: &[Figure]) -> String {
     let bars: Vec<(&Figure, f64)> = figures
         .iter()
@@ -72,7 +72,7 @@ fn bar(text: &mut String, y: f64, figure: &Figure, ratio: f64) {
     }
 }
 
-/// Where a ratio is drawn.
+/// Returns the horizontal position of a ratio.
 fn position(ratio: f64) -> f64 {
     let (least, most) = (TICKS[0].ln(), TICKS[TICKS.len() - 1].ln());
     let part = (ratio.ln() - least) / (most - least);
@@ -84,7 +84,7 @@ fn escape(text: &str) -> String {
 }
 
 const WIDTH: f64 = 1000.0;
-/// Room for what the bars are.
+/// The width of the labels of the bars.
 const LEFT: f64 = 500.0;
 const TOP: f64 = 30.0;
 const ROW: f64 = 20.0;

@@ -1,8 +1,9 @@
 //! `cargo xtask bench --check`: does a message take more instructions than it did?
 //!
-//! Seconds are of no use for that on a machine that does other things; instructions, counted by
-//! callgrind, hardly depend on it. `tests/counts` sends messages one at a time, so that every thread does
-//! the same for each, and what a longer run takes more than a shorter one are the messages themselves.
+//! Durations are useless for that on a busy machine; instructions, counted by callgrind, hardly
+//! depend on it. `tests/counts` sends messages one at a time, so that every thread does the same
+//! work for each, and the difference between a longer and a shorter run is the cost of the messages
+//! alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,22 +16,24 @@ use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// What is counted: each way through all layers.
+/// The counted work: each path through all layers.
 const WORKS: &[Work] = &[
     Work { name: "datafd", few: 200, many: 1200 },
     Work { name: "send", few: 200, many: 1200 },
     Work { name: "fragments", few: 20, many: 120 },
 ];
 
-/// Where the counts are kept.
+/// The file of the recorded counts.
 const FILE: &str = "tests/counts/counts.json";
 
-/// Of eight runs of the same program on a busy machine none differed from the first by more than 0.5 %.
+/// The tolerance. Of eight runs of one program on a busy machine, none differed from the
+/// first by more than 0.5 %.
 const TOLERANCE: f64 = 0.05;
-/// rustc 1.85 needs 12 to 19 % more than rustc 1.95 for the same sources.
+/// The tolerance for another compiler: rustc 1.85 takes 12 to 19 % more than rustc 1.95 for the
+/// same sources.
 const TOLERANCE_OF_COMPILERS: f64 = 0.25;
 
-/// glibc takes other instructions on other CPUs, so it is told to use what each x86-64 has.
+/// glibc uses other instructions on other CPUs; this restricts it to those of every x86-64.
 const PLAIN_CPU: &str =
     "glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM,-AVX_Fast_Unaligned_Load";
 
@@ -40,10 +43,10 @@ struct Work {
     many: u64,
 }
 
-/// Instructions for a message, by the work's name.
+/// Instructions per message, by the name of the work.
 type Counts = BTreeMap<String, u64>;
 
-/// Counts and compares with what is kept, or keeps it.
+/// Counts, and compares with the recorded counts or records new ones.
 pub(super) fn run(workspace: &Workspace, record: bool) -> Result<()> {
     let shell = workspace.shell();
     cmd!(shell, "cargo build --release --locked --package knet-counts").run()?;
@@ -81,7 +84,7 @@ fn count(program: &Path) -> Result<Counts> {
     WORKS.iter().map(each).collect()
 }
 
-/// All that a run executes, in all of its threads.
+/// Returns the instructions that a run executes, in all of its threads.
 fn instructions(program: &Path, work: &str, count: u64) -> Result<u64> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -89,22 +92,22 @@ fn instructions(program: &Path, work: &str, count: u64) -> Result<u64> {
     let output = command.output().context("failed to run valgrind: is it installed?")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed: {said}");
-    collected(&said).with_context(|| format!("valgrind did not say how much it counted: {said}"))
+    collected(&said).with_context(|| format!("valgrind printed no count: {said}"))
 }
 
-/// Of a line such as `==7== Collected : 9667624`.
+/// Reads the count from a line such as `==7== Collected : 9667624`.
 fn collected(said: &str) -> Option<u64> {
     let line = said.lines().find(|line| line.contains("Collected :"))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
-/// The major and minor version, such as `1.95`.
+/// Returns the major and minor version of the compiler, such as `1.95`.
 fn compiler(said: &str) -> Result<String> {
     let version = said.split(' ').nth(1).and_then(|version| version.rsplit_once('.'));
-    Ok(version.context("rustc did not say which version it is")?.0.to_owned())
+    Ok(version.context("rustc printed no version")?.0.to_owned())
 }
 
-/// What is said of a work.
+/// The result for one kind of work.
 #[derive(Debug)]
 struct Verdict {
     good: bool,
@@ -112,21 +115,22 @@ struct Verdict {
 }
 
 fn compare(kept: &Value, compiler: &str, counts: &Counts) -> Result<Vec<Verdict>> {
-    let kept_compiler = kept["rustc"].as_str().context("the kept counts name no rustc")?;
+    let kept_compiler =
+        kept["rustc"].as_str().context("the recorded counts have no version of rustc")?;
     let kept_counts: &Map<String, Value> =
-        kept["instructions_per_message"].as_object().context("there are no kept counts")?;
+        kept["instructions_per_message"].as_object().context("there are no recorded counts")?;
     let tolerance = if kept_compiler == compiler { TOLERANCE } else { TOLERANCE_OF_COMPILERS };
     let known: Vec<&String> = kept_counts.keys().collect();
     if known != counts.keys().collect::<Vec<_>>() {
-        bail!("other work is kept than is counted: `cargo xtask bench --record`");
+        bail!("the recorded counts are of other work: `cargo xtask bench --record`");
     }
     let judge = |(name, &now): (&String, &u64)| {
-        let kept = kept_counts[name].as_u64().context("a kept count is no number")?;
+        let kept = kept_counts[name].as_u64().context("a recorded count is not a number")?;
         let change = now as f64 / kept as f64 - 1.0;
         let good = change <= tolerance;
         let hint = match (good, change < -tolerance) {
             (false, _) => "  TOO MANY",
-            (true, true) => "  better: `cargo xtask bench --record` keeps it so",
+            (true, true) => "  better: `cargo xtask bench --record` records it",
             (true, false) => "",
         };
         let (change, limit) = (change * 100.0, tolerance * 100.0);
@@ -161,19 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn fewer_are_good_and_worth_keeping() {
+    fn fewer_are_good_and_worth_recording() {
         let better = verdict("1.95", 900);
         assert!(better.good && better.text.contains("--record"), "{}", better.text);
     }
 
     #[test]
-    fn a_work_that_is_not_kept_is_found() {
+    fn work_without_a_recorded_count_is_found() {
         let kept = json!({ "rustc": "1.95", "instructions_per_message": {} });
         assert!(compare(&kept, "1.95", &BTreeMap::from([("send".to_owned(), 1)])).is_err());
     }
 
     #[test]
-    fn what_valgrind_and_rustc_say_is_understood() {
+    fn the_output_of_valgrind_and_rustc_is_parsed() {
         let said = "==7== Events    : Ir\n==7== Collected : 9667624\n==7==\n";
         assert_eq!(collected(said), Some(9_667_624));
         assert_eq!(compiler("rustc 1.95.0 (59807616e 2026-04-14)").unwrap(), "1.95");

@@ -1,4 +1,4 @@
-//! Puts what was measured into `docs/`.
+//! The results of a run, and writing them into `docs/`.
 
 use std::fs;
 
@@ -12,18 +12,18 @@ use super::syscalls::{self, Count};
 use super::table;
 use crate::workspace::Workspace;
 
-/// What a run has found.
+/// The results of a run.
 #[derive(Debug)]
 pub(super) struct Results {
     pub(super) figures: Vec<Figure>,
     pub(super) counts: Vec<Count>,
     pub(super) rounds: usize,
-    /// How the command was called.
+    /// The command line.
     pub(super) command: String,
 }
 
 impl Results {
-    /// For programs.
+    /// Returns the results for programs.
     pub(super) fn json(&self, machine: &str) -> Value {
         let counts = self.counts.iter().map(|Count { title, arm, per_message }| {
             json!({ "title": title, "arm": arm, "system_calls_per_message": per_message })
@@ -37,7 +37,7 @@ impl Results {
         })
     }
 
-    /// For the document.
+    /// Returns the results for the document.
     fn markdown(&self, machine: &str) -> String {
         let Self { figures, counts, rounds, command } = self;
         let mut text = format!("Machine: {machine}\n\nCommand: `{command}`, {rounds} rounds.\n\n");
@@ -65,7 +65,7 @@ pub(super) fn write(workspace: &Workspace, results: &Results, machine: &str) -> 
     Ok(())
 }
 
-/// What this machine is, in a line.
+/// Describes this machine in a line.
 pub(super) fn machine(workspace: &Workspace) -> Result<String> {
     let shell = workspace.shell();
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -83,7 +83,7 @@ fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     Some(line.split_once(':')?.1.trim())
 }
 
-/// The text with what is between the two marks replaced.
+/// Returns the text with everything between the two marks replaced.
 fn replace_between(text: &str, new: &str) -> Option<String> {
     let (before, rest) = text.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;

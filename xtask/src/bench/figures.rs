@@ -1,4 +1,4 @@
-//! From the reports of all rounds to the figures of the table.
+//! The figures of the table, from the reports of all rounds.
 
 use std::collections::BTreeMap;
 
@@ -11,35 +11,35 @@ use super::scenario::{Quantity, Row, Scenario, Target};
 /// The reports of one round, by the label of the arm.
 pub(super) type Round = BTreeMap<&'static str, Value>;
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Figure {
     pub(super) scenario: &'static str,
     pub(super) title: String,
     pub(super) what: &'static str,
     pub(super) unit: &'static str,
-    /// The arm, and the median of all rounds.
+    /// The label of the arm, and the median of all rounds.
     pub(super) of: (&'static str, f64),
-    /// What it is compared with.
+    /// The same of the arm that it is compared with.
     pub(super) to: Option<(&'static str, f64)>,
-    /// The median of the ratios within each round: what both had to put up with falls out of it.
+    /// The median of the ratios within each round, which cancels disturbances that affect both.
     pub(super) ratio: Option<f64>,
     pub(super) target: Target,
 }
 
 impl Figure {
-    /// What the target is about.
+    /// Returns the value that the target refers to.
     pub(super) fn value(&self) -> f64 {
         self.ratio.unwrap_or(self.of.1)
     }
 
-    /// Whether the target is reached; none if there is none.
+    /// Returns whether the target is reached, or `None` without a target.
     pub(super) fn is_reached(&self) -> Option<bool> {
         self.target.is_reached(self.value())
     }
 }
 
-/// The figures of a scenario.
+/// Returns the figures of a scenario.
 pub(super) fn figures(scenario: &Scenario, rounds: &[Round]) -> Result<Vec<Figure>> {
     scenario.rows.iter().map(|row| figure(scenario, row, rounds)).collect()
 }
@@ -60,7 +60,7 @@ fn figure(scenario: &Scenario, row: &Row, rounds: &[Round]) -> Result<Figure> {
     })
 }
 
-/// A quantity in each round.
+/// Returns a quantity in each round.
 fn values(quantity: Quantity, rounds: &[Round]) -> Result<Vec<f64>> {
     rounds.iter().map(|round| value(quantity, round)).collect()
 }
@@ -74,7 +74,7 @@ fn value(quantity: Quantity, round: &Round) -> Result<f64> {
     Ok((of(quantity.arm)? - less) * quantity.scale)
 }
 
-/// The middle one, or the mean of the two in the middle. There is at least one round.
+/// Returns the middle value, or the mean of the two in the middle. There is at least one round.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_the_median_of_what_each_round_says() {
+    fn a_ratio_is_the_median_of_the_rounds() {
         // The machine was ten times as fast in the last round, for both.
         let rounds = [round(3.0, 1.0), round(8.0, 4.0), round(30.0, 10.0)];
         let to = Some(Quantity { arm: "libknet", ..RATE });
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_report_lacks_is_named() {
+    fn a_missing_value_of_a_report_is_named() {
         let row = Row {
             what: "x",
             of: Quantity { pointer: "/nothing", ..RATE },

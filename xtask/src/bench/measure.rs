@@ -1,4 +1,4 @@
-//! Runs the programs that measure, and reads what they report.
+//! Runs of the measuring programs, and their reports.
 
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds what is needed to measure these, in release mode.
+    /// Builds the programs that measure these, in release mode.
     pub(super) fn build(workspace: &Workspace, subjects: &[Subject]) -> Result<Self> {
         let packages = subjects.iter().flat_map(|subject| ["--package", subject.program().0]);
         cmd!(workspace.shell(), "cargo build --release --locked {packages...}").run()?;
@@ -30,7 +30,7 @@ impl Programs {
         self.folder.join(subject.program().1)
     }
 
-    /// Runs an arm once; its report.
+    /// Runs an arm once, and returns its report.
     pub(super) fn measure(&self, arm: &Arm, count: u64) -> Result<Value> {
         let program = self.path(arm.subject);
         let plan = plan(arm, count);
@@ -50,7 +50,7 @@ impl Programs {
     }
 }
 
-/// The arguments of a run.
+/// Returns the arguments of a run.
 pub(super) fn plan(arm: &Arm, count: u64) -> Vec<String> {
     let mut plan = vec!["bench".to_owned(), "--json".to_owned(), format!("--count={count}")];
     plan.extend(arm.plan.split_whitespace().map(str::to_owned));
@@ -63,7 +63,7 @@ fn command(program: &Path, plan: &[String]) -> Command {
     command
 }
 
-/// Runs both ends, each behind its prefix. The report is the sender's, but the CPU time that of both.
+/// Runs both ends, each behind its prefix. The report is the sender's, with the CPU time of both.
 fn pair(
     program: &Path,
     plan: &[String],
@@ -81,8 +81,8 @@ fn pair(
         command
     };
     let mut receiver = end(prefixes[1], "recv", "2", format!("1:{two}={one}"));
-    // Nobody waits for the one that an idle handle is linked to: it has to stay for longer, and has no
-    // crowd of its own.
+    // The peer of an idle handle is not waited for: it has to run for longer, and has no further
+    // hosts.
     let idle = plan.iter().any(|word| word == "idle");
     if idle {
         receiver = Command::new(program);
@@ -117,7 +117,7 @@ fn read(output: Option<std::process::ChildStdout>, child: &mut Ended) -> Result<
     let text = std::io::read_to_string(output.context("the receiver has no output")?)?;
     let status = child.0.wait()?;
     ensure!(status.success(), "the receiver failed: {status}");
-    serde_json::from_str(&text).context("the receiver's report is no JSON")
+    serde_json::from_str(&text).context("the receiver's report is not JSON")
 }
 
 /// Runs a command that writes a report.
@@ -126,17 +126,18 @@ pub(super) fn report(mut command: Command) -> Result<Value> {
     let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed ({}): {errors}", output.status);
-    serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} wrote no JSON"))
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{command:?} did not write JSON"))
 }
 
-/// A number of a report.
+/// Reads a number of a report.
 pub(super) fn number(report: &Value, pointer: &str) -> Result<f64> {
     let found = report.pointer(pointer).and_then(Value::as_f64);
     found.with_context(|| format!("the report has no {pointer}: {report}"))
 }
 
-/// Two UDP addresses that nobody uses. Another process may take one meanwhile; then the run fails and
-/// says so.
+/// Returns two unused UDP addresses. Another process may take one in the meantime; then the run
+/// fails and reports that.
 fn free_addresses() -> Result<[String; 2]> {
     let (one, two) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     Ok([one.local_addr()?.to_string(), two.local_addr()?.to_string()])

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: how fast is it, side by side with libknet and with the floor?
 //!
-//! Each arm of a scenario runs once in each round, and rounds begin with another arm each, so that
-//! whatever else the machine does hits all of them alike. Figures are medians over the rounds; ratios are
-//! medians of the ratios within a round. Figures of different runs are never compared.
+//! Each arm of a scenario runs once per round, and each round begins with another arm, so that
+//! other load on the machine affects all of them alike. Figures are medians over the rounds; ratios
+//! are medians of the ratios within a round. Figures of different runs are never compared.
 
 mod chart;
 mod check;
@@ -26,31 +26,31 @@ use self::scenario::{Scenario, Subject};
 use crate::libknet;
 use crate::workspace::Workspace;
 
-/// What `cargo xtask bench` takes.
+/// The arguments of `cargo xtask bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Measures only these; `--list` names them.
+    /// Measures only these scenarios, as named by `--list`.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
-    /// How often each is measured.
+    /// The number of rounds.
     #[arg(long, value_name = "N", default_value = "5")]
     rounds: usize,
-    /// One round of a tenth of the messages: does it run at all?
+    /// Runs one round with a tenth of the messages, to see that it works.
     #[arg(long)]
     quick: bool,
-    /// Lists what can be measured.
+    /// Lists the scenarios.
     #[arg(long)]
     list: bool,
     /// Counts system calls as well, with perf or strace.
     #[arg(long)]
     syscalls: bool,
-    /// Writes table and chart into docs/, after counting system calls as well.
+    /// Writes the table and the chart into docs/. Also counts system calls.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     write: bool,
-    /// Compares the instructions that a message takes with those that are kept; needs valgrind.
+    /// Fails if a message takes more instructions than recorded.
     #[arg(long, exclusive = true)]
     check: bool,
-    /// Counts the instructions that a message takes, and keeps the counts.
+    /// Counts the instructions per message, and records the counts.
     #[arg(long, exclusive = true)]
     record: bool,
 }
@@ -96,7 +96,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Prints the table, and leaves all of it as JSON and as a chart in the target folder.
+/// Prints the table, and writes the results as JSON and as a chart into the target folder.
 fn show(workspace: &Workspace, results: &Results, machine: &str) -> Result<()> {
     println!("\n{machine}\n\n{}", table::markdown(&results.figures));
     if !results.counts.is_empty() {
@@ -117,7 +117,7 @@ fn selected(only: &[String]) -> Result<Vec<Scenario>> {
     let all = scenario::all();
     for name in only {
         let known = all.iter().any(|scenario| scenario.name == name);
-        ensure!(known, "there is no scenario {name}: --list names them");
+        ensure!(known, "unknown scenario {name}: --list shows all");
     }
     let wanted = |scenario: &Scenario| only.is_empty() || only.iter().any(|n| n == scenario.name);
     Ok(all.into_iter().filter(wanted).collect())

@@ -1,20 +1,20 @@
-//! What is measured, and what it is to reach: a list to read.
+//! Scenarios: what is measured, and the targets.
 
 mod list;
 pub(super) use list::all;
 
-/// Work that every arm does once in each round.
+/// Work that every arm does once per round.
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
-    /// For `--only`.
+    /// The name for `--only`.
     pub(super) name: &'static str,
-    /// For people.
+    /// The title of the table.
     pub(super) title: String,
     pub(super) arms: Vec<Arm>,
     pub(super) rows: Vec<Row>,
 }
 
-/// One of those that are compared.
+/// One of the compared runs.
 #[derive(Clone, Debug)]
 pub(super) struct Arm {
     pub(super) label: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Arm {
     pub(super) plan: String,
 }
 
-/// Which program is measured.
+/// The measured program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject {
     /// kronosnet: `knet`.
@@ -37,7 +37,7 @@ pub(super) enum Subject {
     Floor,
 }
 
-/// Where the two hosts are.
+/// The place of the two hosts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Place {
     OneProcess,
@@ -47,40 +47,40 @@ pub(super) enum Place {
     TwoNamespaces,
 }
 
-/// A line of the table: a quantity, alone or as a ratio to another.
+/// A row of the table: a quantity, alone or as a ratio to another.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) what: &'static str,
     pub(super) of: Quantity,
-    /// Compared with this; alone if none.
+    /// The quantity that it is compared with, if any.
     pub(super) to: Option<Quantity>,
     pub(super) target: Target,
 }
 
-/// Something that is read from the reports of a round.
+/// A quantity in the reports of a round.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantity {
     pub(super) arm: &'static str,
-    /// Where it is in the report, as a JSON pointer.
+    /// Its place in the report, as a JSON pointer.
     pub(super) pointer: &'static str,
-    /// Taken away first: the same of this arm.
+    /// An arm whose value is subtracted first.
     pub(super) minus: Option<&'static str>,
-    /// What it is multiplied by to get the unit.
+    /// The factor that converts it to the unit.
     pub(super) scale: f64,
     pub(super) unit: &'static str,
 }
 
-/// What a value, or a ratio, is to reach.
+/// The target of a value or a ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Target {
     AtLeast(f64),
     AtMost(f64),
-    /// Only told.
+    /// No target.
     None,
 }
 
 impl Target {
-    /// Whether it is reached; none if there is nothing to reach.
+    /// Returns whether the target is reached, or `None` without a target.
     pub(super) fn is_reached(self, value: f64) -> Option<bool> {
         match self {
             Self::AtLeast(limit) => Some(value >= limit),
@@ -91,7 +91,7 @@ impl Target {
 }
 
 impl Subject {
-    /// The package and the program that it is measured by.
+    /// Returns the package and the program that measure it.
     pub(super) fn program(self) -> (&'static str, &'static str) {
         match self {
             Self::Ours => ("knet-cli", "knet"),

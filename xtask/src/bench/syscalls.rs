@@ -1,4 +1,4 @@
-//! How many system calls a message takes, counted in runs of their own: counting slows things down.
+//! System calls per message, counted in separate runs, as counting slows programs down.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::measure::{Programs, plan, report};
 use super::scenario::{Arm, Place, Scenario};
 
-/// The system calls that an arm makes for a message.
+/// The system calls of an arm per message.
 #[derive(Clone, Debug)]
 pub(super) struct Count {
     pub(super) title: String,
@@ -16,7 +16,8 @@ pub(super) struct Count {
     pub(super) per_message: f64,
 }
 
-/// Counts for each arm of the scenarios whose messages go one way within one process.
+/// Counts the system calls of each arm of the scenarios whose messages go one way within one
+/// process.
 pub(super) fn count(programs: &Programs, scenarios: &[Scenario]) -> Result<Vec<Count>> {
     let tool = Tool::find()?;
     let mut counts = Vec::new();
@@ -29,36 +30,38 @@ pub(super) fn count(programs: &Programs, scenarios: &[Scenario]) -> Result<Vec<C
     Ok(counts)
 }
 
-/// What a longer run has more than a shorter one: setting up falls out of it.
+/// Returns the difference between a longer and a shorter run per message, which cancels the set-up.
 fn per_message(programs: &Programs, tool: Tool, arm: &Arm) -> Result<f64> {
     let (few, many) = (arm.count / 20, arm.count / 4);
     let calls = |count| tool.calls(&programs.path(arm.subject), &plan(arm, count));
     let more = calls(many)?.saturating_sub(calls(few)?);
-    // A tenth as many go before as a warm-up.
+    // A tenth as many messages precede them as a warm-up.
     Ok(more as f64 / ((many - few) as f64 * 1.1))
 }
 
 /// A counter of system calls.
 #[derive(Clone, Copy, Debug)]
 enum Tool {
-    /// Costs little.
+    /// perf, which costs little.
     Perf,
-    /// Stops the process at each call, so that batches are larger than they would be.
+    /// strace, which stops the process at each call, so that batches become larger.
     Strace,
 }
 
 impl Tool {
-    /// The best one that works here.
+    /// Returns the best tool that works here.
     fn find() -> Result<Self> {
         for tool in [Self::Perf, Self::Strace] {
             if tool.calls(Path::new("true"), &[]).is_ok() {
                 return Ok(tool);
             }
         }
-        bail!("neither perf nor strace can count system calls here: install one, be root")
+        bail!(
+            "neither perf nor strace can count system calls here: install one of them, and run as root"
+        )
     }
 
-    /// How many system calls a run of the program makes.
+    /// Returns how many system calls a run of the program makes.
     fn calls(self, program: &Path, arguments: &[String]) -> Result<u64> {
         let file = tempfile_path();
         let mut command = match self {
@@ -95,21 +98,22 @@ fn tempfile_path() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("knet-bench-syscalls-{}", std::process::id()))
 }
 
-/// Of a line such as `29,,raw_syscalls:sys_enter,1290452,100.00,,`.
+/// Reads the count from a line such as `29,,raw_syscalls:sys_enter,1290452,100.00,,`.
 fn calls_of_perf(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.contains("raw_syscalls:sys_enter"))?;
     line.split(',').next()?.trim().parse().ok()
 }
 
-/// Of the last line, such as `100.00    0.000000           0        29         1 total`.
+/// Reads the count from the last line, such as `100.00    0.000000           0        29         1
+/// total`.
 fn calls_of_strace(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.trim_end().ends_with(" total"))?;
     line.split_whitespace().nth(3)?.parse().ok()
 }
 
-/// For people.
+/// Returns the counts as a table.
 pub(super) fn markdown(counts: &[Count]) -> String {
-    let mut text = String::from("| work | of | system calls a message |\n|---|---|---|\n");
+    let mut text = String::from("| work | of | system calls per message |\n|---|---|---|\n");
     for Count { title, arm, per_message } in counts {
         text += &format!("| {title} | {arm} | {per_message:.3} |\n");
     }
@@ -121,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_found_in_what_the_tools_write() {
+    fn counts_are_found_in_the_output_of_the_tools() {
         let perf = "# started on Mon\n\n1234,,raw_syscalls:sys_enter,99,100.00,,\n";
         assert_eq!(calls_of_perf(perf), Some(1234));
         assert_eq!(calls_of_perf("<not supported>,,raw_syscalls:sys_enter,0,0.00,,"), None);

@@ -1,17 +1,17 @@
-//! The figures as text: a table in Markdown, which people can read on a terminal too, and JSON.
+//! The figures as text: a table in Markdown, which is also readable on a terminal, and JSON.
 
 use serde_json::{Value, json};
 
 use super::figures::Figure;
 use super::scenario::Target;
 
-/// A table in Markdown.
+/// Returns a table in Markdown.
 pub(super) fn markdown(figures: &[Figure]) -> String {
     let head = ["work", "figure", "measured", "compared with", "ratio", "target", "reached"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let mut last = "";
     for figure in figures {
-        // Said once for all of its figures.
+        // Shown once for all of its figures.
         let title = if figure.title == last { String::new() } else { figure.title.clone() };
         last = &figure.title;
         rows.push(vec![
@@ -34,7 +34,7 @@ pub(super) fn markdown(figures: &[Figure]) -> String {
     align(&rows)
 }
 
-/// Columns of equal width, with the line that makes it a table below the first row.
+/// Formats columns of equal width, with a separator below the first row.
 fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width =
@@ -63,7 +63,7 @@ fn target(target: Target) -> String {
     }
 }
 
-/// With three digits or more, whatever the order of magnitude.
+/// Formats a number with three digits or more, whatever its order of magnitude.
 pub(super) fn short(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
@@ -72,7 +72,7 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-/// The same for programs.
+/// Returns the figures for programs.
 pub(super) fn json(figures: &[Figure]) -> Value {
     let rows = figures.iter().map(|figure| {
         json!({
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_what_was_reached() {
+    fn a_table_shows_what_was_reached() {
         let figures = [figure(3.0, Target::AtLeast(3.0)), figure(2.9, Target::AtLeast(3.0))];
         let table = markdown(&figures);
         let lines: Vec<&str> = table.lines().collect();

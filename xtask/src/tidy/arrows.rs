@@ -1,4 +1,4 @@
-//! Rule: an arrow between two crates only ever points down.
+//! Rule: dependencies between crates only point down.
 
 use std::fs;
 
@@ -7,8 +7,9 @@ use cargo_metadata::Metadata;
 
 use super::Finding;
 
-/// Each package of the workspace and those of the others that it may use, in any way: also a test that
-/// reaches up would tie two layers together. The layers are explained in docs/architecture.md.
+/// Each package of the workspace, and those of the others that it may depend on, even for tests: a
+/// test that reaches up would tie two layers together. The layers are explained in
+/// docs/architecture.md.
 const ARROWS: &[(&str, &[&str])] = &[
     ("knet-channel", &[]),
     ("knet-fd", &[]),
@@ -55,7 +56,7 @@ pub(super) fn check(metadata: &Metadata) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// For each use that is not allowed, what is used and why it must not be.
+/// Returns each use that is not allowed, with the reason.
 fn judge<'a>(package: &'a str, uses: &[&'a str]) -> Vec<(&'a str, String)> {
     let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == package) else {
         let message = format!(
@@ -67,14 +68,15 @@ fn judge<'a>(package: &'a str, uses: &[&'a str]) -> Vec<(&'a str, String)> {
         .filter(|name| !allowed.contains(name))
         .map(|name| {
             let message = format!(
-                "{package} must not know {name}: move what is shared down to a crate that both may use"
+                "{package} must not depend on {name}: move shared code down to a crate that both may use"
             );
             (*name, message)
         })
         .collect()
 }
 
-/// The first line of the manifest that begins with the name or gives it as the package's, or 1.
+/// Returns the first line of the manifest that begins with the name or gives it as the package's,
+/// or 1.
 fn line_naming(manifest: &str, name: &str) -> usize {
     let own = format!("name = \"{name}\"");
     let is_key =

@@ -1,15 +1,15 @@
-//! Rule: no two files of a crate need each other, directly or through others.
+//! Rule: no files of a crate depend on each other in a circle.
 //!
-//! A module and those inside it are one thing seen from outside, so they may know each other. That is the only
-//! circle there may be, but for the groups below.
+//! A module and the modules inside it are one unit to the rest of the crate, so they may use each
+//! other. Only these circles and those of the groups below are allowed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Finding;
 use super::module_map::Use;
 
-/// Files that count as one, because they need each other by nature: a handle makes hosts and datafds, a host
-/// makes links, and each of them leads back to the handle.
+/// Files that count as one, because they depend on each other by design: a handle makes hosts and
+/// datafds, a host makes links, and each of them leads back to the handle.
 const GROUPS: &[&[&str]] = &[
     &[
         "crates/knet-handle/src/api/handle.rs",
@@ -35,10 +35,10 @@ const PENDING: &[&str] = &[
     "crates/knet-transport/src/",
 ];
 
-/// For each file those that it uses, with the line that does first.
+/// For each file the files that it uses, with the first line that does.
 type Graph<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
 
-/// Looks at the uses within one crate, whose sources are in `src`.
+/// Checks the uses within one crate, whose sources are in `src`.
 pub(super) fn check(uses: &[Use], src: &str) -> Vec<Finding> {
     if PENDING.contains(&src) { Vec::new() } else { judge(uses, src, GROUPS) }
 }
@@ -51,7 +51,7 @@ fn judge(uses: &[Use], src: &str, groups: &[&[&str]]) -> Vec<Finding> {
             (from != to).then_some((from, to, used.line))
         })
     };
-    // A circle that needs both a step into a module and one out of it stays within that module.
+    // A circle that needs both a step into a module and a step out of it stays within that module.
     let without_out = graph(edges().filter(|(from, to, _)| !is_inside(from, to)));
     let without_in = graph(edges().filter(|(from, to, _)| !is_inside(to, from)));
     let mut seen = BTreeSet::new();
@@ -68,13 +68,13 @@ fn judge(uses: &[Use], src: &str, groups: &[&[&str]]) -> Vec<Finding> {
     findings
 }
 
-/// The file itself, or the first of the group that it belongs to.
+/// Returns the file itself, or the first of its group.
 fn representative<'a>(file: &'a str, groups: &[&'a [&'a str]]) -> &'a str {
     let group = groups.iter().find(|group| group.contains(&file));
     group.and_then(|group| group.first().copied()).unwrap_or(file)
 }
 
-/// Whether `file` is a module inside the one that `other` is.
+/// Returns `true` if `file` is a module inside the module `other`.
 fn is_inside(file: &str, other: &str) -> bool {
     let module = other.strip_suffix(".rs").unwrap_or(other);
     let module = module.strip_suffix("/mod").unwrap_or(module);
@@ -90,7 +90,7 @@ fn graph<'a>(edges: impl Iterator<Item = (&'a str, &'a str, usize)>) -> Graph<'a
     graph
 }
 
-/// Circles such that every file that is in one is in one of these; each begins and ends with the same file.
+/// Returns circles that cover every file that is in one; each begins and ends with the same file.
 fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a str>> {
     let mut seen = BTreeSet::new();
     let mut circles = Vec::new();
@@ -106,7 +106,7 @@ fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a str>> {
     circles
 }
 
-/// The shortest way from a file back to itself.
+/// Returns the shortest path from a file back to itself.
 fn shortest<'a>(graph: &Graph<'a>, start: &'a str) -> Option<Vec<&'a str>> {
     let mut came_from = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
@@ -136,7 +136,7 @@ fn finding(graph: &Graph<'_>, circle: &[&str], src: &str) -> Finding {
         circle[0],
         line,
         format!(
-            "these files need each other: {}; move what two of them share into a file that needs neither",
+            "these files depend on each other: {}; move shared code into a file that needs neither",
             names.join(" -> ")
         ),
     )
@@ -146,7 +146,7 @@ fn finding(graph: &Graph<'_>, circle: &[&str], src: &str) -> Finding {
 mod tests {
     use super::*;
 
-    /// The circles among files `a.rs`, …, given as what uses what.
+    /// Returns the circles among files `a.rs`, …, given as pairs of user and used.
     fn found(uses: &[(&str, &str)], groups: &[&[&str]]) -> Vec<String> {
         let uses: Vec<_> = (1..)
             .zip(uses)

@@ -1,4 +1,4 @@
-//! Tells code from comments and literals, as far as the rules need it.
+//! Separation of code from comments and literals, as far as the rules need it.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -20,12 +20,12 @@ pub(super) fn blank(text: &str) -> String {
     blanker.out
 }
 
-/// Whether the character may be part of an identifier.
+/// Returns `true` if the character may be part of an identifier.
 pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Byte positions at which `word` stands in `text` and is not part of a longer word.
+/// Returns the byte positions of `word` in `text` where it is not part of a longer word.
 pub(super) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
         let before = text[..at].chars().next_back();
@@ -34,12 +34,12 @@ pub(super) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = us
     })
 }
 
-/// The line, from 1, that byte position `at` of `text` is on.
+/// Returns the line, from 1, of byte position `at` in `text`.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Text still to be read, and what has been made of the rest.
+/// The rest of the input, and the output so far.
 struct Blanker<'a> {
     rest: Peekable<Chars<'a>>,
     out: String,
@@ -57,7 +57,7 @@ impl Blanker<'_> {
         Some(c)
     }
 
-    /// The character after the next one.
+    /// Returns the character after the next one.
     fn second(&self) -> Option<char> {
         self.rest.clone().nth(1)
     }
@@ -105,7 +105,7 @@ impl Blanker<'_> {
         }
     }
 
-    /// `r"…"` and `r#"…"#`, from behind the `r`.
+    /// Blanks `r"…"` or `r#"…"#`, from behind the `r`.
     fn raw_string(&mut self, hashes: usize) {
         for _ in 0..=hashes {
             self.skip();
@@ -121,7 +121,7 @@ impl Blanker<'_> {
         }
     }
 
-    /// A character literal, or a lifetime, which is code.
+    /// Blanks a character literal, or keeps a lifetime, which is code.
     fn quote(&mut self) {
         let mut ahead = self.rest.clone().skip(1);
         match (ahead.next(), ahead.next()) {
@@ -140,7 +140,7 @@ impl Blanker<'_> {
         }
     }
 
-    /// An identifier or a number, or the prefix of a literal.
+    /// Keeps an identifier or a number, or the prefix of a literal.
     fn word(&mut self) {
         let start = self.out.len();
         while self.rest.peek().copied().is_some_and(is_word) {
@@ -159,7 +159,8 @@ impl Blanker<'_> {
 mod tests {
     use super::*;
 
-    /// What is left of the text when blanks are squeezed; the blanks must keep every character's place.
+    /// Returns the code that is left, with blanks squeezed, after checking that every character
+    /// keeps its place.
     fn left_of(text: &str) -> String {
         let blanked = blank(text);
         assert_eq!(blanked.chars().count(), text.chars().count(), "{text}");

@@ -1,4 +1,4 @@
-//! Rule: a crate without unsafe code says so, and the compiler holds it to that.
+//! Rule: a crate without unsafe code forbids it.
 
 use super::code::words;
 use super::{Finding, TextFile};
@@ -11,20 +11,20 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
         })
         .map(|root| {
             let message =
-                "this crate has no unsafe code: say `#![forbid(unsafe_code)]` at its root";
+                "this crate has no unsafe code: add `#![forbid(unsafe_code)]` to its root";
             Finding::new(root.path.as_str(), 1, message)
         })
         .collect()
 }
 
-/// Whether the file is the root of a library or program of the workspace.
+/// Returns `true` if the file is the root of a library or program of the workspace.
 fn is_root(path: &str) -> bool {
     let ours =
         path.starts_with("crates/") || path.starts_with("xtask/") || path.starts_with("tests/src/");
     ours && (path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs"))
 }
 
-/// Whether any file of the crate with this root uses the keyword.
+/// Returns `true` if any file of the crate with this root uses the keyword.
 fn has_unsafe(files: &[TextFile], root: &str) -> bool {
     let folder = &root[..=root.rfind('/').unwrap_or(0)];
     files
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_safe_crate_must_say_so() {
+    fn a_safe_crate_must_forbid_unsafe_code() {
         assert_eq!(found(&[("crates/a/src/lib.rs", "//! Safe.\nmod b;")]), ["crates/a/src/lib.rs"]);
         assert_eq!(
             found(&[("crates/a/src/lib.rs", "//! Safe.\n#![forbid(unsafe_code)]")]),
@@ -53,13 +53,13 @@ mod tests {
     }
 
     #[test]
-    fn saying_so_in_a_comment_does_not_count() {
+    fn a_comment_does_not_count() {
         let text = "// #![forbid(unsafe_code)]";
         assert_eq!(found(&[("crates/a/src/lib.rs", text)]), ["crates/a/src/lib.rs"]);
     }
 
     #[test]
-    fn a_crate_with_unsafe_code_somewhere_need_not() {
+    fn a_crate_with_unsafe_code_somewhere_is_exempt() {
         let files =
             [("crates/a/src/lib.rs", "mod b;"), ("crates/a/src/b.rs", "fn f() { unsafe { g() } }")];
         assert_eq!(found(&files), [""; 0]);

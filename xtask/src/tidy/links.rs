@@ -1,8 +1,8 @@
-//! Rule: a link in a document leads somewhere.
+//! Rule: links in documents are valid.
 
 use super::{Finding, TextFile};
 
-/// Looks at the relative links of Markdown files; `paths` are the files there are.
+/// Checks the relative links of Markdown files; `paths` are the existing files.
 pub(super) fn check(file: &TextFile, paths: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !file.path.ends_with(".md") {
@@ -14,7 +14,7 @@ pub(super) fn check(file: &TextFile, paths: &[String]) -> Vec<Finding> {
             continue;
         }
         let problem = match resolve(&file.path, path) {
-            None => "leads out of the repository: give a full address, or say it in words",
+            None => "leads out of the repository: use a full address, or remove the link",
             Some(target) if exists(&target, paths) => continue,
             Some(_) => "leads nowhere: correct it, or add the file",
         };
@@ -27,7 +27,7 @@ pub(super) fn check(file: &TextFile, paths: &[String]) -> Vec<Finding> {
     findings
 }
 
-/// Every link target with its line: `[…](target)` and `[…]: target`, outside of code.
+/// Returns every link target with its line: `[…](target)` and `[…]: target`, outside of code.
 fn links(markdown: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut in_code = false;
@@ -41,7 +41,7 @@ fn links(markdown: &str) -> Vec<(usize, &str)> {
         if let Some((_, target)) = line.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
             found.extend(target.split_whitespace().next().map(|target| (number, target)));
         }
-        // Every second piece between back-ticks is code. A link whose text is code keeps its `](`.
+        // Every second piece between backticks is code. A link whose text is code keeps its `](`.
         for prose in line.split('`').step_by(2) {
             let targets =
                 prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
@@ -51,7 +51,8 @@ fn links(markdown: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// The path from the root that a link in `document` means, or nothing if it leads out of it.
+/// Returns the path from the root that a link in `document` means, or `None` if it leaves the
+/// repository.
 fn resolve(document: &str, link: &str) -> Option<String> {
     let mut parts: Vec<&str> = document.split('/').collect();
     parts.pop();
@@ -65,7 +66,7 @@ fn resolve(document: &str, link: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Whether there is a file of that name, or a folder with a file in it.
+/// Returns `true` if there is a file of that name, or a folder with a file in it.
 fn exists(target: &str, paths: &[String]) -> bool {
     paths.iter().any(|path| {
         path.strip_prefix(target)
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_anchors_and_code_are_not_looked_up() {
+    fn addresses_anchors_and_code_are_not_checked() {
         let text = "[a](https://example.org/x) [b](#part) `[c](nowhere)`\n```\n[d](nowhere)\n```\n";
         assert_eq!(found("README.md", text), [""; 0]);
         assert_eq!(found("src/lib.rs", "//! [a](nowhere)"), [""; 0]);

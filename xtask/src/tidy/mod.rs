@@ -1,7 +1,7 @@
-//! `cargo xtask tidy`: are the rules kept that no linter knows?
+//! `cargo xtask tidy`: are the rules kept that no linter checks?
 //!
-//! Each rule is a file of its own, with its tests: a function from the files it looks at to what it
-//! found. A finding says where, what is wrong and what to do about it.
+//! Each rule is a file of its own, with its tests: a function from files to findings. A finding
+//! names the place, what is wrong and what to do about it.
 
 mod arrows;
 mod circles;
@@ -52,8 +52,9 @@ struct TextFile {
     /// Relative to the root, with `/` between folders.
     path: String,
     text: String,
-    /// The same text with comments and literals turned into spaces, so that a rule about code is not
-    /// misled by prose. Each character keeps its line. The text itself where the file is not Rust.
+    /// The same text with comments and literals replaced by spaces, so that prose does not mislead
+    /// a rule about code. Each character keeps its line. The text itself where the file is not
+    /// Rust.
     code: String,
 }
 
@@ -68,7 +69,7 @@ impl TextFile {
         self.path.ends_with(".rs")
     }
 
-    /// The lines of the code, numbered from 1.
+    /// Returns the lines of the code, numbered from 1.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         (1..).zip(self.code.lines())
     }
@@ -101,7 +102,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Reads the files that are text; a file that is not UTF-8 has nothing that a rule could look at.
+/// Reads the files that are text; a file that is not UTF-8 has nothing to check.
 fn read(workspace: &Workspace, paths: &[String]) -> Result<Vec<TextFile>> {
     let mut files = Vec::new();
     for path in paths {

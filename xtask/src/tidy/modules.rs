@@ -1,8 +1,8 @@
-//! Rule: a module says what it is for, and is about one thing.
+//! Rule: a module states its purpose, and has only one.
 
 use super::{Finding, TextFile};
 
-/// No Rust file is longer, its tests included.
+/// The maximum length of a Rust file, its tests included.
 const MOST_LINES: usize = 600;
 
 pub(super) fn check(file: &TextFile) -> Vec<Finding> {
@@ -13,7 +13,7 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
     let opening = (1..).zip(file.text.lines()).find(|(_, line)| !line.trim().is_empty());
     let (line, text) = opening.unwrap_or((1, ""));
     if !text.starts_with("//! ") {
-        let message = "this module does not say what it is for: open it with a `//!` comment";
+        let message = "this module does not state its purpose: begin it with a `//!` comment";
         findings.push(Finding::new(file.path.as_str(), line, message));
     }
     let lines = file.text.lines().count();

@@ -1,8 +1,8 @@
-//! Rule: inside the big crates, an arrow between two rooms only ever points down.
+//! Rule: inside the big crates, dependencies between rooms only point down.
 //!
-//! A room is a folder below `src`. The files beside the rooms are the ground: values that every room may
-//! use and that use no room. `lib.rs` stands outside, since it re-exports from all of them. Test code, which is
-//! whatever is behind `#[cfg(test)]`, may use any room.
+//! A room is a folder below `src`. The files beside the rooms are the ground: values that every
+//! room may use and that use no room. `lib.rs` is exempt, since it re-exports from all of them. So
+//! is test code, which is everything behind `#[cfg(test)]`.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     findings
 }
 
-/// The folders in which crates have their sources.
+/// Returns the folders in which crates have their sources.
 fn sources(files: &[TextFile]) -> BTreeSet<&str> {
     let roots = files.iter().filter_map(|file| {
         let path = file.path.as_str();
@@ -86,7 +86,7 @@ impl Rooms {
             let Some(message) = self.judge(used, &map.files) else { continue };
             let is_known =
                 |known: &&Use| known.file == used.file && used.path.starts_with(&known.path);
-            // Where an import is at fault, each mention of the imported name would say so again.
+            // Each mention of a wrongly imported name would be reported again.
             if !seen.iter().any(is_known) {
                 findings.push(Finding::new(used.file.as_str(), used.line, message));
                 seen.push(used);
@@ -95,7 +95,7 @@ impl Rooms {
         findings
     }
 
-    /// Says why a use is not allowed.
+    /// Returns why a use is not allowed.
     fn judge(&self, used: &Use, files: &[String]) -> Option<String> {
         let from = self.room_of_file(&used.file);
         if used.file == format!("{}lib.rs", self.src) {
@@ -105,7 +105,7 @@ impl Rooms {
         let to = self.room_of_path(&used.path, files);
         let Some(to) = to else {
             return Some(format!(
-                "crate::{path} is re-exported for users: inside the crate, name the module it is in"
+                "crate::{path} is re-exported for users: inside the crate, use the path of its module"
             ));
         };
         let is_allowed = to.is_empty()
@@ -114,19 +114,19 @@ impl Rooms {
         (!is_allowed).then(|| {
             let (from, to) = (name(from), name(to));
             format!(
-                "{from} must not know {to} (crate::{path}): move what both need down, or let the caller \
+                "{from} must not use {to} (crate::{path}): move shared code down, or let the caller \
                  pass it in"
             )
         })
     }
 
-    /// The room that a file is in; the ground has no name.
+    /// Returns the room of a file; the ground has no name.
     fn room_of_file<'a>(&self, file: &'a str) -> &'a str {
         let inside = file.strip_prefix(self.src).unwrap_or(file);
         inside.split_once('/').map_or("", |(room, _)| room)
     }
 
-    /// The room of what a path names; nothing if it names what the root re-exports.
+    /// Returns the room of a path, or `None` if it names a re-export of the root.
     fn room_of_path<'a>(&self, path: &'a [String], files: &[String]) -> Option<&'a str> {
         let first = path.first()?;
         let modules = || files.iter().filter_map(|file| Some((file, module_of(file, self.src)?)));
@@ -138,7 +138,7 @@ impl Rooms {
         self.arrows.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed)
     }
 
-    /// Rooms whose `mod.rs` does not say what belongs there.
+    /// Reports rooms whose `mod.rs` does not state what belongs there.
     fn undocumented(&self, files: &[TextFile]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (room, _) in self.arrows {
@@ -149,7 +149,7 @@ impl Rooms {
             });
             if lines < 2 {
                 let message = format!(
-                    "the room {room} does not say what it is for: open {room}/mod.rs with two lines of \
+                    "the room {room} does not state its purpose: begin {room}/mod.rs with two lines of \
                      `//!` at least"
                 );
                 findings.push(Finding::new(path, 1, message));
@@ -169,7 +169,7 @@ mod tests {
 
     const ROOMS: Rooms = Rooms { src: "src/", arrows: &[("upper", &["lower"]), ("lower", &[])] };
 
-    /// A crate with both rooms, a file on the ground and these files.
+    /// Returns the findings in a crate with two rooms, a file on the ground and these files.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let purpose = "//! A room.\n//! What is in it.\n";
         let common = [
@@ -210,8 +210,7 @@ mod tests {
             assert!(!found.is_empty(), "{text}");
             for finding in &found {
                 assert!(
-                    finding
-                        .starts_with("src/lower/b.rs:2: lower must not know upper (crate::upper"),
+                    finding.starts_with("src/lower/b.rs:2: lower must not use upper (crate::upper"),
                     "{text}: {finding}"
                 );
             }
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_import_is_blamed_for_is_not_said_again() {
+    fn a_wrong_import_is_reported_once() {
         let text = "use crate::upper::B;\nfn f() -> B { B::new() }";
         assert_eq!(found(&[("src/lower/b.rs", text)]).len(), 1);
     }
@@ -228,7 +227,7 @@ mod tests {
     fn the_ground_uses_no_room() {
         let found = found(&[("src/ground.rs", "use crate::lower::a::A;")]);
         assert!(
-            found[0].starts_with("src/ground.rs:1: the ground must not know lower"),
+            found[0].starts_with("src/ground.rs:1: the ground must not use lower"),
             "{found:?}"
         );
     }
@@ -256,11 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn a_room_says_what_it_is_for() {
+    fn a_room_states_its_purpose() {
         for text in ["//! Short.", "//!\n//!\n"] {
             let found = found(&[("src/upper/mod.rs", text)]);
             assert!(
-                found[0].starts_with("src/upper/mod.rs:1: the room upper does not say"),
+                found[0].starts_with("src/upper/mod.rs:1: the room upper does not state"),
                 "{found:?}"
             );
         }

@@ -1,10 +1,10 @@
-//! Rule: what is new finds its place in one of the folders that are there.
+//! Rule: new files find their place in one of the existing folders.
 
 use std::collections::BTreeMap;
 
 use super::Finding;
 
-/// All that the root may hold.
+/// All entries that the root may have.
 const ALLOWED: &[&str] = &[
     ".cargo",
     ".ci",

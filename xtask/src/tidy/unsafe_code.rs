@@ -25,25 +25,25 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         .collect()
 }
 
-/// What is wrong with the keyword `unsafe` at a position of the code.
+/// Returns what is wrong with the keyword `unsafe` at a position of the code.
 fn about_keyword(file: &TextFile, at: usize) -> Option<&'static str> {
     if !ALLOWED.iter().any(|folder| file.path.starts_with(folder)) {
         return Some(
-            "unsafe code has no place here: use a safe call of nix or socket2, or add a safe function to \
+            "unsafe code is not allowed here: use a safe call of nix or socket2, or add a safe function to \
              knet-fd, knet-poller or knet-transport",
         );
     }
     let is_block = file.code[at + "unsafe".len()..].trim_start().starts_with('{');
     if is_block && !has_proof(&file.text, line_of(&file.code, at)) {
         return Some(
-            "this block is not proved: say `// SAFETY:` and why it is sound on the lines right above",
+            "this block has no proof: state why it is sound in a comment `// SAFETY:` right above",
         );
     }
     None
 }
 
-/// Whether the comment that ends right above the line has a line that opens with `// SAFETY:`. If the
-/// line only goes on with an assignment, because it got too long, right above that counts.
+/// Returns `true` if the comment right above the line has a line that begins with `// SAFETY:`. If
+/// the line only continues an assignment, because it got too long, a comment above that counts.
 fn has_proof(text: &str, line: usize) -> bool {
     let above: Vec<&str> = text.lines().take(line - 1).map(str::trim).collect();
     let comment = above
@@ -54,7 +54,7 @@ fn has_proof(text: &str, line: usize) -> bool {
     comment.into_iter().any(|text| text.starts_with("// SAFETY: "))
 }
 
-/// What is wrong with the lint name `unsafe_code` at a position of the code.
+/// Returns what is wrong with the lint name `unsafe_code` at a position of the code.
 fn about_lint(code: &str, at: usize) -> Option<&'static str> {
     let start = code[..at].rfind('#')?;
     let attribute = &code[start..];
@@ -72,7 +72,7 @@ fn about_lint(code: &str, at: usize) -> Option<&'static str> {
     )
 }
 
-/// What follows the attribute that the text opens with.
+/// Returns the text after the attribute that it begins with.
 fn after_attribute(text: &str) -> Option<&str> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -86,7 +86,8 @@ fn after_attribute(text: &str) -> Option<&str> {
     None
 }
 
-/// Whether the text opens with a function, after further attributes, a visibility and qualifiers.
+/// Returns `true` if the text begins with a function, after further attributes, a visibility and
+/// qualifiers.
 fn is_function(mut item: &str) -> bool {
     loop {
         item = item.trim_start();

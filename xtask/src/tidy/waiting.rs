@@ -1,8 +1,8 @@
-//! Rule: nothing waits by sleeping, and no test is put aside.
+//! Rule: nothing waits by sleeping, and no test is ignored.
 //!
-//! A sleep is too short on a slow machine and too long on every other. Tests wait for an event with a
-//! deadline, and so does the rest: an idle handle is to wake up for nothing at all. Where there is no
-//! event to be had, code other than tests may sleep, with the reason in a line `// PAUSE: ` right above.
+//! A sleep is too short on a slow machine and too long on every other. Tests wait for an event with
+//! a deadline, and so does all other code: an idle handle never wakes up. Where no event exists,
+//! code other than tests may sleep, with the reason in a line `// PAUSE: ` right above.
 
 use super::code::words;
 use super::{Finding, TextFile};
@@ -19,7 +19,7 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         if sleeps && (is_test(&file.path) || !has_reason(&file.text, line)) {
             find(
                 line,
-                "this sleeps: wait for the event itself, with a deadline, or outside tests say in a \
+                "this sleeps: wait for the event itself, with a deadline, or, outside tests, state in a \
                  line `// PAUSE: ` right above why there is none",
             );
         }
@@ -27,14 +27,15 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
         if code.contains("#[ignore") || (conditional && words(code, "ignore").next().is_some()) {
             find(
                 line,
-                "an ignored test proves nothing: let it run, or report a skip where it cannot",
+                "an ignored test proves nothing: run it, or report a skip where it cannot run",
             );
         }
     }
     findings
 }
 
-/// Whether the lines right above this one, counted from 1, begin with a reason to sleep.
+/// Returns `true` if the comment right above this line, counted from 1, begins with a reason to
+/// sleep.
 fn has_reason(text: &str, line: usize) -> bool {
     let above = text.lines().take(line.saturating_sub(1)).map(str::trim).collect::<Vec<_>>();
     let comment = above.iter().rev().take_while(|line| line.starts_with("//"));
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn talking_of_sleep_is_fine() {
+    fn mentioning_sleep_is_fine() {
         assert_eq!(lines("// thread::sleep(ms)\nlet sleeper = \"sleep(1)\"; asleep();"), [0; 0]);
     }
 

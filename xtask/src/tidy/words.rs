@@ -1,4 +1,4 @@
-//! Rule: what is left to do is done, or is an issue; it is not left lying in a file.
+//! Rule: no file contains marks of unfinished work.
 
 use super::code::words;
 use super::{Finding, TextFile};

@@ -1,10 +1,10 @@
-//! The scenarios themselves.
+//! The list of scenarios.
 
 use super::{Arm, Place, Quantity, Row, Scenario, Subject, Target};
 use Subject::{Floor, Libknet, Ours};
 use Target::{AtLeast, AtMost};
 
-/// Every scenario, in the order of the table.
+/// Returns every scenario, in the order of the table.
 pub(crate) fn all() -> Vec<Scenario> {
     vec![
         throughput("tput-64", 64, 64, 400_000, &SMALL),
@@ -25,7 +25,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     ]
 }
 
-/// What the throughput of a size is to reach.
+/// Returns the target of the throughput of a size.
 struct Limits {
     rate_to_libknet: f64,
     rate_to_floor: f64,
@@ -113,8 +113,8 @@ fn active() -> Scenario {
     }
 }
 
-// Here and with channels no thread looks before it sleeps: how often one does is a matter of luck, and costs
-// more or less than what is asked about.
+// Here and with channels no thread busy-polls: how often one does varies, and costs more or less
+// than the quantity of interest.
 fn hosts() -> Scenario {
     let arms = [("1 host", 1), ("10 hosts", 10), ("100 hosts", 100)];
     Scenario {
@@ -228,14 +228,14 @@ fn rate(arm: &'static str) -> Quantity {
     quantity(arm, "/messages_per_second", 1.0, "/s")
 }
 
-/// Seconds for a million are microseconds for one.
+/// Seconds per million are microseconds per message.
 fn cpu(arm: &'static str) -> Quantity {
     quantity(arm, "/cpu_seconds_per_million", 1.0, "µs")
 }
 
 fn ratio(of: Quantity, to: Quantity, target: Target) -> Row {
     let what = match of.pointer {
-        "/cpu_seconds_per_million" => "CPU a message",
+        "/cpu_seconds_per_million" => "CPU per message",
         "/megabytes_per_second" => "payload",
         _ => "messages",
     };
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_speaks_of_arms_that_there_are() {
+    fn each_row_names_existing_arms() {
         for scenario in all() {
             let labels: Vec<_> = scenario.arms.iter().map(|arm| arm.label).collect();
             for row in &scenario.rows {

@@ -1,8 +1,8 @@
 //! The modules of a crate, and what each of them uses of the others.
 //!
-//! Code is parsed, so that groups, `super`, paths inside expressions and names that a module re-exports
-//! are all understood. Test code is left out: whatever is behind `#[cfg(test)]`, in the same file or in one
-//! of its own. What a macro is given is no syntax yet; its paths are taken from its tokens.
+//! Code is parsed, so that groups, `super`, paths inside expressions and re-exports are all
+//! understood. Test code is left out: everything behind `#[cfg(test)]`, in the same file or in one
+//! of its own. The arguments of a macro are not parsed; their paths are taken from the tokens.
 
 mod reader;
 
@@ -13,7 +13,7 @@ use syn::visit::Visit;
 use self::reader::Reader;
 use super::{Finding, TextFile};
 
-/// How many re-exports are followed from a path to what it names.
+/// How many re-exports are followed from a path to its item.
 const MAX_HOPS: usize = 8;
 
 /// A path to a module or an item, from the crate's root unless said otherwise.
@@ -26,16 +26,16 @@ pub(super) struct Use {
     pub(super) file: String,
     /// The line, from 1.
     pub(super) line: usize,
-    /// What is used, as it is written there but from the crate's root.
+    /// The used path as it is written, but from the crate's root.
     pub(super) path: Path,
-    /// The file in which it is, found through re-exports; nothing if that is the crate's root.
+    /// The file that defines it, found through re-exports; `None` for the crate's root.
     pub(super) target: Option<String>,
 }
 
 /// A crate's source files and what they use of one another.
 #[derive(Debug, Default)]
 pub(super) struct ModuleMap {
-    /// The files that are not test code, but for the root.
+    /// The files without test code and the root.
     pub(super) files: Vec<String>,
     pub(super) uses: Vec<Use>,
     /// Files that could not be parsed.
@@ -77,12 +77,12 @@ impl ModuleMap {
     }
 }
 
-/// Whether the module or one that it lies in is among these.
+/// Returns `true` if the module or one that contains it is among these.
 fn is_in(modules: &BTreeSet<Path>, module: &[String]) -> bool {
     (1..=module.len()).any(|length| modules.contains(&module[..length]))
 }
 
-/// The module that a file of the crate is, or nothing for other files.
+/// Returns the module of a file of the crate, or `None` for other files.
 pub(super) fn module_of(file: &str, src: &str) -> Option<Path> {
     let inside = file.strip_prefix(src)?.strip_suffix(".rs")?;
     let mut parts: Path = inside.split('/').map(str::to_owned).collect();
@@ -118,7 +118,7 @@ struct Scope {
 struct Scopes(BTreeMap<Path, Scope>);
 
 impl Scopes {
-    /// Says what a mention means; nothing if it means another crate or its own file.
+    /// Resolves a mention; `None` if it names another crate or its own file.
     fn resolve(&self, mention: &Mention) -> Option<Use> {
         let path = self.absolute(&mention.scope, &mention.path, 0)?;
         let mut end = path.clone();
@@ -147,12 +147,13 @@ impl Scopes {
         self.0.get(&path[..self.module_in(path)]).map(|scope| &scope.file)
     }
 
-    /// How many segments of the path name a module. What follows is an item.
+    /// Returns how many segments of the path name a module. The rest is an item.
     fn module_in(&self, path: &[String]) -> usize {
         (0..=path.len()).rev().find(|&length| self.0.contains_key(&path[..length])).unwrap_or(0)
     }
 
-    /// The path from the root that is meant by a path inside `scope`; nothing if it leaves the crate.
+    /// Returns the path from the root that is meant by a path inside `scope`; `None` if it leaves
+    /// the crate.
     fn absolute(&self, scope: &[String], path: &[String], hops: usize) -> Option<Path> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {

@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         self.mentions.push(Mention { file, line, scope, path });
     }
 
-    /// Takes in a tree of `use`, below the segments that lead to it.
+    /// Reads a tree of `use`, below the segments that lead to it.
     fn tree(&mut self, tree: &syn::UseTree, before: &[String]) {
         let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         match tree {
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         self.mention(line, path);
     }
 
-    /// Takes the paths of at least two segments from tokens.
+    /// Collects the paths of at least two segments from tokens.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path = Path::new();
         let mut line = 0;
@@ -165,7 +165,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         visit::visit_macro(self, makro);
     }
 
-    /// `pub(in crate::a)` uses nothing of `a`.
+    /// Skips visibilities: `pub(in crate::a)` uses nothing of `a`.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 }
 
@@ -186,7 +186,7 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// Whether one of the attributes is `#[cfg(test)]`.
+/// Returns `true` if one of the attributes is `#[cfg(test)]`.
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

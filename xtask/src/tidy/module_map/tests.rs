@@ -1,8 +1,8 @@
-//! What is seen in code, and what it is found to mean.
+//! Tests of reading paths and of resolving them.
 
 use super::*;
 
-/// What the files of a crate use, as `file:line path -> file`.
+/// Returns the uses among the files of a crate, as `file:line path -> file`.
 fn uses(files: &[(&str, &str)]) -> Vec<String> {
     let files: Vec<_> = files.iter().map(|(path, text)| TextFile::new(*path, *text)).collect();
     let map = ModuleMap::new(&files, "src/");
@@ -14,8 +14,8 @@ fn uses(files: &[(&str, &str)]) -> Vec<String> {
     shown.collect()
 }
 
-/// What `src/a/b.rs` uses of a crate in which the root re-exports from `src/a/mod.rs`, and that from
-/// `src/a/c.rs`.
+/// Returns what `src/a/b.rs` uses of a crate in which the root re-exports from `src/a/mod.rs`, and
+/// that from `src/a/c.rs`.
 fn uses_of(text: &str) -> Vec<String> {
     let files = [
         ("src/lib.rs", "mod a; pub use a::C;"),
