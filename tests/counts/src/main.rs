@@ -1,8 +1,8 @@
-//! Sends messages from one host to another in this process, each once the previous one has arrived,
-//! so that every thread does the same work per message: `knet-counts datafd|send|fragments COUNT`.
+//! Sends messages from one host to another in this process: `knet-counts datafd|send|fragments COUNT`. Each
+//! message is sent when the previous one has arrived, so that all threads do the same work per message.
 //!
-//! `cargo xtask bench --check` runs it under callgrind with two counts; the additional instructions
-//! of the longer run, divided by its additional messages, are the instructions per message: from
+//! `cargo xtask bench --check` runs it under callgrind with two counts. The difference in instructions,
+//! divided by the difference in messages, is the number of instructions per message on its whole path: from
 //! the application through knet-tx (or `Handle::send`), the engine and knet-rx to the application.
 
 #![forbid(unsafe_code)]
@@ -20,15 +20,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [work, count] = arguments.as_slice() else {
+    let [workload, count] = arguments.as_slice() else {
         bail!("usage: knet-counts datafd|send|fragments COUNT");
     };
-    let count: u64 = count.parse().context("COUNT is a number")?;
-    let (size, mtu, through_datafd) = match work.as_str() {
+    let count: u64 = count.parse().context("COUNT has to be a number")?;
+    let (size, mtu, through_datafd) = match workload.as_str() {
         "datafd" => (64, None, true),
         "send" => (1024, None, false),
         "fragments" => (65_536, Some(1500), true),
-        other => bail!("unknown work: {other}"),
+        other => bail!("unknown workload {other}: expected datafd, send or fragments"),
     };
     let (near, far) = pair(mtu)?;
     let message = vec![7; size];
@@ -44,19 +44,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Makes two hosts with a link over loopback and a datafd each.
+/// Creates two hosts with a link over loopback, and returns the datafd of each.
 fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
-    // How often a thread busy-polls before it sleeps depends on time.
+    // Busy-polling would make the number of instructions depend on time.
     let handles =
         [1, 2].map(|id| Handle::builder(HostId::new(id)).busy_poll(Duration::ZERO).build());
     let [one, two] = handles;
     let (one, two) = (one?, two?);
     let here = one.bind(([127, 0, 0, 1], 0).into())?;
     let there = two.bind(([127, 0, 0, 1], 0).into())?;
-    let mut ends = Vec::new();
+    let mut endpoints = Vec::new();
     for (handle, peer, local, remote) in [(&one, &two, &here, &there), (&two, &one, &there, &here)]
     {
-        // Events are ignored: if a message is lost, the wait for it fails.
+        // Datafd events need a subscriber. A loss shows as a message that does not arrive.
         handle.on_datafd_event(|_, _| {});
         handle.set_manual_mtu(Some(mtu.unwrap_or(u16::MAX)))?;
         let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
@@ -66,39 +66,39 @@ fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
         link.set_pong_count(1)?;
         link.set_ping_timers(QUICK)?;
         link.enable()?;
-        ends.push((datafd, host, link));
+        endpoints.push((datafd, host, link));
     }
-    for (_, host, link) in &ends {
-        host.wait_reachable(PATIENCE)?;
+    for (_, host, link) in &endpoints {
+        host.wait_reachable(TIMEOUT)?;
         // From here on only messages cause work.
         link.set_ping_timers(RARE)?;
     }
-    let mut ends = ends.into_iter().map(|(datafd, ..)| datafd);
-    ends.next().zip(ends.next()).context("there are two")
+    let mut datafds = endpoints.into_iter().map(|(datafd, ..)| datafd);
+    datafds.next().zip(datafds.next()).context("there are two hosts")
 }
 
 /// Waits for a message and receives it.
 fn receive(datafd: &Datafd, buffer: &mut [u8]) -> Result<()> {
     loop {
-        let timeout = PollTimeout::try_from(PATIENCE)?;
+        let timeout = PollTimeout::try_from(TIMEOUT)?;
         let ready = poll(&mut [PollFd::new(datafd.as_fd(), PollFlags::POLLIN)], timeout)?;
         ensure!(ready > 0, "a message was lost");
         match knet_fd::receive(datafd, buffer)? {
             Received::Message { len, truncated: false } if len == buffer.len() => return Ok(()),
             Received::WouldBlock => {}
-            other => bail!("received {other:?} instead of a message"),
+            other => bail!("expected a whole message, received {other:?}"),
         }
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Timers with frequent pings, until the hosts reach each other.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The timers until the hosts have reached each other.
 const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(100),
     timeout: Duration::from_secs(60),
     precision: 2048,
 };
-/// Timers with rare pings, after that.
+/// The timers afterwards: almost no pings.
 const RARE: PingTimers = PingTimers {
     interval: Duration::from_secs(30),
     timeout: Duration::from_secs(300),

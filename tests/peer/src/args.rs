@@ -1,4 +1,4 @@
-//! The command line, a part of that of `knet`. The suite `interop` compares the two.
+//! The command line, a subset of that of `knet`. The suite `interop` tests that they are compatible.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use knet_bench::Plan;
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
-use crate::peer::{PeerLink, Remote};
+use crate::peer_link::{PeerLink, Remote};
 
 /// Does what knet does, with the libknet of this machine.
 #[derive(Debug, Parser)]
@@ -18,7 +18,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prints the version of this machine's libknet.
+    /// Prints the release of libknet.
     Version,
     Cat(CatArgs),
     Bench(BenchArgs),
@@ -26,17 +26,16 @@ pub(crate) enum Command {
 
 /// Sends standard input to the peers, and writes what they send to standard output.
 ///
-/// libknet reports even less about a message than UDP does, so this sends no more than 128 KiB per
-/// two answered pings: some 300 KiB per second.
+/// libknet does not report which messages were lost, so libknet-peer sends at most 128 KiB per two
+/// answered pings: about 300 KiB per second.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     /// Our own host id, 0 to 65535.
     #[arg(long, value_name = "HOST")]
     pub(crate) id: HostId,
 
-    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002. With a network in place of
-    /// the remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the peer is learned from its
-    /// packets.
+    /// A link to another host, such as 2:127.0.0.1:5001=127.0.0.1:5002. With a network in place of the
+    /// remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the address is learned from its packets.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
     pub(crate) peers: Vec<PeerLink<Remote>>,
 
@@ -44,11 +43,11 @@ pub(crate) struct CatArgs {
     #[arg(long, value_name = "N", default_value = "0")]
     pub(crate) channel: Channel,
 
-    /// Each line of input is a message, without its newline.
+    /// Sends each line of the input as a message, without its newline.
     #[arg(long, conflicts_with = "message_size")]
     pub(crate) lines: bool,
 
-    /// Splits the input into messages of this many bytes.
+    /// Splits the input into messages of this size.
     #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = parse_message_size)]
     pub(crate) message_size: usize,
 
@@ -69,7 +68,7 @@ pub(crate) struct CatArgs {
     pub(crate) verbose: bool,
 }
 
-/// Measures libknet as knet bench measures kronosnet.
+/// Measures libknet in the same way as knet bench.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
@@ -83,7 +82,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "HOST", requires = "role")]
     pub(crate) id: Option<HostId>,
 
-    /// A link to the other host; several add several links.
+    /// A link to the other host. Repeating it adds another link.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., requires = "role")]
     pub(crate) peers: Vec<PeerLink>,
 
@@ -95,20 +94,20 @@ pub(crate) struct BenchArgs {
 /// Which of two processes this is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// The process that sends.
+    /// Sends.
     Send,
-    /// The process that receives, or answers.
+    /// Receives, or answers in latency mode.
     Recv,
 }
 
 fn parse_message_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(size @ 1..=MAX_MESSAGE) => Ok(size),
-        _ => Err(format!("a number from 1 to {MAX_MESSAGE} is needed")),
+        _ => Err(format!("expected a number from 1 to {MAX_MESSAGE}")),
     }
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or("a number of seconds is needed, such as 10 or 0.5")
+    seconds.ok_or("expected a number of seconds, such as 10 or 0.5")
 }

@@ -1,7 +1,7 @@
 //! The libknet of this machine, for tests of interoperability and for benchmarks.
 //!
-//! [`libknet`] wraps its calls in safe ones. The program `libknet-peer` takes the arguments of
-//! `knet`, so that either side of a pair can be replaced by it. No crate that is published depends
-//! on this one.
+//! [`libknet`] is a safe interface to it. The program `libknet-peer` takes the arguments of `knet`, so that
+//! either end of a link can be replaced by the other implementation. No published crate depends on this
+//! one.
 
 pub mod libknet;

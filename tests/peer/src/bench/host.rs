@@ -1,4 +1,4 @@
-//! A measured host: a handle of libknet with a datafd for each lane and links to the other host.
+//! A host to measure: a handle of libknet with a datafd per lane, and links to the other host.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -6,15 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use knet_bench::{Endpoint, Lane, Mode, Plan};
+use knet_bench::{Endpoint, Lane, Mode, Plan, Policy};
 use kronosnet::{Channel, ChannelRequest, HostId, LinkId, PingTimers};
 use libknet_peer::libknet::{CallError, Datafd, Handle, Host, Library, Link};
 
 use crate::args::BenchArgs;
-use crate::bench::policy;
-use crate::cat::{Unreachable, Usage};
+use crate::exit::{Unreachable, Usage};
 
-/// One of the two hosts. Its fields are dropped in the reverse order of their creation.
+/// One of the two hosts. The fields are dropped in this order, the handle last.
 #[derive(Debug)]
 pub(super) struct BenchHost {
     data: Datafd,
@@ -26,16 +25,16 @@ pub(super) struct BenchHost {
 }
 
 impl BenchHost {
-    /// Makes one host without a peer.
+    /// Creates one host without links.
     pub(super) fn alone(library: &'static Library, plan: &Plan) -> anyhow::Result<Self> {
         if plan.links > 0 {
-            let text = "an idle handle with links has its peer in another process: use --role";
+            let text = "an idle handle with links needs its peer in another process: use --role";
             return Err(Usage(text.to_owned()).into());
         }
         Ok(Self::new(library, plan, HostId::new(1), HostId::new(2))?)
     }
 
-    /// Makes two hosts in this process, linked over loopback.
+    /// Creates two hosts in this process, linked over loopback.
     pub(super) fn pair(library: &'static Library, plan: &Plan) -> anyhow::Result<(Self, Self)> {
         if plan.links == 0 {
             return Err(Usage("--links 0: messages need a link".to_owned()).into());
@@ -44,22 +43,22 @@ impl BenchHost {
         let mut near = Self::new(library, plan, one, two)?;
         let mut far = Self::new(library, plan, two, one)?;
         for id in LinkId::ALL.into_iter().take(plan.links.into()) {
-            let (here, there) = free_addresses().context("looking for free ports")?;
+            let (here, there) = free_addresses().context("cannot find free ports")?;
             near.add_link(id, here, there)?;
             far.add_link(id, there, here)?;
         }
         for host in [&near, &far] {
-            host.wait_until_ready(PATIENCE)?;
+            host.wait_until_ready(READY_TIMEOUT)?;
         }
         Ok((near, far))
     }
 
-    /// Makes one host, linked to one in another process.
+    /// Creates one host, linked to a host in another process.
     pub(super) fn connect(library: &'static Library, args: &BenchArgs) -> anyhow::Result<Self> {
         let own = args.id.context("--role needs --id")?;
         let peer = args.peers.first().context("--role needs --peer")?.host;
         if peer == own || args.peers.iter().any(|link| link.host != peer) {
-            let text = "--peer: exactly one other host is measured, all links lead to it";
+            let text = "--peer: all links have to lead to one other host";
             return Err(Usage(text.to_owned()).into());
         }
         let mut host = Self::new(library, &args.plan, own, peer)?;
@@ -100,16 +99,16 @@ impl BenchHost {
         Ok(())
     }
 
-    /// Waits until all links are up and have found their MTU.
-    fn wait_until_ready(&self, patience: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
-        self.peer.wait_reachable(patience).map_err(|error| Unreachable(error.to_string()))?;
+    /// Waits until all links are up and their path MTU is known.
+    fn wait_until_ready(&self, timeout: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + timeout;
+        self.peer.wait_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
         while !self.is_ready()? {
             if Instant::now() >= deadline {
                 let text = "not all links came up and found their MTU";
                 return Err(Unreachable(text.to_owned()).into());
             }
-            // libknet does not report links that come up; they are polled, and at once if the host
+            // libknet does not report a link that comes up, so poll. The wait ends early if the host
             // becomes unreachable.
             let _ = self.peer.wait_unreachable(Duration::from_millis(20));
         }
@@ -117,10 +116,10 @@ impl BenchHost {
     }
 
     fn is_ready(&self) -> Result<bool, CallError> {
-        let found = self.handle.data_mtu()?;
+        let data_mtu = self.handle.data_mtu()?;
         for link in &self.links {
             let status = link.status()?;
-            if !status.connected || status.overhead == 0 || status.mtu < found {
+            if !status.connected || status.overhead == 0 || status.mtu < data_mtu {
                 return Ok(false);
             }
         }
@@ -141,18 +140,26 @@ impl Endpoint for BenchHost {
     }
 }
 
-/// Returns two unused addresses. Another process may take one before libknet does; then libknet
-/// returns an error.
+/// Returns the policy in kronosnet's terms.
+fn policy(plan: &Plan) -> kronosnet::Policy {
+    match plan.policy {
+        Policy::Passive => kronosnet::Policy::Passive,
+        Policy::Active => kronosnet::Policy::Active,
+        Policy::RoundRobin => kronosnet::Policy::RoundRobin,
+    }
+}
+
+/// Returns two unused addresses. Another process may bind one before libknet does, which then fails.
 fn free_addresses() -> io::Result<(SocketAddr, SocketAddr)> {
     let (one, two) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     Ok((one.local_addr()?, two.local_addr()?))
 }
 
-/// The timers of `knet bench`.
+/// The same as in `knet bench`.
 const QUICK: PingTimers = PingTimers {
     interval: Duration::from_millis(200),
     timeout: Duration::from_secs(10),
     precision: 2048,
 };
-/// The time that two hosts in this process may take to reach each other.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long two hosts in this process may take to reach each other.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);

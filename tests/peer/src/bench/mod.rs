@@ -1,29 +1,29 @@
-//! The command `libknet-peer bench`, which measures libknet as `knet bench` measures kronosnet.
+//! `libknet-peer bench`: measures libknet in the same way as `knet bench`.
 //!
-//! The measuring loop is the same, that of `knet-bench`; this module has the hosts.
+//! The measuring loop is the same, that of `knet-bench`. This folder contains the hosts that it measures.
 
 mod host;
 
 use std::io;
 
 use anyhow::Context;
-use knet_bench::{Mode, Plan};
+use knet_bench::Mode;
 use kronosnet::HostId;
 use libknet_peer::libknet::{Handle, Library};
 
 use crate::args::{BenchArgs, Role};
 use crate::bench::host::BenchHost;
-use crate::cat::Usage;
+use crate::exit::Usage;
 
 /// Measures, and writes the report to standard output.
 ///
 /// # Errors
-/// [`Usage`] if the arguments contradict each other or request what only kronosnet offers;
-/// [`Unreachable`](crate::cat::Unreachable); if a message is lost or anything fails.
+/// [`Usage`] if the arguments contradict each other or are supported only by `knet bench`;
+/// [`Unreachable`](crate::exit::Unreachable); an error if a message is lost; any other failure.
 pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result<()> {
     let plan = &args.plan;
     if plan.hosts > 1 || plan.channels > 2 || plan.busy_poll.is_some() {
-        let text = "--hosts, --channels and --busy-poll are not supported for libknet";
+        let text = "--hosts, --channels and --busy-poll are not supported with libknet";
         return Err(Usage(text.to_owned()).into());
     }
     let subject = format!("libknet {}", library.version());
@@ -57,13 +57,4 @@ pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result
         }
     }
     .context("cannot write the report")
-}
-
-/// Converts the policy.
-fn policy(plan: &Plan) -> kronosnet::Policy {
-    match plan.policy {
-        knet_bench::Policy::Passive => kronosnet::Policy::Passive,
-        knet_bench::Policy::Active => kronosnet::Policy::Active,
-        knet_bench::Policy::RoundRobin => kronosnet::Policy::RoundRobin,
-    }
 }

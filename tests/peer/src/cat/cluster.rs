@@ -1,4 +1,4 @@
-//! This host and its peers, as the command line describes them.
+//! Our host and its peers, as described by the command line.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,25 +11,26 @@ use libknet_peer::libknet::{CallError, Datafd, Handle, Host, Library, Link};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Usage;
 use crate::args::CatArgs;
-use crate::peer::Remote;
+use crate::exit::Usage;
+use crate::peer_link::Remote;
 
-/// The handle and its peers.
+/// The handle with its datafd, peers and links.
 #[derive(Debug)]
 pub(super) struct Cluster {
     handle: Handle,
     pub(super) datafd: Datafd,
     hosts: BTreeMap<HostId, Host>,
     links: Vec<Link>,
-    /// The messages that were sent and may not have been received.
-    under_way: usize,
-    /// The number of pongs per link after which they have been; `None` if nothing waits for that.
+    /// Bytes that the peers may not have received yet.
+    in_flight: usize,
+    /// How many pongs each link will have received once the peers have received everything; `None` while
+    /// nothing waits for that.
     settled_at: Option<Vec<u64>>,
 }
 
 impl Cluster {
-    /// Makes the handle with its datafd and links.
+    /// Creates the handle with its datafd and links.
     ///
     /// # Errors
     /// [`Usage`] if a host has too many links; [`CallError`].
@@ -41,11 +42,11 @@ impl Cluster {
         let datafd = handle.add_datafd(ChannelRequest::Exact(args.channel))?;
         handle.set_forwarding(true)?;
         if args.peers.iter().any(|peer| matches!(peer.remote, Remote::Within { .. })) {
-            // As by default in 1.35, unlike in 1.25.
+            // Access lists are enabled by default in 1.35, but not in 1.25.
             handle.set_access_lists(true)?;
         }
         let (hosts, links, settled_at) = Default::default();
-        let mut cluster = Self { handle, datafd, hosts, links, under_way: 0, settled_at };
+        let mut cluster = Self { handle, datafd, hosts, links, in_flight: 0, settled_at };
         let mut counts: BTreeMap<HostId, u8> = BTreeMap::new();
         for peer in &args.peers {
             let count = counts.entry(peer.host).or_default();
@@ -98,7 +99,7 @@ impl Cluster {
     /// [`CallError`].
     pub(super) fn send(&mut self, message: &[u8]) -> anyhow::Result<()> {
         let packets = message.len().div_ceil(self.handle.data_mtu()?.max(1));
-        self.under_way += message.len() + packets * BOOKKEEPING;
+        self.in_flight += message.len() + packets * BOOKKEEPING;
         loop {
             match self.datafd.send(message) {
                 Err(error) if error.errno == Errno::EAGAIN as i32 => {
@@ -110,13 +111,13 @@ impl Cluster {
         }
     }
 
-    /// Returns `true` if the peers can be expected to accept more: little is in transit, or they
-    /// have answered two pings since then, the second of which was sent after everything else.
+    /// Returns `true` if the peers have room for more: little is in flight, or they have answered two
+    /// pings. The second of these was sent after everything in flight.
     ///
     /// # Errors
     /// [`CallError`].
     pub(super) fn has_room(&mut self) -> Result<bool, CallError> {
-        if self.settled_at.is_none() && self.under_way >= ROOM {
+        if self.settled_at.is_none() && self.in_flight >= LIMIT {
             self.settled_at = Some(self.pongs(2)?);
         }
         if let Some(settled_at) = &self.settled_at {
@@ -125,13 +126,13 @@ impl Cluster {
                 return Ok(false);
             }
             self.settled_at = None;
-            self.under_way = 0;
+            self.in_flight = 0;
         }
         Ok(true)
     }
 
-    /// Returns the number of pongs that each link will have received after this many more. A link
-    /// that is down has received them all.
+    /// Returns how many pongs each link will have received after `more` pongs. A link that is down counts
+    /// as having received all.
     fn pongs(&self, more: u64) -> Result<Vec<u64>, CallError> {
         let counts = self.links.iter().map(|link| {
             let status = link.status()?;
@@ -141,18 +142,18 @@ impl Cluster {
         counts.collect()
     }
 
-    /// Sends the rest, waits until the peers have received it, but at most for `patience`, and
-    /// closes the handle. Returns how many received messages were lost.
+    /// Sends what is left, and waits until the peers have received it or `timeout` expires. Returns how
+    /// many received messages were lost.
     ///
     /// # Errors
     /// [`CallError`].
-    pub(super) fn close(mut self, patience: Duration) -> Result<u64, CallError> {
+    pub(super) fn close(mut self, timeout: Duration) -> Result<u64, CallError> {
         self.handle.set_forwarding(false)?;
-        if self.under_way > 0 {
-            self.under_way = ROOM;
-            let give_up = Instant::now() + patience;
-            while !self.has_room()? && Instant::now() < give_up {
-                thread::park_timeout(STEP);
+        if self.in_flight > 0 {
+            self.in_flight = LIMIT;
+            let deadline = Instant::now() + timeout;
+            while !self.has_room()? && Instant::now() < deadline {
+                thread::park_timeout(POLL_INTERVAL);
             }
         }
         Ok(self.handle.lost())
@@ -172,11 +173,11 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), CallError> {
     })
 }
 
-/// The shortest ping interval of libknet.
+/// The shortest interval of libknet.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
-/// The overhead of the kernel per packet, in bytes.
+/// Memory that the kernel needs per packet besides its bytes.
 const BOOKKEEPING: usize = 768;
-/// The limit of bytes in transit: a third of the smallest buffer that a receiver is likely to have.
-const ROOM: usize = 128 * 1024;
-/// The interval at which the peers' answers are polled.
-const STEP: Duration = Duration::from_millis(10);
+/// How much may be in flight: a third of the smallest receive buffer in practice.
+const LIMIT: usize = 128 * 1024;
+/// How often to check whether the peers have answered.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);

@@ -1,14 +1,14 @@
-//! The division of the input into messages.
+//! Splits the input into messages.
 
 use kronosnet::MAX_MESSAGE;
 
-use super::Usage;
+use crate::exit::Usage;
 
-/// The input that was not sent yet.
+/// The bytes of the input that have not been sent yet.
 #[derive(Debug)]
 pub(super) struct Framing {
     bytes: Vec<u8>,
-    /// The size of messages; they are lines if there is none.
+    /// The size of messages; `None` if each line is a message.
     size: Option<usize>,
 }
 
@@ -21,7 +21,7 @@ impl Framing {
         self.bytes.extend_from_slice(input);
     }
 
-    /// Removes the next message, if it is complete; at the end of the input even if it is not.
+    /// Removes and returns the next message if it is complete, or if the input has ended.
     ///
     /// # Errors
     /// [`Usage`] if a line is longer than a message may be.
@@ -35,7 +35,7 @@ impl Framing {
             return self.checked(self.bytes.len()).map(|()| None);
         };
         let mut message: Vec<u8> = self.bytes.drain(..length).collect();
-        // An empty line is sent as a newline, as no message may be empty.
+        // An empty line is sent as a newline, because messages are never empty.
         if self.size.is_none() && message.len() > 1 && message.ends_with(b"\n") {
             message.pop();
         }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_lose_their_newline_and_empty_ones_are_one() {
+    fn lines_lose_their_newline_unless_they_are_empty() {
         let mut framing = Framing::new(None);
         framing.add(b"one\n\ntw");
         assert_eq!(all(&mut framing, false), [&b"one"[..], b"\n"]);

@@ -1,5 +1,4 @@
-//! The command `libknet-peer cat`: standard input goes to the peers, messages of the peers to
-//! standard output.
+//! `libknet-peer cat`: standard input to the peers, messages from the peers to standard output.
 //!
 //! A single thread does everything in turn.
 
@@ -22,22 +21,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::args::CatArgs;
 use crate::cat::cluster::Cluster;
 use crate::cat::framing::Framing;
-use crate::say;
+use crate::exit::Unreachable;
+use crate::stderr;
 
-/// The arguments or the input are invalid. Exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
-
-/// A peer could not be reached in time. Exit code 3.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unreachable(pub(crate) String);
-
-/// Runs until the input ends and enough was received, or until a signal or an error.
+/// Runs until the input has ended and enough messages were received, or until something ends the
+/// program earlier.
 ///
 /// # Errors
-/// [`Usage`], [`Unreachable`], and any other failure.
+/// [`Usage`](crate::exit::Usage), [`Unreachable`], and any other failure.
 pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<()> {
     let (signals, signalled) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
@@ -52,30 +43,30 @@ pub(crate) fn run(library: &'static Library, args: &CatArgs) -> anyhow::Result<(
         stdout: File::from(io::stdout().as_fd().try_clone_to_owned()?),
         signals,
         started: false,
-        give_up: Instant::now() + args.wait,
+        deadline: Instant::now() + args.wait,
         input_ended: false,
         received: 0,
         cluster,
     };
-    let patience = loop {
+    let timeout = loop {
         match session.turn()? {
             Next::More => {}
             Next::Done => break LAST_PONGS,
             Next::End => break Duration::ZERO,
         }
     };
-    let lost = session.cluster.close(patience)?;
+    let lost = session.cluster.close(timeout)?;
     ensure!(lost == 0, "{lost} message(s) were lost: the output was not read fast enough");
     Ok(())
 }
 
-/// The next action.
+/// How the session continues.
 enum Next {
     /// There is more to do.
     More,
     /// The job is done.
     Done,
-    /// A signal came, or the output was closed.
+    /// A signal was received, or the reader closed the output.
     End,
 }
 
@@ -84,21 +75,21 @@ struct Session<'a> {
     cluster: Cluster,
     stdin: File,
     stdout: File,
-    /// Readable once a signal came.
+    /// Readable once a signal was received.
     signals: UnixStream,
     framing: Framing,
-    /// The next message.
+    /// The next message to send.
     next: Option<Vec<u8>>,
-    /// Whether all peers have been reachable.
+    /// `true` once all peers have been reachable.
     started: bool,
-    /// The time after which unreachable peers are ignored.
-    give_up: Instant,
+    /// When to stop waiting for peers that are not reachable.
+    deadline: Instant,
     input_ended: bool,
     received: u64,
 }
 
 impl Session<'_> {
-    /// Does all pending work, and waits for more.
+    /// Sends and receives what is ready, then waits for more.
     fn turn(&mut self) -> anyhow::Result<Next> {
         let sent = self.send()?;
         if sent && self.input_ended && self.received >= self.args.recv {
@@ -111,8 +102,8 @@ impl Session<'_> {
             PollFd::new(self.stdin.as_fd(), PollFlags::POLLIN),
         ];
         let watched = if wants_input { 3 } else { 2 };
-        // libknet's pongs and hosts are polled.
-        match poll(&mut fds[..watched], PollTimeout::from(STEP)) {
+        // libknet reports neither pongs nor hosts to this thread, so poll them.
+        match poll(&mut fds[..watched], PollTimeout::from(POLL_INTERVAL)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -129,16 +120,15 @@ impl Session<'_> {
         Ok(Next::More)
     }
 
-    /// Sends the input, as far as the peers can be expected to accept it, and returns `true` if
-    /// that is all.
+    /// Sends available input while the peers have room. Returns `true` if nothing is left.
     fn send(&mut self) -> anyhow::Result<bool> {
         loop {
             if self.next.is_none() {
                 self.next = self.framing.take(self.input_ended)?;
             }
             if self.started && self.next.is_none() {
-                // The peers may be gone if nothing is left to send.
-                self.give_up = Instant::now() + self.args.wait;
+                // Peers may be gone while there is nothing to send.
+                self.deadline = Instant::now() + self.args.wait;
                 return Ok(true);
             }
             if !self.is_complete()? || !self.cluster.has_room()? {
@@ -150,17 +140,17 @@ impl Session<'_> {
         }
     }
 
-    /// Returns `true` if the peers are reachable: all of them at the start, one of them later.
+    /// Returns `true` if enough peers are reachable: all of them at the start, one of them later.
     fn is_complete(&mut self) -> Result<bool, Unreachable> {
         let missing = self.cluster.missing();
         let enough = missing.is_empty() || (self.started && self.cluster.has_any());
         if enough {
             if !self.started && self.args.verbose {
-                say(format_args!("all peers are reachable"));
+                stderr::line(format_args!("all peers are reachable"));
             }
             self.started = true;
-            self.give_up = Instant::now() + self.args.wait;
-        } else if Instant::now() >= self.give_up {
+            self.deadline = Instant::now() + self.args.wait;
+        } else if Instant::now() >= self.deadline {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let (seconds, missing) = (self.args.wait.as_secs_f64(), missing.join(", "));
             return Err(Unreachable(format!("after {seconds} s not reachable: host {missing}")));
@@ -168,7 +158,7 @@ impl Session<'_> {
         Ok(enough)
     }
 
-    /// Writes the received messages, and returns `false` if the output is closed.
+    /// Writes received messages. Returns `false` if the reader has closed the output.
     fn receive(&mut self) -> anyhow::Result<bool> {
         let mut buffer = vec![0; MAX_MESSAGE];
         while self.received < self.args.recv || !self.input_ended {
@@ -188,7 +178,7 @@ impl Session<'_> {
     }
 }
 
-/// The interval at which the peers' answers are polled, in milliseconds.
-const STEP: u16 = 10;
-/// The time that the peers may take for their last answers.
+/// How often to check whether the peers have answered, in milliseconds.
+const POLL_INTERVAL: u16 = 10;
+/// How long the peers may take to answer at the end.
 const LAST_PONGS: Duration = Duration::from_secs(10);

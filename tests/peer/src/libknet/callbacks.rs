@@ -1,4 +1,4 @@
-//! Callbacks of libknet: changes of hosts and datafds, and the filter.
+//! The callbacks from libknet: notifications of hosts and datafds, and the filter.
 
 use std::collections::BTreeSet;
 use std::ffi::{c_int, c_uchar, c_void};
@@ -11,26 +11,26 @@ use std::time::{Duration, Instant};
 use kronosnet::{Channel, Direction, HostId, Verdict};
 use libc::{size_t, ssize_t};
 
-/// The reported state of hosts and datafds.
+/// The state reported by notifications.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct Notifications {
     reachable: Mutex<BTreeSet<u16>>,
     changed: Condvar,
     lost: AtomicU64,
 }
 
-impl News {
-    /// Returns `true` if a host was reachable when libknet last reported it.
+impl Notifications {
+    /// Returns `true` if a host was last reported as reachable.
     pub(super) fn is_reachable(&self, host: u16) -> bool {
         lock(&self.reachable).contains(&host)
     }
 
-    /// Waits until a host is reachable, or no longer reachable. Returns `false` at the timeout.
+    /// Waits until a host is reachable, or is not. Returns `false` if `timeout` expires before.
     pub(super) fn wait(&self, host: u16, reachable: bool, timeout: Duration) -> bool {
-        let give_up = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         let mut hosts = lock(&self.reachable);
         while hosts.contains(&host) != reachable {
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
@@ -40,12 +40,12 @@ impl News {
         true
     }
 
-    /// Returns how many received messages a datafd did not accept.
+    /// Returns how many received messages did not fit into a datafd.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    fn host(&self, host: u16, reachable: bool) {
+    fn set_reachable(&self, host: u16, reachable: bool) {
         let mut hosts = lock(&self.reachable);
         if reachable {
             hosts.insert(host);
@@ -56,12 +56,12 @@ impl News {
     }
 }
 
-/// Locks the state. A panic leaves nothing half-done here.
+/// Ignores poisoning: a panic leaves no inconsistent state here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `host_status_change_notify_fn`. Its data is a [`News`] that outlives the handle.
+/// Implements `host_status_change_notify_fn`. The data is a [`Notifications`] that outlives the handle.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn host_changed(
     data: *mut c_void,
@@ -70,12 +70,12 @@ pub(super) unsafe extern "C" fn host_changed(
     _remote: u8,
     _external: u8,
 ) {
-    // SAFETY: it was given to libknet with this function, and lives on until the handle is freed.
-    let news = unsafe { &*data.cast::<News>() };
-    news.host(host, reachable != 0);
+    // SAFETY: this function was registered together with this data, which outlives the handle.
+    let notifications = unsafe { &*data.cast::<Notifications>() };
+    notifications.set_reachable(host, reachable != 0);
 }
 
-/// `sock_notify_fn`. Its data is a [`News`] that outlives the handle.
+/// Implements `sock_notify_fn`. The data is a [`Notifications`] that outlives the handle.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn datafd_changed(
     data: *mut c_void,
@@ -85,10 +85,10 @@ pub(super) unsafe extern "C" fn datafd_changed(
     _error: c_int,
     _errno: c_int,
 ) {
-    // SAFETY: it was given to libknet with this function, and lives on until the handle is freed.
-    let news = unsafe { &*data.cast::<News>() };
+    // SAFETY: this function was registered together with this data, which outlives the handle.
+    let notifications = unsafe { &*data.cast::<Notifications>() };
     if direction == RX {
-        news.lost.fetch_add(1, Ordering::Relaxed);
+        notifications.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -104,19 +104,19 @@ pub struct FilterMessage<'a> {
 }
 
 impl FilterMessage<'_> {
-    /// Returns the message's bytes.
+    /// Returns the bytes of the message.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.payload
     }
 
-    /// Returns whether it is being sent or was received.
+    /// Returns whether the message is sent or received.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Returns its sender.
+    /// Returns the sender.
     #[must_use]
     pub fn source(&self) -> HostId {
         self.source
@@ -128,12 +128,12 @@ impl FilterMessage<'_> {
         *self.channel
     }
 
-    /// Moves it to another channel.
+    /// Moves the message to another channel.
     pub fn set_channel(&mut self, channel: Channel) {
         *self.channel = channel.into();
     }
 
-    /// Names a destination for [`Verdict::Listed`]. There is room for every possible host.
+    /// Adds a destination for [`Verdict::Listed`]. There is room for all possible hosts.
     pub fn send_to(&mut self, host: HostId) {
         if let Some(place) = self.destinations.get_mut(self.count) {
             place.write(host.get());
@@ -142,7 +142,7 @@ impl FilterMessage<'_> {
     }
 }
 
-/// The installed filter.
+/// The filter of a handle.
 pub(super) struct Filter(pub(super) Box<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>);
 
 impl fmt::Debug for Filter {
@@ -151,7 +151,7 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// `dst_host_filter_fn`. Its data is a [`Filter`] that outlives its being installed.
+/// Implements `dst_host_filter_fn`. The data is a [`Filter`] that outlives its registration.
 #[allow(unsafe_code)]
 pub(super) unsafe extern "C" fn filter(
     data: *mut c_void,
@@ -164,21 +164,21 @@ pub(super) unsafe extern "C" fn filter(
     hosts: *mut u16,
     count: *mut size_t,
 ) -> c_int {
-    // SAFETY: it was given to libknet with this function, and is dropped only after the filter was
-    // replaced, which waits for calls of it, or after the handle was freed.
+    // SAFETY: this function was registered together with this data, which is dropped only after the
+    // filter was replaced, which waits for running calls, or after the handle was freed.
     let filter = unsafe { &*data.cast::<Filter>() };
     let length = usize::try_from(length).unwrap_or(0);
-    // SAFETY: libknet gives the message with its length, and leaves it alone during the call.
+    // SAFETY: libknet passes the message with its length, and does not change it during the call.
     let payload = unsafe { std::slice::from_raw_parts(payload, length) };
-    // SAFETY: the array has room for all host ids, and is ours during the call.
+    // SAFETY: the array has room for all host ids, and libknet does not use it during the call.
     let destinations = unsafe { std::slice::from_raw_parts_mut(hosts.cast(), MAX_HOSTS) };
-    // SAFETY: libknet's own variable, which is ours during the call.
+    // SAFETY: this points to a variable of libknet, which does not use it during the call.
     let channel = unsafe { &mut *channel };
     let direction = if direction == RX { Direction::Rx } else { Direction::Tx };
     let source = HostId::new(source);
     let mut message = FilterMessage { payload, direction, source, channel, destinations, count: 0 };
     let verdict = (filter.0)(&mut message);
-    // SAFETY: libknet's own variable, which is ours during the call.
+    // SAFETY: this points to a variable of libknet, which does not use it during the call.
     unsafe { *count = message.count };
     match verdict {
         Verdict::Broadcast => 1,
@@ -189,5 +189,5 @@ pub(super) unsafe extern "C" fn filter(
 
 /// `KNET_NOTIFY_RX`.
 const RX: u8 = 1;
-/// `KNET_MAX_HOST`, the length of a filter's array.
+/// `KNET_MAX_HOST`, the length of the array for destinations.
 const MAX_HOSTS: usize = 65536;

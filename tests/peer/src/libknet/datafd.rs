@@ -5,43 +5,43 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::error::CallError;
-use super::handle::Handle;
+use super::shared::Shared;
 
-/// A datafd that libknet made. It is removed, and thereby closed, when its last clone is dropped.
+/// A datafd that libknet created. It is removed, and thereby closed, when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Datafd {
     inner: Arc<Inner>,
 }
 
 impl Datafd {
-    pub(super) fn new(handle: Handle, fd: c_int, channel: i8) -> Self {
-        Self { inner: Arc::new(Inner { handle, fd, channel }) }
+    pub(super) fn new(shared: Arc<Shared>, fd: c_int, channel: i8) -> Self {
+        Self { inner: Arc::new(Inner { shared, fd, channel }) }
     }
 
-    /// Passes a message to libknet's tx thread (`knet_send`).
+    /// Sends a message through libknet's tx thread (`knet_send`).
     ///
     /// # Errors
-    /// [`CallError`], with `EAGAIN` while the datafd is full.
+    /// [`CallError`], with `EAGAIN` while there is no room.
     #[allow(unsafe_code)]
     pub fn send(&self, message: &[u8]) -> Result<usize, CallError> {
-        let raw = self.inner.handle.raw();
+        let raw = &self.inner.shared.raw;
         let bytes = message.as_ptr().cast();
-        // SAFETY: the handle is valid, and the bytes are as many as it is passed and only read.
+        // SAFETY: the handle is valid, and the call only reads this many bytes.
         let sent = unsafe {
             (raw.symbols().knet_send)(raw.pointer(), bytes, message.len(), self.inner.channel)
         };
         usize::try_from(sent).map_err(|_| CallError::last("knet_send"))
     }
 
-    /// Receives the next message (`knet_recv`).
+    /// Receives a message (`knet_recv`).
     ///
     /// # Errors
     /// [`CallError`], with `EAGAIN` if there is none.
     #[allow(unsafe_code)]
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, CallError> {
-        let raw = self.inner.handle.raw();
+        let raw = &self.inner.shared.raw;
         let bytes = buffer.as_mut_ptr().cast();
-        // SAFETY: the handle is valid, and the buffer is ours and has as many bytes as it is passed.
+        // SAFETY: the handle is valid, and the call writes at most this many bytes into our buffer.
         let received = unsafe {
             (raw.symbols().knet_recv)(raw.pointer(), bytes, buffer.len(), self.inner.channel)
         };
@@ -52,22 +52,21 @@ impl Datafd {
 impl AsFd for Datafd {
     #[allow(unsafe_code)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: libknet keeps it open until it is removed, and nobody does that before this goes
-        // away.
+        // SAFETY: libknet keeps the descriptor open until it is removed, which happens only on drop.
         unsafe { BorrowedFd::borrow_raw(self.inner.fd) }
     }
 }
 
 #[derive(Debug)]
 struct Inner {
-    handle: Handle,
+    shared: Arc<Shared>,
     fd: c_int,
     channel: i8,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // It was added, so it can be removed.
-        let _ = self.handle.raw().remove_datafd(self.fd);
+        // Removal cannot fail, because the datafd was added.
+        let _ = self.shared.raw.remove_datafd(self.fd);
     }
 }

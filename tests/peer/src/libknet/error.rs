@@ -1,4 +1,4 @@
-//! The errors.
+//! Errors of opening libknet and of its calls.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It is missing or invalid.
-    #[error("cannot open libknet.so.1, which is part of Debian's package libknet1")]
+    /// The library is missing, or lacks a function.
+    #[error("cannot open libknet.so.1: install libknet1 (Debian) or an equivalent package")]
     Load(#[from] libloading::Error),
-    /// `/proc` does not name the file that was opened.
-    #[error("cannot find out which libknet was opened")]
+    /// The file that was opened is not listed in `/proc`.
+    #[error("cannot determine which libknet was opened")]
     Version(#[source] io::Error),
 }
 
@@ -20,12 +20,12 @@ pub enum OpenError {
 pub struct CallError {
     /// The function.
     pub call: &'static str,
-    /// The `errno` that it left.
+    /// Its `errno`.
     pub errno: i32,
 }
 
 impl CallError {
-    /// Returns the failure of a call that has just returned.
+    /// Returns the error of a call that has just returned.
     pub(super) fn last(call: &'static str) -> Self {
         Self { call, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
     }

@@ -1,67 +1,62 @@
-//! The handle and its settings.
+//! A handle, and its settings as a whole.
 
-use std::collections::BTreeSet;
 use std::ffi::{c_int, c_uint, c_void};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use kronosnet::{Channel, ChannelRequest, HostId, LinkId, Verdict};
+use kronosnet::{Channel, ChannelRequest, HostId, Verdict};
 
-use super::callbacks::{self, Filter, FilterMessage, News};
+use super::callbacks::{self, Filter, FilterMessage};
 use super::datafd::Datafd;
 use super::error::CallError;
 use super::host::Host;
 use super::library::Library;
 use super::raw::{Raw, check};
+use super::shared::Shared;
 
-/// A handle of libknet. It is freed, with all of its hosts and links, when its last clone and the
-/// last object that it made are dropped.
+/// A handle of libknet. It is freed, with all of its hosts and links, when the last clone of it and the
+/// last object created from it are dropped.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
 impl Handle {
-    /// Makes a handle, which takes 0.2 s or more (`knet_handle_new_ex`).
+    /// Creates a handle, which takes 0.2 s or more (`knet_handle_new_ex`).
     ///
     /// # Errors
     /// [`CallError`].
     pub fn new(library: &'static Library, host: HostId) -> Result<Self, CallError> {
-        let raw = Raw::new(library, host.get())?;
-        let (news, filter, hosts) = Default::default();
-        let handle = Self { inner: Arc::new(Inner { raw, news, filter, hosts }) };
-        handle.ask_for_news()?;
+        let shared = Shared::new(Raw::new(library, host.get())?);
+        let handle = Self { shared: Arc::new(shared) };
+        handle.enable_notifications()?;
         Ok(handle)
     }
 
-    /// Subscribes to changes of hosts and datafds; without the latter libknet accepts no datafd.
+    /// Enables notifications of hosts and datafds. libknet adds no datafd without the latter.
     #[allow(unsafe_code)]
-    fn ask_for_news(&self) -> Result<(), CallError> {
-        let (raw, symbols) = (&self.inner.raw, self.inner.raw.symbols());
-        let news = Arc::as_ptr(&self.inner.news).cast_mut().cast::<c_void>();
-        // SAFETY: the handle is valid, and the news, which are what the function expects, are let go
-        // of after it was freed.
-        let returned = unsafe {
-            (symbols.knet_handle_enable_sock_notify)(raw.pointer(), news, callbacks::datafd_changed)
+    fn enable_notifications(&self) -> Result<(), CallError> {
+        let (raw, symbols) = (&self.shared.raw, self.shared.raw.symbols());
+        let data = Arc::as_ptr(&self.shared.notifications).cast_mut().cast::<c_void>();
+        // SAFETY: the handle is valid. The data has the type that the function expects, and is dropped
+        // only after the handle was freed.
+        let enabled = unsafe {
+            (symbols.knet_handle_enable_sock_notify)(raw.pointer(), data, callbacks::datafd_changed)
         };
-        check("knet_handle_enable_sock_notify", returned)?;
+        check("knet_handle_enable_sock_notify", enabled)?;
         let callback: Option<super::symbols::HostNotify> = Some(callbacks::host_changed);
         // SAFETY: as above.
-        let returned = unsafe {
-            (symbols.knet_host_enable_status_change_notify)(raw.pointer(), news, callback)
+        let enabled = unsafe {
+            (symbols.knet_host_enable_status_change_notify)(raw.pointer(), data, callback)
         };
-        check("knet_host_enable_status_change_notify", returned)
+        check("knet_host_enable_status_change_notify", enabled)
     }
 
-    pub(super) fn raw(&self) -> &Raw {
-        &self.inner.raw
+    fn raw(&self) -> &Raw {
+        &self.shared.raw
     }
 
-    pub(super) fn news(&self) -> &News {
-        &self.inner.news
-    }
-
-    /// Adds a datafd that libknet makes (`knet_handle_add_datafd`).
+    /// Adds a datafd that libknet creates (`knet_handle_add_datafd`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -73,14 +68,14 @@ impl Handle {
             ChannelRequest::Any => -1,
             ChannelRequest::Exact(channel) => channel.into(),
         };
-        // SAFETY: the handle is valid, and both out-pointers are to live locals.
+        // SAFETY: the handle is valid, and both out-pointers point to live locals.
         let added =
             unsafe { (raw.symbols().knet_handle_add_datafd)(raw.pointer(), &mut fd, &mut number) };
         check("knet_handle_add_datafd", added)?;
-        Ok(Datafd::new(self.clone(), fd, number))
+        Ok(Datafd::new(self.shared.clone(), fd, number))
     }
 
-    /// Sends one message to one host on the caller's thread; it needs a filter that lists the host
+    /// Sends a message to one host, in the caller's thread. Needs a filter that selects the host
     /// (`knet_send_sync`).
     ///
     /// # Errors
@@ -89,15 +84,14 @@ impl Handle {
     pub fn send_sync(&self, channel: Channel, message: &[u8]) -> Result<(), CallError> {
         let raw = self.raw();
         let bytes = message.as_ptr().cast();
-        // SAFETY: the handle is valid, and the bytes are as many as it is returned and only read.
+        // SAFETY: the handle is valid, and the call only reads this many bytes.
         let sent = unsafe {
             (raw.symbols().knet_send_sync)(raw.pointer(), bytes, message.len(), channel.into())
         };
         check("knet_send_sync", sent)
     }
 
-    /// Installs the filter that decides the destinations of each message
-    /// (`knet_handle_enable_filter`).
+    /// Sets the filter that decides the destinations of messages (`knet_handle_enable_filter`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -107,21 +101,21 @@ impl Handle {
         filter: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Result<(), CallError> {
         let raw = self.raw();
-        let mut kept = self.inner.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.shared.filter.lock().unwrap_or_else(PoisonError::into_inner);
         let filter = Box::new(Filter(Box::new(filter)));
         let data = (&raw const *filter).cast_mut().cast::<c_void>();
         let callback: Option<super::symbols::Filter> = Some(callbacks::filter);
-        // SAFETY: the handle is valid, and the filter, which is what the function expects, is dropped
-        // after another one took its place or the handle was freed.
+        // SAFETY: the handle is valid. The data has the type that the function expects, and is dropped
+        // only after the filter was replaced or the handle was freed.
         let set =
             unsafe { (raw.symbols().knet_handle_enable_filter)(raw.pointer(), data, callback) };
         check("knet_handle_enable_filter", set)?;
-        // The previous filter is no longer running: the call waited for that.
+        // The previous filter is no longer called: libknet waits for running calls before it returns.
         *kept = Some(filter);
         Ok(())
     }
 
-    /// Switches forwarding. Switching it off takes 0.6 s, in which written messages are sent
+    /// Enables or disables forwarding. Disabling takes 0.6 s, in which written messages are still sent
     /// (`knet_handle_setfwd`).
     ///
     /// # Errors
@@ -130,7 +124,7 @@ impl Handle {
         self.raw().set_forwarding(on.into())
     }
 
-    /// Switches the access lists on or off.
+    /// Enables or disables the access lists (`knet_handle_enable_access_lists`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -138,8 +132,7 @@ impl Handle {
         self.raw().set_access_lists(on.into())
     }
 
-    /// Sets the interval at which each path is probed, in whole seconds
-    /// (`knet_handle_pmtud_setfreq`).
+    /// Sets how often the path MTU is probed, in whole seconds (`knet_handle_pmtud_setfreq`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -147,8 +140,7 @@ impl Handle {
         self.raw().set_pmtud_interval(c_uint::try_from(interval.as_secs()).unwrap_or(c_uint::MAX))
     }
 
-    /// Sets the length of packets with all of their headers, instead of probing
-    /// (`knet_handle_pmtud_set`).
+    /// Sets the size of packets with all headers, instead of probing for it (`knet_handle_pmtud_set`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -156,7 +148,7 @@ impl Handle {
         self.raw().set_manual_mtu(onwire.unwrap_or(0).into())
     }
 
-    /// Returns how many bytes of a message fit into a packet (`knet_handle_pmtud_get`).
+    /// Returns how many bytes of a message a packet carries (`knet_handle_pmtud_get`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -164,7 +156,7 @@ impl Handle {
     pub fn data_mtu(&self) -> Result<usize, CallError> {
         let raw = self.raw();
         let mut mtu: c_uint = 0;
-        // SAFETY: the handle is valid, and the out-pointer is to a live local.
+        // SAFETY: the handle is valid, and the out-pointer points to a live local.
         let returned = unsafe { (raw.symbols().knet_handle_pmtud_get)(raw.pointer(), &mut mtu) };
         check("knet_handle_pmtud_get", returned)?;
         Ok(mtu as usize)
@@ -173,7 +165,7 @@ impl Handle {
     /// Returns how many received messages were lost because a datafd was full.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.news().lost()
+        self.shared.notifications.lost()
     }
 
     /// Adds a host (`knet_host_add`).
@@ -181,32 +173,7 @@ impl Handle {
     /// # Errors
     /// [`CallError`].
     pub fn add_host(&self, host: HostId) -> Result<Host, CallError> {
-        self.raw().add_host(host.get())?;
-        self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner).insert(host.get());
-        Ok(Host::new(self.clone(), host))
-    }
-}
-
-/// The fields are dropped in this order: the handle before what it uses.
-#[derive(Debug)]
-struct Inner {
-    raw: Raw,
-    news: Arc<News>,
-    filter: Mutex<Option<Box<Filter>>>,
-    /// The added hosts, which have to be removed in the end.
-    hosts: Mutex<BTreeSet<u16>>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let hosts = self.hosts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for &host in hosts.iter() {
-            for link in LinkId::ALL.map(LinkId::get) {
-                // This fails for links that are not configured.
-                let _ = self.raw.enable_link(host, link, 0);
-                let _ = self.raw.clear_link(host, link);
-            }
-            let _ = self.raw.remove_host(host);
-        }
+        self.shared.add_host(host.get())?;
+        Ok(Host::new(self.shared.clone(), host))
     }
 }

@@ -1,18 +1,19 @@
 //! A host of libknet.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kronosnet::{HostId, LinkId, Policy};
 
 use super::error::CallError;
-use super::handle::Handle;
 use super::link::Link;
+use super::shared::Shared;
 
 /// A host that was added to a handle.
 #[derive(Clone, Debug)]
 pub struct Host {
-    handle: Handle,
+    shared: Arc<Shared>,
     id: HostId,
 }
 
@@ -22,13 +23,13 @@ pub struct Host {
 pub struct HostTimeout {
     /// The host.
     pub host: HostId,
-    /// Whether it should have become reachable.
+    /// `true` if it should have become reachable.
     pub wanted: bool,
 }
 
 impl Host {
-    pub(super) fn new(handle: Handle, id: HostId) -> Self {
-        Self { handle, id }
+    pub(super) fn new(shared: Arc<Shared>, id: HostId) -> Self {
+        Self { shared, id }
     }
 
     /// Returns its id.
@@ -37,8 +38,7 @@ impl Host {
         self.id
     }
 
-    /// Sets the policy of its links (`knet_host_set_policy`), which takes effect some milliseconds
-    /// later.
+    /// Sets its link policy, which takes effect some milliseconds later (`knet_host_set_policy`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -48,16 +48,16 @@ impl Host {
             Policy::Active => 1,
             Policy::RoundRobin => 2,
         };
-        self.handle.raw().set_policy(self.id.get(), number)
+        self.shared.raw.set_policy(self.id.get(), number)
     }
 
-    /// Returns `true` if it was reachable when libknet last reported it.
+    /// Returns `true` if libknet last reported it as reachable.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
-        self.handle.news().is_reachable(self.id.get())
+        self.shared.notifications.is_reachable(self.id.get())
     }
 
-    /// Waits until libknet reports that it is reachable.
+    /// Waits until libknet reports it as reachable.
     ///
     /// # Errors
     /// [`HostTimeout`].
@@ -65,7 +65,7 @@ impl Host {
         self.wait(true, timeout)
     }
 
-    /// Waits until libknet reports that it is no longer reachable.
+    /// Waits until libknet reports it as not reachable.
     ///
     /// # Errors
     /// [`HostTimeout`].
@@ -75,12 +75,11 @@ impl Host {
 
     fn wait(&self, wanted: bool, timeout: Duration) -> Result<(), HostTimeout> {
         let host = self.id;
-        let came = self.handle.news().wait(host.get(), wanted, timeout);
-        if came { Ok(()) } else { Err(HostTimeout { host, wanted }) }
+        let happened = self.shared.notifications.wait(host.get(), wanted, timeout);
+        if happened { Ok(()) } else { Err(HostTimeout { host, wanted }) }
     }
 
-    /// Adds a link over UDP, which is disabled at first; without a remote address it waits for its
-    /// peer (`knet_link_set_config`).
+    /// Adds a disabled UDP link. Without a remote address the link is dynamic (`knet_link_set_config`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -90,6 +89,6 @@ impl Host {
         local: SocketAddr,
         remote: Option<SocketAddr>,
     ) -> Result<Link, CallError> {
-        Link::configure(self.handle.clone(), self.id, id, local, remote)
+        Link::configure(self.shared.clone(), self.id, id, local, remote)
     }
 }

@@ -1,4 +1,4 @@
-//! The library and its version.
+//! Opens the library, and determines its release.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use super::error::OpenError;
 use super::symbols::Symbols;
 
-/// The libknet of this machine. It stays open until the process ends: its threads and plug-ins
-/// could not survive closing it.
+/// The libknet of this machine. It stays open until the process ends, because its threads and plug-ins
+/// may still be running.
 #[derive(Debug)]
 pub struct Library {
     pub(super) symbols: Symbols,
@@ -16,7 +16,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens the library the first time, and returns it.
+    /// Opens the library. Later calls return the same one.
     ///
     /// # Errors
     /// [`OpenError`] if it is not installed.
@@ -26,7 +26,7 @@ impl Library {
         }
         let library = load()?;
         let symbols = Symbols::find(&library)?;
-        // It is never closed, or the symbols would lead nowhere.
+        // Closing the library would make the symbols invalid.
         std::mem::forget(library);
         let maps = fs::read_to_string("/proc/self/maps").map_err(OpenError::Version)?;
         let file = mapped_file(&maps).ok_or_else(|| OpenError::Version(NOT_MAPPED.into()))?;
@@ -39,8 +39,7 @@ impl Library {
         &self.file
     }
 
-    /// Returns the release, such as `1.25`, as far as the name of the file reveals it. No call
-    /// does.
+    /// Returns the release, such as `1.25`, derived from the file name: libknet has no function for it.
     #[must_use]
     pub fn version(&self) -> &'static str {
         let name = self.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -51,12 +50,12 @@ impl Library {
 
 #[allow(unsafe_code)]
 fn load() -> Result<libloading::Library, libloading::Error> {
-    // SAFETY: libknet has no initialiser that depends on anything of ours, and it is never closed, so
-    // that none of its terminators runs before the process ends.
+    // SAFETY: libknet's initializers do not depend on this program. Its terminators do not run before the
+    // process ends, because the library is never closed.
     unsafe { libloading::Library::new("libknet.so.1") }
 }
 
-/// Returns the file behind the name `libknet.so.1`, with symbolic links followed.
+/// Returns the file that `libknet.so.1` resolves to, after following symbolic links.
 fn mapped_file(maps: &str) -> Option<PathBuf> {
     let path = maps.lines().find_map(|line| {
         let path = line.get(line.find('/')?..)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::c_uint;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kronosnet::{HostId, LinkId, PingTimers};
@@ -9,33 +10,33 @@ use libc::time_t;
 use socket2::SockAddr;
 
 use super::error::CallError;
-use super::handle::Handle;
 use super::raw::check;
+use super::shared::Shared;
 use super::structs::{self, LinkStats};
 
-/// A link that was configured. It stays when this is dropped.
+/// A configured link. Dropping this does not remove it.
 #[derive(Clone, Debug)]
 pub struct Link {
-    handle: Handle,
+    shared: Arc<Shared>,
     host: HostId,
     id: LinkId,
 }
 
-/// The state of a link.
+/// The status of a link.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LinkStatus {
-    /// Whether it is administratively enabled.
+    /// `true` if the link is enabled.
     pub enabled: bool,
-    /// Whether it is up.
+    /// `true` if the link is up.
     pub connected: bool,
-    /// Whether a link without a remote address has learned that of its peer.
+    /// `true` if a dynamic link has learned the address of its peer.
     pub dynconnected: bool,
-    /// The mean round trip.
+    /// The mean round-trip time.
     pub latency: Duration,
-    /// How many bytes of a message fit into a packet.
+    /// How many bytes of a message a packet carries.
     pub mtu: usize,
-    /// The overhead of a packet in bytes; 0 until a path was probed.
+    /// The bytes of all headers of a packet; 0 until the path MTU was probed.
     pub overhead: usize,
     /// Its counters.
     pub stats: LinkStats,
@@ -44,20 +45,19 @@ pub struct LinkStatus {
 impl Link {
     #[allow(unsafe_code)]
     pub(super) fn configure(
-        handle: Handle,
+        shared: Arc<Shared>,
         host: HostId,
         id: LinkId,
         local: SocketAddr,
         remote: Option<SocketAddr>,
     ) -> Result<Self, CallError> {
-        let raw = handle.raw();
+        let raw = &shared.raw;
         let (local, remote) = (SockAddr::from(local), remote.map(SockAddr::from));
         let source = local.as_ptr().cast_mut().cast();
         let destination = remote
             .as_ref()
             .map_or(std::ptr::null_mut(), |remote| remote.as_ptr().cast_mut().cast());
-        // SAFETY: the handle is valid; both addresses are whole and live during the call, which copies
-        // them and changes nothing.
+        // SAFETY: the handle is valid. Both addresses are valid during the call, which only reads them.
         let configured = unsafe {
             (raw.symbols().knet_link_set_config)(
                 raw.pointer(),
@@ -70,7 +70,7 @@ impl Link {
             )
         };
         check("knet_link_set_config", configured)?;
-        Ok(Self { handle, host, id })
+        Ok(Self { shared, host, id })
     }
 
     /// Enables the link (`knet_link_set_enable`).
@@ -78,7 +78,7 @@ impl Link {
     /// # Errors
     /// [`CallError`].
     pub fn enable(&self) -> Result<(), CallError> {
-        self.handle.raw().enable_link(self.host.get(), self.id.get(), 1)
+        self.shared.raw.enable_link(self.host.get(), self.id.get(), 1)
     }
 
     /// Disables the link.
@@ -86,19 +86,19 @@ impl Link {
     /// # Errors
     /// [`CallError`].
     pub fn disable(&self) -> Result<(), CallError> {
-        self.handle.raw().enable_link(self.host.get(), self.id.get(), 0)
+        self.shared.raw.enable_link(self.host.get(), self.id.get(), 0)
     }
 
-    /// Clears the link, which must be disabled (`knet_link_clear_config`).
+    /// Removes the link, which must be disabled (`knet_link_clear_config`).
     ///
     /// # Errors
     /// [`CallError`].
     pub fn clear(self) -> Result<(), CallError> {
-        self.handle.raw().clear_link(self.host.get(), self.id.get())
+        self.shared.raw.clear_link(self.host.get(), self.id.get())
     }
 
-    /// Sets its ping timers, in whole milliseconds (`knet_link_set_ping_timers`). libknet rounds
-    /// the interval up to 200 ms.
+    /// Sets its ping timers, in whole milliseconds. libknet increases the interval to at least 200 ms
+    /// (`knet_link_set_ping_timers`).
     ///
     /// # Errors
     /// [`CallError`].
@@ -106,16 +106,15 @@ impl Link {
         let PingTimers { interval, timeout, precision } = timers;
         let (host, link) = (self.host.get(), self.id.get());
         let precision: c_uint = precision;
-        self.handle.raw().set_ping_timers(host, link, millis(interval), millis(timeout), precision)
+        self.shared.raw.set_ping_timers(host, link, millis(interval), millis(timeout), precision)
     }
 
-    /// Sets how many valid pongs bring it up, to which libknet adds one
-    /// (`knet_link_set_pong_count`).
+    /// Sets how many pongs bring the link up, to which libknet adds one (`knet_link_set_pong_count`).
     ///
     /// # Errors
     /// [`CallError`].
     pub fn set_pong_count(&self, count: u8) -> Result<(), CallError> {
-        self.handle.raw().set_pong_count(self.host.get(), self.id.get(), count)
+        self.shared.raw.set_pong_count(self.host.get(), self.id.get(), count)
     }
 
     /// Sets its priority for the passive policy (`knet_link_set_priority`).
@@ -123,21 +122,20 @@ impl Link {
     /// # Errors
     /// [`CallError`].
     pub fn set_priority(&self, priority: u8) -> Result<(), CallError> {
-        self.handle.raw().set_priority(self.host.get(), self.id.get(), priority)
+        self.shared.raw.set_priority(self.host.get(), self.id.get(), priority)
     }
 
-    /// Accepts the peer of a dynamic link from this network, by adding that to the access list
+    /// Accepts the peer of a dynamic link from this network, by adding it to the access list
     /// (`knet_link_add_acl`).
     ///
     /// # Errors
     /// [`CallError`].
     #[allow(unsafe_code)]
     pub fn accept_network(&self, network: IpAddr, mask: IpAddr) -> Result<(), CallError> {
-        let raw = self.handle.raw();
+        let raw = &self.shared.raw;
         let [network, mask] = [network, mask].map(|ip| SockAddr::from(SocketAddr::new(ip, 0)));
         let (host, link) = (self.host.get(), self.id.get());
-        // SAFETY: the handle is valid; both addresses are whole and live during the call, which copies
-        // them and changes nothing.
+        // SAFETY: the handle is valid. Both addresses are valid during the call, which only reads them.
         let added = unsafe {
             (raw.symbols().knet_link_add_acl)(
                 raw.pointer(),
@@ -152,17 +150,17 @@ impl Link {
         check("knet_link_add_acl", added)
     }
 
-    /// Returns its state (`knet_link_get_status`).
+    /// Returns its status (`knet_link_get_status`).
     ///
     /// # Errors
     /// [`CallError`].
     #[allow(unsafe_code)]
     pub fn status(&self) -> Result<LinkStatus, CallError> {
-        let raw = self.handle.raw();
+        let raw = &self.shared.raw;
         let mut status = structs::LinkStatus::empty();
         let size = size_of_val(&status);
         let (host, link) = (self.host.get(), self.id.get());
-        // SAFETY: the handle is valid, and the out-pointer is to a live local of the size given, which
+        // SAFETY: the handle is valid, and the out-pointer points to a live local of the given size, which
         // is that of libknet's structure.
         let returned = unsafe {
             (raw.symbols().knet_link_get_status)(raw.pointer(), host, link, &mut status, size)
@@ -186,7 +184,7 @@ fn millis(duration: Duration) -> time_t {
 
 /// `KNET_TRANSPORT_UDP`.
 const UDP: u8 = 1;
-/// Of `check_type_t`: a network and its mask.
+/// The value of `check_type_t` for a network and its mask.
 const CHECK_TYPE_MASK: c_uint = 1;
-/// Of `check_acceptreject_t`.
+/// The value of `check_acceptreject_t` for accepting.
 const CHECK_ACCEPT: c_uint = 0;

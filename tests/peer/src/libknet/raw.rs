@@ -1,4 +1,4 @@
-//! A bare handle of libknet: the calls that take numbers only, and its release.
+//! The bare handle of libknet, with the calls that take only numbers.
 
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -8,20 +8,19 @@ use super::error::CallError;
 use super::library::Library;
 use super::symbols::{RawHandle, Symbols};
 
-/// A handle that is valid until this is dropped. All hosts must be removed earlier.
+/// A handle that is valid until this is dropped. All hosts must be removed before.
 #[derive(Debug)]
 pub(super) struct Raw {
     library: &'static Library,
-    /// A number, because only libknet may dereference it, from any thread.
+    /// The pointer as a number, so that this is `Send` and `Sync`: only libknet dereferences it.
     handle: usize,
 }
 
 impl Raw {
-    /// Makes a handle (`knet_handle_new_ex`), without a log and without the permission for large
-    /// buffers.
+    /// Creates a handle without a log and without privileged operations (`knet_handle_new_ex`).
     #[allow(unsafe_code)]
     pub(super) fn new(library: &'static Library, host: u16) -> Result<Self, CallError> {
-        // SAFETY: it takes numbers only.
+        // SAFETY: the call takes only numbers.
         let handle = unsafe { (library.symbols.knet_handle_new_ex)(host, 0, 0, 0) };
         if handle.is_null() {
             return Err(CallError::last("knet_handle_new_ex"));
@@ -39,7 +38,7 @@ impl Raw {
     }
 }
 
-/// Converts the return value of a call into a result.
+/// Converts what a call returned to a result.
 pub(super) fn check(call: &'static str, returned: c_int) -> Result<(), CallError> {
     if returned == 0 { Ok(()) } else { Err(CallError::last(call)) }
 }
@@ -50,7 +49,7 @@ macro_rules! calls {
             $(
                 #[allow(unsafe_code)]
                 pub(super) fn $name(&self, $($argument: $type),*) -> Result<(), CallError> {
-                    // SAFETY: the handle is valid, and all else that it takes are numbers, which it
+                    // SAFETY: the handle is valid. All other arguments are numbers, which libknet
                     // checks.
                     let returned = unsafe {
                         (self.symbols().$function)(self.pointer(), $($argument),*)
@@ -83,7 +82,7 @@ calls! {
 impl Drop for Raw {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        // SAFETY: nothing else has the handle. If libknet refuses, it stays allocated.
+        // SAFETY: the handle is no longer used. If the call fails, the handle is leaked.
         let _ = unsafe { (self.symbols().knet_handle_free)(self.pointer()) };
     }
 }

@@ -1,4 +1,4 @@
-//! The structures that libknet fills in (`docs/porting.md`, "Structures").
+//! The structures that libknet writes (`docs/porting.md`, "Structures").
 
 use std::ffi::c_char;
 
@@ -24,7 +24,7 @@ pub(super) struct LinkStatus {
 }
 
 impl LinkStatus {
-    /// Returns one for libknet to fill in.
+    /// Returns one for libknet to write to.
     pub(super) fn empty() -> Self {
         Self {
             size: 0,
@@ -44,9 +44,9 @@ impl LinkStatus {
     }
 }
 
-/// The counters of a link: `struct knet_link_stats`. Bytes are those of UDP payloads; a packet is a
-/// datagram.
-#[expect(missing_docs, reason = "the names say what is counted")]
+/// The counters of a link, `struct knet_link_stats`. Bytes are those of UDP payloads, packets are
+/// datagrams.
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -81,24 +81,24 @@ pub struct LinkStats {
     pub tx_pong_retries: u32,
     pub tx_data_errors: u32,
     pub tx_data_retries: u32,
-    /// In microseconds, as the two below.
+    /// Microseconds, as the two below.
     pub latency_min: u32,
     pub latency_max: u32,
     pub latency_ave: u32,
     pub latency_samples: u32,
     pub down_count: u32,
     pub up_count: u32,
-    /// In seconds of the wall clock.
+    /// Seconds of the wall clock.
     pub last_up_times: [time_t; 16],
-    /// In seconds of the wall clock.
+    /// Seconds of the wall clock.
     pub last_down_times: [time_t; 16],
-    /// Where the next one will be written.
+    /// The index of the next entry.
     pub last_up_time_index: i8,
-    /// Where the next one will be written.
+    /// The index of the next entry.
     pub last_down_time_index: i8,
 }
 
-// What libknet writes on 64-bit machines must fit (`docs/porting.md`, "Structures").
+// The layout must be that of libknet on 64-bit machines (`docs/porting.md`, "Structures").
 const _: () = assert!(size_of::<LinkStats>() == 496);
 const _: () = assert!(size_of::<LinkStatus>() == 1064);
 const _: () = assert!(std::mem::offset_of!(LinkStatus, mtu) == 560);

@@ -1,4 +1,4 @@
-//! The functions of libknet that are used here, as C declares them.
+//! The C functions of libknet that are used here.
 
 use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
 
@@ -8,9 +8,9 @@ use super::structs::LinkStatus;
 
 /// `knet_handle_t`.
 pub(super) type RawHandle = *mut c_void;
-/// Of `knet_handle_enable_sock_notify`.
+/// The callback of `knet_handle_enable_sock_notify`.
 pub(super) type SockNotify = unsafe extern "C" fn(*mut c_void, c_int, i8, u8, c_int, c_int);
-/// Of `knet_handle_enable_filter`.
+/// The callback of `knet_handle_enable_filter`.
 pub(super) type Filter = unsafe extern "C" fn(
     *mut c_void,
     *const c_uchar,
@@ -22,7 +22,7 @@ pub(super) type Filter = unsafe extern "C" fn(
     *mut u16,
     *mut size_t,
 ) -> c_int;
-/// Of `knet_host_enable_status_change_notify`.
+/// The callback of `knet_host_enable_status_change_notify`.
 pub(super) type HostNotify = unsafe extern "C" fn(*mut c_void, u16, u8, u8, u8);
 
 macro_rules! symbols {
@@ -34,12 +34,12 @@ macro_rules! symbols {
         }
 
         impl Symbols {
-            /// Looks all of them up.
+            /// Looks up all functions.
             #[allow(unsafe_code)]
             pub(super) fn find(library: &libloading::Library) -> Result<Self, libloading::Error> {
                 Ok(Self {
-                    // SAFETY: the types are those of the functions in libknet's manual pages, which
-                    // no release of 1.x changes.
+                    // SAFETY: the types are those of libknet's manual pages, which are the same in all
+                    // releases of 1.x.
                     $($name: *unsafe { library.get(stringify!($name).as_bytes()) }?,)*
                 })
             }

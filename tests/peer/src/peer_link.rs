@@ -1,4 +1,4 @@
-//! A link as it is written on the command line: `HOST:LOCAL=REMOTE`, as for `knet`.
+//! A link as it is written on the command line, as for `knet`: `HOST:LOCAL=REMOTE`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -13,12 +13,12 @@ pub(crate) struct PeerLink<R = SocketAddr> {
     pub(crate) remote: R,
 }
 
-/// The address of a link's peer.
+/// Where the peer of a link is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Remote {
-    /// This address.
+    /// At this address.
     At(SocketAddr),
-    /// Any address in this network, learned from the peer's packets.
+    /// Somewhere in this network: the address is learned from its packets.
     Within { network: IpAddr, mask: IpAddr },
 }
 
@@ -65,10 +65,11 @@ impl FromStr for PeerLink<Remote> {
     }
 }
 
-/// Returns a network without bits outside of its mask.
+/// Parses a network. Returns `None` also if there are bits outside of the mask: such a network contains
+/// no address.
 fn network_of(network: &str, bits: &str) -> Option<Remote> {
     let (network, bits): (IpAddr, u32) = (network.parse().ok()?, bits.parse().ok()?);
-    // Shifting all bits out is an overflow, and leaves none.
+    // Shifting by all bits overflows: the mask of /0 has none set.
     let (outside, mask): (u128, IpAddr) = match network {
         IpAddr::V4(network) => {
             let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0);
