@@ -55,6 +55,8 @@ mod errno;
 mod error;
 mod event;
 mod filter;
+#[cfg(test)]
+mod fixtures;
 mod io;
 mod link_transport;
 mod log;

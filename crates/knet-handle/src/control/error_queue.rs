@@ -1,4 +1,4 @@
-//! What a socket's error queue says: which peers cannot be reached, and how long packets may be.
+//! Reads the error queues of sockets: which peers are unreachable, and how long packets may be.
 
 use knet_engine::SocketId;
 use knet_transport::{ErrorOrigin, ErrorQueue, SocketError, SocketErrorKind};
@@ -6,8 +6,8 @@ use knet_transport::{ErrorOrigin, ErrorQueue, SocketError, SocketErrorKind};
 use crate::core::shared::Shared;
 use crate::log::log;
 
-/// Reads a socket's error queue and tells the engine. Any thread may do so: whoever takes an entry
-/// passes it on, so none is lost to a race.
+/// Reads a socket's error queue and passes each entry on to the engine. Any thread may do so: the thread
+/// that takes an entry passes it on, so none is lost to a race.
 pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
     for _ in 0..MAX_ERRORS {
         let Some(socket) = shared.sockets.get(id) else { return };
@@ -17,7 +17,7 @@ pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
             Ok(Some(error)) => {
                 let log = shared.log;
                 log!(debug, log, Transport, socket = id.0, ?error, "a packet was not delivered");
-                tell(shared, id, &error);
+                handle(shared, id, &error);
             }
             Ok(None) => return,
             Err(error) => {
@@ -31,7 +31,7 @@ pub(crate) fn read(shared: &Shared, id: SocketId, scratch: &mut ErrorQueue) {
 
 /// Passes an error on to the engine (`docs/protocol.md`, "Kernel errors"). Its kind comes from
 /// knet-transport's table.
-fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
+fn handle(shared: &Shared, id: SocketId, error: &SocketError) {
     let Some(destination) = error.destination else { return };
     let ip = destination.ip();
     match (error.kind(), error.mtu) {
@@ -50,5 +50,5 @@ fn tell(shared: &Shared, id: SocketId, error: &SocketError) {
     }
 }
 
-/// How many errors of a socket are read before its datagrams are.
+/// The most errors of a socket that are read before its datagrams are.
 const MAX_ERRORS: usize = 64;

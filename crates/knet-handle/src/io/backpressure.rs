@@ -138,7 +138,7 @@ impl Backpressure {
         }
     }
 
-    /// Takes note that packets of a new batch found no room. Returns when to retry them; `None` if the
+    /// Records that packets of a new batch found no room. Returns when to retry them; `None` if the
     /// socket is stuck and they are to be dropped.
     pub(crate) fn block(&self, id: SocketId, error: &SendError, now: Instant) -> Option<RetryAt> {
         let is_stuck = |socket: &mut Socket| matches!(socket.state, State::Stuck { .. });
@@ -160,11 +160,11 @@ impl Backpressure {
             self.end(id);
             return Turn::Expired;
         }
-        // By its time alone: the poller would report at once that there is room.
+        // By the clock alone: the poller would report room at once.
         Turn::Later(RetryAt { when_writable: false, ..RetryAt::behind_others(now) })
     }
 
-    /// Takes note that blocked packets found no room again. Returns when to retry them; `None` if they
+    /// Records that blocked packets found no room again. Returns when to retry them; `None` if they
     /// have expired and are to be dropped.
     pub(crate) fn block_again(
         &self,
@@ -191,7 +191,7 @@ impl Backpressure {
         Some(RetryAt::after(error, now))
     }
 
-    /// Takes note that a blocked batch has left, or is dropped for another reason.
+    /// Records that a blocked batch has left, or is dropped for another reason.
     pub(crate) fn end(&self, id: SocketId) {
         self.find(id, |socket| {
             socket.blocked = socket.blocked.saturating_sub(1);
@@ -201,7 +201,7 @@ impl Backpressure {
         });
     }
 
-    /// Takes note that the socket took data packets, or refused one for a reason other than room.
+    /// Records that the socket took data packets, or refused one for a reason other than room.
     pub(crate) fn record_progress(&self, id: SocketId) {
         self.find(id, |socket| {
             let moved = Instant::now();
@@ -211,7 +211,7 @@ impl Backpressure {
     }
 
     /// Lets control packets that are blocked go first. They have one head start per time that the socket
-    /// takes data, or nobody would ever find out that it is stuck.
+    /// takes data, or data could never find out that it is stuck.
     pub(crate) fn let_control_go_first(&self, id: SocketId, now: Instant) {
         self.insert(id, |socket| {
             socket.control_until = socket.control_until.or(now.checked_add(CONTROL_HEAD_START));

@@ -53,7 +53,7 @@ impl Emitter {
         datagrams: impl Iterator<Item = Datagram<'a>>,
         mut count: impl FnMut(usize, usize),
     ) -> Option<Emitted> {
-        // Filled in place: collecting would move all of it once more.
+        // Filled in place: collecting would move the datagrams once more.
         let mut batch: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
         batch.extend(datagrams.take(BATCH));
         let socket = sockets.get(id)?;

@@ -1,9 +1,9 @@
-//! How the packets of one link are marked, as a note that the engine hands back with each of them.
+//! The QoS marking of a link as a tag, which the engine returns with each packet of the link.
 
 use knet_engine::PacketTag;
 use knet_transport::{Dscp, QosMarking};
 
-/// The tag of packets that are marked like this; `None` as their socket is.
+/// Returns the tag for a marking. With `None` packets are marked as their socket is.
 pub(crate) fn to_tag(marking: Option<QosMarking>) -> PacketTag {
     PacketTag(marking.map_or(AS_SOCKET, |QosMarking { priority, dscp }| {
         let priority = if priority { PRIORITY } else { 0 };
@@ -11,7 +11,7 @@ pub(crate) fn to_tag(marking: Option<QosMarking>) -> PacketTag {
     }))
 }
 
-/// How packets with this tag are marked.
+/// Returns the marking for a tag, `None` for that of the socket.
 pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<QosMarking> {
     if bits == AS_SOCKET {
         return None;
@@ -21,7 +21,7 @@ pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<QosMarking> {
     Some(QosMarking { priority: bits & PRIORITY != 0, dscp })
 }
 
-/// What links have at first.
+/// The tag of a new link.
 const AS_SOCKET: u32 = 0;
 // Above the byte of the code point.
 const OWN: u32 = 1 << 8;

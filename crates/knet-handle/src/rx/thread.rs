@@ -245,7 +245,7 @@ const MAX_FLUSH_TURNS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::retry::tests::Scene;
+    use crate::fixtures::Scene;
 
     #[test]
     fn the_thread_does_not_sleep_through_the_next_try_of_a_control_packet() {

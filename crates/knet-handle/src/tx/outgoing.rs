@@ -1,5 +1,5 @@
 //! A batch of messages on its way out: the messages, the packets that they are cut into, and the copies of
-//! these that go to the hosts.
+//! these packets that go to the hosts.
 //!
 //! ```text
 //!   Message ──cut──▶ Packet (one per fragment and group of hosts with the same MTU)
@@ -22,17 +22,16 @@ use crate::io::packet::Packet;
 use crate::send_report::NotSent;
 use crate::tx::message::Message;
 
-/// What is planned of a batch of messages, and how far it got. Its memory is used again for the next
-/// batch.
+/// The packets of a batch of messages, and how far each of them got. The memory is reused for the next batch.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// By message.
+    /// In the order of the messages.
     pub(crate) packets: Vec<Packet>,
-    /// By message at first, by socket when they leave.
+    /// In the order of the messages at first, by socket when they leave.
     pub(crate) copies: Vec<PacketCopy>,
-    /// By message, the copies for one host next to each other.
+    /// In the order of the messages, with the copies for one host next to each other.
     pub(crate) message_copies: Vec<MessageCopy>,
-    /// The copies whose socket was full when it was their turn.
+    /// The copies whose socket was full.
     pub(crate) blocked: Vec<Blocked>,
 }
 
@@ -47,7 +46,7 @@ pub(crate) struct PacketCopy {
     pub(crate) marking: Option<QosMarking>,
     /// Its place in [`Plan::packets`].
     pub(crate) packet: usize,
-    /// The place in [`Plan::message_copies`] of what it is a part of.
+    /// The place in [`Plan::message_copies`] of the message copy that it is a part of.
     pub(crate) message_copy: usize,
 }
 
@@ -59,7 +58,7 @@ pub(crate) struct MessageCopy {
     pub(crate) host: usize,
     /// The link's place in the host.
     pub(crate) link: usize,
-    /// Why the kernel refused one of its packets: the others are worth nothing without that one.
+    /// Why the kernel refused one of its packets. The others are useless without it.
     pub(crate) refused: Option<NotSent>,
     /// Whether the kernel took one of its packets.
     pub(crate) left: bool,
@@ -99,7 +98,7 @@ impl Plan {
     }
 }
 
-/// A plan, and all that is needed to carry it out.
+/// A plan with everything that is needed to carry it out.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) shared: &'a Shared,

@@ -1,4 +1,4 @@
-//! Plans the way of a message: asks the filter, finds the destinations, cuts the message into packets.
+//! Plans the path of a message: calls the filter, finds the destinations, cuts the message into packets.
 
 use knet_channel::Channel;
 use knet_engine::{FragmentPlan, LinkRoute, PacketKind, Routes};
@@ -15,31 +15,31 @@ use crate::send_report::{NotSent, SendFailure};
 use crate::tx::message::Message;
 use crate::tx::outgoing::{MessageCopy, PacketCopy, Plan};
 
-/// Decides where messages go. Its memory is used again for the next message.
+/// Decides where messages go. The memory is reused for the next message.
 #[derive(Debug, Default)]
 pub(crate) struct Planner {
     destinations: Vec<HostId>,
     /// The hosts that the message goes to, as places in the routes.
     targets: Vec<usize>,
-    /// Where the packets for hosts with this many bytes per packet begin in the plan, and how many there
-    /// are.
+    /// How the current message is cut: bytes per packet, the place of the first packet in the plan, and the
+    /// number of packets.
     cuts: Vec<(usize, usize, usize)>,
-    /// Whether the result is reported host by host, and the failures to report.
+    /// Whether failures are reported host by host.
     reporting: bool,
     failures: Vec<SendFailure>,
 }
 
-/// Who a message is for, besides what the filter says of it.
+/// How many hosts a message may be for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Addressing {
-    /// Any number of hosts.
+    /// Any number.
     Any,
-    /// Exactly one host, which the filter names (`send_sync`).
+    /// Exactly one, which the filter names (`send_sync`).
     Unicast,
 }
 
 impl Planner {
-    /// Begins a batch. `reporting` asks for the failures of each host.
+    /// Begins a batch. With `reporting`, failures are kept host by host.
     pub(crate) fn begin(&mut self, reporting: bool) {
         self.failures.clear();
         self.reporting = reporting;
@@ -57,13 +57,13 @@ impl Planner {
         self.failures.push(failure);
     }
 
-    /// Returns the failures of the batch, and forgets them.
+    /// Takes out the failures of the batch.
     pub(crate) fn take_failures(&mut self) -> Vec<SendFailure> {
         std::mem::take(&mut self.failures)
     }
 
     /// Adds the packets of message `index` to the plan, and queues the message for ourselves if it goes
-    /// over a loopback link. Returns `true` if it is for everybody.
+    /// over a loopback link. Returns `true` if it is for all hosts.
     pub(crate) fn plan(
         &mut self,
         shared: &Shared,
@@ -78,7 +78,7 @@ impl Planner {
         }
         let (channel, broadcast) = self.filter(shared, message.plain, channel, addressing)?;
         self.find_targets(routes, broadcast)?;
-        // A message for nobody gets no further, so that it costs no compression once there is any.
+        // Compression goes here, so that a message for nobody costs none.
         let header = DataHeader {
             sequence: SequenceNumber::ZERO,
             compression: message.method,
@@ -90,8 +90,8 @@ impl Planner {
         Ok(broadcast)
     }
 
-    /// Asks the filter. Returns the channel on the other hosts, and whether the message is for everybody;
-    /// otherwise its hosts are in `destinations`.
+    /// Calls the filter. Returns the channel on the other hosts, and whether the message is for all hosts;
+    /// otherwise `destinations` has its hosts.
     fn filter(
         &mut self,
         shared: &Shared,
@@ -110,7 +110,7 @@ impl Planner {
             channel,
             &mut self.destinations,
         );
-        // Let go of, so that a caller who replaces the filter does not wait for the packets to leave.
+        // Released here, so that replacing the filter does not wait for the packets to leave.
         drop(filter);
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
@@ -134,7 +134,7 @@ impl Planner {
         }
     }
 
-    /// Looks the destinations up. A host that is named twice gets the message once.
+    /// Looks up the destinations. A host that is named twice gets the message once.
     fn find_targets(&mut self, routes: &Routes, broadcast: bool) -> Result<(), Error> {
         self.targets.clear();
         if broadcast {
@@ -197,8 +197,7 @@ impl Planner {
                 };
                 plan.message_copies.push(copy(place, None));
                 let (first, count) = *packets.get_or_insert_with(|| {
-                    // What a packet of this host carries, the last one aside: hosts for which this is
-                    // the same share their packets.
+                    // Hosts whose packets carry as many bytes, the last one aside, share them.
                     let length = host.data_mtu().min(message.on_wire.len());
                     packets_of(&mut self.cuts, plan, length, fragments, header, index)
                 });
@@ -218,8 +217,8 @@ impl Planner {
     }
 }
 
-/// Returns the place and the number of the packets that carry `length` bytes each, which are made if no
-/// host had them yet.
+/// Returns the place and the number of the packets that carry `length` bytes each. Creates them if no host
+/// has them yet.
 fn packets_of(
     cuts: &mut Vec<(usize, usize, usize)>,
     plan: &mut Plan,
@@ -228,7 +227,7 @@ fn packets_of(
     header: DataHeader,
     message: usize,
 ) -> (usize, usize) {
-    // Of many different MTUs only the last are compared, which bounds the cost.
+    // Only the last cuts are compared, so that the cost is bounded however many MTUs there are.
     let known = cuts.iter().rev().take(MAX_CUTS).find(|cut| cut.0 == length);
     if let Some(&(_, first, count)) = known {
         return (first, count);
@@ -243,7 +242,7 @@ fn packets_of(
     (first, count)
 }
 
-/// Hands a message to ourselves over. Returns why that was not possible.
+/// Queues a message to this host itself. Returns the reason if that was not possible.
 fn loop_back(shared: &Shared, link: &LinkRoute, channel: Channel, plain: &[u8]) -> Option<NotSent> {
     let queued = shared.loopback.push(channel, plain);
     if queued == Queued::NoRoom {
@@ -257,7 +256,7 @@ fn loop_back(shared: &Shared, link: &LinkRoute, channel: Channel, plain: &[u8]) 
     None
 }
 
-/// How many ways to cut one message are looked through for a host.
+/// How many cuts of a message are compared for a host.
 const MAX_CUTS: usize = 8;
 
 #[cfg(test)]

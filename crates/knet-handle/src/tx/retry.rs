@@ -34,7 +34,7 @@ impl Outgoing<'_> {
         let (now, socket) = (Instant::now(), blocked.socket);
         let Range { start, end } = blocked.copies;
         let Some(first) = self.plan.copies.get(start..end).unwrap_or_default().first() else {
-            // The link is gone that they waited for.
+            // Their links went down.
             backpressure.end(socket);
             return true;
         };
@@ -86,7 +86,7 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Drops the packets that wait for links which are down by now.
+    /// Drops the packets that wait for links which have gone down.
     fn drop_unreachable(&mut self, blocked: &mut [Blocked]) {
         let current = self.shared.routes();
         if ptr::eq(&raw const *current, self.routes) {
@@ -98,7 +98,7 @@ impl Outgoing<'_> {
         let mut lost = Vec::new();
         for blocked in blocked {
             let Some(copies) = copies.get_mut(blocked.copies.clone()) else { continue };
-            // Those that are lost come first, the others stay in their order.
+            // The lost ones come first, the others stay in their order.
             copies.sort_by_key(&mut is_up);
             let start = blocked.copies.start;
             blocked.copies.start += copies.iter().take_while(|copy| !is_up(copy)).count();
@@ -110,7 +110,7 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Looks a link up, in `known` if it was looked up before.
+    /// Returns `true` if the link of a copy is up. `known` has the links that were looked up before.
     fn is_link_up(&self, known: &mut Vec<((HostId, LinkId), bool)>, copy: &PacketCopy) -> bool {
         let message_copy = self.plan.message_copies.get(copy.message_copy);
         let host = message_copy.and_then(|copy| self.routes.at(copy.host));
@@ -178,9 +178,10 @@ mod tests {
 
     use super::*;
     use crate::Handle;
+    use crate::fixtures::to_itself;
     use crate::io::backpressure::RetryAt;
     use crate::tx::message::Message;
-    use crate::tx::thread::tests::to_itself;
+
     use crate::tx::transmitter::Transmitter;
 
     fn blocked(socket: SocketId, copies: Range<usize>, since: Instant) -> Blocked {

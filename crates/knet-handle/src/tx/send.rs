@@ -77,7 +77,7 @@ impl Outgoing<'_> {
         while next < range.end {
             let Some(socket) = self.plan.copies.get(next).map(|copy| copy.socket) else { break };
             let end = range.end.min(next + BATCH);
-            // Looked at each time, for some that waited got new numbers and others could not.
+            // Checked per packet: of those that were blocked some have new numbers, others do not.
             let length = self.in_time(next..end);
             if length == 0 {
                 self.account(next, Some(NotSent::QueueFull));
@@ -104,7 +104,7 @@ impl Outgoing<'_> {
         Ok(())
     }
 
-    /// Returns how many of the copies, from the first on, may still leave by their number.
+    /// Returns how many of the copies, from the first on, have not expired by their number.
     fn in_time(&self, range: Range<usize>) -> usize {
         let current = self.shared.sequence.current();
         let copies = self.plan.copies.get(range).unwrap_or_default();
@@ -141,7 +141,7 @@ impl Outgoing<'_> {
         range.for_each(|at| self.account(at, Some(reason)));
     }
 
-    /// Takes note that a copy left, or why it did not.
+    /// Records that a copy left, or why it did not.
     pub(crate) fn account(&mut self, at: usize, refused: Option<NotSent>) {
         let Some(copy) = self.plan.copies.get(at) else { return };
         if refused.is_some() {
@@ -176,9 +176,9 @@ mod tests {
     use crate::tx::message::Message;
     use crate::tx::transmitter::Transmitter;
 
-    /// What other threads number while a thread waits for room, or is not run.
+    /// Other threads number messages while a thread waits for room or is not run.
     #[test]
-    fn a_packet_that_thousands_of_messages_overtook_does_not_leave() {
+    fn a_packet_that_thousands_of_messages_have_overtaken_does_not_leave() {
         let handle = Handle::new(HostId::new(1)).unwrap();
         let shared = handle.shared();
         let any = (Ipv4Addr::LOCALHOST, 0).into();
@@ -190,7 +190,7 @@ mod tests {
 
         let oldest = current - MAX_SEQUENCE_LAG;
         let mut transmitter = Transmitter::default();
-        // The first got a new number while it waited, which the second could not.
+        // The first got a new number while it was blocked, the second did not.
         for number in [current, oldest - 1, oldest, current] {
             transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), number);
         }

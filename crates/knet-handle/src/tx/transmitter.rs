@@ -1,5 +1,4 @@
-//! What a thread sends messages with: one for knet-tx, and one for each thread that calls `send` at the same
-//! time.
+//! Sends messages: one message in the thread of its caller, or a batch on knet-tx.
 
 use std::sync::Arc;
 
@@ -16,7 +15,8 @@ use crate::tx::outgoing::{Outgoing, Plan};
 use crate::tx::plan::{Addressing, Planner};
 use crate::tx::settle::{count_refusal, settle};
 
-/// The memory of the way out, which is made once and used again.
+/// What a thread sends messages with. Its memory is allocated once and reused: knet-tx has one, and so has each
+/// thread that calls `send` at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct Transmitter {
     planner: Planner,
@@ -41,7 +41,7 @@ impl Batch {
 }
 
 impl Transmitter {
-    /// Sends one message in the caller's thread, and blocks it while there is no room.
+    /// Sends one message, and blocks the thread while there is no room.
     pub(crate) fn send(
         &mut self,
         shared: &Shared,
@@ -71,8 +71,8 @@ impl Transmitter {
         if report.hosts > 0 { Ok(report) } else { Err(no_host(&report)) }
     }
 
-    /// Goes on with a batch of messages that were read from a datafd, and counts what goes wrong. Returns
-    /// `true` if it is done: otherwise packets are blocked, and this has to be called again.
+    /// Continues a batch of messages that were read from a datafd, and counts what goes wrong. Returns `true`
+    /// if the batch is done; otherwise packets are blocked, and this has to be called again.
     pub(crate) fn send_batch(
         &mut self,
         shared: &Shared,
@@ -123,7 +123,7 @@ impl Transmitter {
         self.planner.begin(reporting);
     }
 
-    /// Returns what carries the plan out.
+    /// Returns the plan with everything that is needed to carry it out.
     pub(crate) fn outgoing<'a>(
         &'a mut self,
         shared: &'a Shared,
@@ -164,7 +164,7 @@ mod tests {
         link.status().unwrap().socket.unwrap()
     }
 
-    /// Closes a socket that an endpoint and a link use, under the feet of the routes.
+    /// Closes a socket that a local socket and a link use, while the routes still name it.
     fn close(handle: &Handle, socket: SocketId) {
         let shared = handle.shared();
         (0..2).for_each(|_| shared.release_socket(socket));

@@ -1,0 +1,78 @@
+//! Tests of blocked control packets.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use super::*;
+use crate::fixtures::Scene;
+use crate::io::backpressure::CONTROL_TIMEOUT;
+
+#[test]
+fn retries_of_answers_are_counted_by_kind() {
+    let scene = Scene::new();
+    let _ = scene.first_ping();
+    let half_way = Instant::now() - CONTROL_TIMEOUT / 2;
+    for answer in scene.answers() {
+        scene.shared.control_queue.push(scene.blocked(answer, half_way));
+    }
+    ControlRetry::default().work(&scene.shared, &mut ControlSender::default());
+    let stats = scene.stats();
+    assert_eq!((stats.tx_pong_packets, stats.tx_pong_retries), (1, 1));
+    assert_eq!((stats.tx_pmtu_packets, stats.tx_pmtu_retries), (1, 1));
+    assert_eq!((stats.tx_retries(), stats.tx_errors()), (2, 0));
+}
+
+/// libknet counts pings as sent that were not.
+#[test]
+fn a_refused_packet_is_counted_as_an_error_of_its_kind_and_not_as_sent() {
+    let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Refused with `EACCES`: the socket has no `SO_BROADCAST`.
+    let scene = Scene::to((Ipv4Addr::BROADCAST, 9).into(), peer);
+    let refused = |packet| {
+        let mut sender = ControlSender::default();
+        assert!(sender.try_send(&scene.shared, packet).is_ok(), "it is not retried");
+        let stats = scene.stats();
+        assert_eq!((stats.tx_packets(), stats.tx_retries()), (0, 0));
+        (stats.tx_ping_errors, stats.tx_pong_errors, stats.tx_pmtu_errors)
+    };
+    assert_eq!(refused(scene.first_ping()), (1, 0, 0));
+    let [pong, reply] = scene.answers();
+    assert_eq!(refused(pong), (1, 1, 0));
+    assert_eq!(refused(reply), (1, 1, 1));
+}
+
+#[test]
+fn a_packet_is_retried_long_before_it_expires() {
+    let scene = Scene::new();
+    let mut retry = ControlRetry::default();
+    let half_way = Instant::now() - CONTROL_TIMEOUT / 2;
+    let packet = scene.ping(half_way);
+    assert_eq!(packet.expires, half_way + CONTROL_TIMEOUT);
+    scene.shared.control_queue.push(packet);
+    retry.work(&scene.shared, &mut ControlSender::default());
+    assert_eq!(retry.next_timeout(), None, "it is still blocked");
+    scene.assert_sent_after_a_retry();
+}
+
+#[test]
+fn a_packet_leaves_as_soon_as_its_socket_has_room() {
+    let scene = Scene::new();
+    let mut retry = ControlRetry::default();
+    let mut sender = ControlSender::default();
+    assert_eq!(scene.events(), []);
+    let far = Instant::now() + Duration::from_secs(3600);
+    let packet = scene.ping(far);
+    scene.shared.control_queue.push(packet);
+    retry.work(&scene.shared, &mut sender);
+    let next = retry.next_timeout().expect("it is blocked");
+    assert!(
+        (far..far + CONTROL_TIMEOUT / 2).contains(&next),
+        "retried although no room was reported"
+    );
+
+    assert!(scene.events().iter().all(|event| event.writable) && !scene.events().is_empty());
+    retry.record_room();
+    retry.work(&scene.shared, &mut sender);
+    scene.assert_sent_after_a_retry();
+    assert_eq!(scene.events(), [], "no socket is watched for room");
+}

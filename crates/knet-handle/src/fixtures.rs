@@ -1,0 +1,125 @@
+//! Handles, and parts of them, that the tests of several rooms begin with.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use knet_engine::{
+    DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received, SocketId, Transmit,
+};
+use knet_poller::{Event, Events};
+use knet_transport::{Datagram, SendBatch};
+use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
+
+use crate::core::settings::Settings;
+use crate::core::shared::Shared;
+use crate::io::control_queue::BlockedControl;
+use crate::{Handle, LinkConfig, PingTimers};
+
+/// After how long a test that waits has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Returns a handle with a link to itself and without knet-tx, and that link's socket.
+pub(crate) fn to_itself() -> (Handle, SocketId) {
+    let handle = Handle::without_tx();
+    let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap().addr();
+    let itself = handle.add_host(handle.host_id()).unwrap();
+    let link = itself.add_link(LinkId::ALL[0], LinkConfig::udp(here, here)).unwrap();
+    let interval = Duration::from_millis(20);
+    link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
+    link.set_pong_count(1).unwrap();
+    link.enable().unwrap();
+    itself.wait_reachable(DEADLINE).unwrap();
+    handle.set_forwarding(true).unwrap();
+    let _ = handle.datafd_events();
+    (handle, link.status().unwrap().socket.unwrap())
+}
+
+const PEER: (HostId, LinkId) = (HostId::new(2), LinkId::ALL[0]);
+
+/// What a handle shares with its threads, but no threads; it has a socket and a peer.
+pub(crate) struct Scene {
+    pub(crate) shared: Shared,
+    socket: SocketId,
+    peer: UdpSocket,
+    remote: SocketAddr,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let remote = peer.local_addr().unwrap();
+        Self::to(remote, peer)
+    }
+
+    pub(crate) fn to(remote: SocketAddr, peer: UdpSocket) -> Self {
+        let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+        let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
+        let engine = Engine::new(Instant::now(), &config);
+        let shared = Shared::new(engine, &settings).unwrap();
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
+        peer.set_read_timeout(Some(DEADLINE)).unwrap();
+        let path = LinkPath { socket, remote };
+        shared.engine(|engine, now| {
+            engine.add_host(PEER.0).unwrap();
+            engine.add_link(now, PEER.0, PEER.1, path).unwrap();
+            engine.set_link_enabled(now, PEER.0, PEER.1, true).unwrap();
+            engine.handle_timeout(now);
+        });
+        Self { shared, socket, peer, remote }
+    }
+
+    /// Returns a ping that found no room at this time.
+    pub(crate) fn ping(&self, then: Instant) -> BlockedControl {
+        self.blocked(self.first_ping(), then)
+    }
+
+    pub(crate) fn first_ping(&self) -> Transmit {
+        let ping = self.shared.engine(|engine, _| engine.poll_transmit()).unwrap();
+        assert!(ping.is_ping());
+        ping
+    }
+
+    /// Returns the answers to a ping and to a probe of the peer.
+    pub(crate) fn answers(&self) -> [Transmit; 2] {
+        let (link, sequence) = (PEER.1, SequenceNumber::ZERO);
+        let ping = Ping { link, cookie: [0; 16], sequence, timed: false }.encode_ping(PEER.0);
+        let mut probe = [0; 50];
+        Pmtu { link, onwire: [0; 2] }.encode_probe(PEER.0, &mut probe).unwrap();
+        let meta = DatagramMeta { socket: self.socket, source: self.remote };
+        [&ping[..], &probe].map(|question| {
+            self.shared.engine(|engine, now| {
+                assert!(matches!(engine.handle_datagram(now, meta, question), Received::Consumed));
+                engine.poll_transmit().unwrap()
+            })
+        })
+    }
+
+    /// Blocks a packet as if it had found no room at this time.
+    pub(crate) fn blocked(&self, packet: Transmit, then: Instant) -> BlockedControl {
+        // Any error of the socket's.
+        let (payload, destination) = (&[0; 70_000], self.peer.local_addr().unwrap());
+        let too_long = Datagram { header: &[], payload, destination, marking: None };
+        let socket = self.shared.sockets.get(self.socket).unwrap();
+        let error = socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap();
+        BlockedControl::new(packet, &error, then)
+    }
+
+    /// Returns what the poller of knet-rx reports.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let mut events = Events::with_capacity(8);
+        self.shared.rx.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().collect()
+    }
+
+    pub(crate) fn stats(&self) -> LinkStats {
+        let status = self.shared.query(|engine, now| engine.link_status(now, PEER.0, PEER.1));
+        status.unwrap().stats
+    }
+
+    pub(crate) fn assert_sent_after_a_retry(&self) {
+        assert!(self.peer.recv(&mut [0; 100]).unwrap() > 0);
+        let stats = self.stats();
+        assert_eq!((stats.tx_ping_packets, stats.tx_ping_retries), (1, 1));
+    }
+}
