@@ -89,3 +89,8 @@ pub use knet_engine::{
 };
 pub use knet_transport::{BindError, Dscp, DscpOutOfRange, QosMarking};
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -257,3 +257,8 @@
 
 #[doc(inline)]
 pub use knet_handle::*;
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
