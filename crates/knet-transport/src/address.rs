@@ -5,23 +5,22 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use libc::{sockaddr_in, sockaddr_in6};
 
-/// Room for a `sockaddr_in` or a `sockaddr_in6`, as plain bytes.
+/// A `sockaddr_in` or a `sockaddr_in6` as plain bytes.
 ///
-/// Bytes can be filled and read without any unsafe code, and a batch of them can move between
-/// threads. The kernel copies addresses byte by byte, so their alignment does not matter to it.
+/// Bytes can be read and written without unsafe code, and batches of them can be sent to other threads. The
+/// kernel copies addresses bytewise and does not require alignment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawAddress {
     pub(crate) bytes: [u8; Self::CAPACITY],
-    /// How many of the bytes count: what the kernel is told when sending, what it tells when
-    /// receiving.
+    /// The number of valid bytes.
     pub(crate) len: usize,
 }
 
 impl RawAddress {
-    /// The size of the larger of the two forms.
+    /// The size of the larger of the two structures.
     pub(crate) const CAPACITY: usize = size_of::<sockaddr_in6>();
 
-    /// Room for an address to be received.
+    /// Space for a received address.
     pub(crate) const EMPTY: RawAddress = RawAddress { bytes: [0; Self::CAPACITY], len: 0 };
 
     pub(crate) fn new(address: SocketAddr) -> RawAddress {
@@ -45,7 +44,7 @@ impl RawAddress {
         raw
     }
 
-    /// The address, unless it is of another family or cut short.
+    /// Returns the address, or `None` if it is of another family or truncated.
     pub(crate) fn decode(&self) -> Option<SocketAddr> {
         let found = self.take(offset_of!(sockaddr_in, sin_family));
         if found == family(libc::AF_INET) && self.len >= size_of::<sockaddr_in>() {
@@ -63,8 +62,8 @@ impl RawAddress {
         }
     }
 
-    /// `at` and `N` are the place and size of a field of one of the two forms, thus within bounds;
-    /// the same holds for `take`.
+    /// Writes a field. `at` and `N` are the offset and size of a field of one of the two structures and
+    /// therefore within bounds, here and in `take`.
     fn put<const N: usize>(&mut self, at: usize, field: [u8; N]) {
         self.bytes[at..at + N].copy_from_slice(&field);
     }
@@ -76,7 +75,7 @@ impl RawAddress {
     }
 }
 
-/// The family field of an address. The constants all fit its type.
+/// Returns the family field of an address, whose type all constants fit.
 fn family(constant: libc::c_int) -> [u8; size_of::<libc::sa_family_t>()] {
     (constant as libc::sa_family_t).to_ne_bytes()
 }
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layout_is_that_of_the_manual_pages() {
+    fn layout_matches_the_manual_pages() {
         let raw = RawAddress::new("1.2.3.4:5".parse().unwrap());
         assert_eq!(raw.len, 16);
         assert_eq!(raw.bytes[2..8], [0, 5, 1, 2, 3, 4]);
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_and_short_addresses_are_not_decoded() {
+    fn addresses_of_other_families_and_truncated_ones_are_not_decoded() {
         assert_eq!(RawAddress::EMPTY.decode(), None);
         for address in ["1.2.3.4:5", "[::1]:5"] {
             let mut raw = RawAddress::new(address.parse().unwrap());
@@ -113,7 +112,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_decodes_to_the_same(
+        fn addresses_decode_to_themselves(
             v4: [u8; 4], v6: [u8; 16], port: u16, flow: u32, scope: u32,
         ) {
             let v4 = SocketAddr::V4(SocketAddrV4::new(v4.into(), port));

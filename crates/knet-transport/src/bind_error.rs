@@ -1,53 +1,67 @@
-//! Why a socket could not be set up.
+//! Errors of binding a socket.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// Why [`UdpSocket::bind`](crate::UdpSocket::bind) failed, and at which step. Nothing stays open.
+/// The error of [`UdpSocket::bind`](crate::UdpSocket::bind), by the step that failed.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{BindError, SocketOptions, UdpSocket};
+///
+/// let options = SocketOptions::default();
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &options)?;
+/// let error = UdpSocket::bind(socket.local_addr(), &options).unwrap_err();
+/// assert!(matches!(error, BindError::AddressInUse { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// There is no socket to be had: the system does not do this address family (`EAFNOSUPPORT`), or
-    /// too many files are open (`EMFILE`, `ENFILE`).
+    /// The kernel refused to create a socket: it does not support the address family
+    /// (`EAFNOSUPPORT`), or too many files are open (`EMFILE`, `ENFILE`).
     #[error("cannot create a UDP socket for {address}")]
     Create {
-        /// The address that was to be bound.
+        /// The local address of the call.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 
-    /// The kernel refused an option that links can't do without, or one that was asked for.
+    /// The kernel refused an option that links require, or that was requested.
     #[error("cannot set {option} on the UDP socket for {address}")]
     Option {
-        /// The address that was to be bound.
+        /// The local address of the call.
         address: SocketAddr,
-        /// The name of the option, as in the manual page.
+        /// The name of the option in the manual page.
         option: &'static str,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 
-    /// Another socket has the port (`EADDRINUSE`).
+    /// Another socket is bound to the port (`EADDRINUSE`).
     #[error("{address} is in use by another socket, choose another port or close the other socket")]
     AddressInUse {
-        /// The address that was to be bound.
+        /// The local address of the call.
         address: SocketAddr,
     },
 
-    /// The address can't be bound for another reason: a port below 1024 without the right to it
+    /// The address cannot be bound for another reason: a port below 1024 without the privilege for it
     /// (`EACCES`), or a link-local IPv6 address without a scope (`EINVAL`).
     #[error("cannot bind a UDP socket to {address}")]
     Bind {
-        /// The address that was to be bound.
+        /// The local address of the call.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// Returns the error number of the operating system, the errno that libknet passes on.
+    /// Returns the error number of the operating system, which is also the errno of libknet.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
@@ -58,7 +72,7 @@ impl BindError {
         }
     }
 
-    /// Sorts what `bind(2)` said.
+    /// Classifies an error of `bind(2)`.
     pub(crate) fn from_bind(address: SocketAddr, source: io::Error) -> BindError {
         match source.raw_os_error() {
             Some(libc::EADDRINUSE) => Self::AddressInUse { address },

@@ -1,4 +1,4 @@
-//! Control messages (`cmsg(3)`): what the kernel is told of single datagrams.
+//! Control messages (`cmsg(3)`) that accompany single datagrams and runs.
 
 use std::io::IoSlice;
 use std::mem::offset_of;
@@ -12,22 +12,22 @@ use socket2::{Domain, MsgHdr, Socket, Type};
 use crate::setup::{IntOption, marks};
 use crate::{Datagram, QosMarking};
 
-/// One control message in the kernel's form, as plain bytes: it copies them, so that their alignment
-/// does not matter to it.
+/// A control message in the kernel's layout, as plain bytes. The kernel copies them and does not require
+/// alignment.
 #[derive(Clone, Copy, Debug)]
 struct ControlMessage([u8; Self::SPACE]);
 
 impl ControlMessage {
-    /// `CMSG_LEN(0)`: headers are as long as their alignment asks for.
+    /// `CMSG_LEN(0)`: the length of a header is a multiple of its alignment.
     const HEADER: usize = size_of::<cmsghdr>();
-    /// `CMSG_SPACE` of any value that is not longer than a machine word.
+    /// `CMSG_SPACE` of any value up to the length of a machine word.
     const SPACE: usize = Self::HEADER + size_of::<usize>();
     const EMPTY: ControlMessage = ControlMessage([0; Self::SPACE]);
 
     fn new<const N: usize>(level: c_int, kind: c_int, value: [u8; N]) -> ControlMessage {
         const { assert!(N <= size_of::<usize>(), "longer than a machine word") }
         let mut message = Self::EMPTY;
-        // A `size_t` for the kernel, whatever the C library makes of it.
+        // A `size_t` for the kernel, although some C libraries declare another type.
         message.put(0, (Self::HEADER + N).to_ne_bytes());
         message.put(offset_of!(cmsghdr, cmsg_level), level.to_ne_bytes());
         message.put(offset_of!(cmsghdr, cmsg_type), kind.to_ne_bytes());
@@ -43,13 +43,13 @@ impl ControlMessage {
 }
 
 impl From<IntOption> for ControlMessage {
-    /// Says of one datagram what the option says of all of a socket.
+    /// Applies an option to one datagram instead of to all of a socket.
     fn from(option: IntOption) -> ControlMessage {
         ControlMessage::new(option.level, option.number, option.value.to_ne_bytes())
     }
 }
 
-/// The control messages of one datagram, or of one run, right behind each other.
+/// The control messages of one datagram or run, contiguous in memory.
 #[derive(Debug)]
 pub(crate) struct ControlMessages {
     messages: [ControlMessage; 3],
@@ -57,28 +57,28 @@ pub(crate) struct ControlMessages {
 }
 
 impl ControlMessages {
-    /// What is to be said of a run of so many datagrams that is like its first one; `None` if nothing
-    /// is. `takes_priority` is asked when it matters.
+    /// Returns the messages for a run of `run` datagrams that starts with `first`, or `None` if it needs
+    /// none. `supports_priority` is called only if the run has a marking.
     #[inline]
     pub(crate) fn of_run(
         first: &Datagram<'_>,
         run: usize,
-        takes_priority: impl FnOnce() -> bool,
+        supports_priority: impl FnOnce() -> bool,
     ) -> Option<ControlMessages> {
         if run < 2 && first.marking.is_none() {
             return None;
         }
         let mut all = ControlMessages { messages: [ControlMessage::EMPTY; 3], count: 0 };
         if run > 1 {
-            // A run has no room for datagrams that are longer than 16 bits can say.
+            // The datagrams of a run are shorter than 2^16 bytes, because the run is.
             let size = first.len() as u16;
             all.add(ControlMessage::new(libc::SOL_UDP, libc::UDP_SEGMENT, size.to_ne_bytes()));
         }
         if let Some(marking) = first.marking {
             let [class, priority] = marks(first.destination, marking);
             all.add(class.into());
-            // Behind the class, because IP_TOS sets the priority too.
-            if takes_priority() {
+            // After the class, because IP_TOS also sets the priority.
+            if supports_priority() {
                 all.add(priority.into());
             }
         }
@@ -86,19 +86,19 @@ impl ControlMessages {
     }
 
     fn add(&mut self, message: ControlMessage) {
-        // There is room for all that may be said of a run.
+        // A run has at most three messages.
         if let Some(room) = self.messages.get_mut(self.count) {
             *room = message;
             self.count += 1;
         }
     }
 
-    /// Where they are.
+    /// Returns a pointer to the first message.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut libc::c_void {
         self.messages.as_mut_ptr().cast()
     }
 
-    /// How many bytes they have.
+    /// Returns the length of all messages in bytes.
     pub(crate) fn len(&self) -> usize {
         self.count * size_of::<ControlMessage>()
     }
@@ -106,10 +106,10 @@ impl ControlMessages {
 
 /// Returns `true` if the kernel accepts a priority per datagram, as Linux 6.14 and later do.
 ///
-/// Earlier kernels ignore [`QosMarking::priority`] in a [`Datagram::marking`]: over IPv4 the priority
-/// follows from the traffic class, over IPv6 it is that of the socket.
+/// With earlier kernels, [`QosMarking::priority`] has no effect in a [`Datagram::marking`]: over IPv4 the
+/// priority follows from the traffic class, over IPv6 it is that of the socket.
 ///
-/// The answer is the same for every socket. The first call costs three system calls.
+/// The result is the same for every socket. The first call costs three system calls.
 ///
 /// # Examples
 ///
@@ -139,7 +139,7 @@ fn is_accepted(option: IntOption) -> bool {
     !answer.is_err_and(|error| error.raw_os_error() == Some(Errno::EINVAL as i32))
 }
 
-/// The port `discard` of everybody on this network.
+/// The broadcast address of the local network, port `discard`.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::BROADCAST), 9);
 
 #[cfg(test)]
@@ -156,12 +156,13 @@ mod tests {
         QosMarking { priority: true, dscp: Some(Dscp::try_from(46).unwrap()) }
     }
 
-    fn said(
+    /// Returns the level, type and value of the messages of a run.
+    fn messages(
         first: &Datagram<'_>,
         run: usize,
-        takes_priority: bool,
+        supports_priority: bool,
     ) -> Vec<(c_int, c_int, Vec<u8>)> {
-        let all = ControlMessages::of_run(first, run, || takes_priority);
+        let all = ControlMessages::of_run(first, run, || supports_priority);
         let Some(all) = all else { return Vec::new() };
         assert_eq!(all.len(), all.count * size_of::<ControlMessage>());
         let messages = all.messages.iter().take(all.count);
@@ -177,36 +178,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_datagram_is_what_is_said_of_sockets_in_the_same_order() {
+    fn the_messages_of_a_datagram_match_the_options_of_a_socket() {
         let segment = (libc::SOL_UDP, libc::UDP_SEGMENT, 7_u16.to_ne_bytes().to_vec());
         let class = (libc::IPPROTO_IP, libc::IP_TOS, (46_i32 << 2).to_ne_bytes().to_vec());
         let priority = (libc::SOL_SOCKET, libc::SO_PRIORITY, 6_i32.to_ne_bytes().to_vec());
         let (plain, marked) = (datagram(None), datagram(Some(marking())));
-        assert_eq!(said(&plain, 1, true), []);
-        assert_eq!(said(&plain, 2, true), std::slice::from_ref(&segment));
-        assert_eq!(said(&marked, 1, true), [class.clone(), priority.clone()]);
-        assert_eq!(said(&marked, 2, true), [segment.clone(), class.clone(), priority]);
-        assert_eq!(said(&marked, 2, false), [segment, class], "before Linux 6.14");
+        assert_eq!(messages(&plain, 1, true), []);
+        assert_eq!(messages(&plain, 2, true), std::slice::from_ref(&segment));
+        assert_eq!(messages(&marked, 1, true), [class.clone(), priority.clone()]);
+        assert_eq!(messages(&marked, 2, true), [segment.clone(), class.clone(), priority]);
+        assert_eq!(messages(&marked, 2, false), [segment, class], "before Linux 6.14");
     }
 
     #[test]
-    fn nobody_asks_for_what_the_kernel_can_because_of_datagrams_without_marking() {
-        let asked = || panic!("it does not matter");
-        assert!(ControlMessages::of_run(&datagram(None), 1, asked).is_none());
-        assert!(ControlMessages::of_run(&datagram(None), 2, asked).is_some());
+    fn kernel_support_is_not_queried_for_unmarked_datagrams() {
+        let queried = || panic!("queried without a marking");
+        assert!(ControlMessages::of_run(&datagram(None), 1, queried).is_none());
+        assert!(ControlMessages::of_run(&datagram(None), 2, queried).is_some());
     }
 
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn control_messages_are_laid_out_as_cmsg_says() {
+    fn control_messages_have_the_layout_of_cmsg() {
         // CMSG_SPACE of cmsg(3) for 1 to 8 bytes, on a 64-bit machine.
         assert_eq!((ControlMessage::HEADER, size_of::<ControlMessage>()), (16, 24));
     }
 
     #[test]
-    fn a_control_message_that_the_kernel_does_not_know_is_told_from_one_it_does() {
+    fn unknown_control_messages_are_detected() {
         let [class, priority] = marks(NOWHERE, marking());
-        assert!(is_accepted(class), "every Linux takes IP_TOS");
+        assert!(is_accepted(class), "every Linux accepts IP_TOS");
         let mut unknown = priority;
         unknown.number = 0x7fff;
         assert!(!is_accepted(unknown));

@@ -1,60 +1,71 @@
-//! What the error numbers of a UDP socket mean, in one table.
+//! The classification of error numbers of UDP sockets, in one table.
 //!
-//! The rows follow `spec/engine.md` 6.3 and 14.2, with two refinements: errors that an ICMP message
-//! left behind are told apart from those of the datagram at hand, and an address of the wrong family
-//! counts as unreachable through this socket, whatever number the kernel gives it.
+//! The rows are those of `docs/protocol.md`, "Send errors" and "Kernel errors".
 
 use std::io;
 
 use nix::errno::Errno;
 
-/// What to do about a datagram that the kernel refused.
+/// The classification of a datagram that the kernel refused.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{Datagram, SendBatch, SendErrorKind, SocketOptions, UdpSocket};
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let destination = socket.local_addr();
+/// let too_long = Datagram { header: b"", payload: &[0; 70_000], destination, marking: None };
+/// let progress = socket.send(&mut SendBatch::new(1), &[too_long]);
+/// assert_eq!(progress.error.map(|error| error.kind()), Some(SendErrorKind::TooBig));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SendErrorKind {
-    /// No room for now: `EAGAIN`, `ENOBUFS`. Try again when the socket is writable. After `ENOBUFS`
-    /// the socket may be writable all the time, because the queue of the network device is full and
-    /// not that of the socket; then wait a moment instead.
+    /// A buffer is full: `EAGAIN`, `ENOBUFS`. Retry when the socket is writable. After `ENOBUFS`, it may
+    /// already be writable, because the queue of the network device is full and not that of the socket.
+    /// Retry after a pause in this case.
     WouldBlock,
-    /// Longer than the path takes without fragmenting: `EMSGSIZE`. The error queue may say how long it
-    /// may be.
+    /// The datagram is longer than the path MTU: `EMSGSIZE`. The error queue may report the limit.
     TooBig,
-    /// A local rule forbids it, such as a firewall's: `EPERM`.
+    /// A local rule, such as one of a firewall, forbids it: `EPERM`.
     Refused,
-    /// There is no way to the destination: `ENETUNREACH`, `ENETDOWN`, `EHOSTUNREACH`, `EINVAL`,
-    /// `EAFNOSUPPORT`.
+    /// There is no route to the destination, or its address family is not that of the socket:
+    /// `ENETUNREACH`, `ENETDOWN`, `EHOSTUNREACH`, `EINVAL`, `EAFNOSUPPORT`.
     Unreachable,
-    /// The error of an earlier datagram, left behind by an ICMP message: `ECONNREFUSED` and others.
-    /// The datagram may be sent again at once; the error queue says which destination is meant. A
-    /// number that comes again and again is the datagram's own after all, such as the `EACCES` of a
-    /// route that prohibits it.
+    /// The error of an earlier datagram, which an ICMP message reported: `ECONNREFUSED` and others. The
+    /// datagram can be sent again immediately, and the error queue reports the destination concerned. If
+    /// the error persists, it is the datagram's own, such as the `EACCES` of a route that prohibits it.
     Pending,
     /// None of the above.
     Other,
 }
 
-/// What follows from an entry of the error queue.
+/// The classification of an entry of the error queue.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SocketErrorKind {
-    /// The datagram was longer than the path takes. [`SocketError::mtu`](crate::SocketError::mtu) says
-    /// how long it may be, if that is known.
+    /// The datagram was longer than the path MTU, which is
+    /// [`SocketError::mtu`](crate::SocketError::mtu) if it is known.
     TooBig,
-    /// Nobody is there, or there is no way: no use to go on sending to that destination.
+    /// The destination has no socket with this port, or there is no route to it.
     Unreachable,
-    /// Nothing that could be acted on.
+    /// Anything else, which requires no action.
     Other,
 }
 
-/// What one error number means, depending on where it turns up.
+/// The meaning of one error number, depending on where it occurs.
 struct Row {
     errno: Errno,
-    /// As the answer to a send.
+    /// As the result of a send.
     sending: SendErrorKind,
     /// In the error queue, as the kernel's translation of an ICMP message.
     queued: SocketErrorKind,
-    /// Whether the kernel makes it of ICMP or ICMPv6 messages and reports it once, at whatever call
-    /// comes next, though that one has nothing to do with it.
+    /// Whether the kernel derives it from ICMP or ICMPv6 messages. It then reports it once, from the next
+    /// call on the socket, although that call did not cause it.
     left_by_icmp: bool,
 }
 
@@ -62,7 +73,7 @@ const fn row(errno: Errno, sending: SendErrorKind, queued: SocketErrorKind, left
     Row { errno, sending, queued, left_by_icmp: left }
 }
 
-/// The table. Numbers that are not in it are [`SendErrorKind::Other`] and [`SocketErrorKind::Other`].
+/// All classified numbers. Others are [`SendErrorKind::Other`] and [`SocketErrorKind::Other`].
 const TABLE: &[Row] = {
     use SendErrorKind as Send;
     use SocketErrorKind as Queued;
@@ -91,7 +102,7 @@ fn look_up(errno: Errno) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.errno == errno)
 }
 
-/// See [`Row::left_by_icmp`].
+/// Returns [`Row::left_by_icmp`].
 pub(crate) fn left_by_icmp(errno: Errno) -> bool {
     look_up(errno).is_some_and(|row| row.left_by_icmp)
 }
@@ -103,11 +114,11 @@ impl SendErrorKind {
 
     fn advice(self) -> &'static str {
         match self {
-            Self::WouldBlock => "no room for the datagram now, send it when there is",
-            Self::TooBig => "the datagram is too big for its path, send smaller ones",
+            Self::WouldBlock => "no room for the datagram now, retry when there is",
+            Self::TooBig => "the datagram is longer than the path MTU, send shorter ones",
             Self::Refused => "a local rule forbids the datagram, check the firewall",
-            Self::Unreachable => "there is no way to the destination of the datagram",
-            Self::Pending => "an earlier datagram was answered by an error, send this one again",
+            Self::Unreachable => "there is no route to the destination of the datagram",
+            Self::Pending => "an earlier datagram caused an ICMP error, send this one again",
             Self::Other => "the datagram was refused",
         }
     }
@@ -119,7 +130,23 @@ impl SocketErrorKind {
     }
 }
 
-/// Why the kernel did not take a datagram.
+/// The reason why the kernel refused a datagram.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let port_zero = (Ipv4Addr::LOCALHOST, 0).into();
+/// let datagram = Datagram { header: b"", payload: b"x", destination: port_zero, marking: None };
+/// let error = socket.send(&mut SendBatch::new(1), &[datagram]).error.ok_or("sent")?;
+/// assert_eq!(error.errno(), libc::EINVAL);
+/// assert!(error.to_string().starts_with("there is no route to the destination"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}: {errno}", self.kind().advice())]
 pub struct SendError {
@@ -131,7 +158,7 @@ impl SendError {
         SendError { errno }
     }
 
-    /// Returns what to do about it.
+    /// Returns the classification of the error.
     #[must_use]
     pub fn kind(&self) -> SendErrorKind {
         SendErrorKind::of(self.errno)
@@ -144,23 +171,49 @@ impl SendError {
     }
 }
 
-/// Why nothing was received.
+/// The error of receiving.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{
+///     Datagram, ReceiveBatch, ReceiveError, SendBatch, SocketOptions, UdpSocket,
+/// };
+///
+/// // A socket that is connected to itself accepts datagrams from no other.
+/// let deserted = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// let destination = deserted.local_addr()?;
+/// deserted.connect(destination)?;
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
+///
+/// let mut batch = ReceiveBatch::new(64, 1500);
+/// let error = socket.receive(&mut batch).unwrap_err();
+/// assert!(matches!(error, ReceiveError::Pending { .. }));
+/// assert_eq!(error.errno(), libc::ECONNREFUSED);
+/// assert_eq!(socket.receive(&mut batch)?, 0, "the error is reported once");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// A datagram sent earlier was answered by an ICMP message. No datagram is lost: read the error
-    /// queue with [`UdpSocket::receive_error`](crate::UdpSocket::receive_error) for what happened, and
-    /// receive again.
-    #[error("a datagram sent earlier was answered by an error, receive again: {source}")]
+    /// An ICMP message reported the error of a datagram that was sent earlier. No datagram is lost: read
+    /// the error queue with [`UdpSocket::receive_error`](crate::UdpSocket::receive_error) and receive
+    /// again.
+    #[error("an earlier datagram caused an ICMP error, receive again: {source}")]
     Pending {
-        /// What the kernel made of the message.
+        /// The error that the kernel derived from the message.
         source: io::Error,
     },
 
     /// The kernel refused for another reason, such as `ENOMEM`.
     #[error("cannot receive from the UDP socket: {source}")]
     Os {
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -186,9 +239,9 @@ impl ReceiveError {
 mod tests {
     use super::*;
 
-    /// The table of `spec/engine.md` 6.3 and 14.2, written down a second time.
+    /// The tables of `docs/protocol.md`, "Send errors" and "Kernel errors", a second time.
     #[test]
-    fn each_number_means_what_the_specification_says() {
+    fn error_numbers_are_classified_as_documented() {
         use SendErrorKind::{Other, Pending, Refused, TooBig, Unreachable, WouldBlock};
         use SocketErrorKind as Queued;
         let expected = [
@@ -226,9 +279,9 @@ mod tests {
         }
     }
 
-    /// A second try costs a call, so it is for numbers only that may be another datagram's.
+    /// A second attempt costs a call, so only numbers that may belong to another datagram get one.
     #[test]
-    fn what_icmp_messages_leave_behind_is_tried_again_and_nothing_else() {
+    fn only_errors_left_by_icmp_messages_get_a_second_attempt() {
         for row in TABLE {
             let own = matches!(row.sending, SendErrorKind::WouldBlock | SendErrorKind::Refused);
             assert!(!(own && row.left_by_icmp), "{}", row.errno);
@@ -240,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn receiving_tells_left_behind_errors_from_its_own() {
+    fn receiving_distinguishes_pending_errors_from_its_own() {
         let pending = ReceiveError::new(Errno::EHOSTUNREACH);
         assert!(matches!(pending, ReceiveError::Pending { .. }));
         assert_eq!(pending.errno(), libc::EHOSTUNREACH);
@@ -250,8 +303,8 @@ mod tests {
     }
 
     #[test]
-    fn messages_say_what_to_do() {
+    fn messages_include_advice() {
         let text = SendError::new(Errno::EMSGSIZE).to_string();
-        assert!(text.starts_with("the datagram is too big for its path, send smaller ones: "));
+        assert!(text.starts_with("the datagram is longer than the path MTU, send shorter ones: "));
     }
 }

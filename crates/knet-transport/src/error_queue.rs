@@ -1,8 +1,7 @@
 //! The kernel's error queue as values.
 //!
-//! With `IP_RECVERR` and `IPV6_RECVERR` the kernel queues what went wrong with datagrams after they
-//! were handed over, each with the destination it is about
-//! ([`ip(7)`](https://man7.org/linux/man-pages/man7/ip.7.html)).
+//! With `IP_RECVERR` and `IPV6_RECVERR`, the kernel queues errors of datagrams that it has already accepted,
+//! each with its destination ([`ip(7)`](https://man7.org/linux/man-pages/man7/ip.7.html)).
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -16,27 +15,53 @@ use nix::sys::socket::{
 use crate::ReceiveError;
 use crate::errno::SocketErrorKind;
 
-/// What went wrong with a datagram that was sent earlier.
+/// The error of a datagram that was sent earlier.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{
+///     Datagram, ErrorOrigin, ErrorQueue, SendBatch, SocketErrorKind, SocketOptions, UdpSocket,
+/// };
+///
+/// // A socket that is connected to itself accepts datagrams from no other.
+/// let deserted = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// let destination = deserted.local_addr()?;
+/// deserted.connect(destination)?;
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
+///
+/// // The kernel of the destination answers "port unreachable".
+/// let error = socket.receive_error(&mut ErrorQueue::new())?.ok_or("no error")?;
+/// assert_eq!((error.origin, error.destination), (ErrorOrigin::Icmp, Some(destination)));
+/// assert_eq!(error.kind(), SocketErrorKind::Unreachable);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SocketError {
-    /// Who says so.
+    /// The reporter of the error.
     pub origin: ErrorOrigin,
-    /// The error number of the operating system, such as `ECONNREFUSED` for a port that nobody
-    /// listens on.
+    /// The error number of the operating system, such as `ECONNREFUSED` for a port without a socket.
     pub errno: i32,
-    /// Where the datagram was going. None if the kernel does not know any more. Its port is 0 where
-    /// only the address is known, as with IPv4 datagrams that this machine refused.
+    /// The destination of the datagram, or `None` if the kernel no longer knows it. The port is 0 if only
+    /// the address is known, as for IPv4 datagrams that this machine refused.
     pub destination: Option<SocketAddr>,
-    /// The biggest packet, IP header included, that the way to the destination takes, in bytes. Only
-    /// with `EMSGSIZE`, and only if it is known.
+    /// The length of the longest packet on the path to the destination, in bytes including the IP header.
+    /// Only with `EMSGSIZE`, and only if it is known.
     pub mtu: Option<u32>,
 }
 
 impl SocketError {
-    /// Returns what follows from it. An error of which nobody knows the origin says nothing about a
-    /// destination, and this machine's own errors were told to who sent, but for how long a datagram
-    /// may be.
+    /// Returns the classification of the error.
+    ///
+    /// Errors of unknown origin are [`Other`](SocketErrorKind::Other), because they do not concern a known
+    /// destination. So are local errors, which the send has already returned, except for
+    /// [`TooBig`](SocketErrorKind::TooBig) with its limit.
     #[must_use]
     pub fn kind(&self) -> SocketErrorKind {
         match (self.origin, SocketErrorKind::of(self.errno)) {
@@ -47,30 +72,43 @@ impl SocketError {
     }
 }
 
-/// Who says that something went wrong.
+/// The reporter of an error.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorOrigin {
-    /// This machine: it did not send the datagram.
+    /// This machine, which did not send the datagram.
     Local,
-    /// The destination or a router on the way, by an ICMP or ICMPv6 message. Anybody who sees or
-    /// guesses the addresses and ports can forge one.
+    /// The destination or a router on the path, with an ICMP or ICMPv6 message. Anyone who sees or guesses
+    /// the addresses and ports can forge one.
     Icmp,
-    /// The kernel had no room for more than the number.
+    /// Unknown, because the kernel had no memory for more than the number.
     Unknown,
 }
 
-/// What reading the error queue needs, made once and used again.
+/// A reusable buffer for entries of the error queue.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{ErrorQueue, SocketOptions, UdpSocket};
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let mut scratch = ErrorQueue::new();
+/// assert_eq!(socket.receive_error(&mut scratch)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ErrorQueue {
     control: Vec<u8>,
 }
 
 impl ErrorQueue {
-    /// Creates the room for one entry.
+    /// Creates a buffer for one entry.
     #[must_use]
     pub fn new() -> ErrorQueue {
-        // The kernel puts the address of the sender behind the error, in the same message.
+        // The kernel appends the address of the reporter to the error, in the same message.
         ErrorQueue { control: cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6) }
     }
 }
@@ -81,7 +119,7 @@ impl Default for ErrorQueue {
     }
 }
 
-/// Takes one entry from the error queue.
+/// Removes one entry from the error queue.
 pub(crate) fn receive_error(
     socket: BorrowedFd<'_>,
     scratch: &mut ErrorQueue,
@@ -91,7 +129,7 @@ pub(crate) fn receive_error(
         let control = Some(scratch.control.as_mut_slice());
         match recvmsg(socket.as_raw_fd(), &mut [], control, flags) {
             Ok(message) => {
-                // An entry without an error in it was not asked for, and is off the queue now.
+                // An entry without an error was not requested. It is off the queue now.
                 if let Some(error) = parse(&message) {
                     return Ok(Some(error));
                 }
@@ -128,8 +166,8 @@ fn destination(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|&v6| SocketAddr::from(v6)))
 }
 
-/// The error that is left when the queue is empty: one that found no room in it. Unless it is taken
-/// too, the socket goes on to poll as faulty.
+/// Returns an error that did not fit into the queue. While it is pending, pollers report the socket as
+/// faulty even if the queue is empty.
 fn unqueued_error(socket: BorrowedFd<'_>) -> Result<Option<SocketError>, ReceiveError> {
     match getsockopt(&socket, sockopt::SocketError) {
         Ok(0) => Ok(None),
@@ -148,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_believed_by_who_says_it() {
+    fn the_classification_depends_on_the_origin() {
         let kind =
             |origin, errno| SocketError { origin, errno, destination: None, mtu: None }.kind();
         let table = [

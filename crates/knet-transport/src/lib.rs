@@ -1,19 +1,22 @@
-//! Packets without protocol: UDP sockets for kronosnet links, in batches, with the error queue as
-//! values.
+//! UDP sockets for kronosnet links, in batches, with the kernel's error queue as values.
 //!
-//! - [`UdpSocket`] is a socket as links need it: non-blocking, bound to an address that need not exist
-//!   yet, with big buffers, and never fragmenting.
-//! - [`UdpSocket::send`] and [`UdpSocket::receive`] move many datagrams per system call, through a
-//!   [`SendBatch`] and a [`ReceiveBatch`] that are made once; no call allocates.
-//! - What went wrong is told, not swallowed: [`SendProgress`] says which datagram was refused and why,
-//!   and [`UdpSocket::receive_error`] turns the kernel's error queue (ICMP messages, path MTU) into
-//!   [`SocketError`] values.
+//! - [`UdpSocket`] is a socket as links need it: non-blocking, bound to an address that may not exist
+//!   yet, with large buffers, and never fragmenting.
+//! - [`UdpSocket::send`] and [`UdpSocket::receive`] transfer many datagrams per system call, with a
+//!   reusable [`SendBatch`] and [`ReceiveBatch`]. Nothing is allocated per datagram.
+//! - Errors are returned, not logged or ignored: [`SendProgress`] reports which datagram was refused and
+//!   why, and [`UdpSocket::receive_error`] returns entries of the kernel's error queue (ICMP messages,
+//!   path MTU) as [`SocketError`].
 //!
-//! What it refuses to do: it knows neither hosts nor links nor frames, it does not retry later or
-//! queue, and nothing waits but [`UdpSocket::wait_writable`], for as long as it is told (bring a poller
-//! for the rest).
+//! # Out of scope
 //!
-//! Where the rules come from: sections 4, 6.3, 7.1 and 14.2 of `spec/engine.md`, and the manual pages
+//! The crate does not know hosts, links or packet formats. It does not queue datagrams or retry later.
+//! Only [`UdpSocket::wait_writable`] waits; use a poller for everything else.
+//!
+//! # References
+//!
+//! The socket options are those of `docs/protocol.md`, "Sockets", the classification of errors that of
+//! "Send errors" and "Kernel errors". The manual pages are
 //! [`ip(7)`](https://man7.org/linux/man-pages/man7/ip.7.html),
 //! [`ipv6(7)`](https://man7.org/linux/man-pages/man7/ipv6.7.html) and
 //! [`udp(7)`](https://man7.org/linux/man-pages/man7/udp.7.html).
@@ -47,6 +50,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod address;
 
 mod bind_error;
@@ -54,6 +61,9 @@ pub use bind_error::BindError;
 
 mod control;
 pub use control::supports_datagram_priority;
+
+mod datagram;
+pub use datagram::Datagram;
 
 mod errno;
 pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};
@@ -64,22 +74,26 @@ pub use error_queue::{ErrorOrigin, ErrorQueue, SocketError};
 mod marking;
 pub use marking::{Dscp, DscpOutOfRange, MarkError, QosMarking};
 
+mod offload;
+
 mod options;
 pub use options::SocketOptions;
 
 mod receive;
 mod receive_batch;
-pub use receive_batch::{ReceiveBatch, Received, ReceivedMut};
+pub use receive_batch::ReceiveBatch;
 
-mod segments;
+mod received;
+pub use received::{Received, ReceivedMut};
+
 mod send;
-pub use send::{Datagram, SendBatch, SendProgress};
+pub use send::{SendBatch, SendProgress};
 
 mod setup;
 
 mod socket;
 pub use socket::UdpSocket;
 
-mod wait;
+mod writable;
 
 pub use knet_fd::BufferReport;

@@ -1,40 +1,51 @@
-//! How packets are marked, for this machine's queues and for the routers on their way.
+//! Markings of packets for the queues of this machine and for routers.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::{fmt, io};
 
-/// How packets are marked: those of a socket, or a single one of them. Default not at all.
+/// The marking of the packets of a socket, or of a single packet. Unmarked by default.
+///
+/// # Examples
+///
+/// ```
+/// use knet_transport::{Dscp, QosMarking};
+///
+/// assert_eq!(QosMarking::default(), QosMarking { priority: false, dscp: None });
+/// let voice = QosMarking { priority: true, dscp: Some(Dscp::try_from(46)?) };
+/// assert_eq!(voice.dscp.map(Dscp::get), Some(46));
+/// # Ok::<(), knet_transport::DscpOutOfRange>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct QosMarking {
-    /// Whether they go before others on this machine (`SO_PRIORITY` 6), and are marked for low delay
-    /// (traffic class 0x10) unless `dscp` says otherwise: libknet's `KNET_LINK_FLAG_TRAFFICHIPRIO`.
+    /// Whether packets precede others on this machine (`SO_PRIORITY` 6). Without a `dscp`, they are also
+    /// marked for low delay (traffic class 0x10), like libknet's `KNET_LINK_FLAG_TRAFFICHIPRIO`.
     pub priority: bool,
-    /// What they are marked with for the routers on their way. Goes into the traffic class of the IP
-    /// header: `IP_TOS` of an IPv4 socket, `IPV6_TCLASS` of an IPv6 one.
+    /// The code point for routers on the path, in the traffic class of the IP header: `IP_TOS` of an IPv4
+    /// socket, `IPV6_TCLASS` of an IPv6 one.
     pub dscp: Option<Dscp>,
 }
 
 impl QosMarking {
-    /// The traffic class byte of the packets.
+    /// Returns the traffic class byte of the packets.
     pub(crate) fn traffic_class(self) -> u8 {
         self.dscp.map_or(if self.priority { LOW_DELAY } else { 0 }, Dscp::traffic_class)
     }
 }
 
-/// `IPTOS_LOWDELAY` of `ip(7)`, what libknet marks prioritised traffic with if no DSCP is chosen.
+/// `IPTOS_LOWDELAY` of `ip(7)`, with which libknet marks prioritized traffic.
 const LOW_DELAY: u8 = 0x10;
 
-/// Why [`UdpSocket::mark`](crate::UdpSocket::mark) failed: the kernel refused an option.
+/// The error of [`UdpSocket::mark`](crate::UdpSocket::mark): the kernel refused an option.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set {option} on the UDP socket of {address}")]
 #[non_exhaustive]
 pub struct MarkError {
-    /// The address that the socket is bound to.
+    /// The local address of the socket.
     pub address: SocketAddr,
-    /// The name of the option, as in the manual page.
+    /// The name of the option in the manual page.
     pub option: &'static str,
-    /// What the kernel said.
+    /// The error of the kernel.
     pub source: io::Error,
 }
 
@@ -59,7 +70,7 @@ impl MarkError {
 /// # Ok::<(), knet_transport::DscpOutOfRange>(())
 /// ```
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-// One more than the code point, so that there is room for `None`: each datagram carries a marking.
+// One more than the code point, so that an `Option` has the same size: each datagram has one.
 pub struct Dscp(NonZeroU8);
 
 impl Dscp {
@@ -67,12 +78,18 @@ impl Dscp {
     pub const MAX: Dscp = Dscp(NonZeroU8::MIN.saturating_add(63));
 
     /// Returns the code point, 0..=63.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(knet_transport::Dscp::MAX.get(), 63);
+    /// ```
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0.get() - 1
     }
 
-    /// The byte of the IP header: the code point in the upper six bits, no congestion notification.
+    /// Returns the byte of the IP header: the code point in the upper six bits, no congestion notification.
     pub(crate) fn traffic_class(self) -> u8 {
         self.get() << 2
     }
@@ -81,7 +98,7 @@ impl Dscp {
 impl TryFrom<u8> for Dscp {
     type Error = DscpOutOfRange;
 
-    /// Takes a code point.
+    /// Converts a code point.
     ///
     /// # Errors
     ///
@@ -102,16 +119,25 @@ impl fmt::Debug for Dscp {
     }
 }
 
-/// A number that is no differentiated services code point.
+/// The error of a number that is not a differentiated services code point.
+///
+/// # Examples
+///
+/// ```
+/// use knet_transport::Dscp;
+///
+/// let error = Dscp::try_from(64).unwrap_err();
+/// assert_eq!(error.to_string(), "64 is not a DSCP, use 0 to 63");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0} is not a DSCP, take one of 0..=63")]
+#[error("{0} is not a DSCP, use 0 to 63")]
 pub struct DscpOutOfRange(
     /// The number.
     pub u8,
 );
 
 impl DscpOutOfRange {
-    /// Returns the errno that libknet sets for a wrong argument, `EINVAL`.
+    /// Returns `EINVAL`, which libknet sets for an invalid argument.
     #[must_use]
     pub fn errno(&self) -> i32 {
         libc::EINVAL
@@ -123,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_six_bits_are_taken() {
+    fn code_points_have_six_bits() {
         for number in 0..=u8::MAX {
             match Dscp::try_from(number) {
                 Ok(dscp) => {
@@ -141,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marking_takes_no_more_room_than_a_datagram_has_for_it() {
+    fn an_optional_marking_has_two_bytes() {
         assert_eq!(size_of::<Option<QosMarking>>(), 2);
         assert_eq!(format!("{:?}", Dscp::MAX), "Dscp(63)");
     }

@@ -1,29 +1,34 @@
-//! What a caller may choose about a socket.
+//! Optional settings of a socket.
 
 use crate::QosMarking;
 
-/// How to set up a [`UdpSocket`](crate::UdpSocket). Options that links cannot do without are not among
-/// these and always set.
+/// The optional settings of a [`UdpSocket`](crate::UdpSocket). Options that links require are always set.
 ///
-/// Take what should stay as it is from the default: `SocketOptions { marking,
-/// ..SocketOptions::default() }`.
+/// # Examples
+///
+/// ```
+/// use knet_transport::SocketOptions;
+///
+/// let options = SocketOptions { gro: true, ..SocketOptions::default() };
+/// assert_eq!(options.buffer_size, 8 * 1024 * 1024);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SocketOptions {
-    /// Bytes wanted for each of the receive and the send buffer, as the kernel counts them, its own
-    /// bookkeeping included. Default 8 MiB (`KNET_RING_RCVBUFF`, `spec/engine.md` 2). More than the
-    /// system allows (`net.core.rmem_max` and `wmem_max`) is forced where the process may do so;
-    /// otherwise the socket works with less, which costs datagrams under load.
+    /// The size of the receive buffer and of the send buffer in bytes, including the kernel's own
+    /// bookkeeping. Default 8 MiB, as in libknet. A size above the limits of the system
+    /// (`net.core.rmem_max` and `wmem_max`) is forced if the process is privileged. Otherwise the buffers
+    /// are smaller and may lose datagrams under load.
     pub buffer_size: usize,
 
-    /// How packets without a [`Datagram::marking`](crate::Datagram::marking) of their own are marked,
-    /// until [`UdpSocket::mark`](crate::UdpSocket::mark) says otherwise.
+    /// The marking of datagrams without a [`Datagram::marking`](crate::Datagram::marking) of their own.
+    /// [`UdpSocket::mark`](crate::UdpSocket::mark) changes it later. Unmarked by default.
     pub marking: QosMarking,
 
-    /// Whether the kernel may hand over several datagrams of one sender as one, which
-    /// [`ReceiveBatch`](crate::ReceiveBatch) takes apart again (`UDP_GRO` of `udp(7)`; without it where
-    /// the kernel has none). Default false: it asks for room of
-    /// [`ReceiveBatch::MAX_SIZE`](crate::ReceiveBatch::MAX_SIZE) bytes, however short the datagrams
-    /// are, since what does not fit is lost.
+    /// Whether the kernel may coalesce datagrams of one sender (`UDP_GRO` of `udp(7)`, since Linux 5.0).
+    /// [`ReceiveBatch`](crate::ReceiveBatch) splits them again. If the kernel refuses, the socket works
+    /// without it ([`UdpSocket::gro_error`](crate::UdpSocket::gro_error)). Default `false`, because it
+    /// requires buffers of [`ReceiveBatch::MAX_SIZE`](crate::ReceiveBatch::MAX_SIZE) bytes even for short
+    /// datagrams: bytes beyond the buffer are lost.
     pub gro: bool,
 }
 

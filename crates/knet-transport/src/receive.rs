@@ -8,10 +8,10 @@ use std::ptr;
 use nix::errno::Errno;
 
 use crate::address::RawAddress;
-use crate::segments::CoalescedControl;
+use crate::offload::CoalescedControl;
 use crate::{ReceiveBatch, ReceiveError};
 
-/// Fills `batch` with what is waiting, and returns how many datagrams that is.
+/// Fills `batch` with available datagrams and returns their number.
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     batch: &mut ReceiveBatch,
@@ -36,11 +36,11 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
 
     let mut count = 0;
     let slots = addresses.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut headers);
-    for (piece, (((address, part), control), header)) in batch.start().zip(slots) {
+    for (buffer, (((address, part), control), header)) in batch.start().zip(slots) {
         let address = address.write(RawAddress::EMPTY);
         let control = control.write(CoalescedControl::EMPTY);
         let part =
-            part.write(libc::iovec { iov_base: piece.as_mut_ptr().cast(), iov_len: piece.len() });
+            part.write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
         // SAFETY: `mmsghdr` is a plain C struct of integers and pointers, for all of which zero is a
         // valid value. It has private fields on some targets, so it cannot be written out.
         let header = header.write(unsafe { mem::zeroed() });
@@ -53,10 +53,10 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         count += 1;
     }
 
-    // SAFETY: the first `count` headers have been written in the loop above. Their pointers are to
-    // `addresses`, to `controls` and, through `parts`, to pieces of the arena that do not overlap; all
-    // of them outlive the call, none is moved or touched during it, and each comes with its own
-    // length. A null timeout is allowed. `socket` is borrowed, so it is open.
+    // SAFETY: the first `count` headers were written in the loop above. They point to `addresses`, to
+    // `controls` and, through `parts`, to buffers of the batch that do not overlap. All of these outlive
+    // the call, none is moved or accessed during it, and each has its own length. A null timeout is
+    // allowed. `socket` is borrowed, so it is open.
     let received = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -67,22 +67,22 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         )
     };
     let received = Errno::result(received)? as usize;
-    batch.set_runs(received);
+    batch.set_buffers_used(received);
 
     let slots = headers.iter().zip(&mut addresses).zip(&controls);
-    for (piece, ((header, address), control)) in slots.take(received).enumerate() {
-        // SAFETY: the kernel fills no more headers than the `count` it was given, and all three were
-        // written for those in the loop above.
+    for (buffer, ((header, address), control)) in slots.take(received).enumerate() {
+        // SAFETY: the kernel fills at most `count` headers, and the loop above wrote all three arrays up
+        // to `count`.
         let (header, address, control) = unsafe {
             (header.assume_init_ref(), address.assume_init_mut(), control.assume_init_ref())
         };
         address.len = header.msg_hdr.msg_namelen as usize;
-        // UDP always names the source, and one of the socket's family. An address that nobody can
-        // have is one that nobody is waiting for.
+        // UDP always reports a source of the socket's family. If it ever does not, no peer has this
+        // address.
         let source = address.decode().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
         let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
         let run = control.size(header.msg_hdr.msg_controllen as _);
-        batch.note(piece, header.msg_len as usize, run, source, truncated);
+        batch.add(buffer, header.msg_len as usize, run, source, truncated);
     }
     Ok(())
 }

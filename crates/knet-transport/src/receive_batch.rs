@@ -1,220 +1,230 @@
-//! Received datagrams and the memory they are in.
+//! Batches of received datagrams.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 
-/// A datagram that was received.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Received<'a> {
-    /// Its bytes. A datagram may be empty.
-    pub bytes: &'a [u8],
-    /// Who sent it.
-    pub source: SocketAddr,
-    /// Whether it was longer than the batch has room for. `bytes` is its beginning then.
-    pub truncated: bool,
-}
+use crate::received::Found;
+use crate::{Received, ReceivedMut};
 
-/// A received datagram whose bytes can be changed in place, as decryption does.
+/// Reusable buffers for several received datagrams.
+///
+/// The kernel commits their memory only as datagrams fill it. A batch with large buffers that receives
+/// only small datagrams stays small.
 ///
 /// # Examples
 ///
 /// ```
-/// use std::net::{Ipv4Addr, SocketAddr};
+/// use std::net::Ipv4Addr;
 ///
 /// use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
 ///
-/// let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-/// let socket = UdpSocket::bind(local, &SocketOptions::default())?;
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let destination = socket.local_addr();
-/// // A salt of two bytes, three enciphered ones, and a checksum.
-/// let sealed = Datagram { header: b"#9", payload: b"\x11\x10\x58!", destination, marking: None };
-/// assert_eq!(socket.send(&mut SendBatch::new(1), &[sealed]).sent, 1);
+/// let datagrams = [b"one", b"two"].map(|payload| Datagram {
+///     header: b"",
+///     payload,
+///     destination,
+///     marking: None,
+/// });
+/// assert_eq!(socket.send(&mut SendBatch::new(64), &datagrams).sent, 2);
 ///
 /// let mut batch = ReceiveBatch::new(64, 1500);
-/// assert_eq!(socket.receive(&mut batch)?, 1);
-/// let mut datagram = batch.get_mut(0).ok_or("nothing received")?;
-/// assert_eq!(datagram.source, destination);
-/// datagram.bytes[2..5].iter_mut().for_each(|byte| *byte ^= b'y');
-/// datagram.narrow_to(2..5);
-/// assert_eq!(batch.get(0).map(|datagram| datagram.bytes), Some(&b"hi!"[..]));
+/// assert_eq!(socket.receive(&mut batch)?, 2);
+/// assert!(batch.iter().map(|datagram| datagram.bytes).eq([b"one", b"two"]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct ReceivedMut<'a> {
-    /// The payload. May be empty.
-    pub bytes: &'a mut [u8],
-    /// The address that sent the datagram.
-    pub source: SocketAddr,
-    /// Whether the datagram was longer than the batch has room for. `bytes` is its beginning then.
-    pub truncated: bool,
-    found: &'a mut Found,
-}
-
-impl ReceivedMut<'_> {
-    /// Shortens the datagram to `range` of [`bytes`](Self::bytes). From then on the batch returns only
-    /// that part of it.
-    ///
-    /// Positions past the end of the datagram are taken as its end.
-    pub fn narrow_to(self, range: Range<usize>) {
-        let end = range.end.min(self.found.len);
-        let start = range.start.min(end);
-        self.found.start += start;
-        self.found.len = end - start;
-    }
-}
-
-/// The room for several datagrams to be received, made once and used again.
-///
-/// Its memory is taken from the system only as datagrams fill it: a batch of big ones that only ever
-/// sees small ones stays small.
-#[derive(Debug)]
 pub struct ReceiveBatch {
-    /// One piece of `size` bytes per datagram, or per run of datagrams that the kernel has put
-    /// together.
+    /// One buffer of `size` bytes per datagram, or per run of datagrams that the kernel has coalesced,
+    /// each followed by a gap of [`SKEW`] bytes.
     arena: Vec<u8>,
     size: usize,
     capacity: usize,
-    /// How many pieces the next receive may fill.
+    /// The number of buffers that the next receive may fill.
     limit: usize,
-    /// How many the last receive has filled.
-    runs: usize,
-    /// What the last receive has found, in the order of the pieces.
+    /// The number of buffers that the last receive has filled.
+    buffers_used: usize,
+    /// The datagrams of the last receive, in the order of their buffers.
     found: Vec<Found>,
 }
 
-/// Where in the arena a datagram is.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    start: usize,
-    len: usize,
-    source: SocketAddr,
-    truncated: bool,
-}
-
 impl ReceiveBatch {
-    /// Most datagrams that one system call brings.
+    /// The largest number of buffers.
     pub const MAX_CAPACITY: usize = 64;
 
-    /// Most bytes that a UDP datagram can have, its header included (RFC 768).
+    /// The length of the longest UDP datagram in bytes, including its header (RFC 768).
     pub const MAX_SIZE: usize = 65_535;
 
-    /// Creates room for up to `datagrams` datagrams of up to `size` bytes each.
+    /// Creates a batch of `buffers` buffers (1 to [`MAX_CAPACITY`](Self::MAX_CAPACITY)) of `size` bytes (1
+    /// to [`MAX_SIZE`](Self::MAX_SIZE)) each. Arguments outside their range are limited to it.
     ///
-    /// A socket with [`SocketOptions::gro`](crate::SocketOptions::gro) counts a run of
-    /// datagrams as one: there may be up to 64 times as many datagrams in the batch then.
+    /// Each buffer receives one datagram, or a run of up to 64 datagrams if the socket has
+    /// [`SocketOptions::gro`](crate::SocketOptions::gro).
     ///
-    /// `datagrams` is taken as 1 if it is 0 and as [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above;
-    /// `size` as 1 if it is 0 and as [`MAX_SIZE`](Self::MAX_SIZE) if it is above.
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_transport::ReceiveBatch;
+    ///
+    /// assert_eq!(ReceiveBatch::new(16, 1500).capacity(), 16);
+    /// assert_eq!(ReceiveBatch::new(0, 1500).capacity(), 1);
+    /// ```
     #[must_use]
-    pub fn new(datagrams: usize, size: usize) -> ReceiveBatch {
-        let capacity = datagrams.clamp(1, Self::MAX_CAPACITY);
+    pub fn new(buffers: usize, size: usize) -> ReceiveBatch {
+        let capacity = buffers.clamp(1, Self::MAX_CAPACITY);
         let size = size.clamp(1, Self::MAX_SIZE);
         ReceiveBatch {
             arena: vec![0; capacity * (size + SKEW)],
             size,
             capacity,
             limit: capacity,
-            runs: 0,
+            buffers_used: 0,
             found: Vec::with_capacity(capacity),
         }
     }
 
-    /// Returns how many datagrams, or runs of them, one receive can bring.
+    /// Returns the number of buffers.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Lets receives bring no more than so many datagrams, or runs of them, 1 to
-    /// [`capacity`](Self::capacity): few big ones at a time stay in the processor's caches until they
-    /// are sent on.
-    pub fn set_limit(&mut self, datagrams: usize) {
-        self.limit = datagrams.clamp(1, self.capacity);
+    /// Limits later receives to `buffers` buffers, at least 1 and at most [`capacity`](Self::capacity).
+    ///
+    /// With a few large datagrams at a time, they stay in the processor's caches until they are sent on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let destination = socket.local_addr();
+    /// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+    /// assert_eq!(socket.send(&mut SendBatch::new(64), &[datagram; 3]).sent, 3);
+    ///
+    /// let mut batch = ReceiveBatch::new(64, 1500);
+    /// batch.set_limit(2);
+    /// assert_eq!(socket.receive(&mut batch)?, 2);
+    /// assert_eq!(socket.receive(&mut batch)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_limit(&mut self, buffers: usize) {
+        self.limit = buffers.clamp(1, self.capacity);
     }
 
-    /// Returns how many datagrams the last receive brought.
+    /// Returns the number of datagrams of the last receive.
     #[must_use]
     pub fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// Returns how many datagrams, or runs of them that the kernel has put together, the last receive
-    /// brought.
+    /// Returns the number of buffers that the last receive filled, each with a datagram or with a run of
+    /// datagrams that the kernel has coalesced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let destination = socket.local_addr();
+    /// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+    /// assert_eq!(socket.send(&mut SendBatch::new(64), &[datagram; 3]).sent, 3);
+    ///
+    /// let mut batch = ReceiveBatch::new(64, 1500);
+    /// assert_eq!(socket.receive(&mut batch)?, 3);
+    /// assert_eq!(batch.buffers_used(), 3, "one each without GRO");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn buffers_used(&self) -> usize {
-        self.runs
+        self.buffers_used
     }
 
-    /// Returns whether the last receive brought nothing.
+    /// Returns `true` if the last receive returned no datagram.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Returns a datagram of the last receive, in the order of their arrival, or none if `index` is
-    /// [`len`](Self::len) or above.
+    /// Returns datagram `index` of the last receive, or `None` if `index` is [`len`](Self::len) or more.
+    /// The datagrams are in the order of their arrival.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Received<'_>> {
-        self.found.get(index).map(|found| self.received(found))
+        self.found.get(index).map(|found| found.in_arena(&self.arena))
     }
 
-    /// Returns a datagram of the last receive with mutable access to its bytes, or `None` if `index` is
-    /// [`len`](Self::len) or above.
+    /// Returns datagram `index` of the last receive with mutable access to its bytes, or `None` if `index`
+    /// is [`len`](Self::len) or more.
     ///
-    /// What is written stays until the next receive: [`get`](Self::get) and [`iter`](Self::iter) return
-    /// the datagram as it was left.
+    /// Until the next receive, [`get`](Self::get) and [`iter`](Self::iter) return the changed datagram.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let destination = socket.local_addr();
+    /// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+    /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
+    ///
+    /// let mut batch = ReceiveBatch::new(64, 1500);
+    /// socket.receive(&mut batch)?;
+    /// batch.get_mut(0).ok_or("nothing received")?.bytes.make_ascii_uppercase();
+    /// assert_eq!(batch.get(0).map(|datagram| datagram.bytes), Some(&b"HELLO"[..]));
+    /// assert!(batch.get_mut(1).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get_mut(&mut self, index: usize) -> Option<ReceivedMut<'_>> {
-        let found = self.found.get_mut(index)?;
-        let bytes = &mut self.arena[found.start..found.start + found.len];
-        Some(ReceivedMut { bytes, source: found.source, truncated: found.truncated, found })
+        Some(self.found.get_mut(index)?.in_arena_mut(&mut self.arena))
     }
 
-    /// Iterates over the datagrams of the last receive, in the order of their arrival.
+    /// Iterates over the datagrams of the last receive in the order of their arrival.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Received<'_>> {
-        self.found.iter().map(|found| self.received(found))
+        self.found.iter().map(|found| found.in_arena(&self.arena))
     }
 
-    fn received(&self, found: &Found) -> Received<'_> {
-        let bytes = &self.arena[found.start..found.start + found.len];
-        Received { bytes, source: found.source, truncated: found.truncated }
-    }
-
-    /// Empties the batch and returns the pieces that a receive may fill.
+    /// Clears the batch and returns the buffers that a receive may fill.
     pub(crate) fn start(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.found.clear();
-        self.runs = 0;
+        self.buffers_used = 0;
         let size = self.size;
         self.arena
             .chunks_exact_mut(size + SKEW)
             .take(self.limit)
-            .map(move |piece| &mut piece[..size])
+            .map(move |buffer| &mut buffer[..size])
     }
 
-    pub(crate) fn set_runs(&mut self, runs: usize) {
-        self.runs = runs;
+    pub(crate) fn set_buffers_used(&mut self, count: usize) {
+        self.buffers_used = count;
     }
 
-    /// Notes what the kernel put into a piece: a datagram of `filled` bytes, or a run of them of `run`
-    /// bytes each, the last of which may be shorter.
-    pub(crate) fn note(
+    /// Adds the contents of a buffer: a datagram of `filled` bytes, or a run of datagrams of `run` bytes
+    /// each, the last of which may be shorter.
+    pub(crate) fn add(
         &mut self,
-        piece: usize,
+        buffer: usize,
         filled: usize,
         run: Option<usize>,
         source: SocketAddr,
         cut: bool,
     ) {
-        let (piece, filled) = (piece * (self.size + SKEW), filled.min(self.size));
+        let (buffer, filled) = (buffer * (self.size + SKEW), filled.min(self.size));
         let size = run.unwrap_or(filled);
         let mut start = 0;
         loop {
             let len = size.min(filled - start);
             let end = start + len;
             let truncated = cut && end == filled;
-            self.found.push(Found { start: piece + start, len, source, truncated });
+            self.found.push(Found { start: buffer + start, len, source, truncated });
             start = end;
             if start >= filled {
                 return;
@@ -223,8 +233,8 @@ impl ReceiveBatch {
     }
 }
 
-/// How far apart two pieces are beyond their size: 17 cache lines of the usual size. Otherwise all
-/// pieces would begin at nearly the same place of the processor's caches and push each other out.
+/// The gap between two buffers: 17 cache lines of the usual size. Without it, buffers would start in nearly
+/// the same set of the processor's caches and evict each other.
 const SKEW: usize = 17 * 64;
 
 #[cfg(test)]
@@ -232,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_kept_within_bounds() {
+    fn arguments_are_limited_to_their_ranges() {
         let least = ReceiveBatch::new(0, 0);
         assert_eq!((least.capacity(), least.size), (1, 1));
         let most = ReceiveBatch::new(usize::MAX, usize::MAX);
@@ -242,16 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_taken_apart() {
+    fn a_run_is_split_into_its_datagrams() {
         let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut batch = ReceiveBatch::new(3, 10);
         let mut count = 0..;
-        for piece in batch.arena.chunks_exact_mut(10 + SKEW) {
-            piece[..10].fill_with(|| count.next().unwrap());
+        for buffer in batch.arena.chunks_exact_mut(10 + SKEW) {
+            buffer[..10].fill_with(|| count.next().unwrap());
         }
-        batch.note(0, 7, None, source, false);
-        batch.note(1, 9, Some(4), source, false);
-        batch.note(2, 10, Some(5), source, true);
+        batch.add(0, 7, None, source, false);
+        batch.add(1, 9, Some(4), source, false);
+        batch.add(2, 10, Some(5), source, true);
         let found: Vec<_> = batch.iter().map(|one| (one.bytes.to_vec(), one.truncated)).collect();
         let whole = |bytes: std::ops::Range<u8>| (bytes.collect::<Vec<u8>>(), false);
         assert_eq!(
@@ -260,23 +270,23 @@ mod tests {
         );
         assert_eq!(found[5..], [((25..30).collect(), true)]);
         batch.found.clear();
-        batch.note(0, 0, None, source, false);
-        batch.note(1, 99, Some(3), source, true);
+        batch.add(0, 0, None, source, false);
+        batch.add(1, 99, Some(3), source, true);
         let lens: Vec<_> = batch.iter().map(|one| (one.bytes.len(), one.truncated)).collect();
         assert_eq!(lens, [(0, false), (3, false), (3, false), (3, false), (1, true)]);
     }
 
-    /// A batch with the datagrams `0123`, `456`, `abcd` and an empty one. The first two are one run.
+    /// Creates a batch with the datagrams `0123`, `456`, `abcd` and an empty one. The first two are one run.
     fn filled() -> ReceiveBatch {
         let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut batch = ReceiveBatch::new(3, 10);
-        for (piece, bytes) in [(0, &b"0123456"[..]), (1, b"abcd")] {
-            let start = piece * (10 + SKEW);
+        for (buffer, bytes) in [(0, &b"0123456"[..]), (1, b"abcd")] {
+            let start = buffer * (10 + SKEW);
             batch.arena[start..start + bytes.len()].copy_from_slice(bytes);
         }
-        batch.note(0, 7, Some(4), source, true);
-        batch.note(1, 4, None, source, false);
-        batch.note(2, 0, None, source, false);
+        batch.add(0, 7, Some(4), source, true);
+        batch.add(1, 4, None, source, false);
+        batch.add(2, 0, None, source, false);
         batch
     }
 
@@ -298,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortened_datagram_stays_so_and_can_be_shortened_further() {
+    fn a_datagram_can_be_narrowed_repeatedly() {
         let mut batch = filled();
         batch.get_mut(0).unwrap().narrow_to(1..4);
         assert_eq!(contents(&batch), [&b"123"[..], b"456", b"abcd", b""]);
@@ -312,7 +322,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::reversed_empty_ranges)]
-    fn a_range_that_reaches_past_a_datagram_ends_with_it() {
+    fn a_range_beyond_a_datagram_is_limited_to_it() {
         for (range, left) in [(0..99, &b"0123"[..]), (2..5, b"23"), (9..12, b""), (3..1, b"")] {
             let mut batch = filled();
             batch.get_mut(0).unwrap().narrow_to(range.clone());

@@ -1,7 +1,6 @@
 //! Sending many datagrams per system call.
 
 use std::mem::{self, MaybeUninit};
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -10,75 +9,74 @@ use nix::errno::Errno;
 use crate::address::RawAddress;
 use crate::control::{ControlMessages, supports_datagram_priority};
 use crate::errno::left_by_icmp;
-use crate::segments::{Segmentation, run_length};
-use crate::{QosMarking, SendError};
+use crate::offload::{Segmentation, run_length};
+use crate::{Datagram, SendError};
 
-/// A datagram to be sent: `header` and `payload` follow each other on the wire.
+/// The result of [`UdpSocket::send`](crate::UdpSocket::send).
 ///
-/// They are kept apart so that one payload can be sent behind several headers without being copied.
-/// Either may be empty. The longest datagram that UDP can carry has 65,507 bytes over IPv4 and 65,527
-/// over IPv6; since nothing is fragmented, the MTU of the way out sets the limit in practice.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Datagram<'a> {
-    /// The first bytes.
-    pub header: &'a [u8],
-    /// The rest.
-    pub payload: &'a [u8],
-    /// Where it goes. Must be of the same family as the socket.
-    pub destination: SocketAddr,
-    /// How it is marked, if not as its socket is. Before Linux 6.14 a datagram has no priority of its
-    /// own: over IPv4 it is the one that belongs to the traffic class, over IPv6 that of the socket.
-    pub marking: Option<QosMarking>,
-}
-
-impl Datagram<'_> {
-    pub(crate) fn len(&self) -> usize {
-        self.header.len() + self.payload.len()
-    }
-}
-
-/// How far [`UdpSocket::send`](crate::UdpSocket::send) got.
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
+///
+/// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+/// let destination = socket.local_addr();
+/// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+/// let progress = socket.send(&mut SendBatch::new(64), &[datagram; 5]);
+/// assert_eq!((progress.sent, progress.error), (5, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct SendProgress {
-    /// How many datagrams the kernel took, from the first on, in order.
+    /// The number of datagrams that the kernel accepted, from the first on.
     pub sent: usize,
-    /// Why the next one was refused: the datagram at index `sent`. None if all were taken.
+    /// Why the kernel refused the datagram at index `sent`, or `None` if it accepted all.
     ///
-    /// Nothing after it has been tried. To skip it, send the rest from `sent + 1` on.
+    /// Later datagrams were not sent. To skip the refused one, send the rest from `sent + 1` on.
     pub error: Option<SendError>,
-    /// `true` if this call found that the kernel or a device on the path cannot segment runs of
-    /// datagrams (UDP GSO). Later sends of the socket pass each datagram on its own, which costs more
-    /// per datagram.
+    /// Whether this call found that the kernel or a device cannot segment runs of datagrams (UDP GSO).
+    /// Later sends of the socket pass each datagram on its own, at a higher cost.
     pub gso_disabled: bool,
 }
 
-/// What one system call needs to send several datagrams, made once and used again.
+/// Reusable memory for sending several datagrams per system call.
+///
+/// # Examples
+///
+/// ```
+/// use knet_transport::SendBatch;
+///
+/// assert_eq!(SendBatch::new(32).capacity(), 32);
+/// assert_eq!(SendBatch::new(1000).capacity(), SendBatch::MAX_CAPACITY);
+/// ```
 #[derive(Debug)]
 pub struct SendBatch {
     addresses: Box<[RawAddress]>,
 }
 
 impl SendBatch {
-    /// Most datagrams that one system call takes.
+    /// The largest number of datagrams per system call.
     pub const MAX_CAPACITY: usize = 64;
 
-    /// Creates a batch for up to `capacity` datagrams per system call, taken as 1 if it is 0 and as
-    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY) if it is above.
+    /// Creates a batch for up to `capacity` datagrams per system call, limited to 1 to
+    /// [`MAX_CAPACITY`](Self::MAX_CAPACITY).
     #[must_use]
     pub fn new(capacity: usize) -> SendBatch {
         let capacity = capacity.clamp(1, Self::MAX_CAPACITY);
         SendBatch { addresses: vec![RawAddress::EMPTY; capacity].into() }
     }
 
-    /// Returns how many datagrams go into one system call.
+    /// Returns the number of datagrams per system call.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.addresses.len()
     }
 }
 
-/// Sends as many of `datagrams` as the kernel takes.
+/// Sends datagrams until the kernel refuses one.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     segmentation: &Segmentation,
@@ -90,16 +88,15 @@ pub(crate) fn send(
     })
 }
 
-/// Calls `send_some` for up to `capacity` of `datagrams` at a time, until all are taken or one is
-/// refused. The second argument says whether runs may be sent as one.
+/// Calls `send_some` for up to `capacity` of `datagrams` at a time, until all are sent or one is refused.
+/// Its second argument is `true` if runs may be sent as one.
 ///
-/// An error that an ICMP message left behind hits whatever is sent next, and is gone once reported.
-/// So a datagram that fails with such a number gets a second chance, and only then is the error its
-/// own. The kernel keeps to itself why it stopped after some datagrams, so the one it stopped at has
-/// had its first chance.
+/// The kernel reports an error left by an ICMP message once, for whatever datagram is sent next. A datagram
+/// that fails with such a number is therefore retried, and only a second error is its own. The kernel does
+/// not report why it stopped after some datagrams, so the one at which it stopped has had its first attempt.
 ///
-/// A run that is refused is sent again one by one: the error is one datagram's, or segmentation is not
-/// to be had here, which shows if the first of them goes through.
+/// The datagrams of a refused run are sent again one by one. If the first of them succeeds, the error was
+/// that of another datagram, or of GSO.
 fn send_in_chunks(
     datagrams: &[Datagram<'_>],
     capacity: usize,
@@ -108,7 +105,7 @@ fn send_in_chunks(
 ) -> SendProgress {
     let (mut sent, mut gso_disabled) = (0, false);
     let mut failed_before = false;
-    // The end of a run that was refused.
+    // The end of a refused run, whose datagrams are sent one by one.
     let mut one_by_one = 0;
     let mut refused_at = None;
     while sent < datagrams.len() {
@@ -120,7 +117,7 @@ fn send_in_chunks(
         match send_some(sent..end, runs) {
             Ok(taken) => {
                 if !runs && refused_at == Some(sent) {
-                    segmentation.give_up();
+                    segmentation.disable();
                     gso_disabled = true;
                 }
                 refused_at = None;
@@ -131,14 +128,14 @@ fn send_in_chunks(
             Err(errno) if left_by_icmp(errno) && !failed_before => failed_before = true,
             Err(errno) => {
                 let run = run_length(&datagrams[sent..end]);
-                // A socket has room for a packet of any length or for none. But a device's queue may
-                // have some for a few of a run, and never for all of it.
+                // A socket has room for a datagram of any length or for none. The queue of a device may
+                // have room for some of a run, and never for all of it.
                 if !runs || run < 2 || errno == Errno::EAGAIN {
                     let error = Some(SendError::new(errno));
                     return SendProgress { sent, error, gso_disabled };
                 }
                 one_by_one = sent + run;
-                // Other numbers say nothing about runs, whatever the next try brings.
+                // Other numbers are not about GSO, whatever the next attempt returns.
                 let no_runs = matches!(errno, Errno::EINVAL | Errno::EIO | Errno::EOPNOTSUPP);
                 refused_at = no_runs.then_some(sent);
                 failed_before = false;
@@ -148,8 +145,8 @@ fn send_in_chunks(
     SendProgress { sent, error: None, gso_disabled }
 }
 
-/// One `sendmmsg(2)` for `datagrams`, of which there are no more than `addresses`; with `runs`, each
-/// run as one message. Returns how many datagrams were taken, at least one.
+/// Calls `sendmmsg(2)` for `datagrams`, at most as many as `addresses`. With `runs`, each run is one message.
+/// Returns the number of datagrams sent, at least one.
 #[allow(unsafe_code)]
 fn send_some(
     socket: BorrowedFd<'_>,
@@ -172,7 +169,7 @@ fn send_some(
         let (parts, unused) = mem::take(&mut free).split_at_mut(run);
         *address = RawAddress::new(first.destination);
         for (datagram, parts) in datagrams.iter().zip(parts.iter_mut()) {
-            // The kernel only reads what it sends, `iovec` just has no form for that.
+            // The kernel only reads these bytes, but `iovec` has no form with a const pointer.
             parts.write([datagram.header, datagram.payload].map(|part| libc::iovec {
                 iov_base: part.as_ptr().cast_mut().cast(),
                 iov_len: part.len(),
@@ -195,15 +192,15 @@ fn send_some(
     }
 
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: the first `count` headers have been written in the loop above. Their pointers are to
-    // `addresses`, to `controls`, to as many of `parts` as were written for them and, through those,
-    // to the bytes of `datagrams`; all of them outlive the call, none is moved or touched during it,
-    // and each comes with its own length. `socket` is borrowed, so it is open.
+    // SAFETY: the first `count` headers were written in the loop above. They point to `addresses`, to
+    // `controls`, to as many of `parts` as were written for them and, through those, to the bytes of
+    // `datagrams`. All of these outlive the call, none is moved or accessed during it, and each has its
+    // own length. `socket` is borrowed, so it is open.
     let taken = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr().cast(), count, flags as _)
     };
     match Errno::result(taken)? {
-        // Never seen, but a caller that loops must not depend on that.
+        // The kernel does not return 0, but if it did, the caller's loop must end.
         0 => Err(Errno::EAGAIN),
         taken => Ok(lengths.iter().take(taken as usize).sum()),
     }
@@ -211,10 +208,12 @@ fn send_some(
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
-    fn capacity_is_kept_within_bounds() {
+    fn capacity_is_limited_to_its_range() {
         assert_eq!(SendBatch::new(0).capacity(), 1);
         assert_eq!(SendBatch::new(7).capacity(), 7);
         assert_eq!(SendBatch::new(usize::MAX).capacity(), SendBatch::MAX_CAPACITY);
@@ -222,7 +221,7 @@ mod tests {
 
     type Answer = Result<usize, Errno>;
 
-    /// Ten datagrams that make runs of this length.
+    /// Creates ten datagrams in runs of this length.
     fn ten(run: usize) -> Vec<Datagram<'static>> {
         let port = |index| u16::try_from(index / run).unwrap();
         let to = |index| SocketAddr::from(([127, 0, 0, 1], port(index)));
@@ -236,8 +235,8 @@ mod tests {
             .collect()
     }
 
-    /// Sends 10 datagrams in chunks of 4 to a kernel that follows the script: for each call which
-    /// chunk it is to see, and what it answers.
+    /// Sends 10 datagrams in chunks of 4 to a scripted kernel. The script contains the expected chunk and
+    /// the result of each call.
     fn follow(script: &[(Range<usize>, Answer)]) -> (usize, Option<Errno>) {
         let script: Vec<_> =
             script.iter().map(|(chunk, answer)| (chunk.clone(), true, *answer)).collect();
@@ -246,8 +245,8 @@ mod tests {
         outcome
     }
 
-    /// The same with runs of this length, and for each call whether they may be sent as one; also
-    /// whether they still may be at the end.
+    /// Does the same with runs of this length. The script also contains whether each call may use GSO.
+    /// Returns whether GSO is still on at the end.
     fn follow_runs(
         run: usize,
         script: &[(Range<usize>, bool, Answer)],
@@ -255,7 +254,7 @@ mod tests {
         let mut script = script.iter();
         let segmentation = Segmentation::new();
         let progress = send_in_chunks(&ten(run), 4, &segmentation, |chunk, runs| {
-            let (expected, as_one, answer) = script.next().expect("one call too many");
+            let (expected, as_one, answer) = script.next().expect("unexpected call");
             assert_eq!((chunk, runs), (expected.clone(), *as_one));
             *answer
         });
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_does_not_cut_runs_is_not_asked_again() {
+    fn gso_is_turned_off_if_the_kernel_does_not_support_it() {
         let script = [
             (0..4, true, Err(Errno::EIO)),
             (0..2, false, Ok(2)),
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_refused_for_one_of_its_datagrams_changes_nothing_for_others() {
+    fn gso_stays_on_if_a_datagram_of_a_run_is_refused() {
         let script = [
             (0..4, true, Ok(2)),
             (2..6, true, Err(Errno::EINVAL)),
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_way_are_not_held_against_runs() {
+    fn gso_stays_on_after_errors_of_the_path() {
         let refused = Err(Errno::ECONNREFUSED);
         let script = [(0..4, true, refused), (0..4, true, refused), (0..4, false, Ok(4))];
         let rest = [(4..8, true, Ok(4)), (8..10, true, Ok(2))];
@@ -296,13 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_finds_no_room_waits_as_a_whole() {
+    fn a_run_that_does_not_fit_the_socket_is_not_split() {
         let script = [(0..4, true, Err(Errno::EAGAIN))];
         assert_eq!(follow_runs(4, &script), ((0, Some(Errno::EAGAIN)), true));
     }
 
     #[test]
-    fn a_run_that_a_device_has_no_room_for_is_sent_as_far_as_there_is_some() {
+    fn a_run_that_does_not_fit_a_device_queue_is_split() {
         let script = [
             (0..4, true, Err(Errno::ENOBUFS)),
             (0..4, false, Ok(3)),
@@ -312,33 +311,33 @@ mod tests {
     }
 
     #[test]
-    fn all_is_sent_in_chunks() {
+    fn datagrams_are_sent_in_chunks() {
         assert_eq!(follow(&[(0..4, Ok(4)), (4..8, Ok(4)), (8..10, Ok(2))]), (10, None));
         let interrupted = [(0..4, Ok(4)), (4..8, Err(Errno::EINTR)), (4..8, Ok(4)), (8..10, Ok(2))];
         assert_eq!(follow(&interrupted), (10, None));
     }
 
     #[test]
-    fn a_full_queue_ends_the_sending_at_once() {
+    fn a_full_queue_ends_the_send() {
         assert_eq!(follow(&[(0..4, Err(Errno::EAGAIN))]), (0, Some(Errno::EAGAIN)));
         let short = [(0..4, Ok(4)), (4..8, Ok(1)), (5..9, Err(Errno::ENOBUFS))];
         assert_eq!(follow(&short), (5, Some(Errno::ENOBUFS)));
     }
 
     #[test]
-    fn an_error_of_the_datagram_itself_is_believed_the_second_time() {
+    fn an_error_of_the_datagram_itself_is_reported_the_second_time() {
         let first = [(0..4, Err(Errno::EMSGSIZE)), (0..4, Err(Errno::EMSGSIZE))];
         assert_eq!(follow(&first), (0, Some(Errno::EMSGSIZE)));
         let within = [(0..4, Ok(2)), (2..6, Err(Errno::EMSGSIZE))];
         assert_eq!(
             follow(&within),
             (2, Some(Errno::EMSGSIZE)),
-            "the short count was the first time"
+            "the short count was the first attempt"
         );
     }
 
     #[test]
-    fn an_error_left_behind_is_survived_wherever_it_strikes() {
+    fn a_pending_error_fails_no_datagram() {
         let refused = Err(Errno::ECONNREFUSED);
         let everywhere = [
             (0..4, refused),

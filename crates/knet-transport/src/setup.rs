@@ -1,4 +1,4 @@
-//! The options of a link's socket, as a table, and how they are set.
+//! The options of a link's socket, as a table, and setting them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,15 +30,15 @@ macro_rules! option {
     };
 }
 
-/// What every IPv4 link needs (`spec/engine.md` 4.2 and 4.3): the address may come later, nothing is
-/// fragmented and the kernel's idea of the path MTU is ignored, and errors are queued.
+/// The options that every IPv4 link requires: the address may appear later, nothing is fragmented, the
+/// kernel's own path MTU is ignored, and errors are queued.
 const IPV4: &[IntOption] = &[
     option!(IPPROTO_IP, IP_FREEBIND, 1),
     option!(IPPROTO_IP, IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
     option!(IPPROTO_IP, IP_RECVERR, 1),
 ];
 
-/// The same for IPv6, and IPv4 kept out.
+/// The same for IPv6, which also excludes IPv4.
 const IPV6: &[IntOption] = &[
     option!(IPPROTO_IP, IP_FREEBIND, 1),
     option!(IPPROTO_IPV6, IPV6_V6ONLY, 1),
@@ -82,7 +82,7 @@ pub(crate) fn bound_socket(
     Ok(BoundSocket { socket, buffers, gro_error: gro.err().map(io::Error::from) })
 }
 
-/// Marks the packets of a socket that is bound to `address` from now on.
+/// Sets the marking of later packets of a socket that is bound to `address`.
 pub(crate) fn mark(
     socket: BorrowedFd<'_>,
     address: SocketAddr,
@@ -98,8 +98,8 @@ pub(crate) fn mark(
     Ok(())
 }
 
-/// Says how packets are marked, in full: what is not wanted is taken back. First the traffic class, then
-/// the priority. The family is that of `address`.
+/// Returns the options for a marking, including those that reset to the default: first the traffic class,
+/// then the priority. The family is that of `address`.
 pub(crate) fn marks(address: SocketAddr, marking: QosMarking) -> [IntOption; 2] {
     let class = marking.traffic_class().into();
     let class = match address {
@@ -107,17 +107,17 @@ pub(crate) fn marks(address: SocketAddr, marking: QosMarking) -> [IntOption; 2] 
         SocketAddr::V6(_) => option!(IPPROTO_IPV6, IPV6_TCLASS, class),
     };
     let priority = if marking.priority { PRIORITY } else { 0 };
-    // Comes second, because IP_TOS sets the priority too.
+    // Comes second, because IP_TOS also sets the priority.
     [class, option!(SOL_SOCKET, SO_PRIORITY, priority)]
 }
 
-/// Sets one option. The options for the path MTU have no safe form in nix or socket2, and the others
-/// go the same way so that there is one table.
+/// Sets one option. nix and socket2 have no safe API for the path MTU options. The others are set in the
+/// same way so that there is one table.
 #[allow(unsafe_code)]
 fn set_option(socket: BorrowedFd<'_>, option: IntOption) -> Result<(), Errno> {
     let value = &raw const option.value;
     let len = size_of_val(&option.value) as libc::socklen_t;
-    // SAFETY: `value` is to a live local integer of `len` bytes, which the kernel reads and does not
+    // SAFETY: `value` points to a live local integer of `len` bytes, which the kernel reads and does not
     // keep. `socket` is borrowed, so it is open.
     let result = unsafe {
         libc::setsockopt(socket.as_raw_fd(), option.level, option.number, value.cast(), len)

@@ -1,4 +1,4 @@
-//! The socket itself.
+//! The UDP socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use knet_fd::BufferReport;
 use socket2::Socket;
 
 use crate::error_queue::receive_error;
+use crate::offload::Segmentation;
 use crate::receive::receive;
-use crate::segments::Segmentation;
 use crate::send::send;
 use crate::setup::{self, BoundSocket};
 use crate::{
@@ -19,12 +19,31 @@ use crate::{
 
 /// A UDP socket as links need it.
 ///
-/// It is bound but not connected, so that several links can share it. All methods take `&self` and may
-/// be called from any thread at any time; the batches they are given are what each thread has of its
-/// own. None of them waits but [`wait_writable`](Self::wait_writable): register the socket with a
-/// poller, for reading, and for writing while a send ends in
-/// [`WouldBlock`](crate::SendErrorKind::WouldBlock). When the poller reports an error, call
-/// [`receive_error`](Self::receive_error) until it returns none.
+/// It is bound but not connected, so that several links can share it. All methods take `&self` and may be
+/// called from any thread at any time, with a batch per thread. Only
+/// [`wait_writable`](Self::wait_writable) blocks. Register the socket with a poller for reading, and for
+/// writing while a send ends with [`WouldBlock`](crate::SendErrorKind::WouldBlock). When the poller reports
+/// an error, call [`receive_error`](Self::receive_error) until it returns `None`.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
+///
+/// let local = (Ipv4Addr::LOCALHOST, 0).into();
+/// let near = UdpSocket::bind(local, &SocketOptions::default())?;
+/// let far = UdpSocket::bind(local, &SocketOptions::default())?;
+/// let destination = far.local_addr();
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// assert_eq!(near.send(&mut SendBatch::new(64), &[datagram]).sent, 1);
+///
+/// let mut batch = ReceiveBatch::new(64, 1500);
+/// assert_eq!(far.receive(&mut batch)?, 1);
+/// assert_eq!(batch.get(0).map(|datagram| datagram.source), Some(near.local_addr()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: Socket,
@@ -35,23 +54,37 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Creates a socket, sets it up and binds it to `local`; port 0 lets the kernel choose one.
+    /// Creates a socket, sets its options and binds it to `local`. With port 0, the kernel selects a port.
     ///
-    /// The socket is close-on-exec and non-blocking. It may be bound to an address that this machine
-    /// does not have yet (`IP_FREEBIND`). Packets are never fragmented on this machine, and go out
-    /// with the "don't fragment" flag, whatever the kernel believes about the path MTU
-    /// (`IP_PMTUDISC_PROBE`, `IPV6_DONTFRAG`). An IPv6 socket does not see IPv4 (`IPV6_V6ONLY`).
-    /// Errors are queued (`IP_RECVERR`). The port is not shared (no `SO_REUSEADDR`).
+    /// The socket is close-on-exec and non-blocking. It can be bound to an address that this machine does
+    /// not have yet (`IP_FREEBIND`). Packets are never fragmented on this machine and have the "don't
+    /// fragment" flag, regardless of the kernel's own path MTU (`IP_PMTUDISC_PROBE`, `IPV6_DONTFRAG`). An
+    /// IPv6 socket excludes IPv4 (`IPV6_V6ONLY`). Errors are queued (`IP_RECVERR`). The port is not shared
+    /// (no `SO_REUSEADDR`).
     ///
-    /// Nothing here needs privileges. What the kernel did not grant, though the socket works without
-    /// it, is reported by [`buffers`](Self::buffers) and [`gro_error`](Self::gro_error).
+    /// No privileges are required. [`buffers`](Self::buffers) and [`gro_error`](Self::gro_error) report
+    /// optional settings that the kernel did not grant.
     ///
     /// # Errors
     ///
-    /// - [`BindError::Create`] if there is no socket to be had.
+    /// Nothing stays open after an error.
+    ///
+    /// - [`BindError::Create`] if the kernel refuses to create a socket.
     /// - [`BindError::Option`] if the kernel refuses an option.
-    /// - [`BindError::AddressInUse`] if another socket has the port.
-    /// - [`BindError::Bind`] if the address can't be bound for another reason.
+    /// - [`BindError::AddressInUse`] if another socket is bound to the port.
+    /// - [`BindError::Bind`] if the address cannot be bound for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// assert_ne!(socket.local_addr().port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bind(local: SocketAddr, options: &SocketOptions) -> Result<UdpSocket, BindError> {
         let BoundSocket { socket, buffers, gro_error } = setup::bound_socket(local, options)?;
         let bound = socket
@@ -62,60 +95,132 @@ impl UdpSocket {
         Ok(UdpSocket { socket, local: bound, buffers, gro_error, segmentation })
     }
 
-    /// Returns the address the socket is bound to, with the port that the kernel chose if it was
-    /// asked to.
+    /// Returns the local address of the socket, with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Returns the sizes that the buffers have.
+    /// Returns the requested and the actual size of the buffers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{SocketOptions, UdpSocket};
+    ///
+    /// let options = SocketOptions { buffer_size: 16_384, ..SocketOptions::default() };
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &options)?;
+    /// assert_eq!(socket.buffers().wanted, 16_384);
+    /// assert!(socket.buffers().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn buffers(&self) -> BufferReport {
         self.buffers
     }
 
-    /// Returns why the kernel refused [`SocketOptions::gro`], or `None` if it did not refuse it or was
-    /// not asked. Without GRO, each datagram is received on its own.
+    /// Returns why the kernel refused [`SocketOptions::gro`], or `None` if it did not, or if GRO was not
+    /// requested. Without GRO, each datagram is received on its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// assert!(socket.gro_error().is_none(), "not requested");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn gro_error(&self) -> Option<&io::Error> {
         self.gro_error.as_ref()
     }
 
-    /// Marks packets in another way, from the next on that is sent: all that have no
-    /// [`Datagram::marking`] of their own.
+    /// Changes the marking of later datagrams without a [`Datagram::marking`] of their own.
     ///
     /// # Errors
     ///
     /// [`MarkError`] if the kernel refuses, for which no cause is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{Dscp, QosMarking, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let marking = QosMarking { priority: false, dscp: Some(Dscp::try_from(10)?) };
+    /// assert!(socket.mark(marking).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mark(&self, marking: QosMarking) -> Result<(), MarkError> {
         setup::mark(self.as_fd(), self.local, marking)
     }
 
-    /// Sends `datagrams` in order, until all are taken by the kernel or one is refused. The progress
-    /// says which one and why; what to do about it is up to the caller.
+    /// Sends `datagrams` in order until the kernel has accepted all or refuses one. The progress reports
+    /// which one and why.
     ///
-    /// Costs a system call for as many datagrams as the batch has room for, and one or two more for
-    /// one that is refused. Errors left behind by ICMP messages about earlier datagrams do not cost
-    /// the datagram at hand: it is tried a second time before it counts as refused.
+    /// Costs one system call per [`SendBatch::capacity`] datagrams, and one or two more for a refused one.
+    /// Errors of earlier datagrams, which ICMP messages report, do not fail a later one: it is retried
+    /// once before it counts as refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{Datagram, SendBatch, SendErrorKind, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let destination = socket.local_addr();
+    /// let datagram = |payload| Datagram { header: b"", payload, destination, marking: None };
+    /// let datagrams = [datagram(b"one"), datagram(&[0; 70_000]), datagram(b"three")];
+    /// let mut batch = SendBatch::new(64);
+    ///
+    /// let progress = socket.send(&mut batch, &datagrams);
+    /// assert_eq!(progress.sent, 1);
+    /// assert_eq!(progress.error.map(|error| error.kind()), Some(SendErrorKind::TooBig));
+    /// // Skip the datagram that is too long.
+    /// assert_eq!(socket.send(&mut batch, &datagrams[2..]).sent, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&self, batch: &mut SendBatch, datagrams: &[Datagram<'_>]) -> SendProgress {
         send(self.as_fd(), &self.segmentation, batch, datagrams)
     }
 
-    /// Receives what is waiting, as much as `batch` has room for, with one system call. Returns how
-    /// many datagrams that is; 0 means that there was none. What `batch` had before is gone.
+    /// Receives available datagrams with one system call, up to the capacity of `batch`, and replaces its
+    /// contents. Returns their number, 0 if there are none.
     ///
     /// # Errors
     ///
-    /// - [`ReceiveError::Pending`] if an ICMP message about an earlier datagram came in. Nothing is
+    /// - [`ReceiveError::Pending`] if an ICMP message reported the error of an earlier datagram. Nothing is
     ///   lost; receive again.
     /// - [`ReceiveError::Os`] if the kernel refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// use knet_transport::{ReceiveBatch, SocketOptions, UdpSocket};
+    ///
+    /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
+    /// let mut batch = ReceiveBatch::new(64, 1500);
+    /// assert_eq!(socket.receive(&mut batch)?, 0);
+    /// assert!(batch.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn receive(&self, batch: &mut ReceiveBatch) -> Result<usize, ReceiveError> {
         receive(self.as_fd(), batch)
     }
 
-    /// Takes one entry from the error queue, or returns none if it is empty. The poller reports an
-    /// error for this socket until then.
+    /// Removes one entry from the error queue and returns it, or `None` if the queue is empty. Pollers
+    /// report an error for this socket until then.
     ///
     /// # Errors
     ///

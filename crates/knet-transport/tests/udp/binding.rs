@@ -1,4 +1,4 @@
-//! How a socket is set up, read back from the kernel.
+//! Options of a bound socket, read back from the kernel.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,7 +34,7 @@ fn descriptors_are_closed_on_exec_and_never_block() {
 }
 
 #[test]
-fn options_that_links_need_are_set() {
+fn options_that_links_require_are_set() {
     let [v4, v6] = both_families().map(bind);
     assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_FREEBIND), 1);
     assert_eq!(option(&v4, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER), libc::IP_PMTUDISC_PROBE);
@@ -55,7 +55,7 @@ fn options_that_links_need_are_set() {
     assert_eq!(option(&v6, libc::IPPROTO_IPV6, libc::IPV6_TCLASS), 0);
 }
 
-/// The traffic class and the priority of a socket.
+/// Returns the traffic class and the priority of a socket.
 fn marks(socket: &UdpSocket) -> (libc::c_int, libc::c_int) {
     let class = match socket.local_addr() {
         SocketAddr::V4(_) => option(socket, libc::IPPROTO_IP, libc::IP_TOS),
@@ -65,12 +65,12 @@ fn marks(socket: &UdpSocket) -> (libc::c_int, libc::c_int) {
 }
 
 #[test]
-fn packets_are_marked_as_asked_for_from_the_start_and_later() {
+fn packets_are_marked_as_requested_from_the_start_and_later() {
     let expedited = Some(Dscp::try_from(46).unwrap());
     let cases = [
         (QosMarking { priority: true, dscp: None }, (0x10, 6)),
         (QosMarking { priority: true, dscp: expedited }, (46 << 2, 6)),
-        // The same class again: the kernel would keep the priority.
+        // The same class again, for which the kernel would keep the priority.
         (QosMarking { priority: false, dscp: expedited }, (46 << 2, 0)),
         (QosMarking { priority: false, dscp: Some(Dscp::MAX) }, (63 << 2, 0)),
         (QosMarking { priority: false, dscp: None }, (0, 0)),
@@ -88,7 +88,7 @@ fn packets_are_marked_as_asked_for_from_the_start_and_later() {
 }
 
 #[test]
-fn the_kernel_picks_a_port_that_is_reported() {
+fn the_port_that_the_kernel_selects_is_reported() {
     for local in both_families() {
         let [one, two] = [bind(local), bind(local)];
         assert_eq!(one.local_addr().ip(), local.ip());
@@ -98,7 +98,7 @@ fn the_kernel_picks_a_port_that_is_reported() {
 }
 
 #[test]
-fn addresses_that_are_not_there_yet_can_be_bound() {
+fn addresses_that_do_not_exist_yet_can_be_bound() {
     for local in ["192.0.2.77:0", "[2001:db8::77]:0"] {
         let local: SocketAddr = local.parse().unwrap();
         assert_eq!(bind(local).local_addr().ip(), local.ip());
@@ -106,7 +106,7 @@ fn addresses_that_are_not_there_yet_can_be_bound() {
 }
 
 #[test]
-fn a_port_in_use_is_refused_by_name() {
+fn a_port_in_use_is_an_error_with_the_address() {
     for local in both_families() {
         let socket = bind(local);
         let taken = socket.local_addr();
@@ -118,8 +118,8 @@ fn a_port_in_use_is_refused_by_name() {
 }
 
 #[test]
-fn the_families_do_not_take_each_others_ports() {
-    // Somebody else may have a port by chance, but not all of them.
+fn ipv6_sockets_do_not_occupy_ipv4_ports() {
+    // Another process may have one of the ports by chance, but not all of them.
     let taken = (0..10).all(|_| {
         let v6 = bind("[::]:0".parse().unwrap());
         let same_port = SocketAddr::from(([0, 0, 0, 0], v6.local_addr().port()));
@@ -129,18 +129,18 @@ fn the_families_do_not_take_each_others_ports() {
 }
 
 #[test]
-fn an_address_that_cannot_be_bound_is_refused_by_name() {
+fn an_address_that_cannot_be_bound_is_an_error_with_the_address() {
     let without_scope: SocketAddr = "[fe80::1]:0".parse().unwrap();
     let error = UdpSocket::bind(without_scope, &SocketOptions::default()).unwrap_err();
     assert!(matches!(error, BindError::Bind { address, .. } if address == without_scope));
     assert_eq!(error.errno(), libc::EINVAL);
-    // The cause comes after it where errors are printed with their causes.
+    // Programs that print errors with their sources would print it twice.
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(!error.to_string().contains(&cause), "{error}");
 }
 
 #[test]
-fn buffers_are_as_big_as_reported() {
+fn buffers_have_the_reported_sizes() {
     let options = SocketOptions { buffer_size: 100_000, ..SocketOptions::default() };
     for local in both_families() {
         let socket = UdpSocket::bind(local, &options).unwrap();

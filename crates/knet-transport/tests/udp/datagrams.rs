@@ -1,4 +1,4 @@
-//! Datagrams in batches, there and complete.
+//! Sending and receiving datagrams in batches.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -9,7 +9,7 @@ use nix::poll::PollFlags;
 
 use crate::loopback::{bind, both_families, polls_as, receive, send, send_one};
 
-/// Receives until `count` datagrams are there.
+/// Receives `count` datagrams.
 fn collect(socket: &UdpSocket, batch: &mut ReceiveBatch, count: usize) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -47,7 +47,7 @@ fn batches_of_mixed_sizes_arrive_whole_and_in_order() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
-        // IPv6 has a longer header, and what does not fit the MTU of loopback is not fragmented.
+        // IPv6 has a longer header, and datagrams beyond the MTU of loopback are not fragmented.
         let longest = if local.is_ipv4() { 65_507 } else { 65_487 };
         let payloads = SIZES.map(|size| &bytes[..size.min(longest)]);
         let datagrams = payloads.map(|all| {
@@ -65,7 +65,7 @@ fn batches_of_mixed_sizes_arrive_whole_and_in_order() {
 }
 
 #[test]
-fn more_than_one_system_call_takes_is_sent_all_the_same() {
+fn any_number_of_datagrams_is_sent_with_any_capacity() {
     let numbers: Vec<[u8; 2]> = (0..150_u16).map(u16::to_be_bytes).collect();
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
@@ -106,14 +106,14 @@ fn a_batch_goes_to_many_destinations() {
 }
 
 #[test]
-fn nothing_to_send_is_no_error() {
+fn sending_nothing_is_not_an_error() {
     let socket = bind(both_families()[0]);
     let progress = send(&socket, &[]);
     assert_eq!((progress.sent, progress.error), (0, None));
 }
 
 #[test]
-fn a_receive_takes_what_the_batch_has_room_for() {
+fn a_receive_returns_at_most_the_capacity() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         for number in 0..10 {
@@ -126,7 +126,7 @@ fn a_receive_takes_what_the_batch_has_room_for() {
 }
 
 #[test]
-fn truncation_is_reported_and_harms_no_other_datagram() {
+fn truncation_is_reported_and_affects_no_other_datagram() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         for payload in [&b"0123456789"[..], b"0123456789x", b"short", b""] {
@@ -144,7 +144,7 @@ fn truncation_is_reported_and_harms_no_other_datagram() {
 }
 
 #[test]
-fn what_was_received_before_is_gone_from_a_batch() {
+fn a_receive_replaces_earlier_datagrams() {
     let local = both_families()[0];
     let [near, far] = [bind(local), bind(local)];
     let mut batch = ReceiveBatch::new(8, 32);
@@ -158,7 +158,7 @@ fn what_was_received_before_is_gone_from_a_batch() {
 }
 
 #[test]
-fn a_socket_is_readable_only_while_something_waits() {
+fn a_socket_is_readable_only_while_a_datagram_is_queued() {
     let local = both_families()[1];
     let [near, far] = [bind(local), bind(local)];
     assert_eq!(polls_as(&far), PollFlags::empty());
@@ -168,16 +168,16 @@ fn a_socket_is_readable_only_while_something_waits() {
 }
 
 #[test]
-fn an_idle_socket_takes_datagrams_without_a_wait() {
+fn an_idle_socket_is_writable_immediately() {
     for local in both_families() {
         assert_eq!(bind(local).wait_writable(Duration::ZERO), Ok(true));
         assert_eq!(bind(local).wait_writable(Duration::MAX), Ok(true));
     }
 }
 
-/// What a batch is made of must be able to move to the thread that uses it.
+/// Batches must be `Send`.
 #[test]
-fn threads_share_a_socket_and_bring_their_own_batches() {
+fn threads_share_a_socket_with_a_batch_per_thread() {
     const EACH: usize = 100;
     let local = both_families()[0];
     let [near, far] = [bind(local), bind(local)];

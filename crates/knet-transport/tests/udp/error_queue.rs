@@ -1,4 +1,4 @@
-//! What the kernel learns after a datagram was sent.
+//! Errors that the kernel reports after a datagram was sent.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ use nix::poll::PollFlags;
 
 use crate::loopback::{bind, both_families, polls_as, send, send_one, wait_for};
 
-/// An address where nobody takes datagrams. The port is held by a socket that is connected to itself,
-/// so that no other test gets it.
+/// An address that rejects datagrams. A socket that is connected to itself has the port, so that no other
+/// test gets it.
 struct Deserted(std::net::UdpSocket);
 
 impl Deserted {
@@ -26,9 +26,9 @@ impl Deserted {
     }
 }
 
-/// Sends to where nobody listens, and waits until that is known.
+/// Sends to an address that rejects datagrams, and waits for the error.
 fn provoke(socket: &UdpSocket, destination: &Deserted) {
-    send_one(socket, b"anybody?", destination.address());
+    send_one(socket, b"hello", destination.address());
     wait_for(socket, PollFlags::empty());
 }
 
@@ -73,7 +73,7 @@ fn an_error_is_polled_until_the_queue_is_empty() {
 }
 
 #[test]
-fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
+fn a_pending_error_fails_no_later_datagram() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
@@ -87,12 +87,12 @@ fn an_error_left_behind_costs_no_datagram_that_is_sent_after_it() {
         let progress = send(&near, &datagrams);
         assert_eq!((progress.sent, progress.error), (2, None));
         assert_eq!(far.receive(&mut ReceiveBatch::new(4, 4)).unwrap(), 2);
-        assert_eq!(drain(&near).len(), 1, "the reason is still told");
+        assert_eq!(drain(&near).len(), 1, "the error queue has the reason");
     }
 }
 
 #[test]
-fn an_error_left_behind_costs_no_datagram_that_is_received_after_it() {
+fn a_pending_error_loses_no_received_datagram() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         provoke(&near, &Deserted::new(local));
@@ -104,14 +104,14 @@ fn an_error_left_behind_costs_no_datagram_that_is_received_after_it() {
         assert!(batch.is_empty());
         assert_eq!(near.receive(&mut batch).unwrap(), 1);
         assert_eq!(batch.get(0).unwrap().bytes, b"hello");
-        assert_eq!(drain(&near).len(), 1, "the reason is still told");
+        assert_eq!(drain(&near).len(), 1, "the error queue has the reason");
     }
 }
 
-/// The kernel drops the entry when the receive buffer is full, but not the error. Unless that is
-/// taken too, a poller would spin.
+/// If the receive buffer is full, the kernel drops the entry, but not the error. Unless that is read too, a
+/// poller spins.
 #[test]
-fn an_error_that_found_no_room_in_the_queue_is_taken_too() {
+fn an_error_that_does_not_fit_the_queue_is_returned() {
     for local in both_families() {
         let far = bind(local);
         let options = SocketOptions { buffer_size: 1, ..Default::default() };

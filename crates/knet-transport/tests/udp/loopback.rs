@@ -1,4 +1,4 @@
-//! What the tests share: sockets on loopback, and waiting for them with a deadline.
+//! Sockets on loopback, and waiting for them with a deadline.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use knet_transport::{Datagram, ReceiveBatch, SendBatch, SendProgress, SocketOptions, UdpSocket};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Where both families are tested: any port on loopback.
+/// Returns an address on loopback of each family, with any port.
 pub(crate) fn both_families() -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()]
 }
@@ -19,27 +19,27 @@ pub(crate) fn send(socket: &UdpSocket, datagrams: &[Datagram<'_>]) -> SendProgre
     socket.send(&mut SendBatch::new(64), datagrams)
 }
 
-/// Sends one datagram, which must be taken.
+/// Sends one datagram, which the kernel must accept.
 pub(crate) fn send_one(socket: &UdpSocket, payload: &[u8], destination: SocketAddr) {
     let progress = send(socket, &[Datagram { header: b"", payload, destination, marking: None }]);
     assert_eq!((progress.sent, progress.error), (1, None));
 }
 
-/// Waits until the socket polls as one of `flags`, and returns all that it polls as.
+/// Waits for one of `flags` and returns all flags of the socket.
 pub(crate) fn wait_for(socket: &UdpSocket, flags: PollFlags) -> PollFlags {
     let mut fds = [PollFd::new(socket.as_fd(), flags)];
     assert_eq!(poll(&mut fds, PollTimeout::from(10_000_u16)), Ok(1), "nothing happened");
     fds[0].revents().unwrap()
 }
 
-/// What the socket polls as now.
+/// Returns the flags of the socket now.
 pub(crate) fn polls_as(socket: &UdpSocket) -> PollFlags {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).unwrap();
     fds[0].revents().unwrap()
 }
 
-/// Waits for datagrams and receives what there is.
+/// Waits for datagrams and receives those available.
 pub(crate) fn receive(socket: &UdpSocket, batch: &mut ReceiveBatch) -> usize {
     wait_for(socket, PollFlags::POLLIN);
     let count = socket.receive(batch).unwrap();

@@ -1,6 +1,6 @@
 //! UDP sockets on loopback, over IPv4 and IPv6, on ports that the kernel picks.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy exempts tests, but not the functions they call.
 #![allow(clippy::unwrap_used)]
 
 mod binding;

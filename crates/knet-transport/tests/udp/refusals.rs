@@ -1,4 +1,4 @@
-//! Datagrams that the kernel does not take.
+//! Datagrams that the kernel refuses.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,25 +15,25 @@ fn drain(socket: &UdpSocket) -> Vec<SocketError> {
     std::iter::from_fn(|| socket.receive_error(&mut scratch).unwrap()).collect()
 }
 
-/// The MTU of loopback in bytes.
+/// Returns the MTU of loopback in bytes.
 fn loopback_mtu() -> usize {
     fs::read_to_string("/sys/class/net/lo/mtu").unwrap().trim().parse().unwrap()
 }
 
-/// The longest datagram that fits a packet of loopback behind the headers of IP and UDP. An IPv4
-/// packet has no more than 65,535 bytes whatever the MTU.
+/// Returns the length of the longest datagram that fits the MTU of loopback with the headers of IP and UDP.
+/// An IPv4 packet has at most 65,535 bytes, regardless of the MTU.
 fn longest(family: SocketAddr) -> usize {
     if family.is_ipv4() { loopback_mtu().min(65_535) - 20 - 8 } else { loopback_mtu() - 40 - 8 }
 }
 
-/// A datagram that fits no more. One byte less is too much as well, but would be just within an MTU of
-/// 65,536, so that IPv4 refuses it at another place and in other words.
+/// Creates a datagram that does not fit. One byte less would not fit either, but would be within an MTU of
+/// 65,536, for which IPv4 refuses it in another place and with another error.
 fn too_long(family: SocketAddr) -> Vec<u8> {
     vec![2; longest(family) + 2]
 }
 
 #[test]
-fn what_exceeds_the_mtu_is_refused_at_its_index_and_the_rest_goes_out() {
+fn a_datagram_beyond_the_mtu_is_reported_with_its_index_and_the_rest_can_be_sent() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
@@ -64,7 +64,9 @@ fn what_exceeds_the_mtu_is_refused_at_its_index_and_the_rest_goes_out() {
                 received.extend(batch.iter().map(|datagram| datagram.bytes.to_vec()));
             }
             payloads.iter().filter(|&&payload| payload != exceeds).zip(received).for_each(
-                |(&payload, received)| assert_eq!(payload, received, "one is lost or changed"),
+                |(&payload, received)| {
+                    assert_eq!(payload, received, "a datagram is lost or changed");
+                },
             );
 
             let errors = drain(&near);
@@ -81,7 +83,7 @@ fn what_exceeds_the_mtu_is_refused_at_its_index_and_the_rest_goes_out() {
 }
 
 #[test]
-fn a_refusal_in_a_later_system_call_counts_from_the_start() {
+fn the_index_of_a_refused_datagram_counts_across_system_calls() {
     for local in both_families() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
@@ -97,7 +99,7 @@ fn a_refusal_in_a_later_system_call_counts_from_the_start() {
 }
 
 #[test]
-fn what_cannot_be_reached_through_a_socket_is_told() {
+fn destinations_that_a_socket_cannot_reach_are_reported() {
     for local in both_families() {
         let near = bind(local);
         let other_family = both_families().into_iter().find(|other| !same_family(local, *other));

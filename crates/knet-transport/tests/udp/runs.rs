@@ -1,4 +1,4 @@
-//! Runs of equally long datagrams, which the kernel takes and gives as one.
+//! Runs of equally long datagrams that the kernel segments and coalesces (GSO, GRO).
 
 use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
 
@@ -8,7 +8,7 @@ fn coalescing(local: std::net::SocketAddr) -> UdpSocket {
     UdpSocket::bind(local, &SocketOptions { gro: true, ..SocketOptions::default() }).unwrap()
 }
 
-/// The length and first byte of each datagram in the order of their arrival.
+/// Receives `count` datagrams and returns the length and first byte of each.
 fn arrivals(socket: &UdpSocket, batch: &mut ReceiveBatch, count: usize) -> Vec<(usize, u8)> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -23,7 +23,7 @@ fn arrivals(socket: &UdpSocket, batch: &mut ReceiveBatch, count: usize) -> Vec<(
 }
 
 #[test]
-fn runs_arrive_as_the_datagrams_they_were_made_of() {
+fn runs_arrive_as_single_datagrams() {
     let lengths =
         [&[1400; 46][..], &[9, 9, 9, 4, 9, 9, 10, 10, 2], &[30_000; 5], &[1; 70]].concat();
     let bytes: Vec<Vec<u8>> =
@@ -49,7 +49,7 @@ fn runs_arrive_as_the_datagrams_they_were_made_of() {
 }
 
 #[test]
-fn a_run_comes_with_one_receive() {
+fn a_run_is_received_in_one_buffer() {
     for local in both_families() {
         let [near, far] = [bind(local), coalescing(local)];
         let destination = far.local_addr();

@@ -1,21 +1,21 @@
-//! Runs of datagrams that the kernel takes as one and cuts apart itself (UDP GSO), and the other way
-//! round (UDP GRO).
+//! Runs of datagrams that the kernel segments (UDP GSO) or coalesces (UDP GRO).
 //!
-//! The way through the kernel costs the same for one datagram as for a run of equally long ones to one
-//! destination, marked alike. The rules are those of `udp(7)`, `UDP_SEGMENT` and `UDP_GRO`.
+//! A run consists of equally long datagrams to one destination with the same marking. Passing one through
+//! the kernel costs as much as passing a single datagram. The rules are those of `udp(7)`, `UDP_SEGMENT` and
+//! `UDP_GRO`.
 
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Datagram;
 
-/// Most datagrams in a run (`UDP_MAX_SEGMENTS` before Linux 6.9).
+/// The largest number of datagrams in a run (`UDP_MAX_SEGMENTS` before Linux 6.9).
 const MAX_SEGMENTS: usize = 64;
-/// Most bytes in a run: what one datagram could have over IPv4.
+/// The largest length of a run in bytes: that of one datagram over IPv4.
 const MAX_RUN_BYTES: usize = 65_507;
 
-/// How many of `datagrams`, from the first on, make a run: they go to one destination, are marked
-/// alike and equally long, but for the last, which may be shorter. At least 1, unless there are none.
+/// Returns how many of `datagrams`, from the first on, form a run. The last one may be shorter than the
+/// others. At least 1, unless there are none.
 pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     let Some((first, rest)) = datagrams.split_first() else { return 0 };
     let size = first.len();
@@ -36,7 +36,7 @@ pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     count
 }
 
-/// Whether the kernel cuts runs for a socket; true until it refuses.
+/// Whether GSO is on for a socket, which it is until the kernel refuses.
 #[derive(Debug)]
 pub(crate) struct Segmentation(AtomicBool);
 
@@ -49,12 +49,12 @@ impl Segmentation {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn disable(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
-/// Room for the control message that says how long the datagrams of a received run are.
+/// A buffer for the control message with the length of the datagrams of a received run.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct CoalescedControl {
@@ -70,8 +70,8 @@ impl CoalescedControl {
         padding: [0; 4],
     };
 
-    /// How long the datagrams are, if the kernel has put several together. `filled` is how many bytes
-    /// of control messages it wrote.
+    /// Returns the length of the datagrams if the kernel has coalesced several. `filled` is the length of
+    /// the control messages that it wrote.
     pub(crate) fn size(&self, filled: usize) -> Option<usize> {
         let wanted = offset_of!(CoalescedControl, size) + size_of::<libc::c_int>();
         let is_ours = filled >= wanted
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(run(&[5, 5, 4, 4]), 3);
         assert_eq!(run(&[5, 6]), 1);
         assert_eq!(run(&[5, 5, 6]), 2);
-        assert_eq!(run(&[5, 0, 5]), 1, "an empty datagram cannot be told from none");
+        assert_eq!(run(&[5, 0, 5]), 1, "an empty datagram cannot be part of a run");
         assert_eq!(run(&[0, 0]), 1);
     }
 
@@ -124,10 +124,10 @@ mod tests {
         assert_eq!(run(&[20_000; 10]), 3);
         assert_eq!(run(&[MAX_RUN_BYTES, 1]), 1);
         assert_eq!(run(&[MAX_RUN_BYTES - 1, 1]), 2);
-        assert_eq!(run(&[65_527, 65_527]), 1, "longer than a run may be, and sent all the same");
+        assert_eq!(run(&[65_527, 65_527]), 1, "longer than a run may be, but sent");
     }
 
-    /// A datagram of this length, to one of several destinations, marked in one of several ways.
+    /// Creates a datagram with one of several destinations and markings.
     fn datagram(len: usize, port: u16, mark: u8) -> Datagram<'static> {
         Datagram {
             header: &[0; 8][..len],
@@ -140,16 +140,19 @@ mod tests {
     const MARKING: QosMarking = QosMarking { priority: true, dscp: None };
 
     #[test]
-    fn a_run_has_one_destination_and_is_marked_alike() {
+    fn a_run_has_one_destination_and_one_marking() {
         let ends_before = |other| run_length(&[datagram(2, 1, 0), datagram(2, 1, 0), other]) == 2;
         assert!(!ends_before(datagram(2, 1, 0)));
         assert!(ends_before(datagram(2, 2, 0)));
-        assert!(ends_before(datagram(2, 1, 1)), "not marked is not as the socket is");
+        assert!(
+            ends_before(datagram(2, 1, 1)),
+            "an unmarked datagram has not the marking of the socket"
+        );
         assert!(ends_before(datagram(2, 1, 2)));
     }
 
     #[test]
-    fn received_control_messages_are_laid_out_as_cmsg_says() {
+    fn received_control_messages_have_the_layout_of_cmsg() {
         // CMSG_SPACE of cmsg(3) for 4 bytes, on a 64-bit machine.
         if size_of::<usize>() == 8 {
             assert_eq!(size_of::<CoalescedControl>(), 24);
@@ -160,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_kernel_cuts_a_run_where_the_datagrams_end(lens: Vec<u16>) {
+        fn all_datagrams_of_a_run_but_the_last_are_equally_long(lens: Vec<u16>) {
             let lens: Vec<usize> = lens.into_iter().map(usize::from).collect();
             let count = run(&lens);
             let run = &lens[..count];
@@ -173,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn runs_are_as_long_as_they_may_be_and_no_longer(
+        fn runs_are_as_long_as_allowed(
             all in proptest::collection::vec((0..4_usize, 0..2_u16, 0..3_u8), 0..200)
         ) {
             let all: Vec<_> = all.into_iter().map(|(len, to, mark)| datagram(len, to, mark)).collect();
