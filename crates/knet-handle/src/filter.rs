@@ -4,20 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use knet_channel::Channel;
 use knet_wire::HostId;
 
 use crate::event::Direction;
+use crate::log::{Log, log};
 
 /// A message that the filter decides about (`docs/porting.md`, "Filter").
 #[derive(Debug)]
 pub struct FilterMessage<'a> {
-    payload: &'a [u8],
-    direction: Direction,
-    own: HostId,
-    source: HostId,
-    channel: i8,
-    destinations: &'a mut Vec<HostId>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) direction: Direction,
+    pub(crate) own: HostId,
+    pub(crate) source: HostId,
+    pub(crate) channel: i8,
+    pub(crate) destinations: &'a mut Vec<HostId>,
 }
 
 /// What the filter decided.
@@ -64,7 +64,7 @@ impl FilterMessage<'_> {
     }
 
     /// Moves it to another channel: the one in the packet when sending, the local datafd's when
-    /// received. A [`Channel`] or a raw number; a number outside 0..=31 drops the message.
+    /// received. A [`Channel`](crate::Channel) or a raw number; a number outside 0..=31 drops the message.
     pub fn set_channel(&mut self, channel: impl Into<i8>) {
         self.channel = channel.into();
     }
@@ -85,26 +85,17 @@ pub(crate) struct Filtered {
     pub(crate) channel: i8,
 }
 
-/// Runs the filter; without one everything is for everybody. The destinations it names are left in
-/// `destinations`.
-pub(crate) fn run(
-    filter: Option<&Filter>,
-    payload: &[u8],
-    direction: Direction,
-    own: HostId,
-    source: HostId,
-    channel: Channel,
-    destinations: &mut Vec<HostId>,
-) -> Filtered {
-    destinations.clear();
-    let channel = i8::from(channel);
+/// Calls the filter, whose destinations are left in those of the message. Without a filter every message
+/// is for everybody.
+pub(crate) fn run(filter: Option<&Filter>, mut message: FilterMessage<'_>, log: Log) -> Filtered {
+    message.destinations.clear();
+    let FilterMessage { source, channel, direction, .. } = message;
     let Some(filter) = filter else {
         return Filtered { verdict: Verdict::Broadcast, channel };
     };
-    let mut message = FilterMessage { payload, direction, own, source, channel, destinations };
     let _inside = Inside::enter();
     let verdict = catch_unwind(AssertUnwindSafe(|| filter(&mut message))).unwrap_or_else(|_| {
-        tracing::error!(%source, channel, ?direction, "the filter panicked: message dropped");
+        log!(error, log, Filter, %source, channel, ?direction, "the filter panicked: message dropped");
         Verdict::Reject
     });
     Filtered { verdict, channel: message.channel }
@@ -156,10 +147,16 @@ mod tests {
 
     fn filtered(filter: Option<Filter>) -> (Filtered, Vec<HostId>) {
         let mut destinations = vec![HostId::new(9)];
-        let (own, channel) = (HostId::new(1), Channel::ALL[3]);
-        let result =
-            run(filter.as_ref(), b"x", Direction::Tx, own, own, channel, &mut destinations);
-        (result, destinations)
+        let host = HostId::new(1);
+        let message = FilterMessage {
+            payload: b"x",
+            direction: Direction::Tx,
+            own: host,
+            source: host,
+            channel: 3,
+            destinations: &mut destinations,
+        };
+        (run(filter.as_ref(), message, Log::default()), destinations)
     }
 
     #[test]

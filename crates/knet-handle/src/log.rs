@@ -48,6 +48,10 @@ pub(crate) enum Subsystem {
     Transport,
     /// The datafds. In libknet their events are of the handle.
     Datafd,
+    /// The filter of the application.
+    Filter,
+    /// The path of a message to the links.
+    Tx,
     /// The path of a datagram to the datafds.
     Rx,
 }
@@ -59,6 +63,8 @@ impl Subsystem {
             Self::Link => "link",
             Self::Transport => "transport",
             Self::Datafd => "datafd",
+            Self::Filter => "filter",
+            Self::Tx => "tx",
             Self::Rx => "rx",
         }
     }

@@ -8,6 +8,7 @@ mod circles;
 mod code;
 mod forbid;
 mod links;
+mod log_events;
 mod module_map;
 mod modules;
 mod rooms;
@@ -87,6 +88,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for file in &files {
         findings.extend(words::check(file));
         findings.extend(links::check(file, &paths));
+        findings.extend(log_events::check(file));
         findings.extend(modules::check(file));
         findings.extend(unsafe_code::check(file));
         findings.extend(waiting::check(file));

@@ -13,6 +13,7 @@ use crate::errno::EMSGSIZE;
 use crate::io::control_queue::BlockedControl;
 use crate::io::emit::Emitter;
 use crate::io::packet_tag;
+use crate::log::log;
 
 /// What a thread sends control packets with. A thread that sends data owns one through its
 /// [`Transmitter`](crate::tx::transmitter::Transmitter), whose packets leave by the same emitter.
@@ -92,7 +93,7 @@ impl ControlSender {
         if emitted.is_blocked() {
             return Err((transmit, error));
         }
-        tracing::debug!(remote = %path.remote, %error, "control packet not sent");
+        log!(debug, shared.log, Link, remote = %path.remote, %error, "control packet not sent");
         self.handle_refusal(shared, transmit, error.errno());
         Ok(())
     }

@@ -6,6 +6,7 @@ use knet_transport::{Datagram, SendBatch, SendError, SendErrorKind};
 
 use crate::io::batch::BATCH;
 use crate::io::sockets::Sockets;
+use crate::log::log;
 
 /// Sends datagrams by the batch. Each thread that sends has one.
 #[derive(Debug)]
@@ -65,7 +66,13 @@ impl Emitter {
                 count(emitted.sent + index, datagram.header.len() + datagram.payload.len());
             }
             if progress.gso_disabled {
-                tracing::debug!(socket = id.0, "GSO is not available: packets are sent one by one");
+                log!(
+                    debug,
+                    sockets.log(),
+                    Transport,
+                    socket = id.0,
+                    "GSO is not available: packets are sent one by one"
+                );
             }
             emitted.sent += progress.sent;
             emitted.error = progress.error;

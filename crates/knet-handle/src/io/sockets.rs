@@ -47,6 +47,11 @@ impl Sockets {
         Self { log, open: RwLock::default(), registry: Mutex::default() }
     }
 
+    /// Returns the log of their handle.
+    pub(crate) fn log(&self) -> Log {
+        self.log
+    }
+
     /// The socket with this local address, made if there is none. Each call is undone by one of
     /// [`Sockets::release`].
     pub(crate) fn acquire(

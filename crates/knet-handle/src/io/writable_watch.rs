@@ -4,6 +4,7 @@ use knet_engine::SocketId;
 use knet_poller::{Interest, Poller, Token};
 
 use crate::io::sockets::Sockets;
+use crate::log::log;
 
 /// The sockets of which a poller reports that they are writable.
 #[derive(Debug)]
@@ -63,7 +64,8 @@ impl WritableWatch {
             PollerUse::Writing { first_token } => {
                 let token = Token(first_token.saturating_add(id.0));
                 if let Err(error) = poller.add(&*socket, token, writable) {
-                    tracing::debug!(socket = id.0, %error, "a full socket is not watched");
+                    let log = sockets.log();
+                    log!(debug, log, Transport, socket = id.0, %error, "a full socket is not watched");
                 }
             }
         }

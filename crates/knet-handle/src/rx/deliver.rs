@@ -15,7 +15,7 @@ use crate::datafds::stream::{self, Written};
 use crate::datafds::table::{Entry, Traffic};
 use crate::errno::EAGAIN;
 use crate::event::Direction;
-use crate::filter::{self, Verdict};
+use crate::filter::{self, FilterMessage, Verdict};
 use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
 use crate::rx::backlog::Backlog;
@@ -167,15 +167,15 @@ impl Deliverer {
         }
         // Looked up per message: once a filter is replaced, it is no longer called.
         let filter = shared.filter();
-        let filtered = filter::run(
-            filter.as_ref(),
-            bytes,
-            Direction::Rx,
-            shared.own,
-            delivery.source,
-            delivery.channel,
-            &mut self.destinations,
-        );
+        let message = FilterMessage {
+            payload: bytes,
+            direction: Direction::Rx,
+            own: shared.own,
+            source: delivery.source,
+            channel: delivery.channel.into(),
+            destinations: &mut self.destinations,
+        };
+        let filtered = filter::run(filter.as_ref(), message, shared.log);
         let is_for_us = match filtered.verdict {
             Verdict::Broadcast => true,
             Verdict::Listed => self.destinations.contains(&shared.own),

@@ -7,7 +7,7 @@ use knet_wire::{DataHeader, Fragment, HostId, SequenceNumber};
 use crate::core::shared::Shared;
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
-use crate::filter::{self, Verdict};
+use crate::filter::{self, FilterMessage, Verdict};
 use crate::io::loopback::Queued;
 use crate::io::packet::Packet;
 use crate::io::packet_tag;
@@ -100,16 +100,15 @@ impl Planner {
         addressing: Addressing,
     ) -> Result<(Channel, bool), Error> {
         let filter = shared.filter();
-        let own = shared.own;
-        let filtered = filter::run(
-            filter.as_ref(),
+        let message = FilterMessage {
             payload,
-            Direction::Tx,
-            own,
-            own,
-            channel,
-            &mut self.destinations,
-        );
+            direction: Direction::Tx,
+            own: shared.own,
+            source: shared.own,
+            channel: channel.into(),
+            destinations: &mut self.destinations,
+        };
+        let filtered = filter::run(filter.as_ref(), message, shared.log);
         // Released here, so that replacing the filter does not wait for the packets to leave.
         drop(filter);
         let broadcast = match filtered.verdict {

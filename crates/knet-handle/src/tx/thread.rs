@@ -16,6 +16,7 @@ use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::io::batch::BATCH;
 use crate::io::read_limit::ReadLimit;
+use crate::log::log;
 use crate::tx::message::Message;
 use crate::tx::parked::{FIRST_SOCKET, Parked};
 use crate::tx::transmitter::{Batch, Transmitter};
@@ -83,7 +84,7 @@ impl<'a> TxThread<'a> {
         let until_next = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = [timeout, until_next].into_iter().flatten().min();
         if let Err(error) = self.busy_wait.wait(&self.shared.tx.poller, &mut self.events, timeout) {
-            tracing::error!(%error, "waiting for datafds failed");
+            log!(error, self.shared.log, Tx, %error, "waiting for datafds failed");
             return false;
         }
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();

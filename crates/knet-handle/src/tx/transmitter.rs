@@ -9,6 +9,7 @@ use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::error::Error;
 use crate::io::batch::BATCH;
+use crate::log::log;
 use crate::send_report::{NotSent, SendFailure, SendReport};
 use crate::tx::message::Message;
 use crate::tx::outgoing::{Outgoing, Plan};
@@ -112,7 +113,7 @@ impl Transmitter {
             let planned =
                 self.planner.plan(shared, routes, plan, message, channel, Addressing::Any);
             if let Err(error) = planned {
-                tracing::debug!(%channel, %error, "message not sent");
+                log!(debug, shared.log, Tx, %channel, %error, "message not sent");
                 count_refusal(shared.datafds.counters(channel), &error);
             }
         }
