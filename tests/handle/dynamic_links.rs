@@ -96,7 +96,7 @@ fn the_status_shows_whether_the_peer_was_found() {
     );
     let error = one.host(HostId::new(2)).unwrap().wait_reachable(std::time::Duration::ZERO);
     let text = error.unwrap_err().to_string();
-    assert!(text.contains("the peer has not spoken yet"), "{text}");
+    assert!(text.contains("no packet from the peer yet"), "{text}");
 
     let (two, at_two) = node(2);
     let end = two.bind(SocketAddr::new(HERE, 0)).unwrap();

@@ -1,4 +1,4 @@
-//! What can be set on an engine, its hosts and its links, with libknet's defaults and limits.
+//! Settings of an engine, its hosts and its links, with libknet's defaults and limits.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,26 +8,48 @@ use knet_wire::HostId;
 
 use crate::error::PingTimersError;
 
-/// What an engine is made from.
+/// The settings of a new engine.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use knet_engine::{Engine, EngineConfig};
+/// use knet_wire::HostId;
+///
+/// // Take the key from the system's random numbers.
+/// let config = EngineConfig { host: HostId::new(1), cookie_key: [7; 16] };
+/// assert_eq!(Engine::new(Instant::now(), &config).own_id(), HostId::new(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// Our own host id, written into every packet.
     pub host: HostId,
-    /// Secret with which ping cookies are signed, so that a pong can only answer a ping of ours.
-    /// Take it from the operating system's random source; tests may use any value.
+    /// The secret that signs ping cookies, so that a pong can only answer a ping of this engine.
+    /// Take it from the system's random numbers; tests may use any value.
     pub cookie_key: [u8; 16],
 }
 
-/// Which of a host's usable links a message takes (`spec/engine.md` 13, `spec/api.md` 9.5).
+/// Which of a host's usable links a message takes.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::Policy;
+///
+/// assert_eq!(Policy::default(), Policy::Passive);
+/// assert_eq!(Policy::RoundRobin.to_string(), "round-robin");
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "libknet 1.x has exactly these three")]
 pub enum Policy {
-    /// The usable link with the highest priority; the lowest id among equals.
+    /// The usable link with the highest priority; among equals, the one with the lowest id.
     #[default]
     Passive,
-    /// A copy over every usable link; the receiver drops the duplicates.
+    /// Every usable link. The receiver discards the duplicates.
     Active,
-    /// One usable link a message, in turn.
+    /// One usable link per message, in turn.
     RoundRobin,
 }
 
@@ -41,30 +63,43 @@ impl fmt::Display for Policy {
     }
 }
 
-/// How a link is watched (`spec/engine.md` 11).
+/// The timers of a link's heartbeat (`docs/protocol.md`, "Heartbeat").
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use knet_engine::PingTimers;
+///
+/// let quick = PingTimers { interval: Duration::from_millis(100), ..PingTimers::default() };
+/// assert!(quick.validate().is_ok());
+/// let too_quick = PingTimers { timeout: Duration::from_millis(100), ..quick };
+/// assert_eq!(too_quick.validate().unwrap_err().errno(), 22);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the three values of knet_link_set_ping_timers")]
 pub struct PingTimers {
-    /// Time between two pings. Default 1 s, at least [`PingTimers::MIN_INTERVAL`].
+    /// The time between two pings. Default 1 s, at least [`PingTimers::MIN_INTERVAL`].
     pub interval: Duration,
-    /// How old the last pong may get before the link is down. Default 2 s, at least
-    /// [`PingTimers::MIN_TIMEOUT`]. It is stretched by the measured latency, and up to tenfold in
-    /// the first ten seconds of a link (`spec/engine.md` 11.4).
+    /// How old the last pong may become before the link goes down. Default 2 s, at least
+    /// [`PingTimers::MIN_TIMEOUT`]. Extended by the measured latency, and up to tenfold in the
+    /// first ten seconds of a link (`docs/protocol.md`, "Adaptive timeout").
     pub timeout: Duration,
-    /// How many round trips the mean latency is taken over. Default 2048, at least 1.
+    /// How many round trips the mean latency covers. Default 2048, at least 1.
     pub precision: u32,
 }
 
 impl PingTimers {
-    /// The shortest interval: below it, pings would be traffic of their own.
+    /// The shortest interval. Below it, pings would be a load of their own.
     pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
-    /// The shortest timeout (`spec/api.md` 10.6).
+    /// The shortest timeout.
     pub const MIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-    /// Checks the limits.
+    /// Checks that all values are within their limits.
     ///
     /// # Errors
-    /// One variant of [`PingTimersError`] for each limit broken.
+    /// The variant of [`PingTimersError`] for the first limit that is violated.
     pub fn validate(&self) -> Result<(), PingTimersError> {
         if self.interval < Self::MIN_INTERVAL {
             return Err(PingTimersError::Interval { interval: self.interval });
@@ -92,33 +127,35 @@ impl Default for PingTimers {
     }
 }
 
-/// A socket of the driver, as the engine knows it: a name to hand back in [`LinkPath`].
+/// Identifies a socket of the driver. The engine returns it in [`LinkPath`] and does not interpret
+/// it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(pub u64);
 
-/// Where a link's packets leave and where they go.
+/// The two ends of a link: the socket its packets leave from, and their destination.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a path is these two ends and nothing else")]
 pub struct LinkPath {
     /// The driver's socket that sends and receives for this link.
     pub socket: SocketId,
-    /// The address of the peer's end.
+    /// The address of the peer.
     pub remote: SocketAddr,
 }
 
-/// How the driver treats the packets of a link, for example how it marks them for routers: a note of its
-/// own, handed back with each of them in [`LinkRoute`](crate::LinkRoute) and
-/// [`Transmit`](crate::Transmit). The engine reads nothing into it; 0 at first.
+/// Specifies how the driver treats the packets of a link, for example with which DSCP.
+///
+/// The engine returns it with every packet, in [`LinkRoute`](crate::LinkRoute) and
+/// [`Transmit`](crate::Transmit), and does not interpret it. Default 0.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct PacketTag(pub u32);
 
-/// How many pongs bring a link up unless told otherwise (`KNET_LINK_DEFAULT_PONG_COUNT`).
+/// The default of how many pongs bring a link up (`KNET_LINK_DEFAULT_PONG_COUNT`).
 pub const DEFAULT_PONG_COUNT: u8 = 5;
 
-/// How often the path MTU is searched unless told otherwise (`KNET_PMTUD_DEFAULT_INTERVAL`).
+/// The default time between two searches for the path MTU (`KNET_PMTUD_DEFAULT_INTERVAL`).
 pub(crate) const DEFAULT_MTU_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest host name in bytes (`KNET_MAX_HOST_LEN` less the C string's end).
+/// The longest host name in bytes: `KNET_MAX_HOST_LEN` without the terminating NUL.
 pub const MAX_HOST_NAME: usize = 255;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Ping cookies that only we could have written.
+//! Ping cookies that nobody else can write (`docs/protocol.md`, "Pongs").
 //!
-//! A pong carries its ping's 16 bytes back. libknet puts its clock there and believes whatever
-//! returns; ours is the time since the engine was made and a keyed hash of it, of the link and of
-//! the address that the ping went to, so
-//! that a forged pong neither keeps a link up nor poisons its latency (`spec/engine.md` 11.3, 21).
+//! A pong returns the 16 bytes of its ping. libknet puts its clock there and trusts what returns.
+//! Here they are the time since the engine was created, and a keyed hash of that time, of the link
+//! and of the destination address. So a forged pong neither keeps a link up nor falsifies its
+//! latency.
 
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 use knet_wire::{HostId, LinkId};
 use siphasher::sip::SipHasher24;
 
-/// Writes and verifies ping cookies.
-pub(crate) struct CookieJar {
+/// Issues and verifies ping cookies.
+pub(crate) struct CookieSigner {
     key: [u8; 16],
     epoch: Instant,
 }
 
-impl CookieJar {
+impl CookieSigner {
     pub(crate) fn new(key: [u8; 16], epoch: Instant) -> Self {
         Self { key, epoch }
     }
 
-    /// The cookie of a ping that leaves now on this link for this address.
-    pub(crate) fn bake(
+    /// Returns the cookie of a ping that leaves now on this link for this address.
+    pub(crate) fn issue(
         &self,
         now: Instant,
         host: HostId,
@@ -41,8 +41,8 @@ impl CookieJar {
         cookie
     }
 
-    /// When the ping of this cookie left, or `None` if it is not a cookie of ours for this link and
-    /// address.
+    /// Returns when the ping with this cookie left, or `None` if the cookie was not issued for this
+    /// link and address.
     pub(crate) fn verify(
         &self,
         cookie: [u8; 16],
@@ -51,7 +51,7 @@ impl CookieJar {
         remote: SocketAddr,
     ) -> Option<Instant> {
         let cookie = u128::from_le_bytes(cookie);
-        // The truncation is the point: the low half is the time, the high half the tag.
+        // Truncation is intended: the low half is the time, the high half the tag.
         let (nanos, tag) = (cookie as u64, (cookie >> 64) as u64);
         if self.tag(nanos, host, link, remote) != tag {
             return None;
@@ -71,9 +71,9 @@ impl CookieJar {
     }
 }
 
-impl std::fmt::Debug for CookieJar {
+impl std::fmt::Debug for CookieSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CookieJar").finish_non_exhaustive()
+        f.debug_struct("CookieSigner").finish_non_exhaustive()
     }
 }
 
@@ -82,33 +82,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_tells_when_its_ping_left() {
+    fn a_cookie_shows_when_its_ping_left() {
         let epoch = Instant::now();
-        let jar = CookieJar::new([7; 16], epoch);
+        let signer = CookieSigner::new([7; 16], epoch);
         let (host, link) = (HostId::new(2), LinkId::ALL[3]);
         let remote = ([10, 0, 0, 2], 5405).into();
         let left = epoch + Duration::from_nanos(1_234_567_891);
-        assert_eq!(jar.verify(jar.bake(left, host, link, remote), host, link, remote), Some(left));
+        assert_eq!(
+            signer.verify(signer.issue(left, host, link, remote), host, link, remote),
+            Some(left)
+        );
     }
 
     #[test]
     fn a_changed_or_foreign_cookie_is_refused() {
         let epoch = Instant::now();
-        let jar = CookieJar::new([7; 16], epoch);
+        let signer = CookieSigner::new([7; 16], epoch);
         let (host, link) = (HostId::new(2), LinkId::ALL[3]);
         let remote = ([10, 0, 0, 2], 5405).into();
-        let cookie = jar.bake(epoch, host, link, remote);
+        let cookie = signer.issue(epoch, host, link, remote);
         for byte in 0..16 {
             let mut forged = cookie;
             forged[byte] ^= 1;
-            assert_eq!(jar.verify(forged, host, link, remote), None, "byte {byte}");
+            assert_eq!(signer.verify(forged, host, link, remote), None, "byte {byte}");
         }
-        assert_eq!(jar.verify(cookie, HostId::new(3), link, remote), None);
-        assert_eq!(jar.verify(cookie, host, LinkId::ALL[4], remote), None);
+        assert_eq!(signer.verify(cookie, HostId::new(3), link, remote), None);
+        assert_eq!(signer.verify(cookie, host, LinkId::ALL[4], remote), None);
         for other in [([10, 0, 0, 3], 5405), ([10, 0, 0, 2], 5406)] {
-            assert_eq!(jar.verify(cookie, host, link, other.into()), None, "{other:?}");
+            assert_eq!(signer.verify(cookie, host, link, other.into()), None, "{other:?}");
         }
-        assert_eq!(CookieJar::new([8; 16], epoch).verify(cookie, host, link, remote), None);
-        assert_eq!(jar.verify([0; 16], host, link, remote), None);
+        assert_eq!(CookieSigner::new([8; 16], epoch).verify(cookie, host, link, remote), None);
+        assert_eq!(signer.verify([0; 16], host, link, remote), None);
     }
 }

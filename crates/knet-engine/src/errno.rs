@@ -1,4 +1,4 @@
-//! The numbers of Linux's errors that calls of libknet leave in `errno`.
+//! The `errno` values that libknet returns for the errors of this crate.
 
 pub(crate) const ENOENT: i32 = 2;
 pub(crate) const EBUSY: i32 = 16;

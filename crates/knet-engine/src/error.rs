@@ -1,4 +1,4 @@
-//! Why a configuration call was refused, one type per kind of call.
+//! Errors of configuration calls, one type per kind of call.
 
 use std::time::Duration;
 
@@ -6,11 +6,26 @@ use knet_wire::{HostId, LinkId};
 
 use crate::errno::{EBUSY, EEXIST, EINVAL, ENOENT, ENOSYS};
 
-/// Why a call about a host was refused (`spec/api.md` 9).
+/// Why a call about a host failed.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// use knet_engine::{Engine, EngineConfig, HostError};
+/// use knet_wire::HostId;
+///
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(Instant::now(), &config);
+/// let error = engine.remove_host(HostId::new(2)).unwrap_err();
+/// assert_eq!(error, HostError::Unknown(HostId::new(2)));
+/// assert_eq!(error.to_string(), "host 2 is not known: add it first");
+/// assert_eq!(error.errno(), 22); // EINVAL
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// No host of this id was added.
+    /// No host with this id was added.
     #[error("host {0} is not known: add it first")]
     Unknown(HostId),
     /// The host was added before.
@@ -27,16 +42,16 @@ pub enum HostError {
     /// The name has more bytes than [`crate::MAX_HOST_NAME`].
     #[error("host name of {length} bytes is too long: at most 255")]
     NameTooLong {
-        /// Bytes of the name.
+        /// The length of the name in bytes.
         length: usize,
     },
-    /// Another host has that name, or it is the number of another host, which is that host's
+    /// Another host has the name, or the name is the id of another host, which is that host's
     /// default name.
     #[error("host name {name:?} belongs to host {owner}")]
     NameTaken {
         /// The name.
         name: String,
-        /// Who has it, or would have it by default.
+        /// The host that has it, or would have it by default.
         owner: HostId,
     },
     /// No host has that name.
@@ -45,7 +60,7 @@ pub enum HostError {
 }
 
 impl HostError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns the `errno` value of libknet for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
@@ -57,11 +72,11 @@ impl HostError {
     }
 }
 
-/// Why a call about a link was refused (`spec/api.md` 10).
+/// Why a call about a link failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// No host of this id was added.
+    /// No host with this id was added.
     #[error("host {0} is not known: add it first")]
     UnknownHost(HostId),
     /// The link is not configured.
@@ -88,8 +103,8 @@ pub enum LinkError {
         /// The link.
         link: LinkId,
     },
-    /// The socket is used by a link whose peer's address is known in another way. Packets that come
-    /// through a socket could not be told apart.
+    /// The socket is used by a link of another [`LinkKind`](crate::LinkKind). Static and dynamic
+    /// links cannot share a socket, because their packets could not be distinguished.
     #[error(
         "link {link} of host {host} has the same local address, and static and dynamic links \
          cannot share one: choose another"
@@ -100,29 +115,29 @@ pub enum LinkError {
         /// The other link.
         link: LinkId,
     },
-    /// A loopback link leads to ourselves, so it can only be a link of our own host id.
+    /// A loopback link leads to this host itself, so it can only be a link of our own host id.
     #[error("host {host} is not ourselves: a loopback link leads to the own host id only")]
     LoopbackElsewhere {
-        /// The host that it was meant for.
+        /// The host for which the link was requested.
         host: HostId,
     },
     /// A loopback link is the only link of its host.
     #[error("host {host} has link {link}, and a loopback link is the only one of its host")]
     LoopbackNotAlone {
-        /// The host, which is ourselves.
+        /// The host, which is this one.
         host: HostId,
-        /// The link that is there.
+        /// The existing link.
         link: LinkId,
     },
     /// A loopback link has no address.
     #[error("link {link} of host {host} is a loopback link, which has no address")]
     NoAddress {
-        /// The host, which is ourselves.
+        /// The host, which is this one.
         host: HostId,
         /// The link.
         link: LinkId,
     },
-    /// A pong count of 0 would bring a link up that nothing was heard of.
+    /// With a pong count of 0 a link would come up without a pong.
     #[error("a pong count of 0 is not possible: at least 1")]
     NoPongs,
     /// The ping timers are outside their limits.
@@ -131,7 +146,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns the `errno` value of libknet for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
@@ -148,32 +163,32 @@ impl LinkError {
     }
 }
 
-/// Which limit a set of ping timers breaks (`spec/api.md` 10.6).
+/// Which limit the ping timers violate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PingTimersError {
     /// The interval is shorter than [`crate::PingTimers::MIN_INTERVAL`].
     #[error("ping interval of {interval:?} is too short: at least 1ms")]
     Interval {
-        /// What was asked for.
+        /// The requested value.
         interval: Duration,
     },
-    /// A timeout of 0, which libknet reserves for an automatic choice that it does not have.
+    /// The timeout is 0, which libknet reserves for an automatic choice and does not implement.
     #[error("an automatic pong timeout is not implemented: give one of at least 200ms")]
     NoTimeout,
     /// The timeout is shorter than [`crate::PingTimers::MIN_TIMEOUT`].
     #[error("pong timeout of {timeout:?} is too short: at least 200ms")]
     Timeout {
-        /// What was asked for.
+        /// The requested value.
         timeout: Duration,
     },
-    /// A mean over no samples.
+    /// The precision is 0: a mean of no samples.
     #[error("a latency precision of 0 samples is not possible: at least 1")]
     Precision,
 }
 
 impl PingTimersError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns the `errno` value of libknet for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
@@ -183,28 +198,28 @@ impl PingTimersError {
     }
 }
 
-/// Why a setting of the path MTU was refused (`spec/api.md` 12).
+/// Why a setting of the path MTU was rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MtuError {
-    /// With so small an MTU the largest message would need more fragments than a packet can count.
+    /// With this MTU, the longest message would need more fragments than a packet can count.
     #[error("a manual MTU of {onwire} bytes on the wire is too small: at least {least}")]
     TooSmall {
-        /// What was asked for, in bytes of a whole IP packet.
+        /// The requested value, in bytes of a whole IP packet.
         onwire: u16,
-        /// The least that works, in the same unit.
+        /// The smallest possible value, in the same unit.
         least: u16,
     },
     /// The interval between two searches is not between 1 s and 86400 s.
     #[error("a path MTU interval of {interval:?} is not possible: 1s to 86400s")]
     Interval {
-        /// What was asked for.
+        /// The requested value.
         interval: Duration,
     },
 }
 
 impl MtuError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns the `errno` value of libknet for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         EINVAL

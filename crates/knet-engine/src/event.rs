@@ -1,4 +1,4 @@
-//! What the engine tells the application.
+//! The events that the engine reports to the application.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,31 @@ use knet_wire::{HostId, LinkId};
 
 use crate::rejection::Rejection;
 
-/// Something the application may want to know. Comes out of [`crate::Engine::poll_event`].
+/// A change that the application may want to know. Returned by
+/// [`Engine::poll_event`](crate::Engine::poll_event).
 ///
-/// Events come in the order in which things happened. Of what follows from one change, the link comes
-/// first, then its host, then the MTUs: of the link, of the host, of the handle. Who looks at a status
-/// after an event sees what the event told or something newer, never something older.
+/// Events come in the order in which things happened. What follows from one change comes in a fixed
+/// order: the link, its host, then the MTUs of the link, of the host and of the handle. A status
+/// that is read after an event is as new as the event or newer.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, Event, LinkPeer, LinkState};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+///
+/// let Some(Event::Link(first)) = engine.poll_event() else { panic!() };
+/// assert_eq!((first.host, first.link, first.state), (host, link, LinkState::Up));
+/// let Some(Event::Host(second)) = engine.poll_event() else { panic!() };
+/// assert_eq!((second.reachable, second.cause), (true, Some((link, LinkState::Up))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -19,9 +39,9 @@ pub enum Event {
     Link(LinkEvent),
     /// A host became reachable or unreachable.
     Host(HostEvent),
-    /// Packets carry more or less than before.
+    /// The data MTU of a link, of a host or of the handle changed.
     Mtu(MtuEvent),
-    /// Somebody sent packets that were not let in.
+    /// Packets were rejected.
     Rejected(Rejection),
 }
 
@@ -33,7 +53,7 @@ pub struct LinkEvent {
     pub host: HostId,
     /// Which of its links.
     pub link: LinkId,
-    /// What the link is now, with the reason if it is down.
+    /// The new state of the link, with the reason if it is down.
     pub state: LinkState,
 }
 
@@ -43,44 +63,45 @@ pub struct LinkEvent {
 pub struct HostEvent {
     /// The host.
     pub host: HostId,
-    /// Whether at least one link to it is usable.
+    /// `true` if at least one link to it is up.
     pub reachable: bool,
-    /// The link that made the difference: of those to the host the first that came up, or the last
-    /// that went down, with the reason.
+    /// The link that caused the change: the first one that came up, or the last one that went down,
+    /// with the reason.
     pub cause: Option<(LinkId, LinkState)>,
 }
 
-/// Packets carry more or less than before: a path MTU was found or set, or other links are in use.
+/// The number of bytes that packets can carry changed: a path MTU was found or set, or other links
+/// are in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum MtuEvent {
-    /// Packets on one link.
+    /// For packets on one link.
     Link {
         /// The host at the other end.
         host: HostId,
         /// Which of its links.
         link: LinkId,
-        /// The most payload bytes that a packet on it carries now.
+        /// How many bytes of payload a packet on it can carry now.
         data_mtu: usize,
     },
-    /// Packets to one host: what the narrowest of the links in use takes. Told whenever the host
-    /// becomes reachable, too.
+    /// For packets to one host: as many as the narrowest of the links in use takes. Also reported
+    /// whenever the host becomes reachable.
     Host {
         /// The host.
         host: HostId,
-        /// The most payload bytes that a packet to it carries now.
+        /// How many bytes of payload a packet to it can carry now.
         data_mtu: usize,
     },
-    /// Packets to any host: what the narrowest of all links in use takes, which is what libknet's
-    /// `pmtud_notify` tells.
+    /// For packets to any host: as many as the narrowest of all links in use takes. libknet's
+    /// `pmtud_notify` reports the same.
     Handle {
-        /// The most payload bytes that a packet to anybody carries now.
+        /// How many bytes of payload a packet to any host can carry now.
         data_mtu: usize,
     },
 }
 
 impl MtuEvent {
-    /// The most payload bytes that a packet carries now.
+    /// Returns how many bytes of payload a packet can carry now.
     #[must_use]
     pub fn data_mtu(&self) -> usize {
         match *self {
@@ -91,18 +112,18 @@ impl MtuEvent {
     }
 }
 
-/// Whether a link carries data.
+/// Whether a link carries messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a link is up or it is not")]
 pub enum LinkState {
     /// Pongs come back in time.
     Up,
-    /// It carries no data, for this reason.
+    /// It carries no messages, for this reason.
     Down(DownReason),
 }
 
 impl LinkState {
-    /// Whether the link is up.
+    /// Returns `true` if the link is up.
     #[must_use]
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Up)
@@ -124,19 +145,19 @@ impl fmt::Display for LinkState {
 pub enum DownReason {
     /// It was never enabled, or was disabled.
     Disabled,
-    /// It was enabled, and the peer has not spoken yet, which has to tell its address.
+    /// It was enabled, and its peer's address is not known yet, because no packet came from it.
     NoPeerYet,
     /// It was enabled, and not enough pongs have come yet.
     NoPongYet,
-    /// No pong came for so long.
+    /// No pong came in time.
     PongTimeout {
-        /// The age of the last pong when the link was given up.
+        /// The age of the last pong when the link went down.
         silence: Duration,
     },
-    /// The kernel or a router on the way reported that the peer cannot be reached, or the kernel did
-    /// not even let pings leave.
+    /// The kernel or a router reported that the peer cannot be reached, or the kernel refused to
+    /// send pings.
     TransportError {
-        /// The error, an errno value such as `ECONNREFUSED`, or `EPERM` of a firewall.
+        /// The error, an `errno` value such as `ECONNREFUSED`, or `EPERM` of a firewall.
         errno: i32,
     },
 }
@@ -145,7 +166,7 @@ impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
-            Self::NoPeerYet => f.write_str("the peer has not spoken yet"),
+            Self::NoPeerYet => f.write_str("no packet from the peer yet"),
             Self::NoPongYet => f.write_str("not enough pongs yet"),
             Self::PongTimeout { silence } => {
                 write!(f, "no pong for {:.1} s", silence.as_secs_f64())

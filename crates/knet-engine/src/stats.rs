@@ -1,12 +1,24 @@
-//! Counters of links and of what was thrown away.
+//! Counters of links and of discarded packets.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A link's counters, shared between the engine and those who send on the link.
+/// A link's counters, shared between the engine and the threads that send on the link.
 ///
-/// Each is a number of its own: a reader sees every increment, but no two counters are read at
-/// the same instant. Reading and clearing them stops nobody.
+/// The counters are independent atomic numbers: a reader sees every increment, but reads no two of
+/// them at the same instant. Reading and clearing block no thread.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkCounters, PacketKind};
+///
+/// let counters = LinkCounters::default();
+/// counters.record_sent(PacketKind::Data, 2, 3000);
+/// counters.record_error(PacketKind::Ping);
+/// let stats = counters.read();
+/// assert_eq!((stats.tx_data_packets, stats.tx_data_bytes, stats.tx_errors()), (2, 3000, 1));
+/// ```
 #[derive(Debug, Default)]
 pub struct LinkCounters {
     data: KindCounters,
@@ -18,7 +30,7 @@ pub struct LinkCounters {
     rejected: AtomicU64,
 }
 
-/// What is counted of the packets of one kind.
+/// The counters of one kind of packet.
 #[derive(Debug, Default)]
 struct KindCounters {
     tx_packets: AtomicU64,
@@ -29,7 +41,7 @@ struct KindCounters {
     rx_bytes: AtomicU64,
 }
 
-/// Which kind of packet a counter is about.
+/// The kind of packet that [`LinkCounters`] count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PacketKind {
@@ -37,26 +49,26 @@ pub enum PacketKind {
     Data,
     /// A ping.
     Ping,
-    /// The answer to one.
+    /// The answer to a ping.
     Pong,
-    /// A path MTU probe or the answer to one.
+    /// A path MTU probe, or the reply to one.
     Pmtu,
 }
 
 impl LinkCounters {
-    /// Counts packets given to the kernel: how many, and their bytes as UDP payload.
+    /// Counts packets that the kernel took: their number, and their bytes of UDP payload.
     pub fn record_sent(&self, kind: PacketKind, packets: u64, bytes: u64) {
         let kind = self.of(kind);
         kind.tx_packets.fetch_add(packets, Relaxed);
         kind.tx_bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// Counts a packet that did not leave.
+    /// Counts a packet that was not sent.
     pub fn record_error(&self, kind: PacketKind) {
         self.of(kind).tx_errors.fetch_add(1, Relaxed);
     }
 
-    /// Counts that a packet had to be tried again, because there was no room for it.
+    /// Counts a retry, because the socket had no room for the packet.
     pub fn record_retry(&self, kind: PacketKind) {
         self.of(kind).tx_retries.fetch_add(1, Relaxed);
     }
@@ -88,7 +100,7 @@ impl LinkCounters {
         self.rejected.store(0, Relaxed);
     }
 
-    /// The counters as they stand.
+    /// Returns the current values.
     #[must_use]
     pub fn read(&self) -> LinkStats {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
@@ -148,14 +160,14 @@ impl KindCounters {
     }
 }
 
-/// A link's counters at one moment (`spec/engine.md` 20). Bytes are UDP payload: what was sent as
-/// it left, what was received after it was opened.
+/// The values of a link's counters. Bytes are UDP payload: of sent packets as they left, of
+/// received packets after decryption.
 ///
-/// `Default` is a link on which nothing happened, and they can be added up.
+/// `Default` is a link without any packet. Values can be added with `+=`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkStats {
-    /// Data packets sent, one for each fragment.
+    /// Data packets sent, one per fragment.
     pub tx_data_packets: u64,
     /// Bytes of those.
     pub tx_data_bytes: u64,
@@ -179,71 +191,70 @@ pub struct LinkStats {
     pub rx_pong_packets: u64,
     /// Bytes of those.
     pub rx_pong_bytes: u64,
-    /// Path MTU probes and answers sent.
+    /// Path MTU probes and replies sent.
     pub tx_pmtu_packets: u64,
     /// Bytes of those.
     pub tx_pmtu_bytes: u64,
-    /// Path MTU probes and answers received.
+    /// Path MTU probes and replies received.
     pub rx_pmtu_packets: u64,
     /// Bytes of those.
     pub rx_pmtu_bytes: u64,
-    /// Data packets that did not leave: the kernel refused them, or there was no room in time.
+    /// Data packets not sent: the kernel refused them, or the socket had no room in time.
     pub tx_data_errors: u64,
-    /// Pings that did not leave.
+    /// Pings not sent.
     pub tx_ping_errors: u64,
-    /// Pongs that did not leave.
+    /// Pongs not sent.
     pub tx_pong_errors: u64,
-    /// Path MTU probes and answers that did not leave; too long a probe is not an error.
+    /// Path MTU probes and replies not sent. A probe that is too long is not an error.
     pub tx_pmtu_errors: u64,
-    /// How often a data packet had to wait because the socket or the device was full, and was tried
-    /// again.
+    /// Retries of data packets, because the socket or the device was full.
     pub tx_data_retries: u64,
-    /// The same of pings.
+    /// Retries of pings.
     pub tx_ping_retries: u64,
-    /// The same of pongs.
+    /// Retries of pongs.
     pub tx_pong_retries: u64,
-    /// The same of path MTU probes and answers.
+    /// Retries of path MTU probes and replies.
     pub tx_pmtu_retries: u64,
     /// How often the link came up.
     pub up_count: u64,
-    /// How often it went down after having been up.
+    /// How often the link went down.
     pub down_count: u64,
-    /// Packets that name it and were not let in, for their source.
+    /// Packets that name the link and were rejected for their source address.
     pub rx_rejected: u64,
 }
 
 impl LinkStats {
-    /// Packets of all kinds sent.
+    /// Returns the packets of all kinds sent.
     #[must_use]
     pub fn tx_packets(&self) -> u64 {
         self.tx_data_packets + self.tx_ping_packets + self.tx_pong_packets + self.tx_pmtu_packets
     }
 
-    /// Bytes of those.
+    /// Returns their bytes.
     #[must_use]
     pub fn tx_bytes(&self) -> u64 {
         self.tx_data_bytes + self.tx_ping_bytes + self.tx_pong_bytes + self.tx_pmtu_bytes
     }
 
-    /// Packets of all kinds that did not leave.
+    /// Returns the packets of all kinds not sent.
     #[must_use]
     pub fn tx_errors(&self) -> u64 {
         self.tx_data_errors + self.tx_ping_errors + self.tx_pong_errors + self.tx_pmtu_errors
     }
 
-    /// How often a packet of any kind had to wait and was tried again.
+    /// Returns the retries of all kinds of packets.
     #[must_use]
     pub fn tx_retries(&self) -> u64 {
         self.tx_data_retries + self.tx_ping_retries + self.tx_pong_retries + self.tx_pmtu_retries
     }
 
-    /// Packets of all kinds received.
+    /// Returns the packets of all kinds received.
     #[must_use]
     pub fn rx_packets(&self) -> u64 {
         self.rx_data_packets + self.rx_ping_packets + self.rx_pong_packets + self.rx_pmtu_packets
     }
 
-    /// Bytes of those.
+    /// Returns their bytes.
     #[must_use]
     pub fn rx_bytes(&self) -> u64 {
         self.rx_data_bytes + self.rx_ping_bytes + self.rx_pong_bytes + self.rx_pmtu_bytes
@@ -271,7 +282,7 @@ impl AddAssign<&LinkStats> for LinkStats {
     }
 }
 
-/// The hosts and links of an engine, added up.
+/// The totals of all hosts and links. Returned by [`Engine::totals`](crate::Engine::totals).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkTotals {
@@ -283,39 +294,53 @@ pub struct LinkTotals {
     pub links: usize,
     /// Links that are up.
     pub usable_links: usize,
-    /// The counters of the links that are configured now, added up.
+    /// The sum of the counters of all configured links.
     pub stats: LinkStats,
 }
 
-/// How many packets were thrown away, by reason. Nothing here stops other traffic.
+/// How many packets were discarded, by reason. Returned by
+/// [`Engine::drops`](crate::Engine::drops).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{DatagramMeta, Engine, EngineConfig, SocketId};
+/// # let (now, host) = (Instant::now(), knet_wire::HostId::new(1));
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// let meta = DatagramMeta { socket: SocketId(0), source: "10.0.0.2:5405".parse()? };
+/// let _ = engine.handle_datagram(now, meta, b"no packet of this protocol");
+/// assert_eq!(engine.drops().malformed, 1);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DropStats {
-    /// Not a packet of this protocol: wrong version, type, length, fragment or channel.
+    /// Not packets of this protocol: wrong version, type, length, fragment or channel.
     pub malformed: u64,
     /// From a host id that was never added.
     pub unknown_host: u64,
     /// For a link that is not configured.
     pub unknown_link: u64,
-    /// From an address, or through a socket, that is not the one of the link it claims.
+    /// From another address, or through another socket, than those of the link they name.
     pub wrong_source: u64,
-    /// From an address that the access list of the link it claims does not accept.
+    /// From an address that the access list of the link they name does not accept.
     pub access_list: u64,
     /// For a link that cannot exist: 8 or above.
     pub invalid_link: u64,
     /// Data of a host that is not reachable.
     pub not_reachable: u64,
-    /// Copies of messages or fragments that came before.
+    /// Duplicates of messages or fragments.
     pub duplicate: u64,
-    /// Fragments that contradict others, came too late, or for which there was no memory.
+    /// Fragments that contradict others, came too late, or exceeded the memory.
     pub bad_fragment: u64,
-    /// Compressed with a method that this build cannot undo.
+    /// Compressed messages, which are not supported.
     pub compressed: u64,
-    /// Pongs whose cookie we did not write.
+    /// Pongs with a cookie that this engine did not issue.
     pub forged_pong: u64,
-    /// Answers to path MTU probes that nobody waits for.
+    /// Replies to path MTU probes, and pongs, that were not expected.
     pub unexpected: u64,
-    /// Messages that never became complete and were given up: for their age, to make room for newer
-    /// ones, or because their sender is another process now.
+    /// Messages that were discarded before they were complete: they expired, made room for newer
+    /// ones, or their sender was restarted.
     pub incomplete: u64,
 }

@@ -1,20 +1,20 @@
-//! When the engine next has something to do of its own accord.
+//! All deadlines of the engine in one queue.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use knet_wire::{HostId, LinkId};
 
-/// Whose deadline it is.
+/// The owner of a deadline.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum TimerKey {
-    /// The next ping of a link, or the moment at which its last pong is too old.
+    /// The next ping, probe or pong timeout of a link.
     Link(HostId, LinkId),
-    /// Incomplete messages of a host that nobody will complete any more.
+    /// The expiry of a host's oldest incomplete message.
     Reassembly(HostId),
 }
 
-/// Deadlines in order. At most one for each key, which the owner keeps in a [`Deadline`].
+/// Deadlines in order, at most one per key. Its owner keeps it in a [`Deadline`] as well.
 #[derive(Debug, Default)]
 pub(crate) struct TimerQueue {
     queue: BTreeSet<(Instant, TimerKey)>,
@@ -31,7 +31,7 @@ impl Deadline {
 }
 
 impl TimerQueue {
-    /// Replaces the deadline of `key`; `None` takes it away.
+    /// Replaces the deadline of `key`. `None` removes it.
     pub(crate) fn set(&mut self, key: TimerKey, deadline: &mut Deadline, at: Option<Instant>) {
         if deadline.0 == at {
             return;
@@ -45,12 +45,13 @@ impl TimerQueue {
         deadline.0 = at;
     }
 
-    /// The earliest deadline.
+    /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|&(at, _)| at)
     }
 
-    /// The key of the earliest deadline, if it has come. It stays queued: its owner sets the next.
+    /// Returns the key of the earliest deadline if it has come. The deadline stays queued until its
+    /// owner sets the next one.
     pub(crate) fn due(&self, now: Instant) -> Option<TimerKey> {
         self.queue.first().filter(|&&(at, _)| at <= now).map(|&(_, key)| key)
     }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deadlines_come_in_order_and_can_be_moved_and_taken_away() {
+    fn deadlines_come_in_order_and_can_be_moved_and_removed() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let (a, b) = (TimerKey::Reassembly(HostId::new(1)), TimerKey::Reassembly(HostId::new(2)));

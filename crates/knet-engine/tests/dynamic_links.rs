@@ -55,7 +55,7 @@ fn nothing_is_sent_before_the_peer_has_spoken() {
     let status = pair.status(B, LINK);
     assert_eq!(status.kind, LinkKind::Dynamic);
     assert_eq!(status.state, LinkState::Down(DownReason::NoPeerYet));
-    assert_eq!(status.state.to_string(), "down: the peer has not spoken yet");
+    assert_eq!(status.state.to_string(), "down: no packet from the peer yet");
     assert_eq!(known(&status), (false, None));
     assert_eq!(status.stats.tx_ping_packets, 0);
     assert_eq!(pair.engines[B].poll_timeout(), None);

@@ -1,4 +1,4 @@
-//! The access lists of links: edits, and the switch for all of them (`spec/engine.md` 17).
+//! Changes of the access lists of links, and the switch for all of them.
 
 use knet_wire::{HostId, LinkId};
 
@@ -7,22 +7,24 @@ use crate::error::LinkError;
 use crate::link::{AccessList, AclEntry, AclError, LinkKind};
 
 impl Engine {
-    /// Turns the access lists of dynamic links on or off. On at first; off, every source is let in.
-    /// Static links are bound to their peer's address either way. Takes effect with the next packet.
+    /// Turns the access lists of dynamic links on or off. Default on. While they are off, packets
+    /// from every source are accepted. Static links accept only their peer's address either way.
+    /// Takes effect with the next packet.
     pub fn set_access_lists(&mut self, on: bool) {
         self.access_lists = on;
     }
 
-    /// Whether the access lists of dynamic links are on.
+    /// Returns `true` if the access lists of dynamic links are on.
     #[must_use]
     pub fn access_lists(&self) -> bool {
         self.access_lists
     }
 
-    /// Puts an entry at the end of a dynamic link's access list.
+    /// Adds an entry at the end of a dynamic link's access list.
     ///
     /// # Errors
-    /// [`AclError::Link`]; [`AclError::NotDynamic`]; [`AclError::OtherFamily`]; [`AclError::Listed`].
+    /// [`AclError::Link`]; [`AclError::NotDynamic`]; [`AclError::OtherFamily`];
+    /// [`AclError::Listed`].
     pub fn add_acl_entry(
         &mut self,
         host: HostId,
@@ -32,8 +34,8 @@ impl Engine {
         self.insert_acl_entry(host, link, usize::MAX, entry)
     }
 
-    /// Puts an entry into a dynamic link's access list at just this place, counted from 0; at the
-    /// end if the list is not so long.
+    /// Inserts an entry into a dynamic link's access list at this index, or at the end if the list
+    /// is shorter.
     ///
     /// # Errors
     /// Those of [`Engine::add_acl_entry`].
@@ -52,7 +54,7 @@ impl Engine {
         list.insert(index, entry)
     }
 
-    /// Takes an entry out of a dynamic link's access list.
+    /// Removes an entry from a dynamic link's access list.
     ///
     /// # Errors
     /// [`AclError::Link`]; [`AclError::NotDynamic`]; [`AclError::NotListed`].
@@ -65,7 +67,7 @@ impl Engine {
         self.acl_mut(host, link)?.remove(entry)
     }
 
-    /// Empties a dynamic link's access list: nobody is let in then.
+    /// Removes all entries from a dynamic link's access list, which then accepts no source.
     ///
     /// # Errors
     /// [`AclError::Link`]; [`AclError::NotDynamic`].
@@ -74,8 +76,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A dynamic link's access list, in the order in which it is looked at. That of a static link,
-    /// which is bound to its peer's address, is empty.
+    /// Returns a dynamic link's access list in the order of evaluation. The list of a static link,
+    /// which accepts only its peer's address, is empty.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].

@@ -1,4 +1,4 @@
-//! Configuring a link: which links a host may have.
+//! Adding a link, and the rules on which links may coexist.
 
 use std::time::Instant;
 
@@ -9,9 +9,11 @@ use crate::error::LinkError;
 use crate::link::{Link, LinkKind, LinkPeer};
 
 impl Engine {
-    /// Configures a link: disabled, with default timers, pong count and priority. The peer's address
-    /// is given ([`crate::LinkPath`]), or learnt ([`LinkPeer::dynamic`]), or the link leads to
-    /// ourselves ([`LinkPeer::Loopback`]) and is up as soon as it is enabled.
+    /// Adds a link to a host. It is disabled, with default timers, pong count and priority.
+    ///
+    /// The peer's address is given ([`crate::LinkPath`]) or learned ([`LinkPeer::dynamic`]). A
+    /// loopback link ([`LinkPeer::Loopback`]) leads to this host itself, and is up as soon as it is
+    /// enabled.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::Configured`]; [`LinkError::SharedSocket`];
@@ -30,7 +32,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a host may have such a link besides those that are there (`spec/api.md` 10.2).
+    /// Checks whether a host may have such a link besides the existing ones.
     fn check_link(&self, host: HostId, id: LinkId, peer: &LinkPeer) -> Result<(), LinkError> {
         let entry = self.hosts.get(&host).ok_or(LinkError::UnknownHost(host))?;
         let is_loopback = peer.kind() == LinkKind::Loopback;

@@ -37,8 +37,8 @@ pub enum Received {
     /// Nothing to deliver: a control packet, a fragment of an incomplete message, or a packet that
     /// was discarded and counted.
     Consumed,
-    /// A duplicate of a message or fragment. If delivery of the original fails, pass the datagram to
-    /// [`crate::Engine::handle_duplicate`] after [`crate::Engine::undelivered`].
+    /// A duplicate of a message or fragment. If delivery of the original fails, pass the datagram
+    /// to [`crate::Engine::handle_duplicate`] after [`crate::Engine::undelivered`].
     Duplicate,
     /// A whole message: the bytes of the datagram in this range.
     Message(Delivery, Range<usize>),

@@ -1,4 +1,5 @@
-//! Watching the links: pings, timeouts, up and down, and what follows for the routes.
+//! Liveness of links and hosts: pings, timeouts, links going up and down, and the routes that
+//! follow.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,16 +17,17 @@ use crate::stats::PacketKind;
 use crate::timers::TimerKey;
 
 impl Engine {
-    /// Does what is due: pings, links that were silent too long, messages that will never be
-    /// complete. Call it when the time of [`Engine::poll_timeout`] has come; earlier does nothing.
+    /// Handles all timers that are due: sends pings and probes, takes silent links down, and
+    /// discards expired fragments. Call it when the time of [`Engine::poll_timeout`] has come; an
+    /// earlier call has no effect.
     ///
     /// A call that comes much later means that this process was stopped or could not run. No link
-    /// goes down for the silence of that time: what was said is still waiting to be received.
+    /// goes down for that time, because its pongs may still wait in the socket.
     pub fn handle_timeout(&mut self, now: Instant) {
         let late = self.timers.next().map(|due| now.saturating_duration_since(due));
         if let Some(late) = late.filter(|&late| late >= LATE) {
             for link in self.hosts.values_mut().flat_map(Host::links_mut) {
-                link.heartbeat.was_deaf(now, late);
+                link.heartbeat.add_stall(now, late);
             }
         }
         while let Some(key) = self.timers.due(now) {
@@ -36,8 +38,8 @@ impl Engine {
         }
     }
 
-    /// A packet that left through this socket could not be delivered, says the kernel or a router
-    /// (`spec/engine.md` 14.2). Links to that address go down now instead of at their timeout.
+    /// Handles a report of the kernel or a router that a packet from this socket could not be
+    /// delivered. Links to that address go down at once instead of at their timeout.
     pub fn handle_transport_error(
         &mut self,
         now: Instant,
@@ -59,7 +61,7 @@ impl Engine {
                 }
             }
         }
-        // One after the other, so that a host is not called lost before its last link is.
+        // One after the other, so that a host is not reported lost before its last link is down.
         for (host, id) in hit {
             if self.link_mut(host, id).is_ok_and(|link| link.take_down(now, reason)) {
                 self.announce_down(now, host, id, reason);
@@ -68,13 +70,14 @@ impl Engine {
         }
     }
 
-    /// The kernel did not let a ping leave ([`Transmit::is_ping`]), for this reason. That alone takes
-    /// no link down: what is missing, such as a route, may be back before the next pong is. If the
-    /// repeated ping is refused too, the link goes down now, provided that another link to the host is
-    /// up. The last one is given as much time as the pong timeout says: giving it up would help nobody,
-    /// and it would have to earn its way up again.
+    /// Handles a report that the kernel refused to send a ping ([`Transmit::is_ping`]).
     ///
-    /// In any case it is the reason of a link that is down, or goes down for want of pongs.
+    /// The first refusal takes no link down: what is missing, such as a route, may be back before
+    /// the next pong is due. If the repeated ping is refused too, the link goes down, provided that
+    /// another link to the host is up. The last link stays up until its pong timeout: taking it
+    /// down early would gain nothing, and it would need all its pongs again to come back.
+    ///
+    /// In any case `errno` becomes the reason of a link that is down, or goes down without a pong.
     pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, id: LinkId, errno: i32) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let another = entry.links().any(|(other, link)| other != id && link.is_usable());
@@ -86,8 +89,9 @@ impl Engine {
         }
     }
 
-    /// Sends a ping on every enabled link out of turn, with the number of the message that is about
-    /// to be sent (`spec/engine.md` 6 step 9): peers that get none of our data follow our numbers.
+    /// Queues a ping on every enabled link at once, with the number of the message that is about to
+    /// be sent. Peers that get none of our messages follow our numbers by these pings
+    /// ([`forced_ping_due`](crate::forced_ping_due)).
     pub fn force_pings(&mut self, now: Instant) {
         let links: Vec<_> = self
             .hosts
@@ -96,8 +100,8 @@ impl Engine {
             .filter(|(_, _, link)| link.is_enabled())
             .map(|(host, id, _)| (host, id))
             .collect();
-        // One number for all of them, whatever other threads send meanwhile: a peer takes a second
-        // number without data in between as a sign that it missed everything (`spec/engine.md` 10).
+        // One number for all of them, even if other threads send meanwhile: a peer takes a second
+        // number without data in between as a sign that it missed everything.
         let sequence = self.sequence.current();
         for (host, link) in links {
             self.queue_ping(now, host, link, sequence, false);
@@ -105,8 +109,8 @@ impl Engine {
         }
     }
 
-    /// Sends a ping or a probe if it is time, gives the link up if it was silent too long, and sets
-    /// the timer for the next of these.
+    /// Sends a ping or a probe if one is due, takes the link down if it was silent for too long,
+    /// and sets its timer.
     pub(super) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if !link.is_enabled() {
@@ -115,7 +119,7 @@ impl Engine {
         let expired = link.heartbeat.expired(now);
         let ping_due = link.heartbeat.next_ping(now).is_some_and(|ping| ping <= now);
         if let Some(silence) = expired {
-            let reason = link.why_silent(silence);
+            let reason = link.silence_reason(silence);
             if link.take_down(now, reason) {
                 self.announce_down(now, host, id, reason);
             }
@@ -128,8 +132,8 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
-    /// Sets a link's timer to its next ping, its next probe or the end of its patience. Nothing is
-    /// sent to a peer that is nowhere.
+    /// Sets a link's timer to its next ping, its next probe or its pong timeout, whichever comes
+    /// first. The timer of a link without a known peer is off.
     pub(super) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
@@ -140,6 +144,7 @@ impl Engine {
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
+    /// Stops a link's timer.
     pub(super) fn timers_off(&mut self, host: HostId, id: LinkId) {
         if let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) {
             self.timers.set(TimerKey::Link(host, id), &mut link.deadline, None);
@@ -163,7 +168,7 @@ impl Engine {
         self.transmits.push_back(ping);
     }
 
-    /// A ping whose pong shows that it arrived at this address.
+    /// Returns a ping for this address, with a cookie that only a pong from there can carry.
     pub(super) fn ping_packet(
         &self,
         now: Instant,
@@ -173,11 +178,11 @@ impl Engine {
         sequence: SequenceNumber,
         timed: bool,
     ) -> Packet {
-        let cookie = self.cookies.bake(now, host, link, remote);
+        let cookie = self.cookies.issue(now, host, link, remote);
         Packet::Ping(Ping { link, cookie, sequence, timed }.encode_ping(self.own))
     }
 
-    /// Brings a link up that has earned it.
+    /// Brings a link up and reports it, unless it is up already.
     pub(super) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if link.bring_up(now) {
@@ -186,6 +191,7 @@ impl Engine {
         }
     }
 
+    /// Reports that a link went down, and stops the search for its path MTU.
     pub(super) fn announce_down(
         &mut self,
         now: Instant,
@@ -199,19 +205,19 @@ impl Engine {
         }
     }
 
-    /// Tells that a link came up or went down, and what follows from that.
+    /// Reports that a link came up or went down, and what follows for its host.
     fn announce(&mut self, now: Instant, host: HostId, link: LinkId, state: LinkState) {
         self.events.push_back(Event::Link(LinkEvent { host, link, state }));
         self.reroute(now, host, Some((link, state)));
     }
 
-    /// Chooses the links that data to a host takes when something other than their state changed.
+    /// Updates the route to a host after a change of something other than the state of its links.
     pub(super) fn refresh_routes(&mut self, now: Instant, host: HostId) {
         self.reroute(now, host, None);
     }
 
-    /// Chooses the links that data to a host takes, and tells if it became reachable or was lost
-    /// (`spec/engine.md` 13), or if its packets carry more or less now.
+    /// Updates the route to a host. Reports if the host became reachable or unreachable, or if the
+    /// data MTU of its packets changed.
     fn reroute(&mut self, now: Instant, host: HostId, cause: Option<(LinkId, LinkState)>) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let route = |(id, link): (LinkId, &Link)| LinkRoute {
@@ -225,7 +231,7 @@ impl Engine {
         let reachable = !links.is_empty();
         let changed = std::mem::replace(&mut entry.reachable, reachable) != reachable;
         if changed && !reachable {
-            entry.peer.lost(now);
+            entry.receive.host_lost(now);
         }
         let mtu_before = self.routes.get(host).map(HostRoute::data_mtu);
         if reachable || changed {
@@ -238,21 +244,21 @@ impl Engine {
         }
         let mtu = self.routes.get(host).map(HostRoute::data_mtu);
         if mtu != mtu_before {
-            self.tell_mtu(host, mtu);
+            self.report_mtu(host, mtu);
         }
     }
 
     fn expire_fragments(&mut self, now: Instant, host: HostId) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
-        entry.peer.reassembler.handle_timeout(now, &mut self.pool);
-        entry.count_given_up(&mut self.drops);
-        let next = entry.peer.reassembler.next_timeout();
+        entry.receive.reassembler.handle_timeout(now, &mut self.pool);
+        entry.count_incomplete(&mut self.drops);
+        let next = entry.receive.reassembler.next_timeout();
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
     }
 }
 
-/// How late a timeout has to be handled to count as not having been run. Half of the least that a pong
-/// may take.
+/// How late a timer must be handled for the driver to count as stopped meanwhile: half of the
+/// shortest pong timeout.
 const LATE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -297,7 +303,7 @@ mod tests {
                 let burst: Vec<_> =
                     std::iter::from_fn(|| engine.poll_transmit()).map(number).collect();
                 let same = burst.iter().all(|number| *number == burst[0]);
-                // Before asserting, or the other thread would go on for ever.
+                // Before asserting, or the other thread would never end.
                 if !same || burst.len() != LinkId::ALL.len() {
                     done.store(true, Ordering::Relaxed);
                     panic!("{burst:?}");

@@ -1,7 +1,8 @@
 //! The engine: its tables, and the calls that change them.
 //!
-//! Each file beside this one holds the calls of one concern. The fields of [`Engine`] are theirs
-//! alone: the rooms below know their own state only, and are told by the engine what they need.
+//! Each file beside this one holds the calls of one concern. Only they see the fields of
+//! [`Engine`]: `host`, `link` and `send` know their own state, and get what else they need as
+//! arguments.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use knet_wire::{CryptoSizes, HostId, LinkId};
 use crate::config::{
     DEFAULT_MTU_INTERVAL, EngineConfig, MAX_HOST_NAME, PacketTag, PingTimers, Policy,
 };
-use crate::cookie::CookieJar;
+use crate::cookie::CookieSigner;
 use crate::error::{HostError, LinkError};
 use crate::event::{DownReason, Event};
 use crate::host::{BufferPool, DUPLICATE_WINDOW, Host, HostStatus};
@@ -33,8 +34,47 @@ mod source_check;
 mod transmit;
 pub use transmit::Transmit;
 
-/// Everything the protocol decides for one handle. See the crate's documentation for the contract
-/// with its driver.
+/// The protocol's state and decisions for one handle. The [crate documentation](crate) states the
+/// contract with its driver.
+///
+/// # Examples
+///
+/// Two engines in virtual time, with packets carried by hand until a link between them is up and
+/// its path MTU is known:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, SocketId};
+/// use knet_wire::{HostId, LinkId};
+///
+/// let (one, two) = (HostId::new(1), HostId::new(2));
+/// let (link, socket) = (LinkId::new(0)?, SocketId(0));
+/// let mut now = Instant::now();
+/// let new = |host| Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// let mut engines = [new(one), new(two)];
+/// let addresses = ["10.0.0.1:5405".parse()?, "10.0.0.2:5405".parse()?];
+/// for (at, peer) in [(0, two), (1, one)] {
+///     engines[at].add_host(peer)?;
+///     engines[at].add_link(now, peer, link, LinkPath { socket, remote: addresses[1 - at] })?;
+///     engines[at].set_link_enabled(now, peer, link, true)?;
+/// }
+/// while !engines.iter().all(|engine| engine.data_mtu() > 1000) {
+///     for at in [0, 1] {
+///         engines[at].handle_timeout(now);
+///         while let Some(transmit) = engines[at].poll_transmit() {
+///             let meta = DatagramMeta { socket, source: addresses[at] };
+///             let datagram = [transmit.packet(), &vec![0; transmit.padding_len()]].concat();
+///             let _ = engines[1 - at].handle_datagram(now, meta, &datagram);
+///             transmit.record_sent(datagram.len());
+///         }
+///     }
+///     now += Duration::from_millis(100);
+/// }
+/// let routes = engines[0].poll_routes().expect("host 2 became reachable");
+/// assert_eq!(routes.get(two).expect("reachable").data_mtu(), 65_481);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     own: HostId,
@@ -44,20 +84,20 @@ pub struct Engine {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     sequence: Arc<SequenceCounter>,
-    cookies: CookieJar,
+    cookies: CookieSigner,
     pool: BufferPool,
     drops: DropStats,
     rejections: RejectionLimiter,
     access_lists: bool,
     manual_mtu: Option<u16>,
     mtu_interval: Duration,
-    /// The data MTU of all hosts that was told last.
-    told_mtu: usize,
+    /// The data MTU of all hosts that was reported last.
+    reported_mtu: usize,
     crypto: CryptoSizes,
 }
 
 impl Engine {
-    /// Makes an engine without hosts.
+    /// Creates an engine without hosts.
     #[must_use]
     pub fn new(now: Instant, config: &EngineConfig) -> Self {
         Self {
@@ -68,19 +108,19 @@ impl Engine {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             sequence: Arc::default(),
-            cookies: CookieJar::new(config.cookie_key, now),
+            cookies: CookieSigner::new(config.cookie_key, now),
             pool: BufferPool::default(),
             drops: DropStats::default(),
             rejections: RejectionLimiter::default(),
             access_lists: true,
             manual_mtu: None,
             mtu_interval: DEFAULT_MTU_INTERVAL,
-            told_mtu: CryptoSizes::CLEAR.min_mtu(),
+            reported_mtu: CryptoSizes::CLEAR.min_mtu(),
             crypto: CryptoSizes::CLEAR,
         }
     }
 
-    /// Adds a host. It has the passive policy, its id as its name and no links.
+    /// Adds a host with the passive policy, its id as its name, and no links.
     ///
     /// # Errors
     /// [`HostError::Exists`].
@@ -104,18 +144,18 @@ impl Engine {
             return Err(HostError::HasLinks { host, links });
         }
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, None);
-        entry.peer.reassembler.clear(&mut self.pool);
-        entry.count_given_up(&mut self.drops);
+        entry.receive.reassembler.clear(&mut self.pool);
+        entry.count_incomplete(&mut self.drops);
         self.hosts.remove(&host);
         self.routes.hosts_changed();
         Ok(())
     }
 
-    /// Names a host. Giving a host the name it has is fine.
+    /// Sets the name of a host. A host may keep its name.
     ///
     /// # Errors
-    /// [`HostError::Unknown`]; [`HostError::NameTooLong`]; [`HostError::NameTaken`] by another
-    /// host, or by the host whose id the name spells.
+    /// [`HostError::Unknown`]; [`HostError::NameTooLong`]; [`HostError::NameTaken`] if another host
+    /// has the name, or the name is the decimal id of another host.
     pub fn set_host_name(&mut self, host: HostId, name: &str) -> Result<(), HostError> {
         if !self.hosts.contains_key(&host) {
             return Err(HostError::Unknown(host));
@@ -133,7 +173,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The host of that name; a host without a name of its own has its id in decimal as name.
+    /// Returns the host with this name. The name of a host that was not named is its decimal id.
     ///
     /// # Errors
     /// [`HostError::NoSuchName`].
@@ -149,7 +189,7 @@ impl Engine {
         self.hosts.iter().find(|(id, host)| has(id, host)).map(|(&id, _)| id)
     }
 
-    /// Chooses how a host's links are used. Takes effect at once.
+    /// Sets which of a host's links its messages take. Takes effect at once.
     ///
     /// # Errors
     /// [`HostError::Unknown`].
@@ -165,12 +205,12 @@ impl Engine {
         Ok(())
     }
 
-    /// The hosts, in ascending order.
+    /// Iterates over the hosts in ascending order.
     pub fn hosts(&self) -> impl Iterator<Item = HostId> {
         self.hosts.keys().copied()
     }
 
-    /// A host's settings and state.
+    /// Returns a host's settings, state and counters.
     ///
     /// # Errors
     /// [`HostError::Unknown`].
@@ -190,7 +230,7 @@ impl Engine {
         })
     }
 
-    /// Starts counting of a host and its links anew.
+    /// Resets the counters of a host and its links to zero.
     ///
     /// # Errors
     /// [`HostError::Unknown`].
@@ -199,8 +239,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a disabled link with its settings and counters. Gives back its peer, so that the
-    /// driver can close a socket that nobody needs any more.
+    /// Removes a disabled link with its settings and counters. Returns its peer, so that the driver
+    /// can close a socket that is no longer used.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::Enabled`].
@@ -215,8 +255,8 @@ impl Engine {
         Ok(cleared.peer)
     }
 
-    /// Starts or stops watching and using a link. Enabling sends the first ping at once; disabling
-    /// takes an active link out of use at once. The same value again does nothing.
+    /// Enables or disables a link. Enabling sends the first ping at once; disabling takes an active
+    /// link out of use at once. Setting the same value again has no effect.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -234,7 +274,7 @@ impl Engine {
         if enabled {
             entry.enable(now);
             if entry.peer == LinkPeer::Loopback {
-                // There is nobody to wait for.
+                // No peer has to answer.
                 self.link_up(now, host, link);
             }
             self.watch_link(now, host, link);
@@ -248,7 +288,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets how a link is watched. Takes effect at once.
+    /// Sets the ping timers of a link. Takes effect at once.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::PingTimers`].
@@ -265,7 +305,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets how many good pongs bring a link up, 1 to 255.
+    /// Sets how many pongs in time bring a link up, 1 to 255.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`]; [`LinkError::NoPongs`] for 0.
@@ -282,7 +322,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets a link's priority for the passive policy: the highest wins. Takes effect at once.
+    /// Sets a link's priority for [`Policy::Passive`]: the highest wins. Takes effect at once.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -298,7 +338,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Tags a link's packets from now on, so that the driver knows how to treat them.
+    /// Sets the tag of a link's packets. Takes effect with the next packet.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -314,7 +354,7 @@ impl Engine {
         Ok(())
     }
 
-    /// How a link's packets are tagged.
+    /// Returns the tag of a link's packets.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -322,7 +362,7 @@ impl Engine {
         Ok(self.link(host, link)?.tag)
     }
 
-    /// The configured links of a host, in ascending order.
+    /// Iterates over the configured links of a host in ascending order.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`].
@@ -331,7 +371,7 @@ impl Engine {
         Ok(entry.links().map(|(id, _)| id))
     }
 
-    /// A link's settings, state and counters.
+    /// Returns a link's settings, state and counters.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -344,7 +384,7 @@ impl Engine {
         Ok(self.link(host, link)?.status(now, self.manual_mtu, self.crypto))
     }
 
-    /// Starts counting a link's packets and changes anew. What it is and has measured stays.
+    /// Resets the counters and the history of a link. Its state and its mean latency stay.
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
@@ -353,19 +393,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Our own host id.
+    /// Returns our own host id.
     #[must_use]
     pub fn own_id(&self) -> HostId {
         self.own
     }
 
-    /// The counter that numbers our messages, shared with those who send.
+    /// Returns the counter that numbers our messages, to be shared with all threads that send.
     #[must_use]
     pub fn sequence(&self) -> Arc<SequenceCounter> {
         self.sequence.clone()
     }
 
-    /// All hosts and links added up.
+    /// Returns the totals of all hosts and links.
     #[must_use]
     pub fn totals(&self) -> LinkTotals {
         let mut totals = LinkTotals { hosts: self.hosts.len(), ..LinkTotals::default() };
@@ -380,43 +420,42 @@ impl Engine {
         totals
     }
 
-    /// What was thrown away so far, by reason.
+    /// Returns how many packets were discarded, by reason.
     #[must_use]
     pub fn drops(&self) -> DropStats {
         self.drops
     }
 
-    /// Starts counting what is thrown away anew.
+    /// Resets the counters of [`Engine::drops`] to zero.
     pub fn clear_drops(&mut self) {
         self.drops = DropStats::default();
     }
 
-    /// Bytes held for messages that are not complete, of all hosts together; bounded.
+    /// Returns how many bytes the incomplete messages of all hosts hold, at most 64 MiB.
     #[must_use]
     pub fn reassembly_memory(&self) -> usize {
         self.pool.in_use()
     }
 
-    /// The next control packet to send.
+    /// Returns the next control packet to send.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
 
-    /// The next thing to tell the application.
+    /// Returns the next event to report to the application.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// The routes, if they changed since they were last handed out.
+    /// Returns the routes if they changed since the last call.
     #[must_use]
     pub fn poll_routes(&mut self) -> Option<Routes> {
         self.routes.take_changed(self.hosts.keys().copied())
     }
 
-    /// When [`Engine::handle_timeout`] has to be called next; `None` if there is nothing to wait
-    /// for.
+    /// Returns when to call [`Engine::handle_timeout`] next, or `None` if no timer runs.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
@@ -433,5 +472,5 @@ impl Engine {
     }
 }
 
-// A packet that just may leave is well inside the window of its receiver, which knows newer ones.
+// The oldest packet that may leave is still inside the duplicate window of its receivers.
 const _: () = assert!(2 * MAX_SEQUENCE_LAG <= DUPLICATE_WINDOW);

@@ -1,4 +1,5 @@
-//! Path MTU discovery: probes out, answers and refusals in, and what follows for the routes.
+//! Path MTU discovery of all links: probes, their replies, reports of the kernel, and the routes
+//! that follow.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ use crate::link::{Conditions, Link, PathMtu};
 use crate::stats::PacketKind;
 
 impl Engine {
-    /// Sets by hand how long a whole IP packet may be on every link, in bytes; `None` goes back to
-    /// finding it out. Takes effect with the next message.
+    /// Sets the path MTU of every link by hand: the length of a whole IP packet in bytes. `None`
+    /// returns to path MTU discovery. Takes effect with the next message.
     ///
     /// # Errors
     /// [`MtuError::TooSmall`] if the largest message would need too many fragments.
@@ -50,21 +51,22 @@ impl Engine {
         Ok(())
     }
 
-    /// The MTU set by hand, in bytes of a whole IP packet.
+    /// Returns the MTU set by hand, in bytes of a whole IP packet, or `None`.
     #[must_use]
     pub fn manual_mtu(&self) -> Option<u16> {
         self.manual_mtu
     }
 
-    /// The most payload bytes that a packet carries on every link in use; before any link is up,
-    /// the least that libknet works with (`min_mtu` of `spec/wire.md` 9).
+    /// Returns how many bytes of payload a packet can carry on every link in use. Before any link
+    /// is up, that is the least that every path carries (`docs/wire-format.md`, "Length
+    /// arithmetic").
     #[must_use]
     pub fn data_mtu(&self) -> usize {
         self.routes.least_mtu().unwrap_or_else(|| self.crypto.min_mtu())
     }
 
-    /// The smallest MTU with which the largest message fits into [`MAX_FRAGMENTS`] on an
-    /// IPv6 link, which has the longer headers.
+    /// Returns the smallest MTU at which the longest message needs no more than [`MAX_FRAGMENTS`]
+    /// on an IPv6 link, which has the longer headers.
     fn least_manual_mtu(&self) -> u16 {
         let enough = |onwire: u16| {
             let room = usize::from(onwire).checked_sub(path_overhead(IpVersion::V6))?;
@@ -74,8 +76,8 @@ impl Engine {
         (0..=u16::MAX).find_map(enough).unwrap_or(u16::MAX)
     }
 
-    /// Sets how often the path MTU of each link is searched anew, 1 s to 86400 s. Default 60 s
-    /// (`KNET_PMTUD_DEFAULT_INTERVAL`). Takes effect with the next search.
+    /// Sets the time between two searches for the path MTU of a link, 1 s to 86400 s. Default 60 s
+    /// (`KNET_PMTUD_DEFAULT_INTERVAL`). Takes effect after the next search.
     ///
     /// # Errors
     /// [`MtuError::Interval`].
@@ -87,21 +89,23 @@ impl Engine {
         Ok(())
     }
 
-    /// How often the path MTU of each link is searched anew.
+    /// Returns the time between two searches for the path MTU of a link.
     #[must_use]
     pub fn mtu_interval(&self) -> Duration {
         self.mtu_interval
     }
 
-    /// The kernel refused a probe ([`Transmit::probe_size`]) for its length.
+    /// Handles a report that the kernel refused to send a probe because it is too long. `size` is
+    /// its [`Transmit::probe_size`].
     pub fn handle_probe_refused(&mut self, now: Instant, host: HostId, link: LinkId, size: u16) {
         self.change_mtu(now, host, link, |mtu, conditions| {
-            mtu.refused(usize::from(size), conditions);
+            mtu.probe_refused(usize::from(size), conditions);
         });
     }
 
-    /// The kernel says that packets of more than `limit` bytes cannot leave through this socket for
-    /// this address: what its error queue gives for `EMSGSIZE` of local origin.
+    /// Handles a report of the kernel that IP packets of more than `limit` bytes cannot leave
+    /// through this socket for this address: `EMSGSIZE` of local origin in the socket's error
+    /// queue. Takes effect at once.
     pub fn handle_mtu_limit(
         &mut self,
         now: Instant,
@@ -111,12 +115,12 @@ impl Engine {
     ) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, conditions| mtu.limited(limit, conditions));
+            self.change_mtu(now, host, link, |mtu, conditions| mtu.limit(limit, conditions));
         }
     }
 
-    /// A router says that packets of more than `limit` bytes for this address do not pass it: what
-    /// ICMP says. It is not believed, but looked into.
+    /// Handles a report of a router (ICMP) that IP packets of more than `limit` bytes for this
+    /// address do not pass. The report may be forged, so it only starts a search.
     pub fn handle_mtu_suggestion(
         &mut self,
         now: Instant,
@@ -126,19 +130,20 @@ impl Engine {
     ) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, conditions| mtu.suggested(limit, conditions));
+            self.change_mtu(now, host, link, |mtu, conditions| mtu.suggest(limit, conditions));
         }
     }
 
-    pub(super) fn probe_answered(&mut self, now: Instant, host: HostId, reply: Pmtu) {
+    /// Handles the reply to a probe.
+    pub(super) fn handle_pmtu_reply(&mut self, now: Instant, host: HostId, reply: Pmtu) {
         let size = usize::from(u16::from_le_bytes(reply.onwire));
         let mut expected = false;
-        self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.answered(size));
+        self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.probe_answered(size));
         self.drops.unexpected += u64::from(!expected);
     }
 
-    /// Begins or ends the search of a link that came up, went down, or whose MTU is no longer, or
-    /// now, set by hand.
+    /// Starts or stops the search of a link after it came up or went down, or after the MTU was set
+    /// by hand or no longer is.
     pub(super) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
         let manual = self.manual_mtu.is_some();
         let searchable = |link: &Link| link.is_usable() && link.peer.path().is_some();
@@ -148,8 +153,8 @@ impl Engine {
         });
     }
 
-    /// A link that is up leads to another address. What was found of the path counts on only if it
-    /// was the port alone that changed.
+    /// Handles a change of the peer's address. The path MTU stays known only if the port alone
+    /// changed.
     pub(super) fn path_changed(&mut self, now: Instant, host: HostId, link: LinkId, same_ip: bool) {
         if !same_ip {
             self.change_mtu(now, host, link, |mtu, _| mtu.forget());
@@ -157,7 +162,7 @@ impl Engine {
         self.start_or_stop_discovery(now, host, link);
     }
 
-    /// Sends the probe that is due, if any.
+    /// Queues the probe of a link if one is due.
     pub(super) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(conditions) = self.conditions(host, id) else { return };
         let own = self.own;
@@ -173,7 +178,7 @@ impl Engine {
         let size = u16::try_from(size).unwrap_or(u16::MAX);
         let mut header = [0; PMTU_HEADER_LEN];
         let probe = Pmtu { link: id, onwire: size.to_le_bytes() };
-        // The header alone is as long as a probe has to be at least.
+        // The header alone has the shortest length a probe can have, so this cannot fail.
         let _ = probe.encode_probe(own, &mut header);
         let padding = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
         let packet = Packet::Probe { header, padding, size };
@@ -182,7 +187,7 @@ impl Engine {
         self.transmits.push_back(probe);
     }
 
-    /// Lets something happen to a link's discovery, sends what is due then, and sets the timer.
+    /// Changes a link's discovery, sends the probe that is due then, and sets the link's timer.
     fn change_mtu(
         &mut self,
         now: Instant,
@@ -195,7 +200,7 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
-    /// Lets something happen to a link's discovery, and uses and tells another MTU if there is one.
+    /// Changes a link's discovery. Reports and applies the data MTU if it changed.
     fn change_mtu_only(
         &mut self,
         now: Instant,
@@ -216,18 +221,19 @@ impl Engine {
         self.refresh_routes(now, host);
     }
 
-    /// Tells that packets to a host carry another number of bytes than before, `None` if there is no
-    /// way to it any more, and whether that is the least of all hosts.
-    pub(super) fn tell_mtu(&mut self, host: HostId, data_mtu: Option<usize>) {
+    /// Reports the new data MTU of a host, `None` if it is no longer reachable, and that of all
+    /// hosts if it changed with it.
+    pub(super) fn report_mtu(&mut self, host: HostId, data_mtu: Option<usize>) {
         if let Some(data_mtu) = data_mtu {
             self.events.push_back(Event::Mtu(MtuEvent::Host { host, data_mtu }));
         }
         let least = self.data_mtu();
-        if std::mem::replace(&mut self.told_mtu, least) != least {
+        if std::mem::replace(&mut self.reported_mtu, least) != least {
             self.events.push_back(Event::Mtu(MtuEvent::Handle { data_mtu: least }));
         }
     }
 
+    /// Returns what the discovery has to know of a link.
     fn conditions(&self, host: HostId, id: LinkId) -> Option<Conditions> {
         let link = self.link(host, id).ok()?;
         let timeout = link.heartbeat.timers().timeout;
@@ -242,6 +248,7 @@ impl Engine {
         })
     }
 
+    /// Returns all links from this socket to this address.
     fn links_to(&self, socket: SocketId, destination: IpAddr) -> Vec<(HostId, LinkId)> {
         let all = self.hosts.iter();
         all.flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))

@@ -1,4 +1,4 @@
-//! What a received packet means.
+//! Received packets: what they mean and which messages they deliver.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use knet_wire::{
 };
 
 use super::delivery::{DatagramMeta, Delivery, DeliveryToken, Received};
-use super::source_check::Speaker;
+use super::source_check::Source;
 use super::{Engine, transmit};
 use crate::config::LinkPath;
 use crate::host::{DropReason, Outcome, ReassembledMessage};
@@ -20,8 +20,7 @@ use crate::stats::PacketKind;
 use crate::timers::TimerKey;
 
 impl Engine {
-    /// Takes a datagram in clear. Afterwards drain [`Engine::poll_transmit`],
-    /// [`Engine::poll_event`] and [`Engine::poll_routes`].
+    /// Handles a datagram, which must not be encrypted. Afterwards, drain the outputs.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -45,37 +44,38 @@ impl Engine {
             return Received::Consumed;
         }
         match packet.body {
-            Body::Data(data) => return self.data(now, meta, host, &data, datagram.len()),
-            Body::Ping(ping) => match self.speaker(now, meta, host, ping.link) {
-                Some(Speaker::Peer) => self.ping(now, host, ping),
-                Some(Speaker::Newcomer) => self.ping_of_newcomer(now, meta, host, ping),
+            Body::Data(data) => return self.handle_data(now, meta, host, &data, datagram.len()),
+            Body::Ping(ping) => match self.check_source(now, meta, host, ping.link) {
+                Some(Source::Peer) => self.handle_ping(now, host, ping),
+                Some(Source::Unverified) => self.handle_unverified_ping(now, meta, host, ping),
                 None => {}
             },
-            Body::Pong(pong) => match self.speaker(now, meta, host, pong.link) {
-                Some(Speaker::Peer) => self.pong(now, host, pong),
-                Some(Speaker::Newcomer) => self.pong_of_newcomer(now, meta, host, pong),
+            Body::Pong(pong) => match self.check_source(now, meta, host, pong.link) {
+                Some(Source::Peer) => self.handle_pong(now, host, pong),
+                Some(Source::Unverified) => self.handle_unverified_pong(now, meta, host, pong),
                 None => {}
             },
             Body::PmtuProbe(probe) => {
-                if let Some(path) = self.prober(now, meta, host, probe.link) {
-                    self.pmtu_probe(host, path, probe, datagram.len());
+                if let Some(path) = self.probe_reply_path(now, meta, host, probe.link) {
+                    self.handle_pmtu_probe(host, path, probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
-                if self.is_peer(now, meta, host, reply.link) {
+                if self.is_from_peer(now, meta, host, reply.link) {
                     if let Ok(link) = self.link(host, reply.link) {
                         link.counters.record_received(PacketKind::Pmtu, datagram.len());
                     }
-                    self.probe_answered(now, host, reply);
+                    self.handle_pmtu_reply(now, host, reply);
                 }
             }
         }
         Received::Consumed
     }
 
-    /// Takes a datagram again that was a [`Received::Duplicate`], because the message that it is a copy of
-    /// could not be delivered. It is not counted as received again, and as a duplicate only if it is
-    /// one still.
+    /// Handles a datagram that was a [`Received::Duplicate`] once more, because the message it
+    /// duplicates could not be delivered ([`Engine::undelivered`]).
+    ///
+    /// The datagram is not counted as received again, and as a duplicate only if it still is one.
     pub fn handle_duplicate(&mut self, now: Instant, datagram: &[u8]) -> Received {
         let Ok(Packet { source, body: Body::Data(data) }) = Packet::decode(datagram) else {
             return Received::Consumed;
@@ -83,30 +83,30 @@ impl Engine {
         let Some(entry) = self.hosts.get_mut(&source) else { return Received::Consumed };
         entry.stats.rx_duplicates = entry.stats.rx_duplicates.saturating_sub(1);
         self.drops.duplicate = self.drops.duplicate.saturating_sub(1);
-        self.sequenced_data(now, source, &data)
+        self.accept_data(now, source, &data)
     }
 
-    /// Says that a message could not be delivered: a copy of it over another link gets a second
-    /// chance (`spec/engine.md` 7.4).
+    /// Reports that a message could not be delivered: a duplicate of it that arrives over another
+    /// link is delivered instead.
     pub fn undelivered(&mut self, token: DeliveryToken) {
         if let Some(host) = self.hosts.get_mut(&token.host) {
-            host.peer.window.unmark_delivered(token.sequence, token.generation);
+            host.receive.window.unmark_delivered(token.sequence, token.generation);
         }
     }
 
-    /// Takes back the buffer of a delivered message.
+    /// Returns the buffer of a delivered message to the engine, which uses it for a later message.
     pub fn recycle(&mut self, message: ReassembledMessage) {
         self.pool.recycle(message);
     }
 
-    /// Answers a ping on its own link, to the address that is known for it.
-    pub(super) fn ping(&mut self, now: Instant, host: HostId, ping: Ping) {
+    /// Answers a ping on its link, at the known address of the peer.
+    pub(super) fn handle_ping(&mut self, now: Instant, host: HostId, ping: Ping) {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
         let (sequence, reachable) = (ping.sequence, entry.reachable);
-        entry.peer.ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
-        entry.count_given_up(&mut self.drops);
+        entry.receive.handle_ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
+        entry.count_incomplete(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
         link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
@@ -116,15 +116,15 @@ impl Engine {
         }
     }
 
-    /// Answers a path MTU probe: that it arrived is all the peer wants to know.
-    fn pmtu_probe(&mut self, host: HostId, path: LinkPath, probe: Pmtu, length: usize) {
+    /// Answers a path MTU probe. The reply shows the peer that the probe arrived.
+    fn handle_pmtu_probe(&mut self, host: HostId, path: LinkPath, probe: Pmtu, length: usize) {
         let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
         let Ok(link) = self.link(host, probe.link) else { return };
         link.counters.record_received(PacketKind::Pmtu, length);
         self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
     }
 
-    /// Queues the answer to a packet of a link.
+    /// Queues the answer to a packet of a link, unless too many packets are queued.
     pub(super) fn answer(
         &mut self,
         host: HostId,
@@ -141,14 +141,15 @@ impl Engine {
         self.transmits.push_back(answer);
     }
 
-    fn pong(&mut self, now: Instant, host: HostId, pong: Ping) {
+    fn handle_pong(&mut self, now: Instant, host: HostId, pong: Ping) {
         let remote = self.link(host, pong.link).ok().and_then(|link| link.peer.remote());
-        let Some(sent) = self.ping_of(host, &pong, remote) else { return };
+        let Some(sent) = self.verify_pong(host, &pong, remote) else { return };
         self.count_pong(now, host, &pong, sent);
     }
 
-    /// When the ping of this pong left for this address, or `None` if none did.
-    pub(super) fn ping_of(
+    /// Returns when the ping that this pong answers left for this address, or `None` if no such
+    /// ping left, which is counted.
+    pub(super) fn verify_pong(
         &mut self,
         host: HostId,
         pong: &Ping,
@@ -159,7 +160,7 @@ impl Engine {
         sent
     }
 
-    /// An authentic pong came from the peer whose ping had left at `sent`.
+    /// Counts an authentic pong from the peer, whose ping left at `sent`.
     pub(super) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
         let Ok(link) = self.link_mut(host, pong.link) else { return };
         link.counters.record_received(PacketKind::Pong, knet_wire::PING_LEN);
@@ -172,8 +173,8 @@ impl Engine {
         self.set_link_timer(now, host, pong.link);
     }
 
-    /// The receive path of `spec/engine.md` 7.4 up to the filter.
-    fn data(
+    /// Handles a data packet up to the filter (`docs/protocol.md`, "Receiving").
+    fn handle_data(
         &mut self,
         now: Instant,
         meta: DatagramMeta,
@@ -187,14 +188,14 @@ impl Engine {
             return Received::Consumed;
         };
         let Some(link) = entry.link_mut(id) else { return Received::Consumed };
-        if !link.lets_in(self.access_lists, meta.source.ip()) {
+        if !link.admits(self.access_lists, meta.source.ip()) {
             self.reject(now, meta.source, RejectionReason::AccessList(host, id));
             return Received::Consumed;
         }
         link.counters.record_received(PacketKind::Data, length);
         if !entry.reachable {
-            // Data from a host that answered a ping already: it has found us before we have found
-            // it, so the link works (`spec/engine.md` 7.5).
+            // The host sends data because it has found us. If it also answered a ping, the link
+            // works in both directions (`docs/protocol.md`, "Early data").
             let answered =
                 entry.link(id).is_some_and(|l| l.is_enabled() && l.heartbeat.good_pongs() > 0);
             if !answered {
@@ -207,44 +208,44 @@ impl Engine {
             self.drops.compressed += 1;
             return Received::Consumed;
         }
-        self.sequenced_data(now, host, data)
+        self.accept_data(now, host, data)
     }
 
-    /// Sorts out duplicates and puts fragments together.
-    fn sequenced_data(&mut self, now: Instant, host: HostId, data: &Data<'_>) -> Received {
+    /// Recognizes duplicates and assembles fragments.
+    fn accept_data(&mut self, now: Instant, host: HostId, data: &Data<'_>) -> Received {
         let Some(entry) = self.hosts.get_mut(&host) else { return Received::Consumed };
         let Ok(channel) = Channel::try_from(data.header.channel) else {
             self.drops.malformed += 1;
             return Received::Consumed;
         };
-        let peer = &mut entry.peer;
-        peer.sync.on_data();
+        let receive = &mut entry.receive;
+        receive.restarts.on_data();
         let sequence = data.header.sequence;
-        let generation = peer.window.generation();
-        if peer.window.check_delivered(sequence).is_seen() {
+        let generation = receive.window.generation();
+        if receive.window.check_delivered(sequence).is_seen() {
             entry.stats.rx_duplicates += 1;
             self.drops.duplicate += 1;
             return Received::Duplicate;
         }
-        if peer.window.generation() != generation {
-            peer.reassembler.clear(&mut self.pool);
-            entry.count_given_up(&mut self.drops);
+        if receive.window.generation() != generation {
+            receive.reassembler.clear(&mut self.pool);
+            entry.count_incomplete(&mut self.drops);
         }
-        let peer = &mut entry.peer;
+        let receive = &mut entry.receive;
         let assembled = match data.header.fragment {
             Fragment::Whole => None,
             Fragment::Part(part) => {
-                let outcome = peer.reassembler.add(
+                let outcome = receive.reassembler.add(
                     now,
                     &data.header,
                     part,
                     data.payload,
-                    &mut peer.window,
+                    &mut receive.window,
                     &mut self.pool,
                 );
-                entry.count_given_up(&mut self.drops);
+                entry.count_incomplete(&mut self.drops);
                 if !entry.reassembly.is_set() {
-                    let next = entry.peer.reassembler.next_timeout();
+                    let next = entry.receive.reassembler.next_timeout();
                     self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, next);
                 }
                 match outcome {
@@ -263,7 +264,7 @@ impl Engine {
             }
         };
         entry.stats.rx_messages += 1;
-        let window = &mut entry.peer.window;
+        let window = &mut entry.receive.window;
         window.mark_delivered(sequence);
         let token = DeliveryToken { host, sequence, generation: window.generation() };
         let broadcast = data.header.broadcast;
@@ -278,6 +279,6 @@ impl Engine {
     }
 }
 
-/// Answers are dropped beyond so many packets that the driver has not sent yet, so that a flood of
-/// pings or probes costs no memory. Own pings are not: there is at most one a link.
+/// The most packets that may be queued before answers are dropped, so that a flood of pings or
+/// probes costs no memory. Our own pings are never dropped: each link has one at most.
 const MAX_QUEUED_TRANSMITS: usize = 4096;

@@ -1,4 +1,4 @@
-//! Control packets on their way out.
+//! Control packets to be sent by the driver.
 
 use std::sync::Arc;
 
@@ -9,8 +9,34 @@ use crate::link::Link;
 use crate::send::PacketAge;
 use crate::stats::{LinkCounters, PacketKind};
 
-/// A control packet to be sent now. Comes out of [`crate::Engine::poll_transmit`]; tell the outcome
-/// with [`Transmit::record_sent`] or [`Transmit::record_error`].
+/// A control packet to send. Returned by [`Engine::poll_transmit`](crate::Engine::poll_transmit).
+///
+/// Send [`Transmit::packet`] and [`Transmit::padding_len`] zeros over [`Transmit::path`], then
+/// record the outcome with [`Transmit::record_sent`] or [`Transmit::record_error`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// engine.set_link_enabled(now, peer, link, true)?;
+/// let ping = engine.poll_transmit().expect("the first ping leaves at once");
+/// assert!(ping.is_ping());
+/// assert_eq!((ping.host(), ping.path().remote), (peer, "10.0.0.2:5405".parse()?));
+///
+/// let datagram = [ping.packet(), &vec![0; ping.padding_len()]].concat();
+/// // … and when the socket has taken it:
+/// ping.record_sent(datagram.len());
+/// assert_eq!(engine.link_status(now, peer, link)?.stats.tx_ping_packets, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a transmit that is not sent is a packet lost"]
 pub struct Transmit {
@@ -23,12 +49,12 @@ pub struct Transmit {
     counters: Arc<LinkCounters>,
 }
 
-/// The control packets, by their lengths.
+/// The bytes of a control packet, by their length.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Packet {
     Ping([u8; PING_LEN]),
     PmtuReply([u8; PMTU_HEADER_LEN]),
-    /// A probe: its header, how many zeros follow, and the size it is about.
+    /// A probe: its header, how many zeros follow, and the size of IP packet it tests.
     Probe {
         header: [u8; PMTU_HEADER_LEN],
         padding: usize,
@@ -37,7 +63,7 @@ pub(super) enum Packet {
 }
 
 impl Transmit {
-    /// A packet of `link`, which has this id.
+    /// Creates a packet of `link`, which has this id.
     pub(super) fn new(
         host: HostId,
         id: LinkId,
@@ -50,31 +76,31 @@ impl Transmit {
         Self { host, link: id, path, tag, kind, packet, counters }
     }
 
-    /// The host that it is for.
+    /// Returns the host that receives it.
     #[must_use]
     pub fn host(&self) -> HostId {
         self.host
     }
 
-    /// The link that it belongs to.
+    /// Returns the link that it belongs to.
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link
     }
 
-    /// Which socket has to send it, and where to.
+    /// Returns the socket that has to send it, and the destination.
     #[must_use]
     pub fn path(&self) -> LinkPath {
         self.path
     }
 
-    /// How the driver wants it treated.
+    /// Returns the tag that the driver set for the link.
     #[must_use]
     pub fn tag(&self) -> PacketTag {
         self.tag
     }
 
-    /// The packet in clear, or its beginning if there is a [`Transmit::padding_len`].
+    /// Returns the packet without encryption. [`Transmit::padding_len`] zeros follow it.
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         match &self.packet {
@@ -83,7 +109,7 @@ impl Transmit {
         }
     }
 
-    /// How many bytes of zero follow the packet, at most 65535.
+    /// Returns how many zeros follow the packet, at most 65535.
     #[must_use]
     pub fn padding_len(&self) -> usize {
         match self.packet {
@@ -92,8 +118,9 @@ impl Transmit {
         }
     }
 
-    /// The size of the IP packet that a path MTU probe is about, in bytes. If the kernel refuses it
-    /// as too long, tell [`crate::Engine::handle_probe_refused`].
+    /// Returns the size of the IP packet that a path MTU probe tests, in bytes, or `None` if this
+    /// is not a probe. If the kernel refuses to send it because it is too long, call
+    /// [`Engine::handle_probe_refused`](crate::Engine::handle_probe_refused).
     #[must_use]
     pub fn probe_size(&self) -> Option<u16> {
         match self.packet {
@@ -102,19 +129,20 @@ impl Transmit {
         }
     }
 
-    /// Whether it is a ping. If the kernel refuses it, tell [`crate::Engine::handle_ping_refused`].
+    /// Returns `true` if it is a ping. If the kernel refuses to send it, call
+    /// [`Engine::handle_ping_refused`](crate::Engine::handle_ping_refused).
     #[must_use]
     pub fn is_ping(&self) -> bool {
         self.kind == PacketKind::Ping
     }
 
-    /// Returns `true` if it waited so long that it must not leave: a ping with a number that expired
+    /// Returns `true` if it waited for so long that it must not leave: a ping whose number expired
     /// ([`PacketAge::Expired`]).
     ///
-    /// `current` is the latest number ([`crate::SequenceCounter::current`]). A peer would take the
-    /// numbers between then and now for those of a restarted host, and duplicates for new messages.
-    /// For the same reason a ping that announces that nothing was sent expires with the first
-    /// message.
+    /// `current` is the latest number
+    /// ([`SequenceCounter::current`](crate::SequenceCounter::current)). A peer would conclude from
+    /// an old number that this host was restarted, and deliver duplicates as new messages. For the
+    /// same reason a ping that announces that nothing was sent expires with the first message.
     #[must_use]
     pub fn is_outdated(&self, current: SequenceNumber) -> bool {
         match knet_wire::Packet::decode(self.packet()).map(|packet| packet.body) {
@@ -126,17 +154,17 @@ impl Transmit {
         }
     }
 
-    /// Counts that it had to be tried again, because there was no room for it.
+    /// Counts a retry, because the socket had no room for the packet.
     pub fn record_retry(&self) {
         self.counters.record_retry(self.kind);
     }
 
-    /// Counts it as sent with so many bytes of UDP payload.
+    /// Counts it as sent, with this many bytes of UDP payload.
     pub fn record_sent(self, bytes: usize) {
         self.counters.record_sent(self.kind, 1, bytes as u64);
     }
 
-    /// Counts it as refused by the kernel.
+    /// Counts it as not sent.
     pub fn record_error(self) {
         self.counters.record_error(self.kind);
     }

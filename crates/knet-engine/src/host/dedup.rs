@@ -1,9 +1,9 @@
-//! Which of a peer's messages were seen before: the trailing duplicate window of
-//! `spec/engine.md` 8.4.
+//! The duplicate window: which of a host's latest messages were seen before (`docs/protocol.md`,
+//! "Duplicate window").
 
 use knet_wire::SequenceNumber;
 
-/// The numbers of one peer's messages, from the newest back over 4096 of them.
+/// The numbers of one host's messages, from the newest back over 4096 of them.
 ///
 /// ```text
 ///                 ┌───────── 4096 numbers ────────┐
@@ -14,15 +14,15 @@ use knet_wire::SequenceNumber;
 ///
 /// Two bits belong to each number: *delivered*, the message reached the application, and
 /// *started*, a fragment of it was taken for reassembly. Both tables share one window, so they
-/// move together. A number ahead of `newest` moves the window there; one that is further away
-/// than the window is long, in either direction, means that the peer restarted or that a very long
-/// gap was missed: everything is forgotten and the window begins anew at that number.
+/// move together. A number ahead of `newest` moves the window there. A number that is further away
+/// than the window is long, in either direction, means that the host was restarted or that a very
+/// long gap was missed: everything is forgotten, and the window starts over at that number.
 ///
 /// Distances are modulo 65536 and 4096 divides that, so a number keeps its bit across the wrap
-/// from 65535 to 1. Nothing in here waits, allocates or depends on a clock.
+/// from 65535 to 1. No operation waits, allocates or depends on a clock.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PeerWindow {
-    /// The furthest number seen. While it is `None` both tables are empty.
+pub(crate) struct DuplicateWindow {
+    /// The newest number seen. While it is `None`, both tables are empty.
     newest: Option<SequenceNumber>,
     delivered: Bits,
     started: Bits,
@@ -34,7 +34,7 @@ pub(crate) struct PeerWindow {
 pub(crate) enum Verdict {
     /// Not marked in this window.
     New,
-    /// Marked: what carries the number is a copy.
+    /// Marked: the packet with this number is a duplicate.
     Seen,
 }
 
@@ -44,46 +44,46 @@ impl Verdict {
     }
 }
 
-impl PeerWindow {
-    /// Moves the window so that it covers `s`, and says whether `s` was delivered before.
+impl DuplicateWindow {
+    /// Moves the window so that it covers `s`, and returns whether `s` was delivered before.
     ///
-    /// Marks nothing: a message that can't be delivered now may come again over another link.
+    /// Marks nothing: a message that cannot be delivered now may arrive again over another link.
     pub(crate) fn check_delivered(&mut self, s: SequenceNumber) -> Verdict {
         self.follow(s);
         self.delivered.verdict(s)
     }
 
-    /// Moves the window so that it covers `s`, and says whether reassembly of `s` began before.
+    /// Moves the window so that it covers `s`, and returns whether reassembly of `s` began before.
     pub(crate) fn check_started(&mut self, s: SequenceNumber) -> Verdict {
         self.follow(s);
         self.started.verdict(s)
     }
 
-    /// Remembers that `s` was delivered. Does nothing if the window has left `s` behind.
+    /// Marks `s` as delivered. Has no effect if the window has left `s` behind.
     pub(crate) fn mark_delivered(&mut self, s: SequenceNumber) {
         if self.contains(s) {
             self.delivered.set(s);
         }
     }
 
-    /// Remembers that reassembly of `s` began. Does nothing if the window has left `s` behind.
+    /// Marks `s` as started. Has no effect if the window has left `s` behind.
     pub(crate) fn mark_started(&mut self, s: SequenceNumber) {
         if self.contains(s) {
             self.started.set(s);
         }
     }
 
-    /// Takes [`PeerWindow::mark_delivered`] back, for a message whose delivery failed after all.
+    /// Reverts [`DuplicateWindow::mark_delivered`] for a message whose delivery failed.
     ///
-    /// `generation` is what [`PeerWindow::generation`] gave when `s` was marked. If everything was
-    /// forgotten since, `s` may be another message by now and keeps its mark.
+    /// `generation` is the value of [`DuplicateWindow::generation`] when `s` was marked. If
+    /// everything was forgotten since, `s` may be another message by now and keeps its mark.
     pub(crate) fn unmark_delivered(&mut self, s: SequenceNumber, generation: u32) {
         if generation == self.generation && self.contains(s) {
             self.delivered.unset(s);
         }
     }
 
-    /// Moves the window so that it covers `s`, without asking anything.
+    /// Moves the window so that it covers `s`.
     pub(crate) fn follow(&mut self, s: SequenceNumber) {
         if self.contains(s) {
             return;
@@ -100,7 +100,7 @@ impl PeerWindow {
         self.newest = Some(s);
     }
 
-    /// Forgets everything: the next number seen becomes the reference, whatever it is.
+    /// Forgets everything: the next number becomes `newest`, whatever it is.
     pub(crate) fn reset(&mut self) {
         self.delivered = Bits::default();
         self.started = Bits::default();
@@ -108,13 +108,13 @@ impl PeerWindow {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// The furthest number seen, `None` before the first one and after a reset.
+    /// Returns the newest number seen, or `None` before the first one and after a reset.
     pub(crate) fn newest(&self) -> Option<SequenceNumber> {
         self.newest
     }
 
-    /// How often everything was forgotten. State kept about numbers outside of this window is
-    /// worth nothing once this has changed.
+    /// Returns how often everything was forgotten. State about numbers that is kept outside this
+    /// window is void once this has changed.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
@@ -130,7 +130,7 @@ pub(crate) const SPAN: u16 = 4096;
 const WORD: u16 = u64::BITS as u16;
 const WORDS: usize = (SPAN / WORD) as usize;
 
-/// One bit for each number of the window; that of `s` is bit `s` modulo [`SPAN`].
+/// One bit per number of the window: that of `s` is bit `s` modulo [`SPAN`].
 #[derive(Clone, Debug)]
 struct Bits([u64; WORDS]);
 
@@ -171,7 +171,7 @@ impl Default for Bits {
     }
 }
 
-/// The word and the bit of a number. The remainder keeps the word below [`WORDS`].
+/// Returns the word and the bit of a number. The remainder keeps the word below [`WORDS`].
 fn place(number: u16) -> (usize, u64) {
     let index = number % SPAN;
     (usize::from(index / WORD), 1 << (index % WORD))
@@ -190,7 +190,7 @@ mod tests {
         SequenceNumber::new(number)
     }
 
-    fn delivered(window: &mut PeerWindow, number: u16) {
+    fn delivered(window: &mut DuplicateWindow, number: u16) {
         assert_eq!(window.check_delivered(n(number)), New, "{number}");
         window.mark_delivered(n(number));
     }
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn the_first_number_is_the_reference_whatever_it_is() {
         for first in [1, 2, 4095, 4096, 30_000, 65_535] {
-            let mut window = PeerWindow::default();
+            let mut window = DuplicateWindow::default();
             assert_eq!(window.newest(), None);
             delivered(&mut window, first);
             assert_eq!(window.newest(), Some(n(first)));
@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn a_message_that_was_not_delivered_may_come_again() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         assert_eq!(window.check_delivered(n(7)), New);
         assert_eq!(window.check_delivered(n(7)), New);
     }
 
     #[test]
     fn a_late_duplicate_behind_the_newest_is_seen() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 100);
         delivered(&mut window, 101);
         assert_eq!(window.check_delivered(n(100)), Seen);
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_comes_late_but_first_is_new_and_does_not_move_the_window_back() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 5000);
         delivered(&mut window, 905);
         assert_eq!(window.newest(), Some(n(5000)));
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn numbers_stay_marked_across_the_wrap() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         for number in (65_000..=65_535).chain(1..=1000) {
             delivered(&mut window, number);
         }
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_longest_step_ahead_keeps_nothing_but_the_generation() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 1000);
         window.mark_started(n(1000));
         delivered(&mut window, 1000 + 4096);
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn one_further_in_either_direction_forgets_everything() {
         for jump in [10_000 + 4097, 10_000 - 4096, 50_000] {
-            let mut window = PeerWindow::default();
+            let mut window = DuplicateWindow::default();
             delivered(&mut window, 10_000);
             window.mark_started(n(10_000));
             delivered(&mut window, jump);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn both_tables_move_together_and_are_marked_apart() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         window.check_started(n(10));
         window.mark_started(n(10));
         assert_eq!(window.check_delivered(n(10)), New);
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_failed_delivery_is_taken_back_only_in_its_own_generation() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 10);
         window.unmark_delivered(n(10), window.generation());
         assert_eq!(window.check_delivered(n(10)), New);
@@ -297,12 +297,12 @@ mod tests {
 
     #[test]
     fn nothing_behind_the_window_is_marked_or_unmarked() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 4096 + 10);
         window.unmark_delivered(n(10), 0);
         assert_eq!(window.check_delivered(n(4106)), Seen);
 
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         window.follow(n(4106));
         window.mark_delivered(n(10));
         window.mark_started(n(10));
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_reset_window_takes_no_marks_until_a_number_is_seen() {
-        let mut window = PeerWindow::default();
+        let mut window = DuplicateWindow::default();
         delivered(&mut window, 10);
         window.reset();
         assert_eq!((window.newest(), window.generation()), (None, 1));
@@ -395,7 +395,7 @@ mod tests {
             start in prop_oneof![1..=20u16, 4090..=4100u16, 65_500..=65_535u16, 1..=65_535u16],
             operations in prop::collection::vec((operation(), step()), 1..400),
         ) {
-            let (mut window, mut model) = (PeerWindow::default(), Model::default());
+            let (mut window, mut model) = (DuplicateWindow::default(), Model::default());
             for (operation, step) in operations {
                 let s = model.newest.unwrap_or(start).wrapping_add(step as u16).max(1);
                 apply(&mut window, &mut model, operation, s)?;
@@ -418,7 +418,7 @@ mod tests {
             arrivals in prop::collection::vec(0..4096u16, 1..2000),
         ) {
             // The peer sends one message an arrival; what arrives is any of its last 4096.
-            let (mut window, mut delivered) = (PeerWindow::default(), HashSet::new());
+            let (mut window, mut delivered) = (DuplicateWindow::default(), HashSet::new());
             let mut sent = 0u32;
             for late in arrivals {
                 sent += 1;
@@ -433,7 +433,7 @@ mod tests {
     }
 
     fn apply(
-        window: &mut PeerWindow,
+        window: &mut DuplicateWindow,
         model: &mut Model,
         operation: Operation,
         s: u16,

@@ -1,4 +1,4 @@
-//! One host: its links, which of them data takes, and what is remembered of the messages it sent.
+//! One host: its links, which of them messages take, and the state for receiving its messages.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ mod defrag;
 pub use defrag::ReassembledMessage;
 pub(crate) use defrag::{BufferPool, DropReason, Outcome};
 mod receive_state;
-use receive_state::Peer;
+use receive_state::ReceiveState;
 mod restart_detection;
 
 /// A host that was added.
@@ -24,10 +24,10 @@ pub(crate) struct Host {
     pub(crate) name: Option<String>,
     pub(crate) policy: Policy,
     pub(crate) reachable: bool,
-    pub(crate) peer: Peer,
+    pub(crate) receive: ReceiveState,
     /// When its oldest incomplete message expires.
     pub(crate) reassembly: Deadline,
-    /// What is counted of it, but for its links.
+    /// Its counters, without those of its links.
     pub(crate) stats: HostStats,
     links: [Option<Box<Link>>; LinkId::COUNT as usize],
 }
@@ -38,7 +38,7 @@ impl Host {
             name: None,
             policy: Policy::default(),
             reachable: false,
-            peer: Peer::default(),
+            receive: ReceiveState::default(),
             reassembly: Deadline::default(),
             stats: HostStats::default(),
             links: [const { None }; LinkId::COUNT as usize],
@@ -53,13 +53,13 @@ impl Host {
         self.links.get_mut(id.index())?.as_deref_mut()
     }
 
-    /// The slot of a link, configured or not.
+    /// Returns the slot of a link, configured or not.
     pub(crate) fn slot(&mut self, id: LinkId) -> &mut Option<Box<Link>> {
         // A link id is always below COUNT, which is the array's length.
         &mut self.links[id.index()]
     }
 
-    /// The configured links in order of their ids.
+    /// Iterates over the configured links in ascending order.
     pub(crate) fn links(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         LinkId::ALL.into_iter().filter_map(|id| Some((id, self.link(id)?)))
     }
@@ -68,7 +68,7 @@ impl Host {
         self.links.iter_mut().filter_map(|link| link.as_deref_mut())
     }
 
-    /// What is counted of it, its links included.
+    /// Returns its counters, including those of its links.
     pub(crate) fn read_stats(&self) -> HostStats {
         let mut stats = self.stats;
         for (_, link) in self.links() {
@@ -77,14 +77,14 @@ impl Host {
         stats
     }
 
-    /// Counts the messages that were dropped before they were complete, here and in `drops`.
-    pub(crate) fn count_given_up(&mut self, drops: &mut DropStats) {
-        let given_up = self.peer.reassembler.take_given_up();
-        self.stats.rx_incomplete += given_up;
-        drops.incomplete += given_up;
+    /// Counts the messages that were discarded before they were complete, here and in `drops`.
+    pub(crate) fn count_incomplete(&mut self, drops: &mut DropStats) {
+        let incomplete = self.receive.reassembler.take_incomplete();
+        self.stats.rx_incomplete += incomplete;
+        drops.incomplete += incomplete;
     }
 
-    /// Starts counting anew, its links too.
+    /// Resets its counters and those of its links.
     pub(crate) fn clear_stats(&mut self) {
         self.stats = HostStats::default();
         for link in self.links.iter_mut().flatten() {
@@ -92,10 +92,12 @@ impl Host {
         }
     }
 
-    /// The link on which a data packet from this address came: the one with just this socket and
-    /// address, else one with this socket and IP address, else one with this IP address
-    /// (`spec/engine.md` 7.3; the reference looks at the IP address only, so that of two links to
-    /// one address it credits the lower).
+    /// Returns the link on which a data packet from this address came: the one with this socket and
+    /// address, else the first with this socket and IP address, else the first with this IP
+    /// address.
+    ///
+    /// libknet compares the IP address only, so it credits the lower one of two links to an
+    /// address.
     pub(crate) fn link_of_data(&self, socket: SocketId, source: SocketAddr) -> Option<LinkId> {
         let rank = |link: &Link| {
             let Some(path) = link.peer.path().filter(|path| path.remote.ip() == source.ip()) else {
@@ -117,7 +119,7 @@ impl Host {
         best.map(|(_, id)| id)
     }
 
-    /// The links that data takes now, by the host's policy (`spec/engine.md` 13).
+    /// Returns the links that messages take now, by the host's policy.
     pub(crate) fn active_links(&self) -> Vec<(LinkId, &Link)> {
         let usable = self.links().filter(|(_, link)| link.is_usable());
         match self.policy {
@@ -131,7 +133,23 @@ impl Host {
     }
 }
 
-/// A host's settings and state at one moment.
+/// A host's settings, state and counters at one moment. Returned by
+/// [`Engine::host_status`](crate::Engine::host_status).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig};
+/// # use knet_wire::HostId;
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(Instant::now(), &config);
+/// engine.add_host(HostId::new(2))?;
+/// let status = engine.host_status(HostId::new(2))?;
+/// assert_eq!(status.name, "2");
+/// assert!(!status.reachable && status.data_mtu.is_none());
+/// # Ok::<(), knet_engine::HostError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HostStatus {
@@ -139,34 +157,34 @@ pub struct HostStatus {
     pub host: HostId,
     /// Its name; by default its id in decimal.
     pub name: String,
-    /// How its links are used.
+    /// Which of its links messages take.
     pub policy: Policy,
-    /// Whether at least one link is usable.
+    /// `true` if at least one link is up.
     pub reachable: bool,
-    /// The most payload bytes a packet to it carries; `None` while it is not reachable.
+    /// How many bytes of payload a packet to it can carry; `None` while it is not reachable.
     pub data_mtu: Option<usize>,
-    /// The links that data takes now.
+    /// The links that messages take now.
     pub active_links: Vec<LinkId>,
     /// Its counters.
     pub stats: HostStats,
 }
 
-/// What is counted of a host.
+/// Counters of a host, part of [`HostStatus`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostStats {
-    /// Messages that came from it as a whole, each once, however many copies and fragments of it
-    /// came. What became of them then is counted of their channels.
+    /// Complete messages received from it. A message counts once, however many duplicates and
+    /// fragments of it arrived.
     pub rx_messages: u64,
-    /// Copies of its messages or fragments that came before.
+    /// Duplicates of its messages or fragments.
     pub rx_duplicates: u64,
-    /// Messages of it that never became complete and were given up.
+    /// Messages of it that were discarded before they were complete.
     pub rx_incomplete: u64,
     /// How often it became reachable.
     pub up_count: u64,
-    /// How often it was lost after having been reachable.
+    /// How often it became unreachable.
     pub down_count: u64,
-    /// Those of its links, as they are configured now, added up.
+    /// The sum of the counters of its configured links.
     pub links: LinkStats,
 }
 

@@ -1,48 +1,49 @@
-//! What is remembered of the messages a host sent: which were delivered, which are half here, and
-//! whether it is still the same process that sends.
+//! The state for receiving messages of one host: which were delivered, which are incomplete, and
+//! whether the host was restarted.
 
 use std::time::{Duration, Instant};
 
 use knet_wire::SequenceNumber;
 
-use super::dedup::PeerWindow;
+use super::dedup::DuplicateWindow;
 use super::defrag::{BufferPool, Reassembler};
-use super::restart_detection::SequenceSync;
+use super::restart_detection::RestartDetector;
 use crate::link::Heard;
 
 /// The receive state of one host.
 #[derive(Debug, Default)]
-pub(crate) struct Peer {
-    pub(crate) window: PeerWindow,
-    pub(crate) sync: SequenceSync,
+pub(crate) struct ReceiveState {
+    pub(crate) window: DuplicateWindow,
+    pub(crate) restarts: RestartDetector,
     pub(crate) reassembler: Reassembler,
-    /// Set when the host is lost, until a ping tells whether it is the same process that is back.
+    /// Set when the host is lost, until a ping shows whether it was restarted.
     lost: Option<Lost>,
-    /// How often a ping said that it is another process by now.
+    /// How often a ping has shown that the host was restarted.
     starts: u32,
 }
 
-/// The moment at which the last usable link went down.
+/// The state when the last usable link went down.
 #[derive(Clone, Copy, Debug)]
 struct Lost {
     at: Instant,
-    /// The furthest number that had come by then.
+    /// The newest number by then.
     newest: SequenceNumber,
 }
 
-impl Peer {
-    /// The last usable link to the host went down.
+impl ReceiveState {
+    /// Handles the loss of the last usable link to the host.
     ///
-    /// The reference forgets everything here, so that a copy still on its way is delivered again
-    /// when the host is back a moment later. We keep the window until a ping shows whether the
-    /// numbers go on (the same process: duplicates stay duplicates) or start over (a restart).
-    pub(crate) fn lost(&mut self, now: Instant) {
+    /// libknet forgets everything here, so that a duplicate that is still on its way is delivered
+    /// again when the host is back a moment later. This window is kept until a ping shows whether
+    /// the numbers continue (the same process: duplicates stay duplicates) or start over (a
+    /// restart).
+    pub(crate) fn host_lost(&mut self, now: Instant) {
         self.lost = self.window.newest().map(|newest| Lost { at: now, newest });
     }
 
-    /// A ping came; `heard` is what its link heard before, `reachable` whether the host is not, or no
-    /// longer, lost.
-    pub(crate) fn ping(
+    /// Handles the number in a ping. `heard` is what its link heard before. `reachable` is `true`
+    /// unless the host is lost.
+    pub(crate) fn handle_ping(
         &mut self,
         now: Instant,
         sequence: SequenceNumber,
@@ -52,14 +53,14 @@ impl Peer {
         pool: &mut BufferPool,
     ) {
         let generation = self.window.generation();
-        self.judge_return(now, sequence, reachable);
-        // A ping that says "nothing sent yet" means a restart only if this very link has heard
-        // otherwise of the process that we know: over links of different speed an old ping may come
-        // after newer data, and each link tells of the same restart.
+        self.check_return(now, sequence, reachable);
+        // "Nothing sent yet" means a restart only if this very link has heard another number of the
+        // process that we know: over links of different speed an old ping may come after newer
+        // data, and each link reports the same restart.
         let nothing_sent = timed && sequence == SequenceNumber::ZERO;
         let known = heard.sequence == SequenceNumber::ZERO || heard.starts != self.starts;
         if !(nothing_sent && known) {
-            self.sync.on_ping(sequence, timed, &mut self.window);
+            self.restarts.on_ping(sequence, timed, &mut self.window);
         }
         if nothing_sent && self.window.generation() != generation {
             self.starts = self.starts.wrapping_add(1);
@@ -72,15 +73,15 @@ impl Peer {
         }
     }
 
-    /// After a loss: does the first ping go on where the window is, or start over?
+    /// Decides after a loss whether the numbers continue where the window is, or start over.
     ///
-    /// Pings that go on while the host is still lost settle nothing: our packets do not reach it, and
-    /// it may restart before they do.
-    fn judge_return(&mut self, now: Instant, sequence: SequenceNumber, reachable: bool) {
+    /// Pings that continue while the host is still lost decide nothing: our packets do not reach it
+    /// yet, and it may restart before they do.
+    fn check_return(&mut self, now: Instant, sequence: SequenceNumber, reachable: bool) {
         let Some(lost) = self.lost else { return };
         let goes_on = sequence.ahead_of(lost.newest) < HALF_OF_THE_NUMBERS;
-        // A ping with an older number may have been on its way since before the loss; only one
-        // that is too late for that speaks of a restart.
+        // A ping with an older number may have left before the loss; only one that is too late for
+        // that shows a restart.
         let straggler = now.saturating_duration_since(lost.at) < STRAGGLER_TIME;
         if sequence == SequenceNumber::ZERO || (!goes_on && !straggler) {
             self.lost = None;
@@ -91,10 +92,10 @@ impl Peer {
     }
 }
 
-/// Numbers up to this far ahead are taken as newer, the others as older.
+/// Numbers up to this far ahead count as newer, the others as older.
 const HALF_OF_THE_NUMBERS: u16 = 1 << 15;
 
-/// How long a packet may have been on its way when its link was given up.
+/// How long a packet that left before its link went down may take to arrive.
 const STRAGGLER_TIME: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -105,23 +106,23 @@ mod tests {
         SequenceNumber::new(n)
     }
 
-    /// A peer that delivered number 100 and was lost then.
-    fn lost_peer(now: Instant) -> Peer {
-        let mut peer = Peer::default();
+    /// Returns the state of a host that sent message 100 and then was lost.
+    fn lost_peer(now: Instant) -> ReceiveState {
+        let mut peer = ReceiveState::default();
         assert!(!peer.window.check_delivered(number(100)).is_seen());
         peer.window.mark_delivered(number(100));
-        peer.lost(now);
+        peer.host_lost(now);
         peer
     }
 
-    fn ping(peer: &mut Peer, now: Instant, sequence: u16) {
+    fn ping(peer: &mut ReceiveState, now: Instant, sequence: u16) {
         let mut heard = Heard { sequence: number(100), starts: 0 };
         let mut pool = BufferPool::default();
-        peer.ping(now, number(sequence), true, &mut heard, true, &mut pool);
+        peer.handle_ping(now, number(sequence), true, &mut heard, true, &mut pool);
     }
 
     #[test]
-    fn a_copy_is_still_a_copy_when_the_same_process_is_back() {
+    fn a_duplicate_is_still_one_when_the_same_process_is_back() {
         let now = Instant::now();
         for sequence in [100, 101, 5000] {
             let mut peer = lost_peer(now);
@@ -163,34 +164,34 @@ mod tests {
     #[test]
     fn an_old_start_on_a_slow_link_is_no_restart() {
         let now = Instant::now();
-        let mut peer = Peer::default();
+        let mut peer = ReceiveState::default();
         let mut pool = BufferPool::default();
         let (mut fast, mut slow) = (Heard::default(), Heard::default());
         assert!(!peer.window.check_delivered(number(1)).is_seen());
         peer.window.mark_delivered(number(1));
-        peer.ping(now, number(1), true, &mut fast, true, &mut pool);
-        peer.ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
+        peer.handle_ping(now, number(1), true, &mut fast, true, &mut pool);
+        peer.handle_ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
         assert!(peer.window.check_delivered(number(1)).is_seen());
-        peer.ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
+        peer.handle_ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
         assert!(!peer.window.check_delivered(number(1)).is_seen(), "the fast link had heard of 1");
     }
 
     #[test]
     fn a_restart_is_noticed_once_however_many_links_tell_of_it() {
         let now = Instant::now();
-        let (mut peer, mut pool) = (Peer::default(), BufferPool::default());
+        let (mut peer, mut pool) = (ReceiveState::default(), BufferPool::default());
         let (mut fast, mut slow) = (Heard::default(), Heard::default());
         for link in [&mut fast, &mut slow] {
-            peer.ping(now, number(500), true, link, true, &mut pool);
+            peer.handle_ping(now, number(500), true, link, true, &mut pool);
         }
         for restart in 0..2 {
-            peer.ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
+            peer.handle_ping(now, SequenceNumber::ZERO, true, &mut fast, true, &mut pool);
             assert!(!peer.window.check_delivered(number(1)).is_seen(), "restart {restart}");
             peer.window.mark_delivered(number(1));
-            peer.ping(now, number(1), true, &mut fast, true, &mut pool);
-            peer.ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
+            peer.handle_ping(now, number(1), true, &mut fast, true, &mut pool);
+            peer.handle_ping(now, SequenceNumber::ZERO, true, &mut slow, true, &mut pool);
             assert!(peer.window.check_delivered(number(1)).is_seen(), "restart {restart}");
-            peer.ping(now, number(1), true, &mut slow, true, &mut pool);
+            peer.handle_ping(now, number(1), true, &mut slow, true, &mut pool);
         }
     }
 }

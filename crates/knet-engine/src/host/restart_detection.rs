@@ -1,35 +1,34 @@
-//! What a receiver learns from the sequence numbers in pings (`spec/engine.md` 10).
+//! Restart detection from the sequence numbers in pings (`docs/protocol.md`, "Restart detection").
 //!
 //! A sender counts its messages to all hosts in 16 bits. A host that gets few of them would lose
-//! track, and take a new message for a copy of one that had the same number a round before. Pings
-//! tell it where the sender is: a timed ping with number 0 that the sender restarted, and a forced
-//! ping, one for each eighth of the number space, that so much was sent in the meantime.
+//! track, and take a new message for a duplicate of one that had the same number a round before.
+//! Pings keep it up to date: a timed ping with number 0 shows that the sender was restarted, and a
+//! forced ping, one per eighth of the number space, that many messages went to other hosts.
 
 use knet_wire::SequenceNumber;
 
-use super::dedup::PeerWindow;
+use super::dedup::DuplicateWindow;
 
-/// What the pings of one peer said last.
+/// The numbers in the latest pings of one host.
 ///
-/// Losing the peer does not change this: only the [`PeerWindow`] is reset then (`spec/engine.md`
-/// 13), because the peer's numbers go on from where they were.
+/// The loss of the host does not change this, because the numbers continue from where they were.
 #[derive(Debug, Default)]
-pub(crate) struct SequenceSync {
-    /// From the latest forced ping. A burst has one ping a link, and only the first one counts.
+pub(crate) struct RestartDetector {
+    /// The number in the latest forced ping. A burst has one ping per link; only the first counts.
     last_forced: SequenceNumber,
-    /// From the latest timed ping.
+    /// The number in the latest timed ping.
     last_timed: SequenceNumber,
-    /// Whether a data frame came since the latest burst of forced pings.
+    /// `true` if a data packet came since the latest burst of forced pings.
     got_data: bool,
 }
 
-impl SequenceSync {
-    /// A ping came in that carries `sequence`, over any link. Moves or resets the peer's window.
+impl RestartDetector {
+    /// Handles the number in a ping over any link. Moves or resets the window of the host.
     pub(crate) fn on_ping(
         &mut self,
         sequence: SequenceNumber,
         timed: bool,
-        window: &mut PeerWindow,
+        window: &mut DuplicateWindow,
     ) {
         if timed {
             self.on_timed(sequence, window);
@@ -39,12 +38,12 @@ impl SequenceSync {
         }
     }
 
-    /// A data frame of the peer came in.
+    /// Notes that a data packet of the host came in.
     pub(crate) fn on_data(&mut self) {
         self.got_data = true;
     }
 
-    fn on_timed(&mut self, sequence: SequenceNumber, window: &mut PeerWindow) {
+    fn on_timed(&mut self, sequence: SequenceNumber, window: &mut DuplicateWindow) {
         if sequence == self.last_timed {
             return;
         }
@@ -54,7 +53,7 @@ impl SequenceSync {
         }
     }
 
-    fn on_forced(&mut self, sequence: SequenceNumber, window: &mut PeerWindow) {
+    fn on_forced(&mut self, sequence: SequenceNumber, window: &mut DuplicateWindow) {
         if sequence != self.last_forced {
             self.last_forced = sequence;
             let flowing = std::mem::take(&mut self.got_data);
@@ -76,8 +75,8 @@ mod tests {
 
     #[derive(Default)]
     struct Receiver {
-        sync: SequenceSync,
-        window: PeerWindow,
+        sync: RestartDetector,
+        window: DuplicateWindow,
     }
 
     impl Receiver {
@@ -85,7 +84,7 @@ mod tests {
             self.sync.on_ping(SequenceNumber::new(sequence), timed, &mut self.window);
         }
 
-        /// What the duplicate window says to message `sequence`, which is then delivered.
+        /// Delivers message `sequence`. Returns whether the window had seen it.
         fn data(&mut self, sequence: u16) -> Verdict {
             let sequence = SequenceNumber::new(sequence);
             self.sync.on_data();

@@ -1,4 +1,4 @@
-//! Access lists: from which IP addresses the peer of a dynamic link may speak.
+//! Access lists: from which IP addresses the peer of a dynamic link may send.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,18 +8,18 @@ use knet_wire::{HostId, LinkId};
 use crate::errno::{EEXIST, EINVAL, ENOENT};
 use crate::error::LinkError;
 
-/// What happens to a packet whose source an entry matches.
+/// What happens to a packet whose source address an entry matches.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "libknet's check_acceptreject_t")]
 pub enum AclAction {
-    /// It is let in.
+    /// It is accepted.
     Accept,
-    /// It is thrown away.
+    /// It is rejected.
     Reject,
 }
 
-/// One entry of an access list: some IP addresses, and what happens to packets from there. Ports do
-/// not matter.
+/// An entry of an access list: a set of IP addresses, and what happens to packets from there. Ports
+/// are ignored.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ pub struct AclEntry {
     addresses: Addresses,
 }
 
-/// Which addresses an entry is about; the two of a pair are of one family.
+/// The addresses that an entry matches. The two of a pair are of one family.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Addresses {
     One(IpAddr),
@@ -47,17 +47,17 @@ enum Addresses {
 }
 
 impl AclEntry {
-    /// An entry for one address (`CHECK_TYPE_ADDRESS`).
+    /// Creates an entry for one address (`CHECK_TYPE_ADDRESS`).
     #[must_use]
     pub fn address(action: AclAction, address: IpAddr) -> Self {
         Self { action, addresses: Addresses::One(address) }
     }
 
-    /// An entry for the addresses that are `network` under `mask` (`CHECK_TYPE_MASK`).
+    /// Creates an entry for the addresses that equal `network` under `mask` (`CHECK_TYPE_MASK`).
     ///
     /// # Errors
-    /// [`AclEntryError::MixedFamilies`]; [`AclEntryError::OutsideMask`] if `network` has bits that
-    /// the mask does not, with which no address would match.
+    /// [`AclEntryError::MixedFamilies`]; [`AclEntryError::OutsideMask`] if `network` has bits
+    /// outside `mask`, so that no address would match.
     pub fn mask(action: AclAction, network: IpAddr, mask: IpAddr) -> Result<Self, AclEntryError> {
         same_family(network, mask)?;
         if bits(network) & !bits(mask) != 0 {
@@ -66,7 +66,8 @@ impl AclEntry {
         Ok(Self { action, addresses: Addresses::Mask { network, mask } })
     }
 
-    /// An entry for the addresses from `first` to `last`, both included (`CHECK_TYPE_RANGE`).
+    /// Creates an entry for the addresses from `first` to `last`, both included
+    /// (`CHECK_TYPE_RANGE`).
     ///
     /// # Errors
     /// [`AclEntryError::MixedFamilies`]; [`AclEntryError::EmptyRange`] if `last` is below `first`.
@@ -78,13 +79,13 @@ impl AclEntry {
         Ok(Self { action, addresses: Addresses::Range { first, last } })
     }
 
-    /// What happens to packets from its addresses.
+    /// Returns what happens to packets from its addresses.
     #[must_use]
     pub fn action(&self) -> AclAction {
         self.action
     }
 
-    /// Whether an address is among its own. One of the other family never is.
+    /// Returns `true` if it matches this address. It never matches one of the other family.
     #[must_use]
     pub fn matches(&self, source: IpAddr) -> bool {
         if self.is_ipv4() != source.is_ipv4() {
@@ -97,7 +98,7 @@ impl AclEntry {
         }
     }
 
-    /// Whether it is about IPv4 addresses, and not IPv6.
+    /// Returns `true` if it matches IPv4 addresses, `false` if it matches IPv6 addresses.
     #[must_use]
     pub fn is_ipv4(&self) -> bool {
         match self.addresses {
@@ -130,7 +131,7 @@ fn same_family(one: IpAddr, two: IpAddr) -> Result<(), AclEntryError> {
     }
 }
 
-/// The address as a number, for comparing with others of its family.
+/// Returns the address as a number, to compare it with others of its family.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),
@@ -138,21 +139,21 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The entries of a link, in the order in which they are looked at.
+/// The entries of a link, in the order of evaluation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccessList {
     entries: Vec<AclEntry>,
 }
 
 impl AccessList {
-    /// Whether a packet from there is let in: by the first entry that matches, and not if none does
-    /// (`spec/engine.md` 17).
+    /// Returns `true` if packets from this address are accepted. The first entry that matches
+    /// decides; without one they are rejected.
     pub(crate) fn accepts(&self, source: IpAddr) -> bool {
         let first = self.entries.iter().find(|entry| entry.matches(source));
         first.is_some_and(|entry| entry.action == AclAction::Accept)
     }
 
-    /// Puts an entry before the one at `index`, or at the end if there is none.
+    /// Inserts an entry at `index`, or at the end if the list is shorter.
     pub(crate) fn insert(&mut self, index: usize, entry: AclEntry) -> Result<(), AclError> {
         if self.entries.contains(&entry) {
             return Err(AclError::Listed(entry));
@@ -176,11 +177,11 @@ impl AccessList {
     }
 }
 
-/// Why an entry of an access list cannot be: it would match nothing (`spec/api.md` 11.4).
+/// An access list entry that would match no address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AclEntryError {
-    /// One of its addresses is IPv4, the other IPv6.
+    /// One address is IPv4, the other IPv6.
     #[error("{one} and {two} are of different address families")]
     MixedFamilies {
         /// The first address.
@@ -188,7 +189,7 @@ pub enum AclEntryError {
         /// The second.
         two: IpAddr,
     },
-    /// The network has bits that the mask does not have.
+    /// The network has bits outside the mask.
     #[error("network {network} has bits outside mask {mask}: clear them")]
     OutsideMask {
         /// The network.
@@ -196,7 +197,7 @@ pub enum AclEntryError {
         /// The mask.
         mask: IpAddr,
     },
-    /// The range ends before it begins.
+    /// The range ends before it starts.
     #[error("the range from {first} to {last} is empty: swap them")]
     EmptyRange {
         /// Its first address.
@@ -207,21 +208,21 @@ pub enum AclEntryError {
 }
 
 impl AclEntryError {
-    /// `EINVAL`. libknet accepts the last two, which then match nothing.
+    /// Returns `EINVAL`. libknet accepts the last two kinds, which then match nothing.
     #[must_use]
     pub fn errno(&self) -> i32 {
         EINVAL
     }
 }
 
-/// Why an edit of an access list was refused (`spec/api.md` 11.4).
+/// Why a change of an access list failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AclError {
     /// There is no such link.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The link is bound to the address that it was given for its peer.
+    /// The link is static: it accepts only its peer's address.
     #[error("link {link} of host {host} is not dynamic: it is bound to its peer's address")]
     NotDynamic {
         /// The host.
@@ -229,19 +230,19 @@ pub enum AclError {
         /// The link.
         link: LinkId,
     },
-    /// The link uses the other address family, so that the entry would match nothing.
+    /// The link uses the other address family, so the entry would match nothing.
     #[error("\"{0}\" is of the other address family than the link")]
     OtherFamily(AclEntry),
-    /// The list has that entry.
+    /// The entry is in the list already.
     #[error("\"{0}\" is listed already")]
     Listed(AclEntry),
-    /// The list does not have that entry.
+    /// The entry is not in the list.
     #[error("\"{0}\" is not listed")]
     NotListed(AclEntry),
 }
 
 impl AclError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns the `errno` value of libknet for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {

@@ -1,8 +1,9 @@
-//! When to check that the path still takes packets of the size in use.
+//! The check that the path still takes packets of the size in use (`docs/protocol.md`, "Black hole
+//! check").
 //!
 //! A path can become narrower and drop long packets silently while pings still get through: a black
-//! hole. Between two searches a probe of the size in use finds that out, provided that data is sent
-//! which could be lost.
+//! hole. Between two searches a probe of the size in use detects that, as long as data is sent that
+//! could be lost.
 
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,12 @@
-//! What the pings of one link said of the numbers of the host at its other end.
+//! The sequence numbers that one link heard in pings.
 
 use knet_wire::SequenceNumber;
 
-/// What a link heard of the numbers of the host at its other end.
+/// The latest number in the pings of a link, for restart detection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Heard {
-    /// In the last timed ping.
+    /// The number in the last timed ping.
     pub(crate) sequence: SequenceNumber,
-    /// Of which process that was: how many starts had been noticed.
+    /// Which process sent it: how many restarts had been detected by then.
     pub(crate) starts: u32,
 }

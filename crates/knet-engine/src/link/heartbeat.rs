@@ -1,12 +1,11 @@
-//! Watches one link: when to ping, what a pong means, when silence means down.
+//! The heartbeat of one link: when to ping, what a pong means, when silence means down
+//! (`docs/protocol.md`, "Heartbeat").
 //!
-//! The rules are those of `spec/engine.md` 11 with deadlines in place of the 200 ms tick. The
-//! back-off of 11.4 (tenfold patience that shrinks by one a second) is a function of the time
-//! since it started, so that nothing has to wake up to count it down.
+//! The back-off of the timeout (tenfold at first, one less per second) is a function of the time
+//! since it started, so no timer has to count it down.
 //!
-//! One thing goes beyond them: a ping that is not answered in time is followed by the next one soon.
-//! With the default timers two lost pings in a row would take a link down, which at 1 % loss happens
-//! every hour.
+//! A ping that is not answered in time is repeated soon. Without that, two lost pings in a row
+//! would take a link with default timers down, which happens every hour at 1 % loss.
 
 use std::time::{Duration, Instant};
 
@@ -17,31 +16,31 @@ use crate::config::PingTimers;
 pub(crate) struct Heartbeat {
     timers: PingTimers,
     pong_count: u8,
-    /// Good pongs since the link went down; stops at `pong_count`.
+    /// Pongs in time since the link went down, at most `pong_count`.
     good_pongs: u8,
     last_ping: Option<Instant>,
-    /// When the last authentic pong came in; `None` from going down to the next pong.
+    /// When the last authentic pong came; `None` after the link went down, until the next one.
     last_pong: Option<Instant>,
-    /// When the newest ping that was answered had left: older pongs are copies or stragglers.
+    /// When the newest ping that was answered left. Pongs of older pings are duplicates or late.
     newest_answered: Option<Instant>,
     backoff_since: Instant,
-    /// When the timers were set: silence from before is not held against the new ones.
+    /// When the timers were set. Silence before that does not count.
     timers_since: Instant,
-    /// For how long of the silence since the last pong nobody was there to listen.
-    deaf: Duration,
+    /// For how long since the last pong the driver did not run.
+    stalled: Duration,
     latency: Latency,
 }
 
-/// What a pong did.
+/// The effect of a pong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Pong {
-    /// A copy of one that was counted, or older than one that was.
+    /// None: it is a duplicate of one that was counted, or older than that.
     Stale,
-    /// It took longer than the timeout: a sign of life, but not of a usable link.
+    /// It took longer than the timeout: the peer is alive, but the link is not usable.
     Late,
-    /// Counted, and there are enough now to call the link up.
+    /// It was counted, and there are enough now to bring the link up.
     Enough,
-    /// Counted, and more are needed.
+    /// It was counted, and more are needed.
     Counted,
 }
 
@@ -56,29 +55,29 @@ impl Heartbeat {
             newest_answered: None,
             backoff_since: now,
             timers_since: now,
-            deaf: Duration::ZERO,
+            stalled: Duration::ZERO,
             latency: Latency::default(),
         }
     }
 
-    /// The link was enabled: the first ping is due now.
+    /// Starts the heartbeat of an enabled link. The first ping is due at once.
     pub(crate) fn start(&mut self, now: Instant) {
         self.restart(now);
         self.last_ping = None;
     }
 
-    /// The link went down. Pings go on as before, at their interval.
+    /// Forgets all pongs, because the link went down. Pings continue at their interval.
     pub(crate) fn restart(&mut self, now: Instant) {
         self.good_pongs = 0;
         self.last_pong = None;
-        self.deaf = Duration::ZERO;
+        self.stalled = Duration::ZERO;
         self.backoff_since = now;
     }
 
     pub(crate) fn set_timers(&mut self, now: Instant, timers: PingTimers) {
         self.timers = timers;
         self.timers_since = now;
-        self.deaf = Duration::ZERO;
+        self.stalled = Duration::ZERO;
     }
 
     pub(crate) fn set_pong_count(&mut self, count: u8) {
@@ -86,26 +85,26 @@ impl Heartbeat {
         self.good_pongs = self.good_pongs.min(count);
     }
 
-    /// A ping leaves now.
+    /// Notes that a ping leaves now.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
         self.last_ping = Some(now);
     }
 
-    /// Whether a pong whose ping had left at `sent` is neither a copy nor too late to tell where the
-    /// peer is now.
+    /// Returns `true` if a pong whose ping left at `sent` is neither a duplicate nor too late to
+    /// show where the peer is now.
     pub(crate) fn is_current(&self, now: Instant, sent: Instant) -> bool {
         self.newest_answered.is_none_or(|newest| sent > newest)
             && now.saturating_duration_since(sent) <= self.timers.timeout
     }
 
-    /// An authentic pong came in whose ping had left at `sent`.
+    /// Handles an authentic pong whose ping left at `sent`.
     pub(crate) fn pong_received(&mut self, now: Instant, sent: Instant) -> Pong {
         if self.newest_answered.is_some_and(|newest| sent <= newest) {
             return Pong::Stale;
         }
         self.newest_answered = Some(sent);
         self.last_pong = Some(now);
-        self.deaf = Duration::ZERO;
+        self.stalled = Duration::ZERO;
         let round_trip = now.saturating_duration_since(sent);
         if round_trip > self.timers.timeout {
             return Pong::Late;
@@ -118,43 +117,44 @@ impl Heartbeat {
         if self.good_pongs == self.pong_count { Pong::Enough } else { Pong::Counted }
     }
 
-    /// The driver was not run for so long until now. That is not held against the link: its pongs
-    /// may be waiting, and it was not asked for more.
-    pub(crate) fn was_deaf(&mut self, now: Instant, duration: Duration) {
-        // Before the last pong it was another silence.
+    /// Notes that the driver did not run for `duration` until now. That time does not count as
+    /// silence: pongs may wait in the socket, and no pings left.
+    pub(crate) fn add_stall(&mut self, now: Instant, duration: Duration) {
+        // The time before the last pong is over.
         let Some(waiting) = self.waiting_since() else { return };
         let waited = now.saturating_duration_since(waiting);
-        self.deaf = self.deaf.saturating_add(duration.min(waited));
+        self.stalled = self.stalled.saturating_add(duration.min(waited));
     }
 
-    /// How long the link has been silent, if that is too long.
+    /// Returns how long the link has been silent if that is too long.
     pub(crate) fn expired(&self, now: Instant) -> Option<Duration> {
         let silence = now.saturating_duration_since(self.last_pong?);
         let waited = now.saturating_duration_since(self.waiting_since()?);
         (waited >= self.patience(now)).then_some(silence)
     }
 
-    /// When the next ping has to leave: `now` if none has left yet, `None` if the interval is longer
-    /// than the clock can count.
+    /// Returns when the next ping has to leave: `now` if none has left yet, `None` if the interval
+    /// is longer than the clock can represent.
     pub(crate) fn next_ping(&self, now: Instant) -> Option<Instant> {
         let Some(last) = self.last_ping else { return Some(now) };
         let answered = self.newest_answered.is_some_and(|answered| answered >= last);
-        // Of a link that has gone silent before, or never spoke, no answer is missed.
+        // A link that is silent anyway misses no answer.
         let missed = self.last_pong.is_some() && !answered;
         let interval = self.timers.interval;
         last.checked_add(if missed { self.answer_time().min(interval) } else { interval })
     }
 
-    /// After how long a ping is repeated that was not answered.
+    /// Returns after how long an unanswered ping is repeated.
     pub(crate) fn answer_time(&self) -> Duration {
         let round_trip = self.latency.mean().unwrap_or_default();
         (self.timers.interval / REPEATS).max(round_trip.saturating_mul(2)).max(LEAST_ANSWER_TIME)
     }
 
-    /// The earliest time at which [`Heartbeat::expired`] says so if no pong comes.
+    /// Returns the earliest time at which [`Heartbeat::expired`] returns a silence if no pong
+    /// comes.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let since = self.waiting_since()?;
-        // Patience falls in steps; find the first step inside which it runs out.
+        // The timeout falls in steps: find the first step inside which it expires.
         for backoff in (1..=BACKOFF_START).rev() {
             let step = self.backoff_since + BACKOFF_STEP * (BACKOFF_START - backoff);
             let Some(runs_out) = since.checked_add(self.patience_at(backoff)) else { continue };
@@ -182,12 +182,12 @@ impl Heartbeat {
         self.last_pong
     }
 
-    /// When the newest ping that was answered had left.
+    /// Returns when the newest ping that was answered left.
     pub(crate) fn newest_answered(&self) -> Option<Instant> {
         self.newest_answered
     }
 
-    /// Lets the least and the most latency begin anew.
+    /// Resets the lowest and the highest mean latency.
     pub(crate) fn forget_latency_range(&mut self) {
         self.latency.range = None;
     }
@@ -196,12 +196,12 @@ impl Heartbeat {
         &self.latency
     }
 
-    /// From when on patience is measured, if a pong is being waited for.
+    /// Returns from when on silence counts, or `None` if no pong is expected.
     fn waiting_since(&self) -> Option<Instant> {
-        self.last_pong?.max(self.timers_since).checked_add(self.deaf)
+        self.last_pong?.max(self.timers_since).checked_add(self.stalled)
     }
 
-    /// How long a pong may be waited for now (`pong_timeout_adj` of the spec).
+    /// Returns the timeout that applies now (`docs/protocol.md`, "Adaptive timeout").
     fn patience(&self, now: Instant) -> Duration {
         let steps = now.saturating_duration_since(self.backoff_since).as_secs();
         // At most BACKOFF_START, so it fits.
@@ -215,12 +215,12 @@ impl Heartbeat {
     }
 }
 
-/// The running mean of a link's round trips, and what it has been between.
+/// The running mean of a link's round trips, and its range.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latency {
     samples: u32,
     mean_nanos: u64,
-    /// The least and the most that the mean has been, in nanoseconds.
+    /// The lowest and the highest mean, in nanoseconds.
     range: Option<(u64, u64)>,
 }
 
@@ -229,7 +229,7 @@ impl Latency {
         let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
         self.samples = self.samples.saturating_add(1).min(precision);
         let n = u128::from(self.samples);
-        // The result lies between the old mean and the sample, so it fits into 64 bits again.
+        // The result lies between the old mean and the sample, so it fits into 64 bits.
         let mean = (u128::from(self.mean_nanos) * (n - 1) + u128::from(sample)) / n;
         self.mean_nanos = u64::try_from(mean).unwrap_or(u64::MAX);
         let (min, max) = self.range.unwrap_or((u64::MAX, 0));
@@ -253,14 +253,14 @@ impl Latency {
     }
 }
 
-/// `KNET_LINK_PONG_TIMEOUT_BACKOFF`.
+/// The factor of the timeout at the start (`KNET_LINK_PONG_TIMEOUT_BACKOFF`).
 const BACKOFF_START: u32 = 10;
-/// How long each step of the back-off lasts (five ticks of the reference).
+/// How long each step of the back-off lasts.
 const BACKOFF_STEP: Duration = Duration::from_secs(1);
 
-/// How many pings leave in an interval if none is answered.
+/// How many pings leave per interval if none is answered.
 const REPEATS: u32 = 4;
-/// A busy peer may take so long, however quick it is otherwise.
+/// The least time to wait for an answer: a busy peer may take that long, however quick the link is.
 const LEAST_ANSWER_TIME: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_a_pong_counts_once() {
+    fn a_duplicate_of_a_pong_counts_once() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start);
         assert_eq!(heartbeat.pong_received(start + ms(5), start), Pong::Counted);
@@ -363,18 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_looked_is_not_held_against_the_link() {
+    fn a_stall_of_the_driver_does_not_count_as_silence() {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(start);
         let pong = start + ms(60_000);
         heartbeat.pong_received(pong, pong);
-        heartbeat.was_deaf(pong + ms(31_000), ms(30_000));
+        heartbeat.add_stall(pong + ms(31_000), ms(30_000));
         assert_eq!(heartbeat.expired(pong + ms(31_000)), None);
         assert_eq!(heartbeat.next_expiry(), Some(pong + ms(32_000)));
         heartbeat.pong_received(pong + ms(31_000), pong + ms(31_000));
         assert_eq!(heartbeat.next_expiry(), Some(pong + ms(33_000)), "it is over with a pong");
         // Before the pong the loop was late, too, but that has nothing to do with the time since.
-        heartbeat.was_deaf(pong + ms(31_500), ms(31_500));
+        heartbeat.add_stall(pong + ms(31_500), ms(31_500));
         assert_eq!(heartbeat.next_expiry(), Some(pong + ms(33_500)));
     }
 

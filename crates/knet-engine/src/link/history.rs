@@ -1,18 +1,18 @@
-//! When a link came up and went down, and why.
+//! The latest times at which a link came up or went down.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::event::LinkState;
 
-/// A moment at which a link came up or went down: an entry of [`crate::LinkStatus::history`].
+/// A link came up or went down: an entry of [`LinkStatus::history`](crate::LinkStatus::history).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkChange {
-    /// How long ago that was when the status was read, by a clock that nobody can set. Take it from
+    /// How long before the status was read, by a monotonic clock. Subtract it from
     /// `SystemTime::now()` for the time of day.
     pub age: Duration,
-    /// What the link became, with the reason if it went down.
+    /// The state that the link entered, with the reason if it went down.
     pub state: LinkState,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// How many changes are kept: the last 16 times up and the last 16 times down, as libknet does
+    /// How many changes are kept: the last 16 times up and the last 16 times down, as in libknet
     /// (`MAX_LINK_EVENTS`).
     const CAPACITY: usize = 32;
 

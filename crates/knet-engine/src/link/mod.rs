@@ -1,5 +1,5 @@
-//! One link to a host: who is at its other end, its settings and its state, with a machine for each
-//! question that is asked of it: is it alive, how long a packet does it take, whom does it let in.
+//! One link to a host: its peer, settings and state, its heartbeat, its path MTU and its access
+//! list.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -38,21 +38,21 @@ pub(crate) struct Link {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) counters: Arc<LinkCounters>,
     pub(crate) deadline: Deadline,
-    /// What its pings said of the peer's numbers.
+    /// The numbers in the pings of its peer.
     pub(crate) heard: Heard,
     pub(crate) mtu: PathMtu,
-    /// From where the peer of a dynamic link may speak.
+    /// From where the peer of a dynamic link may send.
     pub(crate) acl: AccessList,
-    /// The last ping from where the peer is not known to be, to be answered when it turns out to be
-    /// the peer's.
-    pub(crate) newcomer: Option<(SocketAddr, Ping)>,
-    /// Why the last ping could not leave, if it could not.
+    /// The last ping from an unknown address, to be answered once that address is known to be the
+    /// peer's.
+    pub(crate) unverified: Option<(SocketAddr, Ping)>,
+    /// The error with which the kernel refused the last ping, if it did.
     refused: Option<i32>,
-    /// Since when pings cannot leave, as long as no pong comes.
+    /// When the kernel first refused a ping since the last pong.
     refused_since: Option<Instant>,
     enabled: bool,
     state: LinkState,
-    /// When it came up or went down, or was made.
+    /// When it came up or went down, or was created.
     since: Instant,
     history: History,
 }
@@ -69,7 +69,7 @@ impl Link {
             heard: Heard::default(),
             mtu: PathMtu::default(),
             acl: AccessList::default(),
-            newcomer: None,
+            unverified: None,
             refused: None,
             refused_since: None,
             enabled: false,
@@ -79,7 +79,7 @@ impl Link {
         }
     }
 
-    /// Starts watching the link. It comes up when enough pongs came.
+    /// Starts the heartbeat. The link comes up after enough pongs.
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
         let known = self.peer.is_known();
@@ -88,14 +88,14 @@ impl Link {
         self.heartbeat.start(now);
     }
 
-    /// Stops watching the link; whether it was up. What was known of the peer is forgotten, so that
-    /// a link enabled later does not come up on stale knowledge.
+    /// Stops the heartbeat. Returns `true` if the link was up. The pongs so far are forgotten, so
+    /// that a link that is enabled later does not come up on stale ones.
     pub(crate) fn disable(&mut self, now: Instant) -> bool {
         self.enabled = false;
         self.take_down(now, DownReason::Disabled)
     }
 
-    /// Calls the link up; whether it was down.
+    /// Brings the link up. Returns `true` if it was down.
     pub(crate) fn bring_up(&mut self, now: Instant) -> bool {
         let was_down = !self.state.is_up();
         if was_down {
@@ -106,7 +106,7 @@ impl Link {
         was_down
     }
 
-    /// Calls the link down for this reason; whether it was up.
+    /// Takes the link down for this reason. Returns `true` if it was up.
     pub(crate) fn take_down(&mut self, now: Instant, reason: DownReason) -> bool {
         let was_up = self.state.is_up();
         self.set_state(now, LinkState::Down(reason));
@@ -119,15 +119,16 @@ impl Link {
         was_up
     }
 
-    /// A ping is about to leave.
+    /// Notes that a ping is about to leave.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
         self.refused = None;
         self.heartbeat.ping_sent(now);
     }
 
-    /// The last ping did not leave, for this reason. A link that is down is so for that reason now. Of
-    /// one that is up, whether that goes on for as long as a ping is waited for to be answered: then
-    /// it was repeated, and what was missing is not back.
+    /// Notes that the kernel refused a ping. That becomes the reason of a link that is down.
+    ///
+    /// Returns `true` if the link is up and its pings have been refused for as long as an answer
+    /// may take: then the ping was repeated, and what was missing is not back.
     pub(crate) fn ping_refused(&mut self, now: Instant, errno: i32) -> bool {
         self.refused = Some(errno);
         let answered = self.heartbeat.last_pong();
@@ -140,17 +141,17 @@ impl Link {
         self.state.is_up() && since + self.heartbeat.answer_time() <= now
     }
 
-    /// Why it is given up after so much silence: because pings could not even leave, or else because
-    /// of the silence itself.
-    pub(crate) fn why_silent(&self, silence: Duration) -> DownReason {
+    /// Returns why the link goes down after a silence: the error that kept pings from leaving, or
+    /// else the silence itself.
+    pub(crate) fn silence_reason(&self, silence: Duration) -> DownReason {
         match self.refused {
             Some(errno) => DownReason::TransportError { errno },
             None => DownReason::PongTimeout { silence },
         }
     }
 
-    /// The peer of a dynamic link is at this address now, and watched there. Gives back where it was
-    /// known to be last.
+    /// Sets the address of a dynamic link's peer, and starts the heartbeat there. Returns the
+    /// address before.
     pub(crate) fn learn(&mut self, now: Instant, address: SocketAddr) -> Option<SocketAddr> {
         let known = self.peer.path().is_some();
         if !known {
@@ -165,36 +166,37 @@ impl Link {
     }
 
     fn set_state(&mut self, now: Instant, state: LinkState) {
-        // A link that is down is refused again and again: it is down since the first time.
+        // The reason of a link that is down may change; it is down since the first one.
         if self.state.is_up() != state.is_up() {
             self.since = now;
         }
         self.state = state;
     }
 
-    /// Starts counting anew. What the link is and has measured stays: its state, its mean latency.
+    /// Resets the counters and the history. The state and the mean latency stay.
     pub(crate) fn clear_stats(&mut self) {
         self.counters.clear();
         self.history.clear();
         self.heartbeat.forget_latency_range();
     }
 
+    /// Returns `true` if the link is administratively enabled.
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Whether data may be sent on it.
+    /// Returns `true` if messages may be sent on it.
     pub(crate) fn is_usable(&self) -> bool {
         self.enabled && self.state.is_up()
     }
 
-    /// Whether a packet from there is let in, as far as the access list is concerned.
-    pub(crate) fn lets_in(&self, lists_on: bool, source: IpAddr) -> bool {
+    /// Returns `true` if the access list accepts packets from this address, or does not apply.
+    pub(crate) fn admits(&self, lists_on: bool, source: IpAddr) -> bool {
         self.peer.kind() != LinkKind::Dynamic || !lists_on || self.acl.accepts(source)
     }
 
-    /// The most payload bytes a packet may carry: by the MTU set by hand, else by the one that was
-    /// found, else by the smallest that the address family promises (`spec/wire.md` 9).
+    /// Returns how many bytes of payload a packet can carry: by the MTU set by hand, else by the
+    /// one that was found, else by the smallest that the IP version guarantees.
     pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
         if self.peer == LinkPeer::Loopback {
             return MAX_MESSAGE;
@@ -205,6 +207,7 @@ impl Link {
         crypto.app_mtu(onwire.saturating_sub(path_overhead(version))).unwrap_or(1)
     }
 
+    /// Returns the settings, state and counters.
     pub(crate) fn status(
         &self,
         now: Instant,
@@ -242,56 +245,74 @@ impl Link {
     }
 }
 
-/// A link's settings and state at one moment.
+/// A link's settings, state and counters at one moment. Returned by
+/// [`Engine::link_status`](crate::Engine::link_status).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// engine.add_link(now, peer, link, path)?;
+/// engine.set_link_enabled(now, peer, link, true)?;
+/// let status = engine.link_status(now, peer, link)?;
+/// assert_eq!(status.state.to_string(), "down: not enough pongs yet");
+/// assert_eq!((status.good_pongs, status.pong_count), (0, 5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LinkStatus {
-    /// Whether it is administratively enabled.
+    /// `true` if it is administratively enabled.
     pub enabled: bool,
-    /// Whether it carries data, and if not why.
+    /// Whether it carries messages, and if not, why.
     pub state: LinkState,
-    /// For how long it has been up, or down for whatever reasons.
+    /// For how long it has been up, or down for any reason.
     pub state_age: Duration,
     /// How the peer's address is known.
     pub kind: LinkKind,
     /// The driver's socket that sends and receives for it; `None` for a loopback link.
     pub socket: Option<SocketId>,
-    /// The peer's address: the given one, or where the peer of a dynamic link was found last;
-    /// `None` before it was.
+    /// The peer's address: the given one, or the one that was learned last; `None` before that.
     pub remote: Option<SocketAddr>,
-    /// Whether it is known where the peer is. Always so with a given address; with a dynamic link
-    /// from when the peer was found until the link goes down (libknet's `dynconnected`).
+    /// `true` if the peer is believed to be at `remote`. With a given address always; on a dynamic
+    /// link from when the peer was found until the link goes down (libknet's `dynconnected`).
     pub peer_known: bool,
-    /// The higher wins under the passive policy. 0 to 255, default 0.
+    /// The highest wins under [`Policy::Passive`](crate::Policy::Passive). 0 to 255, default 0.
     pub priority: u8,
-    /// How it is watched.
+    /// The timers of its heartbeat.
     pub ping_timers: PingTimers,
-    /// How many good pongs bring it up. 1 to 255.
+    /// How many pongs in time bring it up, 1 to 255.
     pub pong_count: u8,
-    /// How many good pongs came since it went down, at most `pong_count`.
+    /// How many pongs came in time since it went down, at most `pong_count`.
     pub good_pongs: u8,
     /// The age of the last pong; `None` if none came since the link went down.
     pub last_pong: Option<Duration>,
-    /// How long ago the newest of all pings that were answered had left; `None` if none was. What
-    /// was sent over the link before then has come to its end or is lost, unless the network
-    /// reorders.
+    /// How long ago the newest ping that was answered left; `None` if none was answered. Packets
+    /// sent before it have arrived or are lost, unless the network reorders.
     pub last_answered_ping: Option<Duration>,
     /// The mean round trip; `None` before the first pong.
     pub latency: Option<Duration>,
-    /// The least the mean has been since the statistics were cleared; `None` before the next pong.
+    /// The lowest mean since the statistics were cleared; `None` before the next pong.
     pub latency_min: Option<Duration>,
-    /// The most the mean has been since then.
+    /// The highest mean since then.
     pub latency_max: Option<Duration>,
-    /// Over how many round trips the mean is taken, at most the timers' precision.
+    /// How many round trips the mean covers, at most the precision of the timers.
     pub latency_samples: u32,
-    /// The most payload bytes that one packet on it carries.
+    /// How many bytes of payload a packet on it can carry.
     pub data_mtu: usize,
-    /// How many bytes of a whole IP packet are not for payload: the headers of IP, UDP and knet, as MTU
-    /// arithmetic charges them, and what encryption adds but for padding (`spec/wire.md` 9).
+    /// How many bytes of a whole IP packet are not payload: the headers of IP, UDP and knet, and
+    /// what encryption adds apart from padding (`docs/wire-format.md`, "Length arithmetic").
     pub overhead: usize,
-    /// The longest IP packet that was seen to arrive, in bytes; `None` until one was looked for.
+    /// The longest IP packet known to arrive, in bytes; `None` before the first search ended.
     pub path_mtu: Option<usize>,
-    /// Whether the path MTU is being searched.
+    /// `true` while a search for the path MTU runs.
     pub searching_mtu: bool,
     /// Its counters.
     pub stats: LinkStats,

@@ -1,13 +1,13 @@
-//! Finds out how long a packet may be on one link, without stopping traffic.
+//! Path MTU discovery of one link: how long a packet may be, without stopping traffic
+//! (`docs/protocol.md`, "Path MTU discovery").
 //!
 //! The size that is known to arrive stays in use while a search runs. A search starts at the top,
-//! because a kernel that knows better refuses at once and says what it takes; sizes that paths
-//! usually have come next, and the gap is halved only where nobody says anything. A probe that is
-//! not answered is sent again before it counts as too big, and not before a pong has shown that the
-//! path works at all: a lost packet is not a narrow path, nor is an interruption.
-//! (`spec/engine.md` 15, with its rough edges gone.)
+//! because a kernel that knows the limit refuses at once and reports it. Sizes that paths usually
+//! have come next. The gap is halved only where nobody reports a limit. A probe that is not
+//! answered is sent again before its size counts as too long, and only once a pong has shown that
+//! the path works at all: neither a lost packet nor an interruption is a narrow path.
 //!
-//! Each search begins with the size in use, and between searches probes of it watch for a black hole
+//! Each search starts with the size in use, and between searches probes of it detect a black hole
 //! ([`BlackHoleCheck`]).
 
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ use super::black_hole::BlackHoleCheck;
 /// The discovery of one link. All sizes are those of whole IP packets, in bytes.
 #[derive(Debug)]
 pub(crate) struct PathMtu {
-    /// The largest size known to arrive; `None` until one was found.
+    /// The longest size known to arrive; `None` until one was found.
     verified: Option<usize>,
     phase: Phase,
-    /// The probe that is out.
+    /// The probe that waits for its reply.
     probe: Option<Probe>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The link is down.
+    /// The link is down, or its MTU was set by hand.
     Off,
     /// Between searches.
     Resting { next_search: Option<Instant>, check: BlackHoleCheck },
-    /// The path takes `good`, has not taken `bad`, and somebody says that it takes `hint`. `good`
-    /// was answered in this search, or is what every path takes.
+    /// Packets of `good` bytes arrive, those of `bad` do not, and `hint` was reported as the limit.
+    /// `good` was answered in this search, or is what every path takes.
     Searching { good: usize, bad: usize, hint: Option<usize> },
 }
 
@@ -43,22 +43,22 @@ struct Probe {
     sends: u32,
     first_sent: Instant,
     lost_at: Instant,
-    /// Whether a pong had come between the first time that it was sent and the last.
+    /// `true` if a pong came between the first and the last time it was sent.
     path_works: bool,
 }
 
-/// What the discovery needs to know of its link.
+/// What the discovery has to know of its link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions {
     pub(crate) version: IpVersion,
     pub(crate) crypto: CryptoSizes,
-    /// How long an answer may take before a probe counts as lost.
+    /// How long a reply may take before a probe counts as lost.
     pub(crate) patience: Duration,
-    /// Time between two searches.
+    /// The time between two searches.
     pub(crate) interval: Duration,
     /// When the last pong came.
     pub(crate) last_pong: Option<Instant>,
-    /// How many data packets were ever sent on the link.
+    /// How many data packets have been sent on the link.
     pub(crate) data_packets: u64,
 }
 
@@ -69,34 +69,33 @@ impl Default for PathMtu {
 }
 
 impl PathMtu {
-    /// The largest size known to arrive.
+    /// Returns the longest size known to arrive.
     pub(crate) fn verified(&self) -> Option<usize> {
         self.verified
     }
 
-    /// Whether a search is running.
+    /// Returns `true` while a search runs.
     pub(crate) fn is_searching(&self) -> bool {
         matches!(self.phase, Phase::Searching { .. })
     }
 
-    /// The link came up, or conditions changed: search now. The size in use comes first, because the
-    /// path may take less than before.
+    /// Starts a search. The size in use comes first, because the path may take less than before.
     pub(crate) fn search(&mut self, conditions: &Conditions) {
         self.search_from(None, conditions);
     }
 
-    /// The link went down, or its MTU was set by hand.
+    /// Stops the discovery, because the link went down or its MTU was set by hand.
     pub(crate) fn stop(&mut self) {
         self.phase = Phase::Off;
         self.probe = None;
     }
 
-    /// Another path: nothing is known of it.
+    /// Forgets everything, because the path is another one.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// When [`PathMtu::poll_probe`] has to be asked next.
+    /// Returns when to call [`PathMtu::poll_probe`] next.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         match (self.probe, self.phase) {
             (_, Phase::Off) => None,
@@ -109,7 +108,7 @@ impl PathMtu {
         }
     }
 
-    /// The size of a probe that has to leave now.
+    /// Returns the size of a probe that has to leave now, if one is due.
     pub(crate) fn poll_probe(&mut self, now: Instant, conditions: &Conditions) -> Option<usize> {
         if let Some(probe) = self.probe {
             if now < probe.lost_at {
@@ -118,7 +117,7 @@ impl PathMtu {
             if probe.sends < MAX_SENDS || !probe.path_works {
                 return Some(self.send(now, probe, conditions));
             }
-            self.lost(probe.onwire, conditions);
+            self.probe_lost(probe.onwire, conditions);
         }
         if let Phase::Resting { next_search, check } = &mut self.phase {
             if next_search.is_some_and(|at| at <= now) {
@@ -132,22 +131,22 @@ impl PathMtu {
         Some(self.send(now, Probe::new(now, onwire), conditions))
     }
 
-    /// A probe of this size was answered; whether one was out.
-    pub(crate) fn answered(&mut self, onwire: usize) -> bool {
+    /// Handles a reply to a probe of this size. Returns `true` if one was expected.
+    pub(crate) fn probe_answered(&mut self, onwire: usize) -> bool {
         if self.probe.is_none_or(|probe| probe.onwire != onwire) {
             return false;
         }
         self.probe = None;
         if let Phase::Searching { good, .. } = &mut self.phase {
             *good = onwire.max(*good);
-            // Longer than what is in use: use it at once, whatever the search finds further up.
+            // A size above the one in use is used at once, whatever the search finds further up.
             self.verified = self.verified.max(Some(onwire));
         }
         true
     }
 
-    /// The kernel did not let a probe of this size leave.
-    pub(crate) fn refused(&mut self, onwire: usize, conditions: &Conditions) {
+    /// Handles a refusal of the kernel to send a probe of this size.
+    pub(crate) fn probe_refused(&mut self, onwire: usize, conditions: &Conditions) {
         if self.probe.is_none_or(|probe| probe.onwire != onwire) {
             return;
         }
@@ -167,9 +166,10 @@ impl PathMtu {
         }
     }
 
-    /// The kernel says that packets longer than `limit` cannot leave on this link's path. That is
-    /// certain: what is in use is shortened at once. Whether so long a packet arrives is not.
-    pub(crate) fn limited(&mut self, limit: usize, conditions: &Conditions) {
+    /// Handles a report of the kernel that packets longer than `limit` cannot leave for this path.
+    /// That is certain, so a longer size in use is shortened at once. Whether packets of `limit`
+    /// bytes arrive still has to be found out.
+    pub(crate) fn limit(&mut self, limit: usize, conditions: &Conditions) {
         let limit = limit.clamp(conditions.least(), MAX_ONWIRE);
         let narrower = self.verified.is_some_and(|verified| verified > limit);
         if narrower {
@@ -188,9 +188,10 @@ impl PathMtu {
         }
     }
 
-    /// A router says that packets longer than `limit` do not pass it. Anybody can say so: it starts
-    /// a search that begins there, and changes nothing until that has found out.
-    pub(crate) fn suggested(&mut self, limit: usize, conditions: &Conditions) {
+    /// Handles a report of a router that packets longer than `limit` do not pass. The report may be
+    /// forged: it starts a search at that size, and the size in use stays until a probe of it is
+    /// lost.
+    pub(crate) fn suggest(&mut self, limit: usize, conditions: &Conditions) {
         let narrower = self.verified.is_some_and(|verified| limit < verified);
         match &mut self.phase {
             Phase::Resting { .. } if narrower => self.search_from(Some(limit), conditions),
@@ -199,14 +200,15 @@ impl PathMtu {
         }
     }
 
-    /// Begins a search that knows nothing but what somebody says.
+    /// Starts a search without knowledge but for the reported limit.
     fn search_from(&mut self, hint: Option<usize>, conditions: &Conditions) {
         self.probe = None;
         self.phase = Phase::Searching { good: conditions.least(), bad: MAX_ONWIRE + 1, hint };
     }
 
+    /// Returns the size of the probe, which is about to be sent once more.
     fn send(&mut self, now: Instant, mut probe: Probe, conditions: &Conditions) -> usize {
-        // The first ones follow each other quickly, the others leave an interruption time to end.
+        // The first probes follow each other quickly; the others allow for an interruption to end.
         let pause = FIRST_PAUSE * (1 << probe.sends.min(MAX_DOUBLINGS));
         probe.sends = probe.sends.saturating_add(1);
         probe.lost_at = now + conditions.patience.max(pause);
@@ -215,8 +217,8 @@ impl PathMtu {
         probe.onwire
     }
 
-    /// A probe was sent often enough without an answer.
-    fn lost(&mut self, onwire: usize, conditions: &Conditions) {
+    /// Handles a probe that was sent often enough without a reply.
+    fn probe_lost(&mut self, onwire: usize, conditions: &Conditions) {
         self.probe = None;
         let in_use = self.verified.is_some_and(|verified| verified >= onwire);
         if !in_use {
@@ -225,8 +227,8 @@ impl PathMtu {
             }
             return;
         }
-        // A black hole, it seems. Data makes do with what is known to arrive, while this size gets
-        // another chance: it did arrive once, and the probes may have been unlucky.
+        // Probably a black hole. Messages use what is known to arrive while this size gets another
+        // chance: it did arrive once, and the probes may have been lost by chance.
         if matches!(self.phase, Phase::Resting { .. }) {
             self.search_from(None, conditions);
         }
@@ -236,7 +238,7 @@ impl PathMtu {
         }
     }
 
-    /// The size to try next. When there is none the search is over.
+    /// Returns the size to try next. If there is none, the search is over.
     fn next_size(&mut self, now: Instant, conditions: &Conditions) -> Option<usize> {
         let Phase::Searching { good, bad, hint } = &mut self.phase else { return None };
         let (low, high) = (*good, *bad);
@@ -271,31 +273,32 @@ impl Probe {
 }
 
 impl Conditions {
-    /// The size that every path of the address family takes.
+    /// Returns the size that every path of the IP version takes.
     fn least(&self) -> usize {
         self.align_down(self.version.min_onwire()).unwrap_or(self.version.min_onwire())
     }
 
-    /// The longest packet up to `onwire` that the cipher can make.
+    /// Returns the longest packet of at most `onwire` bytes that the cipher can produce.
     fn align_down(&self, onwire: usize) -> Option<usize> {
         let overhead = path_overhead(self.version);
         let data = self.crypto.app_mtu(onwire.checked_sub(overhead)?)?;
         Some(self.crypto.wire_len(data + MTU_HEADER_LEN) + overhead)
     }
 
-    /// The next longer packet that the cipher can make.
+    /// Returns the next longer packet that the cipher can produce.
     fn next_up(&self, onwire: usize) -> usize {
         onwire + self.crypto.block.max(1)
     }
 }
 
-/// How often a probe is sent at least before its size counts as too big.
+/// How often a probe is sent at least before its size counts as too long.
 const MAX_SENDS: u32 = 4;
-/// An answer to the first may always take so long, however quick the pongs are: a long packet takes
-/// longer. The pause doubles with each further one, so many times.
+/// The least time to wait for the reply to the first probe, however quick the pongs are: a long
+/// packet takes longer.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How often that time doubles.
 const MAX_DOUBLINGS: u32 = 2;
-/// Sizes that paths usually have, in the order in which they are tried: Ethernet, IPv6's minimum, jumbo
+/// Sizes that paths usually have, in the order of trial: Ethernet, the minimum of IPv6, jumbo
 /// frames, tunnels, PPPoE.
 const LIKELY: [usize; 6] = [1500, 1280, 9000, 1420, 1400, 1492];
 

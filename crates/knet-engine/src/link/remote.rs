@@ -1,4 +1,4 @@
-//! Who is at the other end of a link, and where.
+//! The peer at the other end of a link, and its address.
 
 use std::net::SocketAddr;
 
@@ -6,50 +6,65 @@ use knet_wire::IpVersion;
 
 use crate::config::{LinkPath, SocketId};
 
-/// Who is at the other end of a link, and where: what a link is configured with.
+/// The peer at the other end of a link, and how its address is known: the argument of
+/// [`Engine::add_link`](crate::Engine::add_link).
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkKind, LinkPath, LinkPeer, SocketId};
+/// use knet_wire::IpVersion;
+///
+/// let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// assert_eq!(LinkPeer::from(path).path(), Some(path));
+///
+/// let dynamic = LinkPeer::dynamic(SocketId(0), IpVersion::V4);
+/// assert_eq!(dynamic.kind(), LinkKind::Dynamic);
+/// assert_eq!(dynamic.path(), None); // until the peer's first packet
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LinkPeer {
-    /// A peer at an address that was given.
+    /// A peer at a given address.
     Static(LinkPath),
-    /// A peer that speaks first, from an address that is learnt then.
+    /// A peer whose address is learned from its packets.
     Dynamic(DynamicPeer),
-    /// Ourselves, without a socket or packets: the driver hands messages over as they are
-    /// (`spec/engine.md` 19).
+    /// This host itself, without a socket or packets: the driver delivers messages as they are.
     Loopback,
 }
 
-/// A peer that is where it speaks from (`spec/engine.md` 12.1).
+/// A peer whose address is learned. Created by [`LinkPeer::dynamic`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DynamicPeer {
     socket: SocketId,
     version: IpVersion,
-    /// The address that was learnt last.
+    /// The address that was learned last.
     remote: Option<SocketAddr>,
-    /// Whether the peer is there still, as far as is known (libknet's `dynconnected`).
+    /// `true` as long as the peer is believed to be there (libknet's `dynconnected`).
     known: bool,
 }
 
-/// How the peer's address of a link is known.
+/// How the address of a link's peer is known.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LinkKind {
     /// It was given.
     Static,
-    /// It is learnt from what the peer sends.
+    /// It is learned from the peer's packets.
     Dynamic,
-    /// There is none: the link leads to ourselves.
+    /// There is none: the link leads to this host itself.
     Loopback,
 }
 
 impl LinkPeer {
-    /// A peer whose address is learnt when it speaks, over this socket and address family.
+    /// Returns a peer whose address is learned from its packets, for this socket and IP version.
     #[must_use]
     pub fn dynamic(socket: SocketId, version: IpVersion) -> Self {
         Self::Dynamic(DynamicPeer { socket, version, remote: None, known: false })
     }
 
-    /// How the peer's address is known.
+    /// Returns how the peer's address is known.
     #[must_use]
     pub fn kind(&self) -> LinkKind {
         match self {
@@ -59,7 +74,8 @@ impl LinkPeer {
         }
     }
 
-    /// The driver's socket that sends and receives for the link; a loopback link has none.
+    /// Returns the driver's socket that sends and receives for the link; `None` for a loopback
+    /// link.
     #[must_use]
     pub fn socket(&self) -> Option<SocketId> {
         match self {
@@ -69,7 +85,7 @@ impl LinkPeer {
         }
     }
 
-    /// The address of the peer's end: the given one, or the one that was learnt last.
+    /// Returns the address of the peer: the given one, or the one that was learned last.
     #[must_use]
     pub fn remote(&self) -> Option<SocketAddr> {
         match self {
@@ -79,7 +95,7 @@ impl LinkPeer {
         }
     }
 
-    /// Whether the peer is where it is known to be, as far as is known.
+    /// Returns `true` if the peer is believed to be at [`LinkPeer::remote`].
     #[must_use]
     pub fn is_known(&self) -> bool {
         match self {
@@ -88,7 +104,7 @@ impl LinkPeer {
         }
     }
 
-    /// The way of packets to the peer, if it is known now.
+    /// Returns the path of packets to the peer, or `None` if its address is not known.
     #[must_use]
     pub fn path(&self) -> Option<LinkPath> {
         match self {
@@ -100,23 +116,23 @@ impl LinkPeer {
         }
     }
 
-    /// Whether the link uses IPv4, and not IPv6.
+    /// Returns `true` if the link uses IPv4.
     pub(crate) fn is_ipv4(&self) -> bool {
         self.ip_version() == IpVersion::V4
     }
 
-    /// Which header the link's packets carry below UDP.
+    /// Returns the IP version of the link's packets.
     pub(crate) fn ip_version(&self) -> IpVersion {
         match self {
             Self::Static(path) if path.remote.is_ipv4() => IpVersion::V4,
             Self::Static(_) => IpVersion::V6,
-            // No matter: nothing of it is ever in a packet.
+            // Either will do: a loopback link has no packets.
             Self::Loopback => IpVersion::V4,
             Self::Dynamic(peer) => peer.version,
         }
     }
 
-    /// A dynamic peer was found at this address. Gives back where it was known to be last.
+    /// Sets the address of a dynamic peer. Returns the address before.
     pub(crate) fn learn(&mut self, address: SocketAddr) -> Option<SocketAddr> {
         match self {
             Self::Static(_) | Self::Loopback => self.remote(),
@@ -127,7 +143,7 @@ impl LinkPeer {
         }
     }
 
-    /// A dynamic peer is not where it was any more.
+    /// Notes that a dynamic peer is no longer believed to be at its address.
     pub(crate) fn lose(&mut self) {
         if let Self::Dynamic(peer) = self {
             peer.known = false;

@@ -1,4 +1,4 @@
-//! How a message is cut into frames: the sender's half of fragmentation (`spec/wire.md` 5.1).
+//! Fragmentation of a message into packets (`docs/wire-format.md`, "Fragments").
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use knet_wire::{Fragment, FragmentPart, MAX_FRAGMENTS};
 
 use crate::errno::EMSGSIZE;
 
-/// Which bytes of a message go into which frame.
+/// The packets of a message, and the bytes that each of them carries.
 ///
-/// Every frame carries as many bytes as the data MTU allows, the last one what is left. A plan is
-/// three numbers: it allocates nothing, holds no bytes and gives any of its frames in constant
-/// time.
+/// Every packet carries as many bytes as the data MTU allows, and the last one the rest. A plan
+/// consists of three numbers: it allocates nothing, holds no bytes, and returns any packet in
+/// constant time.
 ///
 /// # Examples
 ///
@@ -26,22 +26,22 @@ use crate::errno::EMSGSIZE;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FragmentPlan {
     len: usize,
-    /// Bytes of every frame but the last, at least 1.
+    /// Bytes in every packet but the last, at least 1.
     mtu: usize,
     /// 1 to [`MAX_FRAGMENTS`].
     count: u8,
 }
 
 impl FragmentPlan {
-    /// Plans how to send `len` bytes in frames of at most `mtu` bytes of payload.
+    /// Plans a message of `len` bytes in packets of at most `mtu` bytes of payload.
     ///
-    /// `len` is what goes on the wire, 1 to [`MAX_MESSAGE`](knet_wire::MAX_MESSAGE): the compressed
-    /// length if the message is compressed. `mtu` is the data MTU, at least 1; 0 is taken as 1.
-    /// What fits in one frame is sent whole; that goes for no bytes at all, too.
+    /// `len` is the length on the wire, 1 to [`MAX_MESSAGE`](knet_wire::MAX_MESSAGE): the
+    /// compressed length if the message is compressed. `mtu` is the data MTU, at least 1; 0 counts
+    /// as 1. A message that fits into one packet, as an empty one does, is not fragmented.
     ///
     /// # Errors
     ///
-    /// [`TooManyFragments`] if more than [`MAX_FRAGMENTS`] frames would be needed. That never
+    /// [`TooManyFragments`] if more than [`MAX_FRAGMENTS`] packets would be needed. That never
     /// happens with an MTU of 259 or more.
     pub fn new(len: usize, mtu: usize) -> Result<Self, TooManyFragments> {
         let mtu = mtu.max(1);
@@ -52,14 +52,14 @@ impl FragmentPlan {
         }
     }
 
-    /// Returns how many frames the message takes, 1 to [`MAX_FRAGMENTS`].
+    /// Returns how many packets the message takes, 1 to [`MAX_FRAGMENTS`].
     #[must_use]
     pub fn count(&self) -> usize {
         usize::from(self.count)
     }
 
-    /// Returns frame `index`, counted from 0: what its header says, and which bytes of the message
-    /// it carries. `None` from [`FragmentPlan::count`] on.
+    /// Returns packet `index`, counted from 0: the fragment in its header, and the bytes of the
+    /// message that it carries. `None` from [`FragmentPlan::count`] on.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<(Fragment, Range<usize>)> {
         if index >= self.count() {
@@ -71,25 +71,34 @@ impl FragmentPlan {
             let number = u8::try_from(index + 1).ok()?;
             Fragment::Part(FragmentPart::new(number, self.count).ok()?)
         };
-        // Only the last frame can end past the message, and it starts before the message's end.
+        // Only the last packet could end past the message, and it starts before the message's end.
         let start = index * self.mtu;
         Some((fragment, start..self.len.min(start.saturating_add(self.mtu))))
     }
 
-    /// Returns all frames in the order in which they are sent, as [`FragmentPlan::get`] gives them.
+    /// Iterates over all packets in the order of sending, as [`FragmentPlan::get`] returns them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Fragment, Range<usize>)> + use<> {
         FragmentIter { plan: *self, next: 0 }
     }
 }
 
-/// A message can't be cut finely enough.
+/// A message that would need more fragments than a packet can count.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::FragmentPlan;
+///
+/// let error = FragmentPlan::new(65_536, 200).unwrap_err();
+/// assert_eq!((error.needed, error.mtu), (328, 200));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "message needs {needed} fragments at a data MTU of {mtu} bytes where a packet counts at most \
      {MAX_FRAGMENTS}: raise the MTU or send less"
 )]
 pub struct TooManyFragments {
-    /// How many frames the message would take.
+    /// How many packets the message would take.
     pub needed: usize,
     /// The data MTU, in bytes of payload.
     pub mtu: usize,
@@ -148,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_byte_for_byte_those_captured_as_v9_to_v11() {
+    fn packets_are_byte_for_byte_those_captured_as_v9_to_v11() {
         let message = b"0123456789".repeat(20);
         let frames: Vec<String> = FragmentPlan::new(message.len(), 74)
             .unwrap()

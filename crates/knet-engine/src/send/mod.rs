@@ -1,5 +1,5 @@
-//! How messages leave: which links they take, how they are cut, and which number each of them
-//! has. Senders use all of it without the engine and its lock.
+//! Sending of messages: which links they take, how they are cut, which numbers they have and for
+//! how long they may wait. All of it works without the engine and its lock.
 
 mod fragment;
 pub use fragment::{FragmentPlan, TooManyFragments};

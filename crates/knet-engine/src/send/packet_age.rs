@@ -1,4 +1,4 @@
-//! How far other messages have overtaken a packet that has not left yet.
+//! Packets that wait while other messages overtake them.
 //!
 //! A packet waits while its socket has no room, or while its thread does not run. Meanwhile other
 //! threads number further messages. Receivers remember the last 4096 numbers of a sender. A packet

@@ -1,7 +1,7 @@
-//! Where data goes: an immutable picture of the reachable hosts and their usable links.
+//! Routes: an immutable snapshot of the reachable hosts and their usable links.
 //!
-//! The engine makes a new picture when reachability, links, policy or MTU change; those who send
-//! hold the last one and need no lock to read it.
+//! The engine makes a new snapshot when reachability, links, policy or MTU change. Senders hold the
+//! latest one and need no lock to read it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,28 @@ use knet_wire::{HostId, LinkId};
 use crate::config::{LinkPath, PacketTag, Policy};
 use crate::stats::LinkCounters;
 
-/// The reachable hosts, in order of their ids.
+/// The reachable hosts and their usable links. Returned by
+/// [`Engine::poll_routes`](crate::Engine::poll_routes).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+///
+/// let routes = engine.poll_routes().expect("a loopback link is up at once");
+/// let route = routes.get(host).expect("reachable");
+/// let links: Vec<_> = route.links_of_next_message().map(|(_, link)| link.link).collect();
+/// assert_eq!(links, [link]);
+/// assert!(engine.poll_routes().is_none(), "no change since");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     hosts: Vec<Arc<HostRoute>>,
@@ -20,82 +41,82 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// All reachable hosts: the targets of a broadcast.
+    /// Iterates over all reachable hosts, in ascending order: the destinations of a broadcast.
     pub fn hosts(&self) -> impl Iterator<Item = &HostRoute> {
         self.hosts.iter().map(Arc::as_ref)
     }
 
-    /// How many hosts are reachable.
+    /// Returns how many hosts are reachable.
     #[must_use]
     pub fn len(&self) -> usize {
         self.hosts.len()
     }
 
-    /// Whether nobody is reachable.
+    /// Returns `true` if no host is reachable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty()
     }
 
-    /// The hosts that were added and cannot be reached, in order of their ids.
+    /// Returns the known hosts that are not reachable, in ascending order.
     #[must_use]
     pub fn unreachable(&self) -> &[HostId] {
         &self.unreachable
     }
 
-    /// The place of a host in [`Routes::hosts`], if it is reachable.
+    /// Returns the index of a host in [`Routes::hosts`] if it is reachable.
     #[must_use]
     pub fn position(&self, host: HostId) -> Option<usize> {
         self.hosts.binary_search_by_key(&host, |route| route.host).ok()
     }
 
-    /// The route to the host at this place.
+    /// Returns the route to the host at this index.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<&HostRoute> {
         self.hosts.get(place).map(Arc::as_ref)
     }
 
-    /// The route to one host, if it is reachable.
+    /// Returns the route to a host if it is reachable.
     #[must_use]
     pub fn get(&self, host: HostId) -> Option<&HostRoute> {
         self.at(self.position(host)?)
     }
 }
 
-/// How to reach one host.
+/// The route to one reachable host, part of [`Routes`].
 #[derive(Debug)]
 pub struct HostRoute {
     host: HostId,
     policy: Policy,
     data_mtu: usize,
     links: Vec<LinkRoute>,
-    /// Messages sent so far, for taking turns.
+    /// Messages sent so far, for [`Policy::RoundRobin`].
     turn: AtomicUsize,
 }
 
 impl HostRoute {
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> HostId {
         self.host
     }
 
-    /// The most payload bytes a packet to this host may carry: what the narrowest of its usable
-    /// links takes.
+    /// Returns how many bytes of payload a packet to this host can carry: as many as the narrowest
+    /// of its usable links takes.
     #[must_use]
     pub fn data_mtu(&self) -> usize {
         self.data_mtu
     }
 
-    /// The usable links: one with the passive policy, all of them with the others.
+    /// Returns the links in use: one under [`Policy::Passive`], otherwise all usable ones.
     #[must_use]
     pub fn links(&self) -> &[LinkRoute] {
         &self.links
     }
 
-    /// The links that the next message has to be sent on, with all its fragments
-    /// (`spec/engine.md` 6.2), each with its place in [`HostRoute::links`]. Each call is a message:
-    /// round robin moves on by one.
+    /// Returns the links for the next message and all its fragments, each with its index in
+    /// [`HostRoute::links`]. Call it once per message: under [`Policy::RoundRobin`] every call
+    /// moves to the next link.
     pub fn links_of_next_message(&self) -> impl Iterator<Item = (usize, &LinkRoute)> {
         let places = match self.policy {
             Policy::Passive => 0..self.links.len().min(1),
@@ -111,20 +132,20 @@ impl HostRoute {
     }
 }
 
-/// One usable link of a host.
+/// A link in use, part of [`HostRoute`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LinkRoute {
     /// Which of the host's links.
     pub link: LinkId,
-    /// Which socket sends, and where to; `None` for a loopback link, whose messages are delivered
-    /// here.
+    /// The socket to send from, and the destination; `None` for a loopback link, whose messages the
+    /// driver delivers itself.
     pub path: Option<LinkPath>,
-    /// How the driver wants its packets treated.
+    /// The tag that the driver set for the link.
     pub tag: PacketTag,
-    /// The most payload bytes a packet on this link may carry.
+    /// How many bytes of payload a packet on this link can carry.
     pub data_mtu: usize,
-    /// Where to count what was sent.
+    /// Counters for the packets that are sent.
     pub counters: Arc<LinkCounters>,
 }
 
@@ -136,7 +157,7 @@ pub(crate) struct RouteTable {
 }
 
 impl RouteTable {
-    /// Replaces the route to a host; no links, no route.
+    /// Replaces the route to a host, or removes it if there are no links.
     pub(crate) fn set(&mut self, host: HostId, policy: Policy, links: Vec<LinkRoute>) {
         self.changed = true;
         let Some(data_mtu) = links.iter().map(|link| link.data_mtu).min() else {
@@ -151,18 +172,19 @@ impl RouteTable {
         self.hosts.get(&host).map(Arc::as_ref)
     }
 
-    /// The smallest data MTU of all links in use that carry packets.
+    /// Returns the smallest data MTU of all links in use, without loopback links.
     pub(crate) fn least_mtu(&self) -> Option<usize> {
         let links = self.hosts.values().flat_map(|route| &route.links);
         links.filter(|link| link.path.is_some()).map(|link| link.data_mtu).min()
     }
 
-    /// A host was added or removed.
+    /// Notes that a host was added or removed.
     pub(crate) fn hosts_changed(&mut self) {
         self.changed = true;
     }
 
-    /// A picture to send by, if it is not the one handed out last. `known` are all hosts, in order.
+    /// Returns a new snapshot if something changed since the last one. `known` are all hosts in
+    /// ascending order.
     pub(crate) fn take_changed(&mut self, known: impl Iterator<Item = HostId>) -> Option<Routes> {
         if !std::mem::take(&mut self.changed) {
             return None;
@@ -210,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_handed_out_once_for_each_change() {
+    fn a_snapshot_is_returned_once_per_change() {
         let mut table = RouteTable::default();
         let known = || [3, 5, 7].map(HostId::new).into_iter();
         assert!(table.take_changed(known()).is_none());
@@ -229,6 +251,6 @@ mod tests {
         table.set(HostId::new(7), Policy::Active, vec![]);
         let without = table.take_changed(known()).unwrap();
         assert_eq!((without.len(), without.unreachable().len()), (1, 2));
-        assert_eq!(routes.len(), 2, "an old picture stays as it was");
+        assert_eq!(routes.len(), 2, "an old snapshot stays as it was");
     }
 }

@@ -1,4 +1,4 @@
-//! The numbers a handle gives to the messages it sends (`spec/wire.md` 4).
+//! The numbers of a handle's messages (`docs/wire-format.md`, "Sequence numbers").
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -6,8 +6,8 @@ use knet_wire::SequenceNumber;
 
 /// Counts the messages of one handle: 1, 2, …, 65535, 1, 2, …
 ///
-/// There is one counter for all destinations, links and channels, shared by every thread that
-/// sends. Nobody is handed the same number twice within 65535 messages, and nobody is handed 0.
+/// One counter serves all destinations, links and channels, and every thread that sends. It never
+/// returns the same number twice within 65535 messages, and never 0.
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ use knet_wire::SequenceNumber;
 pub struct SequenceCounter(AtomicU16);
 
 impl SequenceCounter {
-    /// Starts before the first message.
+    /// Creates a counter before the first message.
     #[must_use]
     pub const fn new() -> Self {
         Self(AtomicU16::new(0))
@@ -32,36 +32,47 @@ impl SequenceCounter {
 
     /// Returns the number of the message about to be sent.
     ///
-    /// Take it only once nothing else can keep the message from being sent: a message that is
+    /// Call it only once nothing else can keep the message from being sent: a message that is
     /// refused consumes no number.
     pub fn next(&self) -> SequenceNumber {
-        // One step from 65535 to 1: a 0 in between could be read by a ping, which would tell the
-        // peers that this host restarted. Nothing else is published through the counter, so no
-        // ordering is needed.
+        // One step from 65535 to 1: a ping could read a 0 in between, which would announce a
+        // restart of this host. Nothing else is published through the counter, so no ordering is
+        // needed.
         let step = |last| Some(SequenceNumber::new(last).next().get());
         let (Ok(last) | Err(last)) =
             self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
         SequenceNumber::new(last).next()
     }
 
-    /// Returns the number of the last message, which is what pings carry. Zero before the first one
-    /// and never again after it.
+    /// Returns the number of the last message, which pings carry. Zero before the first message,
+    /// and never after it.
     #[must_use]
     pub fn current(&self) -> SequenceNumber {
         SequenceNumber::new(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// Returns whether forced pings go out before message `sequence` does (`spec/engine.md` 6, step 9).
+/// Returns `true` if [`Engine::force_pings`](crate::Engine::force_pings) has to be called before
+/// message `sequence` is sent.
 ///
-/// That is one message in 8191, an eighth of the number space, so that a peer that gets none of our
-/// messages can still follow their numbers.
+/// That is so for every 8191st message, an eighth of the number space, so that a peer that gets
+/// none of our messages can follow their numbers (`docs/protocol.md`, "Forced pings").
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::forced_ping_due;
+/// use knet_wire::SequenceNumber;
+///
+/// assert!(forced_ping_due(SequenceNumber::new(8191)));
+/// assert!(!forced_ping_due(SequenceNumber::new(8192)));
+/// ```
 #[must_use]
 pub fn forced_ping_due(sequence: SequenceNumber) -> bool {
     sequence != SequenceNumber::ZERO && sequence.get() % FORCED_PING_PERIOD == 0
 }
 
-/// Messages from one burst of forced pings to the next: 65535 / 8.
+/// The number of messages between two bursts of forced pings: 65535 / 8.
 const FORCED_PING_PERIOD: u16 = 8191;
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
-//! Puts the fragments of one peer's messages together again (`spec/engine.md` 9, `spec/wire.md`
-//! 5.3).
+//! Assembles the fragments of one host's messages (`docs/protocol.md`, "Reassembly").
 //!
 //! Fragments come in any order, more than once, mixed with those of other messages, or not at all,
-//! and whoever sends them may be hostile. So every bound is checked before a byte is copied, and
-//! whatever is kept is bounded: 32 messages a peer, 65536 bytes a message, one budget of bytes for
-//! all peers ([`BufferPool`]) and [`REASSEMBLY_TIMEOUT`] for a message that never gets complete.
+//! and their sender may be hostile. So every bound is checked before a byte is copied, and all
+//! state is bounded: 32 messages per host, 65536 bytes per message, one budget of bytes for all
+//! hosts ([`BufferPool`]), and [`REASSEMBLY_TIMEOUT`] for a message that never becomes complete.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use knet_wire::{DataHeader, FragmentPart, SequenceNumber};
 
-use super::dedup::PeerWindow;
+use super::dedup::DuplicateWindow;
 
 mod pool;
 use pool::Buffer;
@@ -25,58 +24,61 @@ mod tests;
 
 /// How long an incomplete message is kept after its latest new fragment.
 ///
-/// libknet keeps it until 32 newer messages came, which may be never (`spec/engine.md` 23 asks for
-/// better). The fragments of a message leave in one go, so they arrive as far apart as the slowest
-/// and the fastest link are, plus what the sender waits when its socket is full: ten seconds is
-/// more than any link that still counts as up can take, and short enough that what a lossy link
-/// leaves behind does not pile up.
+/// The fragments of a message leave together, so they arrive as far apart as the slowest and the
+/// fastest link are, plus the time for which the sender waits when its socket is full. Ten seconds
+/// is more than a link that is up can take, and short enough that what a lossy link leaves behind
+/// does not pile up. libknet keeps incomplete messages until 32 newer ones begin, which may be
+/// never.
 pub(crate) const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The incomplete messages of one peer.
+/// The incomplete messages of one host.
 ///
-/// Before it is dropped, [`Reassembler::clear`] must give its buffers back: the pool counts them.
+/// Before it is dropped, [`Reassembler::clear`] must return its buffers: the pool counts them.
 #[derive(Debug, Default)]
 pub(crate) struct Reassembler {
     /// At most [`SLOTS`], all of different messages, none complete and none without a fragment.
     slots: Vec<Slot>,
-    /// The generation of the peer's window that the slots belong to.
+    /// The generation of the duplicate window that the slots belong to.
     generation: u32,
-    /// How many messages were dropped before they were complete, since somebody asked.
-    given_up: u64,
+    /// How many messages were discarded before they were complete, since
+    /// [`Reassembler::take_incomplete`].
+    incomplete: u64,
 }
 
 /// What became of a fragment.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Outcome {
-    /// Taken; the message needs more.
+    /// Accepted; the message needs more.
     Incomplete,
-    /// Taken, and it was the last one missing.
+    /// Accepted, and it was the last one missing.
     Complete(ReassembledMessage),
-    /// Not taken.
+    /// Not accepted.
     Dropped(DropReason),
 }
 
-/// Why a fragment was not taken.
+/// Why a fragment was not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum DropReason {
     /// Reassembly of its message ended before: completed, evicted or expired.
     AlreadyDone,
-    /// This fragment was taken before.
+    /// This fragment was accepted before.
     Duplicate,
     /// It has no payload.
     Empty,
     /// Its header or its length does not fit the other fragments of the message.
     Inconsistent,
-    /// There is no memory for it. The message is given up.
+    /// There is no memory for it. The message is discarded.
     OverBudget,
     /// The message would be longer than 65536 bytes.
     TooLong,
 }
 
-/// A message put together from its fragments.
+/// A message assembled from its fragments. Returned by
+/// [`Engine::handle_datagram`](crate::Engine::handle_datagram).
 ///
-/// Drop it, or give it back to the engine so that its memory is used for a later message.
+/// Return it to the engine with [`Engine::recycle`](crate::Engine::recycle), so that its memory is
+/// used for a later message, or drop it.
 #[derive(Debug)]
 pub struct ReassembledMessage {
     header: DataHeader,
@@ -85,8 +87,8 @@ pub struct ReassembledMessage {
 }
 
 impl ReassembledMessage {
-    /// Returns the header of the frame that completed the message. But for the fragment number it
-    /// is the same in all frames of the message.
+    /// Returns the header of the packet that completed the message. All packets of a message have
+    /// the same header except for the fragment number.
     #[must_use]
     pub fn header(&self) -> &DataHeader {
         &self.header
@@ -100,24 +102,23 @@ impl ReassembledMessage {
 }
 
 impl Reassembler {
-    /// Takes fragment `part` of the message that `header` belongs to. `header.fragment` is not
-    /// looked at.
+    /// Adds fragment `part` of the message that `header` belongs to. `header.fragment` is ignored.
     ///
-    /// Moves `window` as far as the fragment's number, and remembers there that its message was
-    /// started, so that late fragments of a message that is done start nothing.
+    /// Moves `window` to the fragment's number and marks its message as started there, so that late
+    /// fragments of a message that is done do not start it again.
     pub(crate) fn add(
         &mut self,
         now: Instant,
         header: &DataHeader,
         part: FragmentPart,
         payload: &[u8],
-        window: &mut PeerWindow,
+        window: &mut DuplicateWindow,
         pool: &mut BufferPool,
     ) -> Outcome {
         let sequence = header.sequence;
         let verdict = window.check_started(sequence);
         self.forget_older(window, pool);
-        // Out of the table while it is worked on, so that making room can't hit it.
+        // Taken out of the table meanwhile, so that it cannot be evicted to make room.
         let mut slot = match self.take(sequence) {
             Some(slot) => slot,
             None if verdict.is_seen() => return Outcome::Dropped(DropReason::AlreadyDone),
@@ -140,7 +141,7 @@ impl Reassembler {
             }
             Err(reason) => {
                 if reason == DropReason::OverBudget || slot.is_empty() {
-                    self.given_up += u64::from(!slot.is_empty());
+                    self.incomplete += u64::from(!slot.is_empty());
                     slot.free(pool);
                 } else {
                     self.slots.push(slot);
@@ -150,30 +151,30 @@ impl Reassembler {
         }
     }
 
-    /// When the next message expires.
+    /// Returns when the next message expires.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.slots.iter().map(Slot::updated).min()?.checked_add(REASSEMBLY_TIMEOUT)
     }
 
-    /// Drops what has expired.
+    /// Discards the messages that have expired.
     pub(crate) fn handle_timeout(&mut self, now: Instant, pool: &mut BufferPool) {
         self.free_where(pool, |slot| {
             now.saturating_duration_since(slot.updated()) >= REASSEMBLY_TIMEOUT
         });
     }
 
-    /// How many messages were dropped before they were complete since this was asked last: for
-    /// their age, to make room, or because the peer is another process now.
-    pub(crate) fn take_given_up(&mut self) -> u64 {
-        std::mem::take(&mut self.given_up)
+    /// Returns how many messages were discarded before they were complete since the last call: they
+    /// expired, made room for others, or their host was restarted.
+    pub(crate) fn take_incomplete(&mut self) -> u64 {
+        std::mem::take(&mut self.incomplete)
     }
 
-    /// Drops the messages that are too far behind the newest number, and all of them if the window
-    /// forgot everything: after a restart the peer uses the same numbers for other messages.
+    /// Discards the messages that are too far behind the newest number, and all of them if the
+    /// window forgot everything: after a restart the host uses the same numbers for other messages.
     ///
-    /// Call it whenever the window has moved. Within one generation the newest number never goes
-    /// back, so no message is ever newer than it.
-    pub(crate) fn forget_older(&mut self, window: &PeerWindow, pool: &mut BufferPool) {
+    /// Must be called whenever the window has moved. Within one generation the newest number never
+    /// decreases, so no message is newer.
+    pub(crate) fn forget_older(&mut self, window: &DuplicateWindow, pool: &mut BufferPool) {
         if self.generation != window.generation() {
             self.generation = window.generation();
             self.clear(pool);
@@ -181,12 +182,12 @@ impl Reassembler {
         self.free_where(pool, |slot| distance_behind(slot.sequence(), window) > REACH);
     }
 
-    /// Drops all messages.
+    /// Discards all messages.
     pub(crate) fn clear(&mut self, pool: &mut BufferPool) {
         self.free_where(pool, |_| true);
     }
 
-    /// Bytes of buffer that the incomplete messages hold: this peer's part of
+    /// Returns how many bytes of buffer the incomplete messages hold: the part of this host in
     /// [`BufferPool::in_use`].
     #[cfg(test)]
     fn memory(&self) -> usize {
@@ -198,20 +199,20 @@ impl Reassembler {
         Some(self.slots.swap_remove(at))
     }
 
-    /// Drops the message that waits longest for a new fragment, of several the one of the oldest
-    /// number. Returns whether there was one.
-    fn evict(&mut self, window: &PeerWindow, pool: &mut BufferPool) -> bool {
+    /// Discards the message that has waited longest for a new fragment; of several, the one with
+    /// the oldest number. Returns `true` if there was one.
+    fn evict(&mut self, window: &DuplicateWindow, pool: &mut BufferPool) -> bool {
         let oldest = (0..self.slots.len()).min_by_key(|&at| {
             let slot = &self.slots[at];
             (slot.updated(), Reverse(distance_behind(slot.sequence(), window)))
         });
         let Some(at) = oldest else { return false };
         self.slots.swap_remove(at).free(pool);
-        self.given_up += 1;
+        self.incomplete += 1;
         true
     }
 
-    /// Drops the messages for which `unwanted` holds.
+    /// Discards the messages for which `unwanted` returns `true`.
     fn free_where(&mut self, pool: &mut BufferPool, unwanted: impl Fn(&Slot) -> bool) {
         let before = self.slots.len();
         let mut at = 0;
@@ -222,21 +223,21 @@ impl Reassembler {
                 at += 1;
             }
         }
-        self.given_up += (before - self.slots.len()) as u64;
+        self.incomplete += (before - self.slots.len()) as u64;
     }
 }
 
-fn distance_behind(sequence: SequenceNumber, window: &PeerWindow) -> u16 {
+fn distance_behind(sequence: SequenceNumber, window: &DuplicateWindow) -> u16 {
     window.newest().map_or(0, |newest| newest.ahead_of(sequence))
 }
 
-/// Messages of one peer that may be incomplete at the same time (`spec/engine.md` 2).
+/// How many messages of one host may be incomplete at the same time.
 const SLOTS: usize = 32;
 
 /// How far behind the newest number a message may be completed: as far as the duplicate window
-/// looks back.
+/// reaches.
 ///
-/// The reference gives a message up when 32 newer ones came (`spec/engine.md` 8.4), which loses
-/// messages over links of different latency, and those of a thread that is overtaken while it
-/// sends. The slots, the budget and the timeout bound the memory without that.
+/// libknet discards a message when 32 newer ones came, which loses messages over links of different
+/// latency, and messages of a thread that is overtaken while it sends. The slots, the budget and
+/// the timeout bound the memory without that.
 const REACH: u16 = 4095;

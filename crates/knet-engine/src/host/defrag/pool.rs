@@ -1,4 +1,4 @@
-//! The memory that all peers of an engine share for reassembly.
+//! The memory that all hosts of an engine share for reassembly.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use super::ReassembledMessage;
 
 /// Buffers for incomplete messages, within a budget.
 ///
-/// Buffers come in seven sizes, 1 KiB to 64 KiB, each twice the one before. Those that are not in
-/// use wait for the next message of their size, at most 32 of each size (4 MiB in all), so that a
-/// steady stream of messages allocates nothing.
+/// Buffers have seven sizes, 1 KiB to 64 KiB, each twice the previous one. Unused buffers are kept
+/// for later messages, at most 32 of each size (4 MiB in total), so that a steady stream of
+/// messages allocates nothing.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
-    /// The most that `in_use` may become.
+    /// The limit of `in_use`.
     budget: usize,
     /// Bytes of the buffers that incomplete messages hold.
     in_use: usize,
-    /// The buffers that wait, by size; at most [`MAX_FREE`] of each.
+    /// The unused buffers, by size; at most [`MAX_FREE`] of each.
     free: [Vec<Buffer>; SIZES],
 }
 
@@ -28,27 +28,27 @@ impl Default for BufferPool {
 }
 
 impl BufferPool {
-    /// Enough for a thousand peers that each have a message of 64 KiB on its way.
+    /// Enough for a thousand hosts that each have an incomplete message of 64 KiB.
     pub(crate) const DEFAULT_BUDGET: usize = 64 << 20;
 
-    /// Makes a pool that lets incomplete messages have `budget` bytes of buffer in total. With less
-    /// than 64 KiB the longest messages never get complete.
+    /// Creates a pool that lends at most `budget` bytes of buffer to incomplete messages. With less
+    /// than 64 KiB the longest messages never become complete.
     pub(crate) fn new(budget: usize) -> Self {
         Self { budget, in_use: 0, free: Default::default() }
     }
 
-    /// Takes a message back of which the application has its copy, to use its memory again.
+    /// Takes back the buffer of a delivered message.
     pub(crate) fn recycle(&mut self, message: ReassembledMessage) {
         self.keep(message.buffer);
     }
 
-    /// Bytes of buffer that incomplete messages hold. At most the budget.
+    /// Returns how many bytes of buffer incomplete messages hold, at most the budget.
     pub(crate) fn in_use(&self) -> usize {
         self.in_use
     }
 
-    /// Lends a buffer of at least `len` bytes with anything in it. `None` if that would exceed the
-    /// budget, or `len` exceeds [`MAX_MESSAGE`].
+    /// Lends a buffer of at least `len` bytes with arbitrary content. Returns `None` if that would
+    /// exceed the budget, or `len` exceeds [`MAX_MESSAGE`].
     pub(super) fn take(&mut self, len: usize) -> Option<Buffer> {
         let class = class(len)?;
         let size = MIN_SIZE << class;
@@ -65,7 +65,7 @@ impl BufferPool {
         self.keep(buffer);
     }
 
-    /// Stops counting a buffer that was lent: its message is complete and leaves the engine.
+    /// Stops counting a lent buffer whose message is complete and leaves the engine.
     pub(super) fn hand_out(&mut self, buffer: &Buffer) {
         self.in_use -= buffer.size();
     }
@@ -78,7 +78,7 @@ impl BufferPool {
     }
 }
 
-/// Room for a message, all of it initialised.
+/// Memory for a message, all of it initialized.
 pub(super) struct Buffer(Box<[u8]>);
 
 impl Buffer {
@@ -90,31 +90,31 @@ impl Buffer {
     ///
     /// # Panics
     ///
-    /// Without room for all of them. To leave them out in silence would deliver what an earlier
-    /// message left in their place.
+    /// If the buffer is too short. To skip the rest silently would deliver bytes of an earlier
+    /// message.
     pub(super) fn write(&mut self, start: usize, bytes: &[u8]) {
         self.0[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// The first `len` bytes, or all if there are fewer.
+    /// Returns the first `len` bytes, or all if there are fewer.
     pub(super) fn first(&self, len: usize) -> &[u8] {
         &self.0[..len.min(self.0.len())]
     }
 
-    /// How many bytes it has room for.
+    /// Returns its capacity in bytes.
     pub(super) fn size(&self) -> usize {
         self.0.len()
     }
 }
 
 impl fmt::Debug for Buffer {
-    /// Writes the size. The bytes are the business of the application.
+    /// Writes the size. The content is the application's and stays out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Buffer({})", self.size())
     }
 }
 
-/// The least class whose buffers have `len` bytes: those of class `c` have `MIN_SIZE << c`.
+/// Returns the smallest class with buffers of `len` bytes: those of class `c` have `MIN_SIZE << c`.
 fn class(len: usize) -> Option<usize> {
     (0..SIZES).find(|&class| len <= MIN_SIZE << class)
 }
@@ -123,7 +123,7 @@ const MIN_SIZE: usize = 1024;
 const SIZES: usize = 7;
 const _: () = assert!(MIN_SIZE << (SIZES - 1) == MAX_MESSAGE);
 
-/// How many buffers of a size wait. As many messages of one peer can be incomplete at once.
+/// How many unused buffers of a size are kept: as many as one host can have incomplete messages.
 const MAX_FREE: usize = 32;
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE, SequenceNumber};
 use super::pool::{Buffer, BufferPool};
 use super::{DropReason, ReassembledMessage};
 
-/// The fragments of one message that came so far.
+/// The fragments of one message that have arrived so far.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Of the first frame that came. The others agree in all but the fragment number.
+    /// The header of the first fragment. The others agree in all but the fragment number.
     header: DataHeader,
     /// How many fragments the message has.
     count: u8,
@@ -24,13 +24,13 @@ pub(super) struct Slot {
     updated: Instant,
 }
 
-/// The bytes of the fragments, as far as it is known where they belong.
+/// The bytes of the fragments, and what is known of their places.
 #[derive(Debug, Default)]
 enum Body {
     /// No fragment yet.
     #[default]
     Empty,
-    /// Only the last fragment, parked: where it belongs depends on the length of the others.
+    /// Only the last fragment, parked: its place depends on the length of the others.
     Last { parked: Buffer, len: usize },
     /// At least one fragment that is not the last, each of `fragment_len` bytes.
     ///
@@ -41,8 +41,7 @@ enum Body {
 }
 
 impl Slot {
-    /// Makes room for the message that fragment `part` with this header belongs to, without the
-    /// fragment itself.
+    /// Creates an empty slot for the message of fragment `part` with this header.
     pub(super) fn new(now: Instant, header: &DataHeader, part: FragmentPart) -> Self {
         let count = part.count();
         Self {
@@ -55,12 +54,11 @@ impl Slot {
         }
     }
 
-    /// Takes a fragment, and returns the message if that was all it still needed. The slot is then
-    /// spent.
+    /// Adds a fragment. Returns the message if that completes it; the slot is then empty.
     ///
     /// # Errors
     ///
-    /// The reason for which the fragment was not taken; the slot is then as it was before.
+    /// Why the fragment was not accepted; the slot is unchanged then.
     pub(super) fn add(
         &mut self,
         now: Instant,
@@ -92,7 +90,7 @@ impl Slot {
         Ok(if self.missing == 0 { self.finish(*header, pool) } else { None })
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer to the pool.
     pub(super) fn free(self, pool: &mut BufferPool) {
         match self.body {
             Body::Empty => {}
@@ -106,17 +104,17 @@ impl Slot {
         self.header.sequence
     }
 
-    /// When the latest new fragment came.
+    /// Returns when the latest new fragment came.
     pub(super) fn updated(&self) -> Instant {
         self.updated
     }
 
-    /// Whether no fragment was taken yet.
+    /// Returns `true` if no fragment was accepted yet.
     pub(super) fn is_empty(&self) -> bool {
         self.missing == self.count
     }
 
-    /// Bytes of buffer in use.
+    /// Returns how many bytes of buffer it uses.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         match &self.body {
@@ -159,7 +157,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Takes a fragment that is not the last.
+    /// Adds a fragment that is not the last.
     fn add_inner(
         &mut self,
         index: u8,
@@ -205,8 +203,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Hands the message out once all fragments are here. The first and the last one are among
-    /// them, so that the body is sized and its end known.
+    /// Returns the message once all fragments are here. The first and the last one are among them,
+    /// so the body is sized and its end is known.
     fn finish(&mut self, header: DataHeader, pool: &mut BufferPool) -> Option<ReassembledMessage> {
         match mem::take(&mut self.body) {
             Body::Sized { buffer, fragment_len, last_len: Some(last_len) } => {

@@ -45,7 +45,7 @@ fn message(len: usize) -> Vec<u8> {
 /// The receiver of one peer's frames.
 struct Receiver {
     reassembler: Reassembler,
-    window: PeerWindow,
+    window: DuplicateWindow,
     pool: BufferPool,
     now: Instant,
 }
@@ -58,7 +58,7 @@ impl Receiver {
     fn with_budget(budget: usize) -> Self {
         Self {
             reassembler: Reassembler::default(),
-            window: PeerWindow::default(),
+            window: DuplicateWindow::default(),
             pool: BufferPool::new(budget),
             now: Instant::now(),
         }
@@ -92,9 +92,9 @@ impl Receiver {
     }
 
     fn expire(&mut self) -> u64 {
-        self.reassembler.take_given_up();
+        self.reassembler.take_incomplete();
         self.reassembler.handle_timeout(self.now, &mut self.pool);
-        self.reassembler.take_given_up()
+        self.reassembler.take_incomplete()
     }
 
     /// Another message of the peer comes in whole.
@@ -278,7 +278,7 @@ fn only_what_the_window_has_left_behind_is_forgotten() {
     let mut receiver = Receiver::new();
     receiver.takes(&cut(100, &message(200), 100)[0]);
     receiver.see(100 + REACH + 1);
-    assert_eq!((receiver.pool.in_use(), receiver.reassembler.take_given_up()), (0, 1));
+    assert_eq!((receiver.pool.in_use(), receiver.reassembler.take_incomplete()), (0, 1));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn of_33_incomplete_messages_the_one_that_waits_longest_is_lost() {
     }
     receiver.takes(&messages[32][0]);
     assert_eq!(receiver.reassembler.slots.len(), 32);
-    assert_eq!(receiver.reassembler.take_given_up(), 1);
+    assert_eq!(receiver.reassembler.take_incomplete(), 1);
     receiver.drops(&messages[2][1], AlreadyDone);
     receiver.takes(&messages[3][1]);
     for (sequence, frames) in (1..=32).zip(&messages) {
@@ -410,7 +410,7 @@ fn a_message_that_finds_no_memory_is_given_up_and_may_start_later() {
     // Another peer has it all.
     let other = receiver.pool.take(4096).unwrap();
     receiver.drops(&frames[0], OverBudget);
-    assert_eq!(receiver.reassembler.take_given_up(), 0, "nothing of it was kept");
+    assert_eq!(receiver.reassembler.take_incomplete(), 0, "nothing of it was kept");
     receiver.pool.give_back(other);
     receiver.takes(&frames[0]);
     receiver.completes(&frames[1]);
@@ -420,7 +420,7 @@ fn a_message_that_finds_no_memory_is_given_up_and_may_start_later() {
     receiver.takes(&frames[3]);
     let other = receiver.pool.take(2048).unwrap();
     receiver.drops(&frames[0], OverBudget);
-    assert_eq!(receiver.reassembler.take_given_up(), 1);
+    assert_eq!(receiver.reassembler.take_incomplete(), 1);
     receiver.pool.give_back(other);
     assert_eq!((receiver.pool.in_use(), receiver.reassembler.memory()), (0, 0));
     receiver.drops(&frames[0], AlreadyDone);

@@ -1,4 +1,4 @@
-//! One search on a path whose narrow place, and whose kernel, the test decides on.
+//! Searches on a path whose narrow place and whose kernel are up to the test.
 
 use proptest::prelude::*;
 
@@ -12,11 +12,11 @@ const AES_SHA256: CryptoSizes = CryptoSizes { block: 16, salt: 16, hash: 32 };
 struct Path {
     now: Instant,
     conditions: Conditions,
-    /// The narrowest place on the way.
+    /// The longest IP packet that passes the path.
     mtu: usize,
-    /// The sender's own interface: the kernel refuses what is longer, and says so.
+    /// The MTU of the sender's interface. The kernel refuses longer packets.
     interface: usize,
-    /// Whether its refusals come with the size that it takes.
+    /// `true` if the kernel reports that MTU when it refuses a packet.
     hints: bool,
     probes: Vec<usize>,
 }
@@ -31,7 +31,7 @@ fn path(mtu: usize, interface: usize, crypto: CryptoSizes, version: IpVersion) -
 }
 
 impl Path {
-    /// Plays until nothing is to be done for `time`, with a pong and a data packet every second.
+    /// Runs the discovery for `time`, with a pong and a data packet before each step.
     fn run(&mut self, discovery: &mut PathMtu, time: Duration) {
         let end = self.now + time;
         while let Some(at) = discovery.next_timeout(self.now).filter(|&at| at <= end) {
@@ -44,17 +44,17 @@ impl Path {
             self.probes.push(onwire);
             if onwire > self.interface {
                 if self.hints {
-                    discovery.limited(self.interface, &self.conditions);
+                    discovery.limit(self.interface, &self.conditions);
                 }
-                discovery.refused(onwire, &self.conditions);
+                discovery.probe_refused(onwire, &self.conditions);
             } else if onwire <= self.mtu {
-                assert!(discovery.answered(onwire));
+                assert!(discovery.probe_answered(onwire));
             }
         }
         self.now = end;
     }
 
-    /// Finds the MTU from nothing.
+    /// Searches the MTU without prior knowledge.
     fn find(&mut self) -> Option<usize> {
         let mut discovery = PathMtu::default();
         discovery.search(&self.conditions);
@@ -71,7 +71,7 @@ fn with_the_kernels_hint_ethernet_takes_two_probes() {
     assert_eq!(path.find(), Some(1500));
     assert_eq!(path.probes, [65_535, 1500]);
     let mut path = super::tests::path(1500, 1500, AES_SHA1, IpVersion::V4);
-    assert_eq!(path.find(), Some(1488), "as captured in wire.md V16");
+    assert_eq!(path.find(), Some(1488), "as captured: packet V16");
     assert!(path.probes.len() <= 3, "{:?}", path.probes);
 }
 
@@ -113,7 +113,7 @@ fn a_narrower_interface_is_heeded_at_once() {
     let mut discovery = PathMtu::default();
     discovery.search(&path.conditions);
     path.run(&mut discovery, Duration::from_secs(1));
-    discovery.limited(1400, &path.conditions);
+    discovery.limit(1400, &path.conditions);
     assert_eq!(discovery.verified(), Some(1400));
     (path.mtu, path.interface) = (1400, 1400);
     path.run(&mut discovery, Duration::from_secs(1));
@@ -144,13 +144,13 @@ fn a_black_hole_is_noticed_however_often_wider_paths_are_looked_for() {
 }
 
 #[test]
-fn what_a_path_does_not_take_any_more_is_out_of_use_before_the_search_is_over() {
+fn what_a_path_no_longer_takes_is_out_of_use_before_the_search_is_over() {
     let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
     let mut discovery = PathMtu::default();
     discovery.search(&path.conditions);
     path.run(&mut discovery, Duration::from_secs(1));
     path.mtu = 1390;
-    discovery.suggested(1390, &path.conditions);
+    discovery.suggest(1390, &path.conditions);
     // Two answers at once, four probes of what was in use without one.
     path.run(&mut discovery, Duration::from_millis(1150));
     assert_eq!((discovery.verified(), discovery.is_searching()), (Some(1390), true));
@@ -210,7 +210,7 @@ fn what_the_kernel_takes_is_in_use_only_once_it_arrived() {
     discovery.search(&path.conditions);
     path.run(&mut discovery, Duration::from_secs(1));
     // The interface becomes narrower, and the path behind it even more so.
-    discovery.limited(4000, &path.conditions);
+    discovery.limit(4000, &path.conditions);
     (path.interface, path.mtu) = (4000, 1280);
     path.run(&mut discovery, Duration::from_secs(30));
     assert_eq!((discovery.verified(), discovery.is_searching()), (Some(1280), false));
@@ -234,31 +234,31 @@ fn a_forged_hint_costs_a_search_and_nothing_else() {
     let mut discovery = PathMtu::default();
     discovery.search(&path.conditions);
     path.run(&mut discovery, Duration::from_secs(1));
-    discovery.suggested(600, &path.conditions);
+    discovery.suggest(600, &path.conditions);
     assert_eq!(discovery.verified(), Some(1500));
     path.run(&mut discovery, Duration::from_secs(3));
     assert_eq!((discovery.verified(), discovery.is_searching()), (Some(1500), false));
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for_changes_nothing() {
+fn an_unexpected_answer_changes_nothing() {
     let mut discovery = PathMtu::default();
-    assert!(!discovery.answered(9000));
+    assert!(!discovery.probe_answered(9000));
     let path = path(1500, 1500, CLEAR, IpVersion::V4);
-    discovery.refused(100, &path.conditions);
+    discovery.probe_refused(100, &path.conditions);
     assert_eq!(discovery.verified(), None);
     discovery.search(&path.conditions);
-    assert!(!discovery.answered(9000));
+    assert!(!discovery.probe_answered(9000));
     assert_eq!(discovery.poll_probe(path.now, &path.conditions), Some(65_535));
-    assert!(!discovery.answered(9000));
+    assert!(!discovery.probe_answered(9000));
     assert_eq!(discovery.verified(), None);
-    assert!(discovery.answered(65_535));
-    assert!(!discovery.answered(65_535), "once");
+    assert!(discovery.probe_answered(65_535));
+    assert!(!discovery.probe_answered(65_535), "once");
     assert_eq!(discovery.verified(), Some(65_535));
 }
 
 proptest! {
-    /// Whatever the path, the kernel and the cipher: what is found is what the path takes.
+    /// For every path, kernel and cipher, the search finds the longest packet that passes.
     #[test]
     fn what_is_found_is_what_the_path_takes(
         mtu in 1280usize..=65_535,

@@ -18,7 +18,7 @@ struct ModelMessage {
 
 #[derive(Debug, Default)]
 struct Model {
-    window: PeerWindow,
+    window: DuplicateWindow,
     generation: u32,
     messages: Vec<ModelMessage>,
 }

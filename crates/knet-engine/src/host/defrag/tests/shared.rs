@@ -35,7 +35,7 @@ proptest! {
     ) {
         let mut pool = BufferPool::new(BUDGET);
         let mut peers: Vec<_> =
-            (0..PEERS).map(|_| (Reassembler::default(), PeerWindow::default())).collect();
+            (0..PEERS).map(|_| (Reassembler::default(), DuplicateWindow::default())).collect();
         let start = Instant::now();
         for (at, (peer, frame)) in frames.iter().enumerate() {
             let now = start + Duration::from_millis(100 * at as u64);
@@ -70,7 +70,7 @@ fn a_thousand_peers_stay_within_the_budget_and_a_later_one_gets_its_turn() {
     let mut pool = BufferPool::default();
     let now = Instant::now();
     let mut peers: Vec<_> =
-        (0..1000).map(|_| (Reassembler::default(), PeerWindow::default())).collect();
+        (0..1000).map(|_| (Reassembler::default(), DuplicateWindow::default())).collect();
     let frames: Vec<Frame> = (1..=32).map(|sequence| frame(sequence, 1, 2, &[1; 40_000])).collect();
     let mut refused = 0;
     for (reassembler, window) in &mut peers {
