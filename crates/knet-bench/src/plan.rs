@@ -79,7 +79,7 @@ pub struct Plan {
     #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = parse_microseconds)]
     pub pause: Duration,
 
-    /// How long kronosnet's threads busy-poll at most before they sleep. Other subjects ignore it.
+    /// How long kronosnet's threads busy-poll at most before they sleep. Other subjects do not support it.
     #[arg(long, value_name = "MICROSECONDS", value_parser = parse_microseconds)]
     pub busy_poll: Option<Duration>,
 

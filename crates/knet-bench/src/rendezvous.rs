@@ -57,6 +57,7 @@ pub(crate) fn wait_for_goodbye(lane: BorrowedFd<'_>) -> Result<(), BenchError> {
 fn send_word(lane: BorrowedFd<'_>, word: &[u8]) -> Result<(), BenchError> {
     match knet_fd::send(lane, word).map_err(BenchError::failed("writing to the datafd"))? {
         Sent::Sent { .. } => Ok(()),
+        // Nothing else has been sent on the lane, so it cannot be full.
         Sent::WouldBlock => Err(BenchError::failed("writing to the datafd")("it is full")),
     }
 }

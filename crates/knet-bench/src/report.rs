@@ -93,6 +93,7 @@ impl Latency {
 impl Report {
     /// Creates the report of a run in which all messages arrived.
     pub(crate) fn new(plan: &Plan, subject: &str, cost: Cost, resident_bytes: u64) -> Self {
+        // The clock may be too coarse for a very short run.
         let seconds = cost.elapsed.as_secs_f64().max(1e-9);
         // The plan's maximum is far below 2^53, up to which a float is exact.
         let messages = plan.count as f64;

@@ -131,6 +131,7 @@ fn call<E: Endpoint>(
     let mut sender = Sender::new(endpoint, plan, credits);
     sender.send(0..warm_up)?;
     let meter = Meter::start()?;
+    // The numbers continue, so that a late message of the warm-up is detected.
     sender.send(warm_up..total)?;
     Ok(Report::new(plan, subject, meter.stop()?, resident_bytes()?))
 }

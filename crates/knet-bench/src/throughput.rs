@@ -38,6 +38,7 @@ impl<'a, E: Endpoint> Sender<'a, E> {
             let room = (received + self.plan.window).min(numbers.end).saturating_sub(sent);
             received = if room > 0 {
                 sent += self.send_some(sent, room)?;
+                // There is still room, so do not wait for credit.
                 self.credits.latest(received)?
             } else {
                 let more = self.credits.wait_for_more(received)?;
@@ -103,6 +104,7 @@ impl<'a, E: Endpoint> Receiver<'a, E> {
                 sum += u128::from(numbered::number(message, self.plan.size)?);
             }
             received += outcome.messages as u64;
+            // The last messages may be fewer than a step.
             if received - credited >= self.plan.credit_step() || received >= expected {
                 self.credits.give(numbers.start + received)?;
                 credited = received;

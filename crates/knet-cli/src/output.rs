@@ -46,7 +46,7 @@ pub(crate) fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
 }
 
-/// Formats a round-trip time in milliseconds with two to three significant digits.
+/// Formats a round-trip time in milliseconds, with fewer decimals the longer it is.
 pub(crate) fn latency(micros: u64) -> String {
     let millis = micros as f64 / 1000.0;
     let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };

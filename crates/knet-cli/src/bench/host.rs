@@ -112,6 +112,7 @@ impl BenchHost {
     fn add_link(&mut self, id: LinkId, config: LinkConfig) -> Result<(), Error> {
         let link = self.peer.add_link(id, config)?;
         link.set_ping_timers(self.timers)?;
+        // The default of several pongs only delays the start.
         link.set_pong_count(1)?;
         link.enable()?;
         self.links.push(link);

@@ -41,6 +41,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
                 None => BenchHost::alone(plan)?,
             };
             let report = knet_bench::idle(plan, SUBJECT)?;
+            // The host has to exist until it has been measured.
             drop(host);
             knet_bench::print(plan, &report)
         }

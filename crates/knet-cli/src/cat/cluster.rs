@@ -36,6 +36,7 @@ impl Cluster {
     pub(crate) fn start(args: &CatArgs, events: &Events) -> anyhow::Result<Self> {
         let paths = by_host(args)?;
         let handle = Handle::new(args.id)?;
+        // Both have to be in place before the first link comes up.
         watch(&handle, args.verbose, events);
         if !args.to.is_empty() {
             send_only_to(&handle, args.to.clone())?;
@@ -74,7 +75,8 @@ impl Cluster {
         self.peers.iter().all(|peer| met.contains(&peer.id()))
     }
 
-    /// Returns `true` if every peer must have found us reachable. Until then it drops our messages.
+    /// Returns `true` once every peer has certainly found us reachable. Until then a peer drops our
+    /// messages.
     ///
     /// # Errors
     /// Those of kronosnet.
@@ -106,6 +108,7 @@ impl Cluster {
         loop {
             match self.handle.send(self.channel, message) {
                 Ok(_) => return Ok(()),
+                // The message was sent to no host, so sending it again duplicates nothing.
                 Err(Error::HostDown { .. }) => self.wait_for_destinations()?,
                 Err(error) => return Err(error.into()),
             }

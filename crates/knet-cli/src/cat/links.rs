@@ -31,10 +31,10 @@ impl Links {
         Ok(())
     }
 
-    /// Returns `true` if a host must have found us reachable over one of its links.
+    /// Returns `true` once a host has certainly found us reachable over one of its links.
     ///
-    /// It has once we sent it as many pongs as bring the link up on its side, assuming that its pong
-    /// count is ours, and two more: libknet waits for one more than its pong count, and up to 1.26
+    /// This takes as many pongs from us as bring the link up on its side, assuming that its pong count is
+    /// ours, and two more: libknet waits for one more than its pong count, and up to 1.26
     /// it drops messages until it pings again.
     ///
     /// # Errors

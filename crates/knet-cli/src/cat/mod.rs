@@ -59,6 +59,7 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     let finished = session.finish(receive_thread, !is_done);
     outcome?;
     finished?;
+    // After a signal, or with the output closed, losses are to be expected.
     let lost = if is_done { session.cluster.lost() } else { 0 };
     ensure!(lost == 0, "{lost} message(s) were lost: the output was not read fast enough");
     Ok(())
@@ -122,7 +123,7 @@ impl Session {
     /// Waits until every peer has been reachable at least once. Returns `Some` if something ends
     /// the command earlier. A peer that has already sent everything may be gone again by then.
     ///
-    /// Afterwards waits until the peers must have found us too, because they drop our messages
+    /// Afterwards waits until the peers have found us reachable too, because they drop our messages
     /// until then. This second wait ends quietly after `wait`: a peer may have its link disabled.
     fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<Option<End>> {
         let deadline = Instant::now() + wait;
@@ -139,6 +140,7 @@ impl Session {
                 Ok(Event::HostReachable(host)) => {
                     met.insert(host);
                 }
+                // Reading starts only after this wait.
                 Ok(Event::InputEnded(_)) => {}
                 Ok(Event::ReceivedEnough) => self.enough = true,
                 Ok(Event::OutputEnded(outcome)) => return self.output_ended(outcome).map(Some),

@@ -132,6 +132,7 @@ impl Receiver {
     /// Adds a message to the spool. Returns `false` if the spool is closed.
     fn keep(&mut self, length: usize) -> bool {
         let message = &self.buffer[..length];
+        // An empty line was sent as a newline, and must not get another one.
         let end: &[u8] = if self.lines && !message.ends_with(b"\n") { b"\n" } else { b"" };
         if !self.spool.add(&[message, end]) {
             return false;

@@ -31,6 +31,7 @@ impl Spool {
         for part in parts {
             state.bytes.extend_from_slice(part);
         }
+        // Adding and taking wait on the same condition variable.
         self.changed.notify_all();
         true
     }

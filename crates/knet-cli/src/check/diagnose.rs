@@ -1,6 +1,7 @@
 //! Turns the facts about a link into findings, the most useful ones first.
 
 use kronosnet::{DownReason, LinkState};
+use nix::errno::Errno;
 
 use crate::check::facts::{Facts, PeerView};
 use crate::check::finding::{ETHERNET, Finding};
@@ -26,6 +27,7 @@ fn silence_finding(facts: &Facts) -> Finding {
     let (host, remote) = (facts.planned.path.host, facts.planned.path.remote);
     let PingCount { sent, answered } = facts.total;
     if answered > 0 {
+        // Both directions work if any ping was answered.
         return Finding::TooFewPongs { sent, answered };
     }
     let arrive_there = matches!(&facts.peer, PeerView::Report(there) if there.heard > 0);
@@ -97,8 +99,7 @@ fn peer_findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// The value on Linux, except on MIPS, PA-RISC and SPARC.
-const ECONNREFUSED: i32 = 111;
+const ECONNREFUSED: i32 = Errno::ECONNREFUSED as i32;
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,7 @@ impl Finding {
             | Self::UnknownLinkId(_)
             | Self::WrongSourceAddress(_)
             | Self::MalformedPackets(_) => Severity::Warning,
+            // A new finding is a fault unless it is listed above.
             _ => Severity::Fault,
         }
     }
@@ -120,7 +121,10 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddressNotLocal(ip) => {
-                write!(f, "{ip} is not an address of this machine: a typo, or not configured yet?")
+                write!(
+                    f,
+                    "{ip} is not an address of this machine: is it mistyped, or not configured yet?"
+                )
             }
             Self::NoRoute { remote, why } => {
                 write!(f, "this machine has no route to {remote}: {why}")

@@ -79,11 +79,13 @@ pub(crate) enum RouteError {
 /// [`RouteError`].
 pub(crate) fn source_address(local: SocketAddr, remote: SocketAddr) -> Result<IpAddr, RouteError> {
     let mut any_port = local;
+    // The port itself is in use: the link under test is bound to it.
     any_port.set_port(0);
     let socket = UdpSocket::bind(any_port).map_err(|error| match error.kind() {
         io::ErrorKind::AddrNotAvailable => RouteError::NotLocal,
         _ => RouteError::NoRoute(error),
     })?;
+    // Connecting a UDP socket selects a route without sending anything.
     socket.connect(remote).map_err(RouteError::NoRoute)?;
     Ok(socket.local_addr().map_err(RouteError::NoRoute)?.ip())
 }

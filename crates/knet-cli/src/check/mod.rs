@@ -92,8 +92,10 @@ impl Session {
             );
             let mut is_done = true;
             for link in &mut self.links {
+                // Every link has to be stepped, so this must not short-circuit.
                 is_done &= link.step()?;
             }
+            // The waits for the peers count from the first moment at which all links are done.
             let done_at =
                 if is_done { Some(*done_at.get_or_insert_with(Instant::now)) } else { None };
             while let Some(message) = self.channel.receive()? {

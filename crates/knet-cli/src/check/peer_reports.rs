@@ -65,6 +65,7 @@ impl PeerReports {
     pub(crate) fn report(&mut self, to: HostId, done: bool, links: Vec<LinkReport>) -> Report {
         let mut report = Report::new(self.own, to, done, links);
         let peer = self.peers.entry(to).or_default();
+        // Only a final report is acknowledged, because earlier ones are replaced.
         if let Some(theirs) = peer.report.as_ref().filter(|theirs| theirs.done) {
             report.has_yours = true;
             peer.acknowledged += u32::from(theirs.has_yours);

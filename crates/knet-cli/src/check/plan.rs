@@ -68,6 +68,7 @@ fn with_route(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> PlannedLi
 fn conflict(earlier: &PlannedLink, later: &PlannedLink) -> Option<Finding> {
     let (one, two) = (earlier.path, later.path);
     let same_host = one.host == two.host;
+    // Two hosts never share an address. Two links to one host may, from different local addresses.
     if one.remote == two.remote && (one.local == two.local || !same_host) {
         return Some(Finding::DuplicateAddresses { host: one.host, link: earlier.id });
     }

@@ -102,6 +102,7 @@ impl Probe {
         match self.phase {
             Phase::Done => None,
             Phase::Waiting { .. } if is_up => {
+                // A few round trips, so that all answers in flight arrive.
                 let quiet = reading.latency.unwrap_or_default().saturating_mul(4).max(QUIET);
                 self.phase = Phase::Quiet { until: now + quiet };
                 self.has_begun = true;
@@ -117,6 +118,7 @@ impl Probe {
                 if now < end {
                     return None;
                 }
+                // Sending the pings takes this long even if all goes well.
                 let until = until + PING_INTERVAL.saturating_mul(self.count);
                 self.phase = Phase::Counting { before: PingCount { sent, answered }, until };
                 Some(Pace::Active)
@@ -130,6 +132,7 @@ impl Probe {
             }
             Phase::Draining { before, sent, until: end } => {
                 self.count_up(before, sent, answered);
+                // Nothing is left to wait for once all pings are answered.
                 if self.result.is_some_and(|result| result.answered < result.sent) && now < end {
                     return None;
                 }
@@ -148,7 +151,7 @@ impl Probe {
 
     fn count_up(&mut self, before: PingCount, sent: u64, answered: u64) {
         let sent = sent.saturating_sub(before.sent);
-        // A very late answer to an earlier ping must not make up for a lost one beyond `sent`.
+        // Very late answers to earlier pings may raise the number of answers above that of pings.
         let answered = answered.saturating_sub(before.answered).min(sent);
         self.result = Some(PingCount { sent, answered });
     }

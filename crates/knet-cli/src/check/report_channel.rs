@@ -52,8 +52,10 @@ impl ReportChannel {
     /// Those of kronosnet.
     pub(crate) fn send(&self, to: HostId, message: &[u8]) -> Result<(), Error> {
         if !self.handle.forwarding() {
+            // `--exchange never`.
             return Ok(());
         }
+        // Relaxed is enough: the filter runs inside `send`, on this thread.
         self.destination.store(to.get(), Ordering::Relaxed);
         match self.handle.send(self.channel, message) {
             Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),

@@ -101,6 +101,7 @@ impl LinkVerdict {
         let path = facts.planned.path;
         let loss = |counted: PingCount| {
             let percent = lost_percent(counted.sent, counted.answered);
+            // One decimal suffices, and keeps the JSON readable.
             (percent * 10.0).round() / 10.0
         };
         let counted = facts.counted.unwrap_or(facts.total);

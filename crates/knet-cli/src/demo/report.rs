@@ -44,6 +44,7 @@ impl Report {
             return;
         }
         let percent = percent(arrived, self.total);
+        // Relaxed is enough: only one thread reports progress.
         if percent >= self.next_percent.load(Ordering::Relaxed) {
             self.next_percent.store(percent - percent % STEP + STEP, Ordering::Relaxed);
             let (arrived, total) = (Bytes(arrived), Bytes(self.total));

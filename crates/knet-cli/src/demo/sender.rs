@@ -115,6 +115,7 @@ impl<'a> Stream<'a> {
             self.digest.update(bytes);
             self.bytes += length as u64;
             self.messages += 1;
+            // An empty piece marks the end of the file.
             self.ended = bytes.is_empty();
             transmit(self.data, self.window.push(bytes))?;
         }

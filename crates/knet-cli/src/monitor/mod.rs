@@ -55,6 +55,7 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     watch_signals(&sender).context("cannot watch for signals")?;
     let handle = Handle::new(args.id)?;
+    // Subscribe before there are links, so that no event is missed.
     watch_links(&handle, &sender);
     let timers = PingTimers { interval: PING_INTERVAL, ..PingTimers::default() };
     let sampler = Sampler::new(Node::join(handle, &peers, timers)?);

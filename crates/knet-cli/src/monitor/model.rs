@@ -60,11 +60,13 @@ impl Model {
     /// Handles a key. Returns `false` if it ends the command.
     #[must_use]
     pub(crate) fn press(&mut self, key: KeyEvent) -> bool {
+        // Some terminals report the release of a key too.
         if key.kind == KeyEventKind::Release {
             return true;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
+            // In raw mode control-C is a key and not a signal.
             KeyCode::Char('c') if control => return false,
             KeyCode::Char('q') | KeyCode::Esc => return false,
             KeyCode::Char('s') => {

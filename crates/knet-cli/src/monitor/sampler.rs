@@ -113,6 +113,7 @@ impl Sampler {
 
     fn update_rates(&mut self, statuses: &[LinkStatus]) {
         let over = self.counted_at.elapsed();
+        // Without earlier rates, those over a short time are better than none.
         if over < RATES_WINDOW && !self.rates.is_empty() {
             return;
         }

@@ -76,6 +76,7 @@ fn row(host: &HostSnapshot, link: &LinkSnapshot) -> Row<'static> {
 /// Draws the latest events that fit, the latest at the bottom.
 fn draw_log(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let events = &model.snapshot.events;
+    // The border takes one line.
     let hidden = events.len().saturating_sub(usize::from(area.height).saturating_sub(1));
     let lines = events.iter().skip(hidden);
     let lines =

@@ -64,6 +64,7 @@ fn one_line(error: &anyhow::Error) -> String {
             line = format!("{line}: {text}");
         }
     }
+    // Scripts expect one line, even if a cause has several.
     line.replace('\n', " ")
 }
 
