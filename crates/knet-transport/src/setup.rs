@@ -57,7 +57,7 @@ const PRIORITY: libc::c_int = 6;
 pub(crate) struct BoundSocket {
     pub(crate) socket: Socket,
     pub(crate) buffers: BufferReport,
-    /// Why GRO was asked for and is not available.
+    /// Why GRO is not available, if it was requested.
     pub(crate) gro_error: Option<io::Error>,
 }
 

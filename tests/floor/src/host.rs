@@ -22,7 +22,7 @@ pub(crate) struct FloorHost {
 }
 
 impl FloorHost {
-    /// Makes two hosts that are connected over loopback, for messages of one size.
+    /// Creates two hosts that are connected over loopback, for messages of one size.
     pub(crate) fn pair(size: usize) -> anyhow::Result<(Self, Self)> {
         let (one, two) = (udp()?, udp()?);
         one.connect(&two.local_addr()?)?;
@@ -32,8 +32,8 @@ impl FloorHost {
 
     fn start(udp: Socket, size: usize) -> anyhow::Result<Self> {
         let pieces = Pieces::of(size);
-        if pieces.messages_at_once() > 1 {
-            // It fits, as the size of a message does.
+        if pieces.messages_per_call() > 1 {
+            // Fits, because a run of at least two datagrams is shorter than 65,507 bytes.
             let segment = i32::try_from(pieces.datagram)?;
             setsockopt(&udp, sockopt::UdpGsoSegment, &segment).context("segmenting (GSO)")?;
             setsockopt(&udp, sockopt::UdpGroSegment, &true).context("joining (GRO)")?;

@@ -2,8 +2,8 @@
 //!
 //! A message takes the same four hops (application, socket pair, UDP over loopback, socket pair,
 //! application) through as many threads, in batches and with the kernel's segmentation offload, but
-//! no protocol: no header, no sequence number, no checks, no timers. Nothing that does more than
-//! this can be faster on the same machine at the same moment.
+//! without a protocol: no header, no sequence number, no checks, no timers. A program that does more
+//! cannot be faster on the same machine at the same time.
 
 #![forbid(unsafe_code)]
 
@@ -32,8 +32,8 @@ enum Args {
 
 fn main() -> anyhow::Result<()> {
     let Args::Bench { plan } = Args::parse();
-    let has_all = plan.links == 1 && plan.policy == Policy::Passive && plan.via == Via::Datafd;
-    ensure!(has_all, "the floor has one link, no policy and no call that sends");
+    let is_supported = plan.links == 1 && plan.policy == Policy::Passive && plan.via == Via::Datafd;
+    ensure!(is_supported, "the floor has one link, no policy and no call that sends");
     ensure!(plan.busy_poll.is_none(), "the floor's threads do not busy-poll");
     ensure!(matches!(plan.mode, Mode::Throughput | Mode::Latency), "the floor has no handle");
     let (near, far) = FloorHost::pair(plan.size)?;

@@ -29,14 +29,14 @@ pub(crate) fn run(from: &OwnedFd, to: &Socket, pieces: Pieces) {
 fn pass_on(batch: &ReceiveBatch, to: &Socket, pieces: Pieces) -> Result<(), Errno> {
     let mut parts: ArrayVec<IoSlice<'_>, { ReceiveBatch::MAX_MESSAGES }> = ArrayVec::new();
     for message in batch.iter() {
-        if pieces.messages_at_once() == 0 {
+        if pieces.messages_per_call() == 0 {
             for piece in message.bytes.chunks(pieces.datagram) {
                 send(to, &[IoSlice::new(piece)])?;
             }
             continue;
         }
         parts.push(IoSlice::new(message.bytes));
-        if parts.len() == pieces.messages_at_once() {
+        if parts.len() == pieces.messages_per_call() {
             send(to, &parts)?;
             parts.clear();
         }

@@ -1,10 +1,10 @@
-//! The floor passes every message on, whatever fits together how.
+//! The floor passes on messages of every size.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::process::Command;
 
-/// Runs the program; what it wrote, if it did well.
+/// Runs the program and returns its output, or `None` if it failed.
 fn bench(plan: &str) -> Option<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_knet-floor"));
     let output = command.args(["bench", "--json"]).args(plan.split(' ')).output().unwrap();
@@ -13,7 +13,7 @@ fn bench(plan: &str) -> Option<String> {
 
 #[test]
 fn messages_of_all_sizes_pass() {
-    // Segmented 64 or fewer at a time, each alone, and in halves.
+    // Runs of up to 64 messages, single messages, and halves of messages.
     for plan in [
         "--size 8 --count 500",
         "--size 1024 --count 500",
@@ -31,7 +31,7 @@ fn messages_of_all_sizes_pass() {
 }
 
 #[test]
-fn what_it_has_not_is_refused() {
+fn unsupported_plans_are_rejected() {
     for plan in ["--links 2", "--via send", "--policy active", "--mode idle", "--mode create"] {
         assert_eq!(bench(plan), None, "{plan}");
     }
