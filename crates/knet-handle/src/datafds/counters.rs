@@ -1,8 +1,8 @@
-//! The counters of a channel's messages, one for each outcome.
+//! The counters of the messages of a channel, one per outcome.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What is counted of one channel, whether it has a datafd or not.
+/// The counters of one channel, whether it has a datafd or not.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) tx_messages: AtomicU64,
@@ -25,6 +25,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Returns the current values.
     pub(crate) fn read(&self) -> ChannelStats {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
         ChannelStats {
@@ -48,6 +49,7 @@ impl Counters {
         }
     }
 
+    /// Sets all counters to 0.
     pub(crate) fn clear(&self) {
         // A field that is not listed does not compile.
         macro_rules! clear {
@@ -65,47 +67,49 @@ impl Counters {
     }
 }
 
-/// Adds to a counter.
+/// Adds `n` to a counter.
 pub(crate) fn count(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);
 }
 
-/// What happened to the messages of one channel since the handle was made. Numbers of messages,
-/// unless it says bytes. A message is in exactly one of the tx or one of the rx counters.
+/// The outcomes of the messages of one channel since the handle was created or the statistics were cleared.
+///
+/// Each field is a number of messages, except for `tx_bytes` and `rx_bytes`. A message counts in exactly one
+/// of the tx counters when it is sent, and in exactly one of the rx counters when it is received.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ChannelStats {
-    /// Handed to the links, as a whole for at least one host.
+    /// Sent in full to at least one host.
     pub tx_messages: u64,
-    /// Bytes of those.
+    /// The bytes of the messages in `tx_messages`.
     pub tx_bytes: u64,
-    /// Dropped for having more than 65536 bytes, or more than the ways to its destinations take.
+    /// Dropped because it had more than 65536 bytes, or more than fits the paths to its destinations.
     pub tx_too_long: u64,
     /// Dropped because forwarding was off.
     pub tx_forwarding_off: u64,
-    /// Dropped because the filter said so.
+    /// Dropped because the filter rejected it.
     pub tx_filter_rejected: u64,
-    /// Dropped because the filter named no destination or a channel that does not exist.
+    /// Dropped because the filter specified no destination, or a channel that does not exist.
     pub tx_filter_error: u64,
     /// Dropped because no destination was reachable.
     pub tx_no_destination: u64,
-    /// Dropped because the links' sockets were full and stayed so.
+    /// Dropped because the sockets of the links were full and stayed full.
     pub tx_queue_full: u64,
-    /// Dropped because the kernel did not take the whole message for any host, for another reason.
+    /// Dropped because the kernel did not accept the whole message for any host, for another reason.
     pub tx_not_sent: u64,
     /// Written to the datafd.
     pub rx_messages: u64,
-    /// Bytes of those.
+    /// The bytes of the messages in `rx_messages`.
     pub rx_bytes: u64,
     /// Dropped because forwarding was off.
     pub rx_forwarding_off: u64,
-    /// Dropped because the filter said so, or because it did not name us.
+    /// Dropped because the filter rejected it, or did not name this host among the destinations.
     pub rx_filter_rejected: u64,
-    /// Dropped because the filter named a channel that does not exist.
+    /// Dropped because the filter specified a channel that does not exist.
     pub rx_filter_error: u64,
-    /// Dropped because the channel has no datafd here.
+    /// Dropped because the channel has no datafd on this host.
     pub rx_no_datafd: u64,
-    /// Dropped because the application does not read fast enough, or its filter is too slow.
+    /// Dropped because the application did not read fast enough, or its filter is too slow.
     pub rx_dropped_full: u64,
     /// Dropped because writing to the datafd failed.
     pub rx_write_failed: u64,

@@ -1,6 +1,6 @@
-//! The datafds of a handle: which channel has which, how each is read and written, what was counted.
+//! The datafds of a handle: the table by channel, adding and removing, writing to streams, and counters.
 //!
-//! It knows nothing of hosts, links or the protocol.
+//! Nothing here knows about hosts, links or the protocol.
 
 pub(crate) mod add;
 pub(crate) mod counters;

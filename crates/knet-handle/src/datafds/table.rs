@@ -23,36 +23,36 @@ pub(crate) enum Traffic {
     Device,
 }
 
-/// Whether the tx thread reads a datafd.
+/// Whether knet-tx reads a datafd.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reading {
     Yes,
-    /// What was read last waits for room in a link's socket.
+    /// The messages that were read last wait for room in a link's socket.
     NotNow,
-    /// It reached its end, or failed, or is being removed.
+    /// The datafd reached its end, or failed, or is being removed.
     NoMore,
 }
 
-/// One datafd, from being added to being removed.
+/// A datafd, from the time it is added until it is removed.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) channel: Channel,
     /// The number under which the application knows it.
     pub(crate) number: RawFd,
     pub(crate) traffic: Traffic,
-    /// What the tx thread is told of it by.
+    /// The token under which the poller of knet-tx reports it.
     pub(crate) token: Token,
-    /// Our end of a pair that we made, or our duplicate of the caller's descriptor.
+    /// The handle's end of a pair that it created, or its duplicate of the caller's descriptor.
     fd: OwnedFd,
-    /// The application's end of a pair that we made.
+    /// The application's end of a pair that the handle created.
     pub(crate) application: Option<Arc<OwnedFd>>,
     reading: Mutex<Reading>,
-    /// The rest of a message that a stream took only the beginning of. Only the rx thread uses it.
+    /// The rest of a message that a stream took only the beginning of. Only knet-rx uses it.
     rest: Mutex<Vec<u8>>,
 }
 
 impl Entry {
-    /// `token` is one of [`Datafds::new_token`].
+    /// Creates the entry of a datafd. `token` comes from [`Datafds::new_token`].
     pub(crate) fn new(
         token: Token,
         channel: Channel,
@@ -65,7 +65,7 @@ impl Entry {
         Self { channel, number, traffic, token, fd, application, reading, rest }
     }
 
-    /// Takes the rest of a message out, to write it without a lock held.
+    /// Takes out the rest of a message, to write it without holding the lock.
     pub(crate) fn take_rest(&self) -> Vec<u8> {
         std::mem::take(&mut self.rest.lock())
     }
@@ -74,32 +74,34 @@ impl Entry {
         *self.rest.lock() = rest;
     }
 
-    /// Whether it reached its end or failed, and waits for being removed.
+    /// Returns `true` if the datafd reached its end or failed, and is to be removed.
     pub(crate) fn is_disabled(&self) -> bool {
         *self.reading.lock() == Reading::NoMore
     }
 
-    /// Stops reading it for ever.
+    /// Stops reading the datafd for good.
     pub(crate) fn disable(&self, poller: &Poller) {
         let mut reading = self.reading.lock();
         if mem::replace(&mut *reading, Reading::NoMore) == Reading::Yes {
-            // Gone already if the kernel has dropped it by itself.
+            // This fails if the kernel has removed it from the poller by itself.
             let _ = poller.remove(self);
         }
     }
 
-    /// Stops reading it for now.
+    /// Stops reading the datafd until [`Entry::resume`].
     pub(crate) fn pause(&self, poller: &Poller) {
         let mut reading = self.reading.lock();
         if *reading == Reading::Yes {
-            // Taken out, because an end of file would be reported whatever is asked for.
+            // Removed from the poller, which would report an end of file whatever the interest is.
             *reading = Reading::NotNow;
             let _ = poller.remove(self);
         }
     }
 
-    /// Reads it again, unless it is disabled. It is if the poller does not take it, for the errno that
-    /// this gives back.
+    /// Resumes reading the datafd, unless it is disabled.
+    ///
+    /// # Errors
+    /// The errno if the poller does not accept it. The datafd is then disabled.
     pub(crate) fn resume(&self, poller: &Poller) -> Result<(), i32> {
         let mut reading = self.reading.lock();
         if *reading != Reading::NotNow {
@@ -117,14 +119,14 @@ impl AsFd for Entry {
     }
 }
 
-/// All datafds of a handle. Locked for look-ups only, never across a system call.
+/// All datafds of a handle. They are locked for look-ups only, never across a system call.
 #[derive(Debug)]
 pub(crate) struct Datafds {
     log: Log,
     entries: RwLock<ChannelMap<Arc<Entry>>>,
     /// Held while a datafd is added or removed, so that a channel that was found free stays free.
     pub(super) adding: Mutex<()>,
-    /// How many tokens were given out.
+    /// How many tokens were handed out.
     tokens: AtomicU64,
     counters: [Counters; Channel::COUNT],
 }
@@ -145,38 +147,40 @@ impl Datafds {
         self.log
     }
 
-    /// The datafd of a channel. Do not keep it longer than one system call takes.
+    /// Returns the datafd of a channel. Do not hold it longer than one system call takes.
     pub(crate) fn get(&self, channel: Channel) -> Option<Arc<Entry>> {
         self.entries.read().get(channel).cloned()
     }
 
-    /// A token that no other datafd of the channel had before.
+    /// Returns a token that no datafd of the channel had before.
     pub(crate) fn new_token(&self, channel: Channel) -> Token {
         let number = self.tokens.fetch_add(1, Relaxed);
         Token(number * Channel::COUNT as u64 + channel.index() as u64)
     }
 
-    /// The datafd with this token, unless it has been removed: its successor is another.
+    /// Returns the datafd with this token, or `None` if it was removed. Its successor has another token.
     pub(crate) fn by_token(&self, token: Token) -> Option<Arc<Entry>> {
         let index = token.0 % Channel::COUNT as u64;
         let channel = u8::try_from(index).ok().and_then(|n| Channel::try_from(n).ok())?;
         self.get(channel).filter(|entry| entry.token == token)
     }
 
-    /// The datafd with this number.
+    /// Returns the datafd with this number.
     pub(crate) fn by_number(&self, number: RawFd) -> Option<Arc<Entry>> {
         self.entries.read().values().find(|entry| entry.number == number).cloned()
     }
 
-    /// The channels in use with their datafds' numbers.
+    /// Returns the channels in use, with the numbers of their datafds.
     pub(crate) fn list(&self) -> Vec<(Channel, RawFd)> {
         self.entries.read().iter().map(|(channel, entry)| (channel, entry.number)).collect()
     }
 
+    /// Adds a datafd to the table.
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
         self.entries.write().insert(entry.channel, entry);
     }
 
+    /// Removes the datafd with this number from the table and returns it.
     pub(crate) fn take(&self, number: RawFd) -> Option<Arc<Entry>> {
         let mut entries = self.entries.write();
         let channel = entries.iter().find(|(_, entry)| entry.number == number)?.0;
@@ -184,7 +188,7 @@ impl Datafds {
     }
 
     pub(crate) fn counters(&self, channel: Channel) -> &Counters {
-        // A channel is always below COUNT, which is the array's length.
+        // An index of a channel is below COUNT, the length of the array.
         &self.counters[channel.index()]
     }
 }

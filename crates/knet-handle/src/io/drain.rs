@@ -1,37 +1,38 @@
-//! Closing what a data thread may be using this very moment, and waiting for it to leave a filter.
+//! Waiting until the data threads have released a socket, a datafd or a filter.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until nobody else holds `shared` and gives it out, so that dropping it closes it at once.
+/// Waits until no other thread holds `shared`, and returns the value, so that dropping it closes it at once.
+/// Returns `None` after a second.
 ///
-/// The data threads hold sockets and datafds for the length of one non-blocking system call and
-/// take no lock for it. The caller has made sure that nobody can look the thing up any more, so
-/// this is a matter of microseconds, or of the 2 ms for which somebody sends waits for a full socket.
+/// The caller has removed it from its table, so that no thread gets hold of it later. The data threads hold
+/// sockets and datafds for one non-blocking system call, and a thread that sends holds a full socket for 2 ms
+/// at most, so this usually takes microseconds.
 pub(crate) fn wait_until_unused<T>(mut shared: Arc<T>) -> Option<T> {
-    let give_up = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + MAX_WAIT;
     loop {
         match Arc::try_unwrap(shared) {
             Ok(alone) => return Some(alone),
-            Err(_) if Instant::now() >= give_up => return None,
+            Err(_) if Instant::now() >= deadline => return None,
             Err(again) => shared = again,
         }
         thread::yield_now();
     }
 }
 
-/// Waits until nobody else holds `shared`, which nobody can look up any more. A call of a filter may
-/// take as long as it likes, and may wait for the caller: then it is waited for no longer than
-/// [`PATIENCE`].
+/// Waits until no other thread holds `shared`, but no longer than a second: a filter that is being called
+/// may take any time, and may itself wait for the caller. The caller has replaced it, so that no thread gets
+/// hold of it later.
 pub(crate) fn wait_until_alone<T: ?Sized>(shared: &Arc<T>) {
-    let give_up = Instant::now() + PATIENCE;
-    while Arc::strong_count(shared) > 1 && Instant::now() < give_up {
-        // PAUSE: nobody tells when a data thread lets go of it.
+    let deadline = Instant::now() + MAX_WAIT;
+    while Arc::strong_count(shared) > 1 && Instant::now() < deadline {
+        // PAUSE: no event reports that a data thread has released it.
         thread::sleep(Duration::from_micros(100));
     }
 }
 
-/// A thread that is stopped in a debugger must not hang the others: the descriptor is then closed
-/// when that thread goes on.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long another thread is waited for. A thread that is stopped in a debugger must not block the others:
+/// the descriptor is then closed when that thread continues.
+const MAX_WAIT: Duration = Duration::from_secs(1);

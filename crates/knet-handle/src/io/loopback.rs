@@ -1,13 +1,15 @@
-//! Messages to ourselves, on their way from those who send to the rx thread, which writes them to the
-//! datafds together with what comes from other hosts: in order, and never two threads at one datafd.
+//! The queue of messages that this host sends to itself.
+//!
+//! They go from the sending threads to knet-rx, which writes them to the datafds as it does with messages of
+//! other hosts. So they stay in order, and no two threads write to the same datafd.
 
 use std::collections::VecDeque;
 
 use knet_channel::Channel;
 use parking_lot::Mutex;
 
-/// Messages over the loopback link that are not delivered yet. Bounded: what finds no room is lost,
-/// as it would be in a socket.
+/// Messages over the loopback link that are not delivered yet. The queue is bounded: a message that finds
+/// no room is dropped, as it would be in a socket.
 #[derive(Debug, Default)]
 pub(crate) struct Loopback {
     queue: Mutex<Queue>,
@@ -16,32 +18,32 @@ pub(crate) struct Loopback {
 #[derive(Debug, Default)]
 struct Queue {
     messages: VecDeque<OwnMessage>,
-    /// Buffers of messages that were delivered, for those to come.
+    /// Buffers of delivered messages, to be used again.
     spare: Vec<Vec<u8>>,
     bytes: usize,
 }
 
-/// A message to ourselves.
+/// A message that this host sends to itself.
 #[derive(Debug)]
 pub(crate) struct OwnMessage {
     pub(crate) channel: Channel,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What became of a message to ourselves.
+/// The outcome of queueing a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Queued {
-    /// It is queued, and the rx thread has to be woken.
+    /// The message is queued, and knet-rx has to be woken.
     First,
-    /// It is queued behind others, for which the rx thread was woken.
+    /// The message is queued behind others, for which knet-rx was woken.
     Behind,
-    /// There is no room for it.
+    /// There is no room for the message.
     NoRoom,
 }
 
 impl Loopback {
-    /// Queues a copy of a message. Never waits for anything but the lock, which nobody holds for
-    /// longer than it takes to copy a message or to move a batch of buffers.
+    /// Queues a copy of a message. Waits only for the lock, which is held no longer than copying a message
+    /// or moving a batch of buffers takes.
     pub(crate) fn push(&self, channel: Channel, message: &[u8]) -> Queued {
         let mut queue = self.queue.lock();
         let cost = message.len() + OVERHEAD;
@@ -57,7 +59,7 @@ impl Loopback {
         if first { Queued::First } else { Queued::Behind }
     }
 
-    /// Takes the oldest messages out, at most so many.
+    /// Moves the oldest messages, at most `at_most`, into `into`.
     pub(crate) fn take(&self, at_most: usize, into: &mut Vec<OwnMessage>) {
         let mut queue = self.queue.lock();
         for _ in 0..at_most {
@@ -67,7 +69,7 @@ impl Loopback {
         }
     }
 
-    /// Takes the buffers of delivered messages back.
+    /// Takes back the buffers of delivered messages.
     pub(crate) fn recycle(&self, messages: impl Iterator<Item = OwnMessage>) {
         let mut queue = self.queue.lock();
         let room = MAX_SPARE.saturating_sub(queue.spare.len());
@@ -79,11 +81,11 @@ impl Loopback {
     }
 }
 
-/// How many bytes may wait: as much as a datafd that the handle made takes.
+/// How many bytes may be queued: as many as a datafd that the handle created holds.
 const MAX_BYTES: usize = 8 << 20;
-/// What a message costs besides its bytes, so that many short ones are bounded too.
+/// How much a message counts besides its bytes, so that many short messages are bounded too.
 const OVERHEAD: usize = 256;
-/// How many buffers are kept.
+/// How many buffers are kept for reuse.
 const MAX_SPARE: usize = 64;
 
 #[cfg(test)]
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_and_room_comes_back() {
+    fn the_queue_is_bounded_and_has_room_again_once_messages_are_taken() {
         let loopback = Loopback::default();
         for message in [&vec![0; 65_536][..], &[0]] {
             let room = MAX_BYTES / (message.len() + OVERHEAD);

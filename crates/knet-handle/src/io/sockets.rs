@@ -1,5 +1,5 @@
-//! The UDP sockets of a handle: made when the first link needs one, shared by links with the same
-//! local address, closed with the last.
+//! The UDP sockets of a handle. A socket is opened for the first link that needs it, shared by the links with
+//! the same local address, and closed with the last.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::log::Log;
 #[cfg_attr(test, derive(Default))]
 pub(crate) struct Sockets {
     log: Log,
-    /// Read by the data threads, for the time of a look-up. In order of the ids: they only grow.
+    /// The open sockets, in ascending order of their ids. The data threads lock it for look-ups only.
     open: RwLock<Vec<(SocketId, Arc<UdpSocket>)>>,
-    /// Who uses what; held by configuration calls only.
+    /// The users of each socket. Locked by configuration calls only.
     registry: Mutex<Registry>,
 }
 
@@ -29,14 +29,14 @@ pub(crate) struct Sockets {
 struct Registry {
     entries: Vec<Entry>,
     last_id: u64,
-    /// How packets are marked whose link does not say otherwise.
+    /// The marking of packets whose link has none of its own.
     marking: QosMarking,
 }
 
 #[derive(Debug)]
 struct Entry {
     id: SocketId,
-    /// The address that was asked for: its port may be 0.
+    /// The address that was asked for. Its port may be 0.
     asked: SocketAddr,
     bound: SocketAddr,
     users: usize,
@@ -52,8 +52,8 @@ impl Sockets {
         self.log
     }
 
-    /// The socket with this local address, made if there is none. Each call is undone by one of
-    /// [`Sockets::release`].
+    /// Returns the socket with this local address, and the address that it is bound to. Opens the socket if
+    /// there is none. Each call is undone by a call of [`Sockets::release`].
     pub(crate) fn acquire(
         &self,
         local: SocketAddr,
@@ -70,8 +70,8 @@ impl Sockets {
         Ok((id, bound))
     }
 
-    /// A socket with this local address that is new if its port is for the kernel to pick.
-    /// Otherwise as [`Sockets::acquire`].
+    /// Opens a new socket if the port is 0, for the kernel to choose; otherwise does the same as
+    /// [`Sockets::acquire`].
     pub(crate) fn acquire_new_port(
         &self,
         local: SocketAddr,
@@ -93,7 +93,7 @@ impl Sockets {
         poller: &Poller,
     ) -> Result<(SocketId, SocketAddr), Error> {
         let marking = registry.marking;
-        // The rx thread has room for the longest datagram.
+        // GRO is safe: the inbox has room for the longest run.
         let options = SocketOptions { marking, gro: true, ..SocketOptions::default() };
         let socket = UdpSocket::bind(local, &options)?;
         kernel_limits::log_new_socket(self.log, &socket);
@@ -108,8 +108,8 @@ impl Sockets {
         Ok((id, bound))
     }
 
-    /// Gives up one use of a socket. The last closes it, at once: when this returns its address can
-    /// be bound again. Whether that was it. `others` may watch it too.
+    /// Releases one use of a socket. The last one closes the socket: once this returns, its address can be
+    /// bound again. Returns `true` if that was the last. `poller` watches the socket, and `others` may.
     pub(crate) fn release(&self, id: SocketId, poller: &Poller, others: &Poller) -> bool {
         let mut registry = self.registry.lock();
         let position = registry.entries.iter().position(|entry| entry.id == id);
@@ -125,9 +125,9 @@ impl Sockets {
         let socket = found.map(|at| open.remove(at).1);
         drop(open);
         if let Some(socket) = socket {
-            // It may fail only if the kernel has dropped the socket from the poller by itself.
+            // This fails only if the kernel has removed the socket from the poller by itself.
             let _ = poller.remove(&*socket);
-            // A process that was forked may keep it open, and the kernel would go on watching it.
+            // A forked process may keep it open, and the kernel would continue to watch it.
             if let Some(socket) = wait_until_unused(socket) {
                 let _ = others.remove(&socket);
             }
@@ -135,7 +135,8 @@ impl Sockets {
         true
     }
 
-    /// Marks the packets of all sockets, now and later, but for those that are marked one by one.
+    /// Marks the packets of all sockets, open ones and later ones. A marking of the packet's own takes
+    /// precedence.
     pub(crate) fn set_marking(&self, marking: QosMarking) -> Result<(), MarkError> {
         let mut registry = self.registry.lock();
         registry.marking = marking;
@@ -150,14 +151,14 @@ impl Sockets {
         self.registry.lock().marking
     }
 
-    /// A socket to send or receive with. Do not keep it longer than one system call takes.
+    /// Returns a socket to send or receive with. Do not hold it longer than one system call takes.
     pub(crate) fn get(&self, id: SocketId) -> Option<Arc<UdpSocket>> {
         let open = self.open.read();
         let at = open.binary_search_by_key(&id, |&(open, _)| open).ok()?;
         open.get(at).map(|(_, socket)| socket.clone())
     }
 
-    /// The address that a socket is bound to.
+    /// Returns the address that a socket is bound to.
     pub(crate) fn local_addr(&self, id: SocketId) -> Option<SocketAddr> {
         let registry = self.registry.lock();
         registry.entries.iter().find(|entry| entry.id == id).map(|entry| entry.bound)

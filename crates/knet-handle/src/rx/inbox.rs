@@ -1,11 +1,11 @@
 //! The one way into the process: receives the datagrams of a socket and hands them out by index.
 //!
-//! What comes out is clear and whole: a datagram that was longer than the room for it is not handed out,
-//! and neither will be one that does not decrypt. Decryption belongs at the end of [`Inbox::receive`],
-//! which runs without the engine's lock: it opens each datagram in place
-//! ([`ReceiveBatch::get_mut`], [`narrow_to`](knet_transport::ReceivedMut::narrow_to)), so that all that
-//! read from an inbox see the clear bytes. They stay valid until the next receive: the delivery, the
-//! backlog and the second look at duplicates use them.
+//! An inbox hands out clear and whole datagrams only. A truncated datagram is not handed out.
+//!
+//! Decryption belongs at the end of [`Inbox::receive`], which runs without the engine's lock. It changes
+//! each datagram in place ([`ReceiveBatch::get_mut`], [`narrow_to`](knet_transport::ReceivedMut::narrow_to)),
+//! and marks one that does not decrypt so that [`Inbox::get`] skips it. The clear bytes stay valid until the
+//! next receive: delivery, the backlog and the second chance of duplicates read them.
 
 use knet_engine::{DatagramMeta, SocketId};
 use knet_transport::{ReceiveBatch, ReceiveError, UdpSocket};
@@ -80,9 +80,9 @@ impl Inbox {
     }
 }
 
-/// How many datagrams, or runs of them that the kernel put together, there is room for at least.
+/// How many datagrams, or GRO runs of them, there is room for at least.
 const MIN_BUFFERS: usize = 8;
-/// How many times as many as came last there is room for.
+/// How far the room may grow from one receive to the next, as a factor.
 const GROWTH: usize = 4;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The knet-rx thread: receives batches of datagrams, delivers their messages, serves the timers.
+//! The thread knet-rx: receives batches of datagrams, delivers their messages and serves the timers.
 
 use std::time::{Duration, Instant};
 
@@ -19,14 +19,15 @@ use crate::rx::deliver::Deliverer;
 use crate::rx::inbox::{ClearDatagram, Inbox};
 use crate::rx::incoming::{Body, Incoming};
 
-/// Works until the handle stops.
+/// Runs until the handle stops.
 pub(crate) fn run(shared: &Shared) {
     let mut thread = RxThread::new(shared);
     let _running = shared.rx.running();
     while !shared.is_stopping() {
         let flush = shared.rx.flush_orders();
         if !flush.is_empty() {
-            // May take a wake-up that was for the next orders, or for stopping: look before waiting.
+            // This may consume a wake-up that was for the next orders, or for stopping: check both
+            // before waiting.
             thread.receive_what_is_there();
             thread.serve_timers();
             continue;
@@ -68,7 +69,7 @@ impl<'a> RxThread<'a> {
         }
     }
 
-    /// Does what is due, and says when something will be due again.
+    /// Does what is due. Returns when something is due next.
     fn serve_timers(&mut self) -> Option<Instant> {
         let engine = self.shared.engine(|engine, now| {
             engine.handle_timeout(now);
@@ -81,9 +82,9 @@ impl<'a> RxThread<'a> {
         engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
-    /// Waits for sockets and handles one batch of each, with the timers served in between, then one of
-    /// what we sent to ourselves, and some of what waits for a slow filter; whether there was anything
-    /// to do.
+    /// Waits for sockets and handles one batch of each, with the timers served in between. Then delivers
+    /// one batch of messages that this host sent to itself, and some messages of the backlog. Returns
+    /// `true` if there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         if let Err(error) = self.busy_wait.wait(&self.shared.rx.poller, &mut self.events, timeout) {
             log!(error, self.shared.log, Rx, %error, "waiting for sockets failed");
@@ -107,14 +108,14 @@ impl<'a> RxThread<'a> {
             }
         }
         let own = self.deliver_own();
-        // Not what has only just begun to wait: the sockets come first.
+        // Messages that have only just joined the backlog wait: the sockets come first.
         if backlog {
             self.deliverer.work_off_backlog(self.shared, &self.inbox);
         }
         backlog || own || !ready.is_empty()
     }
 
-    /// Delivers a batch of messages that we sent to ourselves; whether there was any.
+    /// Delivers a batch of messages that this host sent to itself. Returns `true` if there were any.
     fn deliver_own(&mut self) -> bool {
         self.shared.loopback.take(BATCH, &mut self.own);
         if self.own.is_empty() {
@@ -135,8 +136,9 @@ impl<'a> RxThread<'a> {
         }
     }
 
-    /// Handles a batch of a socket. If it has errors too, what arrived before them is handled first:
-    /// a peer that sent its last messages and went away is not unreachable before they are delivered.
+    /// Handles a batch of a socket. If the socket has errors too, the datagrams that arrived before them
+    /// come first: a peer that sent its last messages and closed its socket does not become unreachable
+    /// before they are delivered.
     fn receive(&mut self, id: SocketId, has_errors: bool) {
         if !has_errors {
             self.receive_batch(id);
@@ -150,11 +152,11 @@ impl<'a> RxThread<'a> {
         self.sender.read_errors(self.shared, id);
     }
 
-    /// Handles a batch of a socket; whether there may be more.
+    /// Handles a batch of a socket. Returns `true` if there may be more.
     fn receive_batch(&mut self, id: SocketId) -> bool {
         let Some(socket) = self.shared.sockets.get(id) else { return false };
         let received = self.inbox.receive(id, &socket);
-        // Let go of before the filter runs, so that clearing a link never waits for a filter.
+        // Released before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
         match received {
             Ok(false) => false,
@@ -162,7 +164,7 @@ impl<'a> RxThread<'a> {
                 self.handle_datagrams();
                 true
             }
-            // What made it fail is in the error queue; the datagrams are still there.
+            // The cause is in the error queue; the datagrams are still there.
             Err(error) => {
                 log!(debug, self.shared.log, Rx, socket = id.0, %error, "receiving failed");
                 matches!(error, ReceiveError::Pending { .. })
@@ -228,18 +230,20 @@ impl<'a> RxThread<'a> {
     fn write_rest(&mut self, channel: Channel) {
         let Some(entry) = self.shared.datafds.get(channel) else { return };
         if let Err(errno) = stream::write_rest(&self.shared.rx.poller, &entry) {
-            let log = self.shared.log;
-            log!(debug, log, Datafd, channel = %entry.channel, errno, "the rest of a message waits");
+            log!(
+                debug, self.shared.log, Datafd, %channel, errno,
+                "the rest of a message was not written"
+            );
         }
     }
 }
 
-/// How many batches of a socket are handled before its errors are, however much comes in.
+/// How many batches of a socket are handled before its errors, however much arrives.
 const MAX_BATCHES_BEFORE_ERRORS: usize = 16;
-/// How many sockets are looked at in one turn.
+/// How many sockets one turn handles.
 const MAX_EVENTS: usize = 64;
 /// How many batches of each socket a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
-/// holds a third of that if every message is a byte.
+/// holds a third of that if every message is one byte long.
 const MAX_FLUSH_TURNS: usize = 1024;
 
 #[cfg(test)]
@@ -248,12 +252,12 @@ mod tests {
     use crate::fixtures::Scene;
 
     #[test]
-    fn the_thread_does_not_sleep_through_the_next_try_of_a_control_packet() {
+    fn the_thread_does_not_sleep_past_the_next_retry_of_a_control_packet() {
         let scene = Scene::new();
         let shared = &scene.shared;
         shared.control_queue.push(scene.ping(Instant::now() + Duration::from_millis(100)));
         let mut thread = RxThread::new(shared);
-        let wakes = thread.serve_timers().expect("pings are due again and again");
+        let wakes = thread.serve_timers().expect("pings are always due");
         assert!(thread.retry.next_timeout().is_none_or(|next| wakes <= next));
     }
 }
