@@ -13,10 +13,10 @@ use crate::promises::MTU_FOUND;
 use crate::seeds::each_seed;
 
 /// Hosts stop for at least so long. A shorter stop may go unnoticed by a host that hears nothing of
-/// the first pings afterwards: the wire format has no way to tell it that the numbers begin anew.
+/// the first pings afterwards: the wire format cannot express that the numbers start over.
 const DOWNTIME: Duration = Duration::from_secs(12);
 
-/// So long after their start hosts have told their numbers, and can be stopped again.
+/// The time after which a started host has announced its numbers, and may be stopped again.
 const UPTIME: Duration = Duration::from_secs(30);
 
 #[test]
@@ -51,7 +51,7 @@ fn nothing_breaks_a_promise() {
             }
         }
         cluster.heal();
-        // What is too long for its path is lost without a word.
+        // Packets that are too long for their path are lost silently.
         cluster.run_for(MTU_FOUND);
         let hosts: Vec<_> = cluster.plan.host_ids().collect();
         for from in hosts.iter().copied() {

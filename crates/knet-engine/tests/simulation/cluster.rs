@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use knet_engine::{DatagramMeta, Event, PingTimers, Policy, Received};
-use knet_wire::{HostId, LinkId, MAX_ONWIRE};
+use knet_wire::{HostId, LinkId, MAX_ONWIRE, SequenceNumber};
 
 use crate::invariants::Ledger;
 use crate::message::{Life, MessageId};
@@ -205,12 +205,7 @@ impl Cluster {
         channel: u8,
     ) -> Option<MessageId> {
         let now = self.now;
-        let node = self.node(from);
-        let message = node.message(node.clock(now), target, len, channel);
-        // Forced pings go out before the message that caused them.
-        self.drain(from);
-        let (id, sent, flights) = message?;
-        self.ledger.sent(id, sent);
+        let (id, flights) = self.hold(from, target, len, channel)?;
         for flight in flights {
             if flight.onwire <= self.interface {
                 self.network.send(now, flight);
@@ -219,6 +214,33 @@ impl Cluster {
             }
         }
         Some(id)
+    }
+
+    /// Prepares a message, unless nobody can be reached, and returns its packets, which have not left.
+    pub(crate) fn hold(
+        &mut self,
+        from: HostId,
+        target: Target,
+        len: usize,
+        channel: u8,
+    ) -> Option<(MessageId, Vec<Flight>)> {
+        let now = self.now;
+        let node = self.node(from);
+        let message = node.message(node.clock(now), target, len, channel);
+        // Forced pings go out before the message that caused them.
+        self.drain(from);
+        let (id, sent, flights) = message?;
+        self.ledger.sent(id, sent);
+        Some((id, flights))
+    }
+
+    /// Takes a new number for a message that waits.
+    pub(crate) fn next_number(&mut self, host: HostId) -> SequenceNumber {
+        let now = self.now;
+        let node = self.node(host);
+        let number = node.next_number(node.clock(now));
+        self.drain(host);
+        number
     }
 
     /// Makes all paths clear and waits until every link is up, which may take no longer than

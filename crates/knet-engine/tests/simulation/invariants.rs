@@ -1,6 +1,5 @@
-//! What must hold in every run, whatever the network does. The [`Ledger`] hears of each message
-//! that is sent, of each packet that arrives and of each delivery, and panics at the first one that
-//! breaks a promise:
+//! The invariants of every run, whatever the network does. The [`Ledger`] records each message that is
+//! sent, each packet that arrives and each delivery, and panics at the first violation:
 //!
 //! - nothing is delivered that was not sent to that host, nothing is changed on the way;
 //! - nothing is delivered twice to one life of a host;
@@ -174,9 +173,8 @@ impl Bits {
 }
 
 /// Messages this far behind the newest are still known to the duplicate window: it spans 4096
-/// sequence numbers, of which one, 0, may belong to no message (`spec/engine.md`
-/// 8.4).
+/// sequence numbers, of which one, 0, may belong to no message.
 const WINDOW: u64 = 4094;
 
-/// How many messages of one sender may be incomplete at once (`spec/engine.md` 9).
+/// How many messages of one sender may be incomplete at once.
 const INCOMPLETE: usize = 32;

@@ -4,7 +4,7 @@
 //! Every run is judged by the [`invariants`] at each packet. A failure prints its seed;
 //! `KNET_SEED=7` runs the scenarios with that seed alone, `KNET_SEED=1..500` with that many.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod chaos;
@@ -18,6 +18,7 @@ mod invariants;
 mod message;
 mod network;
 mod node;
+mod overtaken;
 mod path_mtu;
 mod promises;
 mod restart;

@@ -9,7 +9,9 @@ use knet_engine::{
     Engine, EngineConfig, Event, FragmentPlan, LinkPath, Routes, SequenceCounter, SocketId,
     Transmit, forced_ping_due,
 };
-use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, IpVersion, LinkId, path_overhead};
+use knet_wire::{
+    DATA_HEADER_LEN, DataHeader, HostId, IpVersion, LinkId, SequenceNumber, path_overhead,
+};
 
 use crate::cluster::Plan;
 use crate::invariants::Sent;
@@ -44,6 +46,8 @@ pub(crate) struct Node {
     sequence: Arc<SequenceCounter>,
     /// Messages sent so far.
     sent: u64,
+    /// Sequence numbers used so far.
+    numbers: u64,
 }
 
 impl Node {
@@ -76,6 +80,7 @@ impl Node {
             steady_since: now,
             sequence,
             sent: 0,
+            numbers: 0,
         }
     }
 
@@ -96,12 +101,8 @@ impl Node {
         if routes.is_empty() {
             return None;
         }
-        let sequence = self.sequence.next();
+        let sequence = self.next_number(now);
         self.sent += 1;
-        assert_eq!(u64::from(sequence.get()), (self.sent - 1) % 65_535 + 1);
-        if forced_ping_due(sequence) {
-            self.engine.force_pings(now);
-        }
 
         let id = MessageId { sender: self.life, number: self.sent };
         let broadcast = matches!(target, Target::Everybody);
@@ -124,6 +125,22 @@ impl Node {
         }
         let targets = routes.iter().map(|route| route.host()).collect();
         Some((id, Sent { len, channel, broadcast, targets }, flights))
+    }
+
+    /// Returns the number of the next message, or a new one for a message that waits.
+    pub(crate) fn next_number(&mut self, now: Instant) -> SequenceNumber {
+        let sequence = self.sequence.next();
+        self.numbers += 1;
+        assert_eq!(u64::from(sequence.get()), (self.numbers - 1) % 65_535 + 1);
+        if forced_ping_due(sequence) {
+            self.engine.force_pings(now);
+        }
+        sequence
+    }
+
+    /// Returns the number of the last message.
+    pub(crate) fn number(&self) -> SequenceNumber {
+        self.sequence.current()
     }
 
     /// A control packet on its way, counted as sent.

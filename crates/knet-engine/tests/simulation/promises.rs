@@ -1,4 +1,4 @@
-//! What a network that works owes to its hosts, looked at again and again while a cluster runs:
+//! What must hold for links whose network works, checked repeatedly while a cluster runs:
 //!
 //! - a link whose paths have worked for [`Plan::recovery`], in both directions and between hosts that
 //!   have run without a hitch, is up at both ends;
