@@ -1,4 +1,4 @@
-//! What a large cluster costs: every host with links to every other, all of them in this process, in
+//! The cost of a large cluster: every host with links to every other, all of them in this process, in
 //! virtual time, idle but for the heartbeat and the path MTU.
 //!
 //! `cargo bench --package knet-engine --bench full_mesh -- [HOSTS [SECONDS]]`, by default 1000 hosts for 10
@@ -51,7 +51,7 @@ fn main() {
 struct Mesh {
     now: Instant,
     engines: Vec<Engine>,
-    /// When each is looked at next: not later than it wants to be woken.
+    /// When each engine is served next: no later than its timeout.
     wakeups: BinaryHeap<Reverse<(Instant, usize)>>,
     /// The earliest of these of each.
     noted: Vec<Option<Instant>>,
@@ -104,7 +104,7 @@ impl Mesh {
             self.wakeups.pop();
             self.noted[host] = None;
             self.now = self.now.max(at);
-            // Does nothing if it is too early.
+            // Has no effect if it is too early.
             self.engines[host].handle_timeout(self.now);
             self.busy.push(host);
             self.carry();
@@ -112,7 +112,7 @@ impl Mesh {
         self.now = end;
     }
 
-    /// Carries packets until nobody has any, and notes when everybody concerned wants to be woken.
+    /// Carries packets until no engine has any, and updates the timeouts of all engines concerned.
     fn carry(&mut self) {
         let mut touched = Vec::new();
         while let Some(from) = self.busy.pop() {
@@ -120,7 +120,7 @@ impl Mesh {
             while let Some(transmit) = self.engines[from].poll_transmit() {
                 let (to, link) = (usize::from(transmit.host().get()), transmit.link());
                 let meta = DatagramMeta { socket: socket(link), source: address(from, link) };
-                // Without what probes are filled with: nobody looks at it.
+                // Without the padding of probes, which engines ignore.
                 let _ = self.engines[to].handle_datagram(self.now, meta, transmit.packet());
                 let length = transmit.packet().len();
                 transmit.record_sent(length);

@@ -1,4 +1,4 @@
-//! What the engine does for a message, without any I/O: `cargo bench -p knet-engine`.
+//! The engine's work per message, without I/O: `cargo bench -p knet-engine`.
 
 // Clippy knows tests, but not the benchmarks, where what cannot go on may fail too.
 #![allow(clippy::unwrap_used)]
@@ -18,7 +18,7 @@ fn main() {
     divan::main();
 }
 
-/// A message that comes again and again, with another number each time.
+/// A message that arrives repeatedly, with another number each time.
 struct Incoming {
     pair: Pair,
     meta: DatagramMeta,
@@ -28,7 +28,7 @@ struct Incoming {
 }
 
 impl Incoming {
-    /// A message of so many bytes, over a path with the MTU of Ethernet.
+    /// A message of `len` bytes, over a path with the MTU of Ethernet.
     fn new(size: usize) -> Self {
         let mut pair = Pair::new(1, Policy::Passive);
         pair.mtu = 1500;
@@ -47,7 +47,7 @@ impl Incoming {
         Self { pair, meta, packets, fragments, sequence: 1 }
     }
 
-    /// Gives the engine all packets of the next message.
+    /// Passes all packets of the next message to the engine.
     fn next(&mut self) -> usize {
         // No message is number 0.
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
@@ -60,7 +60,8 @@ impl Incoming {
         self.again()
     }
 
-    /// Gives the engine the packets of the last message once more. Says how many messages came out.
+    /// Passes the packets of the last message to the engine once more. Returns how many messages it
+    /// delivers.
     fn again(&mut self) -> usize {
         let (engine, mut messages) = (&mut self.pair.engines[B], 0);
         for packet in &self.packets {
@@ -85,7 +86,7 @@ fn new_message(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| incoming.next());
 }
 
-/// The duplicate window, for a copy.
+/// The duplicate window, for a duplicate.
 #[divan::bench]
 fn copy_of_a_message(bencher: Bencher<'_, '_>) {
     let mut incoming = Incoming::new(64);

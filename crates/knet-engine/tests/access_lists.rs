@@ -1,7 +1,7 @@
-//! Who may speak for a link: access lists of dynamic links, addresses of static ones, and links that
-//! are not there (`spec/engine.md` 17, CVE-2026-15812).
+//! Source checks: access lists of dynamic links, addresses of static ones, and links that do not exist
+//! (`docs/protocol.md`, "Access lists"; CVE-2026-15812).
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -60,7 +60,7 @@ fn rejections(pair: &mut Pair, at: usize) -> Vec<Rejection> {
 /// Returns why host `B` rejects this datagram. It answers nobody.
 fn rejected(pair: &mut Pair, source: SocketAddr, datagram: &[u8]) -> RejectionReason {
     pair.take_events(B);
-    // Long after the last time.
+    // Long after the previous report.
     pair.now += Duration::from_secs(2);
     pair.flying.clear();
     pair.arrive_from(B, socket(LINK), source, datagram);
@@ -124,7 +124,7 @@ fn a_flood_of_rejected_packets_is_counted_and_reported_once_a_second() {
             .collect()
     };
     let wrong = RejectionReason::WrongSource(HOSTS[A], Some(LINK));
-    // Each reason by itself, so that a flood for one does not hide another.
+    // Each reason separately, so that a flood for one does not hide another.
     assert_eq!(more(&reported, wrong), [0, 999, 999]);
     assert_eq!(more(&reported, RejectionReason::UnknownLink(HOSTS[A], OTHER_LINK)), [0, 999, 999]);
     assert_eq!(reported.len(), 6);

@@ -1,6 +1,6 @@
-//! Copies of messages, from several links or from the network, and what tells them from new ones.
+//! Duplicates of messages, from several links or from the network, and how they are recognized.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -11,7 +11,7 @@ use knet_engine::{Policy, Received, forced_ping_due};
 use knet_wire::{Body, Packet, Ping, SequenceNumber};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
-/// What a host's forced pings say, of those on their way to the other.
+/// The numbers in a host's forced pings that are on their way to the other.
 fn forced_pings(pair: &Pair, to: usize) -> Vec<(u8, SequenceNumber)> {
     let forced = |datagram: &[u8]| match Packet::decode(datagram).unwrap().body {
         Body::Ping(ping) if !ping.timed => Some((ping.link.get(), ping.sequence)),
@@ -30,7 +30,7 @@ fn of_the_copies_on_three_links_one_is_delivered() {
     pair.run(Duration::from_secs(1));
     let expected: Vec<_> = (0..100).map(|n| vec![n; 700]).collect();
     assert_eq!(pair.take_delivered(B), expected);
-    // Two packets a message, and two copies too many of each.
+    // Two packets per message, and two duplicates of each.
     assert_eq!(pair.engines[B].drops().duplicate, 100 * 2 * 2);
     let received: Vec<_> =
         pair.links().map(|link| pair.status(B, link).stats.rx_data_packets).collect();
@@ -121,7 +121,7 @@ fn forced_pings_go_out_on_every_enabled_link_with_the_number_of_the_message() {
 
 #[test]
 fn two_forced_pings_without_data_in_between_make_old_numbers_new() {
-    // As it was measured with libknet (`spec/engine.md` 10).
+    // As measured with libknet.
     let forced = |sequence| {
         let ping = Ping { link: LINK, cookie: [0; 16], sequence, timed: false };
         ping.encode_ping(HOSTS[A])
@@ -132,7 +132,7 @@ fn two_forced_pings_without_data_in_between_make_old_numbers_new() {
     pair.arrive(B, LINK, &forced(number(2)));
     pair.arrive(B, LINK, &packets[0].1);
     assert_eq!(pair.take_delivered(B).len(), 1, "data came before the ping");
-    // That copy was data, too; after it nothing came between two pings.
+    // That duplicate was data, too; after it nothing came between two pings.
     pair.arrive(B, LINK, &forced(number(3)));
     pair.arrive(B, LINK, &forced(number(4)));
     pair.arrive(B, LINK, &packets[0].1);

@@ -1,6 +1,6 @@
-//! Links whose peer tells by speaking where it is: found, followed, and not to be led astray.
+//! Dynamic links: their peers are found and followed, and forged packets do not mislead them.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;

@@ -1,6 +1,6 @@
-//! When links are pinged, come up, go down, and what is said about it.
+//! The heartbeat: when links are pinged, come up and go down, and the events about it.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -78,13 +78,13 @@ fn a_link_comes_up_with_the_pong_that_was_asked_for() {
 #[test]
 fn a_silent_link_goes_down_and_says_how_long_it_was_silent() {
     let mut pair = Pair::up(1, Policy::Passive);
-    // Past the time in which a new link is given more patience.
+    // After the time in which a new link has a longer timeout.
     pair.run(Duration::from_secs(20));
     assert_eq!(pair.events[A], []);
     let last_pong = pair.now - pair.status(A, LINK).last_pong.unwrap();
     pair.set_cut(B, true);
     pair.run(Duration::from_secs(30));
-    // The timeout is stretched by twice the latency of 2 ms.
+    // The timeout is extended by twice the latency of 2 ms.
     let silence = Duration::from_secs(2) + LATENCY * 4;
     assert_eq!(link_states(&pair.events[A]), down(DownReason::PongTimeout { silence }));
     let host_lost = matches!(&pair.events[A][1], Event::Host(host) if !host.reachable);
@@ -103,7 +103,7 @@ fn a_young_link_is_given_more_time() {
     pair.enable(A);
     pair.run(LATENCY * 2);
     pair.set_cut(B, true);
-    // Ten timeouts at first, one less each second: at 7 s patience falls from 8 s to 6 s.
+    // Ten timeouts at first, one less per second: at 7 s the timeout falls from 8 s to 6 s.
     pair.run(Duration::from_secs(7) - LATENCY * 2 - Duration::from_nanos(1));
     assert!(pair.status(A, LINK).state.is_up());
     pair.run(Duration::from_nanos(1));
@@ -120,24 +120,24 @@ fn a_link_goes_down_between_two_pings_that_are_further_apart_than_its_timeout() 
     pair.enable(A);
     pair.run(second * 5);
     assert!(pair.status(A, LINK).state.is_up());
-    // 10 s of patience at first, one less each second.
+    // 10 s at first, one less per second.
     pair.run(second);
     assert!(!pair.status(A, LINK).state.is_up());
 }
 
-/// A process that was stopped, or a machine that ran something else: the driver comes back late.
+/// A process that was stopped, or a busy machine: the driver calls late.
 #[test]
 fn time_in_which_nobody_listened_is_not_held_against_a_link() {
     let mut pair = Pair::up(2, Policy::Active);
     pair.run(Duration::from_secs(20));
     pair.take_events(A);
-    // The peer falls silent for good while we are stopped.
+    // The peer becomes silent while this host is stopped.
     pair.set_cut(B, true);
     pair.now += Duration::from_secs(3600);
     pair.engines[A].handle_timeout(pair.now);
     pair.drain(A);
     assert_eq!(pair.events[A], [], "no link had a chance to answer");
-    // But from then on it has to answer in time, as ever.
+    // But from then on it has to answer in time.
     pair.run(Duration::from_secs(3));
     let states = link_states(&pair.events[A]);
     assert_eq!(states.len(), 2, "{states:?}");
@@ -176,7 +176,7 @@ fn a_transport_error_takes_a_link_down_at_once_and_it_recovers() {
     assert!(pair.status(A, other).state.is_up() && pair.reachable(A));
     assert_eq!(pair.send(A, b"message"), [other]);
 
-    // A second report says nothing new, and above all does not make the engine ping faster.
+    // A second report changes nothing, and does not make the engine ping faster.
     let due = pair.engines[A].poll_timeout();
     fail(&mut pair, LINK, address(B, LINK));
     assert_eq!((pair.take_events(A), pair.engines[A].poll_timeout()), (vec![], due));
@@ -192,7 +192,7 @@ fn a_disabled_link_is_down_at_once_and_forgets_its_pongs() {
     assert_eq!(link_states(&pair.take_events(A)), down(DownReason::Disabled));
     assert!(pair.routes[A].is_empty());
     assert_eq!(pair.engines[A].poll_timeout(), None);
-    // The other end goes on pinging and is answered, but its pings bring nothing up here.
+    // The other end continues to ping and is answered, but its pings bring no link up here.
     pair.run(Duration::from_secs(30));
     assert!(pair.reachable(B));
     assert_eq!(pair.events[A], []);
@@ -226,7 +226,7 @@ fn new_timers_take_effect_at_once() {
     assert_eq!(link_states(&pair.events[A]), down(DownReason::PongTimeout { silence }));
 }
 
-/// libknet looks whether a ping is due every 200 ms.
+/// libknet checks every 200 ms whether a ping is due.
 #[test]
 fn a_link_may_be_pinged_every_millisecond() {
     let mut pair = Pair::up(1, Policy::Passive);
@@ -272,7 +272,7 @@ fn a_cleared_link_leaves_nothing_behind() {
     assert_eq!(engine.poll_timeout(), None);
     pair.drain(A);
     assert!(pair.routes[A].is_empty());
-    // What is still on its way is for a host that is not known any more.
+    // What is still on its way is for a host that is no longer known.
     pair.run(Duration::from_secs(10));
     assert!(pair.engines[A].drops().unknown_host > 0);
 }
@@ -296,7 +296,7 @@ fn the_last_link_whose_pings_cannot_leave_goes_down_when_its_patience_is_over() 
     assert_eq!(states, down(DownReason::TransportError { errno: ENETUNREACH }));
 }
 
-/// Two links of which the first is refused for so long, every 10 ms, and gets no pongs. What was told.
+/// Refuses the pings of the first of two links for this time, every 10 ms. Returns the events.
 fn refused_for(pair: &mut Pair, time: Duration) -> Vec<(HostId, LinkId, LinkState)> {
     pair.cut[B][LINK.index()] = true;
     // What is on its way arrives.

@@ -1,6 +1,6 @@
-//! Packets that an attacker could send, and what they must not achieve.
+//! Packets of an attacker, and what they must not achieve.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -131,7 +131,7 @@ fn a_replayed_pong_counts_once() {
     }
     assert_eq!(pair.status(B, LINK).good_pongs, 1);
 
-    // Nor does one of the past keep a link up that went silent.
+    // An old one does not keep a silent link up either.
     let mut pair = Pair::up(1, Policy::Passive);
     // So that the next timeout is a ping's.
     pair.engines[B].set_manual_mtu(pair.now, Some(576)).unwrap();
@@ -189,7 +189,7 @@ fn a_flood_of_pings_and_probes_costs_no_memory() {
         let _ = pair.engines[B].handle_datagram(pair.now, arrival, &ping(LINK));
         let _ = pair.engines[B].handle_datagram(pair.now, arrival, &probe);
     }
-    // The driver did not come round to sending, so most go unanswered.
+    // The driver has not sent the answers yet, so most pings go unanswered.
     let queued =
         std::iter::from_fn(|| pair.engines[B].poll_transmit().map(|t| t.record_sent(26))).count();
     assert!((1..=4096).contains(&queued), "{queued} answers are queued");
@@ -209,7 +209,7 @@ fn fragments_that_nobody_completes_hold_32_messages_at_most_and_not_for_long() {
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.engines[B].reassembly_memory(), 0);
     assert_eq!(pair.engines[B].drops().incomplete, 10_000, "those that made room too");
-    // What was given up is not begun again.
+    // A discarded message does not start again.
     pair.arrive(B, LINK, &data(10_000, part(1, 2), &[0; 40_000]));
     assert_eq!(pair.engines[B].reassembly_memory(), 0);
     assert!(pair.delivered[B].is_empty());
@@ -238,7 +238,7 @@ fn what_this_build_cannot_undo_is_counted_and_dropped() {
     packed[8] = 1;
     pair.arrive(B, LINK, &packed);
     assert_eq!(pair.engines[B].drops().compressed, 1);
-    // Its number is free still, for a copy that can be read.
+    // Its number is still free for a duplicate that can be read.
     pair.arrive(B, LINK, &data(1, Fragment::Whole, b"plain"));
     assert_eq!(pair.take_delivered(B), [b"plain"]);
 }

@@ -1,6 +1,6 @@
-//! The link to ourselves: up while it is enabled, without a packet (`spec/engine.md` 19).
+//! Loopback links: up while they are enabled, without a packet.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;

@@ -1,6 +1,6 @@
-//! What the driver noted of a link comes back with each of its packets, and with no other.
+//! Packet tags: the tag of a link comes with each of its packets, and with no other.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;

@@ -1,4 +1,4 @@
-//! What two engines find out about the path between them.
+//! Path MTU discovery between two engines.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

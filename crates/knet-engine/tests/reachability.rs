@@ -1,6 +1,6 @@
-//! When a host counts as reachable, and which of its links a message takes.
+//! Reachability of hosts, and the links that messages take.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -26,7 +26,7 @@ fn six_messages(pair: &mut Pair) -> Vec<Vec<u8>> {
 
 #[test]
 fn messages_take_the_links_that_were_measured_with_libknet() {
-    // Three links of priorities 1, 5, 5 and six messages (`spec/engine.md` 6.2).
+    // Three links of priorities 1, 5, 5 and six messages.
     let expected: [(Policy, [&[u8]; 6]); 3] = [
         (Policy::Passive, [&[1]; 6]),
         (Policy::Active, [&[0, 1, 2]; 6]),
@@ -128,7 +128,7 @@ fn data_does_not_bring_a_disabled_link_up() {
 fn the_mtu_of_a_host_is_that_of_its_narrowest_link_in_use() {
     let mut pair = Pair::up(2, Policy::Active);
     let data_mtu = |pair: &Pair| pair.routes[A].get(HOSTS[B]).unwrap().data_mtu();
-    // 576 less 28 of IP and UDP and 26 of header (`spec/wire.md` 9).
+    // 576 minus 28 bytes of IP and UDP and 26 of header.
     assert_eq!((data_mtu(&pair), pair.engines[A].data_mtu()), (522, 522));
     pair.engines[A].set_manual_mtu(pair.now, Some(1500)).unwrap();
     pair.drain(A);

@@ -1,6 +1,6 @@
-//! What a host keeps of a peer that is gone for a while, and what it forgets of one that restarted.
+//! Restart detection: what a host remembers of a peer that was lost, and forgets of a restarted one.
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -45,7 +45,7 @@ fn a_restarted_peer_is_heard_although_its_numbers_were_used_before() {
     for message in [b"1", b"2", b"3"] {
         pair.send(A, message);
     }
-    // The pings of both links tell that there were messages.
+    // The pings of both links show that there were messages.
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.take_delivered(B).len(), 3);
 
@@ -57,7 +57,7 @@ fn a_restarted_peer_is_heard_although_its_numbers_were_used_before() {
     }
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.take_delivered(B), [b"4", b"5", b"6"]);
-    // Each was delivered once, although the pings of two links spoke of the restart.
+    // Each was delivered once, although the pings of two links reported the restart.
     assert_eq!(pair.engines[B].drops().duplicate, 6);
 }
 
@@ -72,7 +72,7 @@ fn a_restart_during_an_outage_is_noticed_even_if_its_first_pings_are_lost() {
     pair.set_cut(A, true);
     pair.run(Duration::from_secs(20));
     pair.restart(A);
-    // It has told others forty messages by the time its pings arrive again.
+    // It has sent forty messages to others by the time its pings arrive again.
     for _ in 0..40 {
         pair.engines[A].sequence().next();
     }
@@ -91,7 +91,7 @@ fn pings_heard_while_the_peer_is_lost_do_not_hide_a_later_restart() {
     }
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.take_delivered(B).len(), 100);
-    // No pong comes back, so B loses A, but A's pings go on where they were.
+    // No pong comes back, so B loses A, but the numbers in A's pings continue.
     pair.set_cut(B, true);
     pair.run(Duration::from_secs(20));
     assert!(!pair.reachable(B));

@@ -1,6 +1,6 @@
-//! What is told of a link: counters, latency, history (`spec/engine.md` 20, `spec/api.md` 15).
+//! Statistics of links: counters, latency, history (`docs/protocol.md`, "Statistics").
 
-// Clippy knows tests, but not the functions that they call.
+// Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
 
 mod pair;
@@ -27,7 +27,7 @@ fn a_link_remembers_when_it_came_up_and_went_down_and_why() {
     pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
     let down = pair.now;
     pair.run(SECOND);
-    // The next ping is refused too, which is no news.
+    // The next ping is refused too, which changes nothing.
     pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
     pair.run(SECOND);
 
@@ -72,7 +72,7 @@ fn totals_are_the_sums_of_all_kinds() {
     assert_eq!((stats.tx_data_packets, stats.tx_packets()), (0, sum));
     let sum = stats.rx_ping_bytes + stats.rx_pong_bytes + stats.rx_pmtu_bytes;
     assert_eq!(stats.rx_bytes(), stats.rx_data_bytes + sum);
-    // Pings, pongs and answers to probes have fixed lengths (`spec/wire.md`).
+    // Pings, pongs and replies to probes have fixed lengths.
     assert_eq!(stats.tx_pong_bytes, stats.tx_pong_packets * 26);
 
     let mut both = stats;
@@ -94,7 +94,7 @@ fn data_are_credited_to_the_link_with_the_address_the_port_and_the_socket() {
         let path = LinkPath { socket, remote };
         pair.engines[B].add_link(pair.now, HOSTS[A], link, path).unwrap();
     }
-    // As often from each as the link's number says, and once more.
+    // As many from each as the number of the link, plus one.
     for (times, (socket, source)) in (1..).zip(ways) {
         for _ in 0..times {
             let (_, packet) = pair.packets(A, b"hello").remove(0);
@@ -105,7 +105,7 @@ fn data_are_credited_to_the_link_with_the_address_the_port_and_the_socket() {
     assert_eq!(LinkId::ALL[..3].iter().map(packets).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
-/// libknet's minima are 0 for ever after they were cleared.
+/// In libknet, minima stay 0 once they were cleared.
 #[test]
 fn cleared_statistics_begin_anew() {
     let mut pair = Pair::up(2, Policy::Active);
@@ -178,7 +178,7 @@ fn messages_that_make_room_or_are_of_another_process_count_as_incomplete() {
         begin(&mut pair);
     }
     assert_eq!(pair.engines[B].drops().incomplete, 1, "there is room for 32");
-    // A ping tells of the numbers, and the first of the new process that they start over.
+    // A ping reports the numbers, and the first one of the new process that they start over.
     pair.run(SECOND * 2);
     pair.restart(A);
     pair.run(SECOND);

@@ -1,6 +1,6 @@
-//! Who may speak for which link, and what a packet may bring about: the rules of `spec/engine.md` 7.3,
-//! 12.1 and 17, told a second time and without the engine's own code. The fuzz target `engine` holds
-//! every packet against them too.
+//! Which packets a link accepts, and what they may cause: the rules of `docs/protocol.md` ("Source
+//! checks", "Dynamic links", "Access lists"), written a second time without the engine's own code. The
+//! fuzz target `engine` checks every packet against them too.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use knet_engine::{
 };
 use knet_wire::{Body, DecodeError, HostId, LinkId, Packet};
 
-/// Gives packets to an engine and holds what they bring about against the rules.
+/// Passes packets to an engine and checks their effects against the rules.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     /// The pings that left: for which link, with which cookie, where to.
@@ -21,15 +21,14 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Gives a datagram to an engine that has nothing left to be polled. What it wants to be sent comes
-    /// back too.
+    /// Passes a datagram to an engine whose outputs are drained. Returns the packets it sends as well.
     ///
-    /// - A packet is refused, and counted so once, if and only if the rules say so.
-    /// - What is refused changes nothing but counters, and brings about no packet and no event but that
-    ///   of its refusal.
+    /// - A packet is rejected, and counted once, if and only if the rules reject it.
+    /// - A rejected packet changes nothing but counters, and causes no packet and no other event than
+    ///   its rejection.
     /// - A dynamic link takes an address only from a pong that comes from there, that its access list
     ///   accepts, and whose ping had gone there.
-    /// - A ping or a probe brings about no more bytes than it has itself.
+    /// - A ping or a probe causes no more bytes than it has itself.
     pub(crate) fn receive(
         &self,
         engine: &mut Engine,
@@ -99,7 +98,7 @@ impl Admission {
     }
 }
 
-/// Holds where a packet goes against the rules: to where the link's peer was last, or to whom it answers.
+/// Checks the destination of a packet: the last address of the link's peer, or the one it answers.
 /// Whether the peer is still known does not matter: the link may have gone down since the packet was
 /// queued, because the one before was refused.
 pub(crate) fn check_way(
@@ -116,7 +115,7 @@ pub(crate) fn check_way(
     assert!(to_peer || (status.kind == LinkKind::Dynamic && answers), "{transmit:?}");
 }
 
-/// Whether a packet may be listened to.
+/// Returns `true` if the rules accept a packet.
 fn admits(engine: &Engine, now: Instant, arrival: DatagramMeta, packet: &Packet<'_>) -> bool {
     let (host, DatagramMeta { socket, source }) = (packet.source, arrival);
     let status = |link| engine.link_status(now, host, link).ok();
@@ -154,7 +153,7 @@ fn admits(engine: &Engine, now: Instant, arrival: DatagramMeta, packet: &Packet<
     }
 }
 
-/// Whether a dynamic link's access list, if the lists are on, lets this source in.
+/// Returns `true` if a dynamic link's access list, if the lists are on, accepts this source.
 fn accepts(engine: &Engine, host: HostId, link: LinkId, source: SocketAddr) -> bool {
     let list = engine.acl(host, link).unwrap_or_default();
     let first = list.iter().find(|entry| entry.matches(source.ip()));
@@ -177,7 +176,7 @@ fn dynamic_peers(engine: &Engine, now: Instant) -> Vec<DynamicPeer> {
     peers.collect()
 }
 
-/// All that can be seen of hosts, links and timers but for counters: a line each.
+/// Returns the state of hosts, links and timers without counters, one line each.
 fn picture(engine: &Engine, now: Instant) -> Vec<String> {
     let hosts = engine.hosts().filter_map(|host| engine.host_status(host).ok());
     let hosts = hosts.map(|mut status| {
@@ -199,7 +198,7 @@ fn links(engine: &Engine, now: Instant) -> impl Iterator<Item = (HostId, LinkId,
     })
 }
 
-/// How many packets were refused, and those that are not of this protocol if they count as well.
+/// Returns how many packets were rejected, including malformed ones if they count as well.
 fn refusals(engine: &Engine, unreadable: bool) -> u64 {
     let drops = engine.drops();
     let refused = drops.invalid_link

@@ -1,5 +1,5 @@
-//! Calls and packets in any order: none panics, the engine never asks to be woken for something that it
-//! has just done, and nobody is listened to who may not speak ([`admission`]).
+//! Random calls and packets: none panics, no timer is due right after it was handled, and no packet
+//! is accepted from a source that the rules reject ([`admission`]).
 
 mod admission;
 mod driver;

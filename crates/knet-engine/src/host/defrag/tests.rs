@@ -1,4 +1,4 @@
-//! Each rule of reassembly by itself, on one peer.
+//! Each rule of reassembly separately, with one host.
 
 use std::time::{Duration, Instant};
 
@@ -289,7 +289,7 @@ fn of_33_incomplete_messages_the_one_that_waits_longest_is_lost() {
         receiver.takes(&frames[0]);
     }
     receiver.pass(Duration::from_secs(1));
-    // All but numbers 3 and 4 got something new since; a copy is nothing new.
+    // All but numbers 3 and 4 got a new fragment since; a duplicate is not new.
     for (sequence, frames) in (1..).zip(&messages[..32]) {
         if sequence == 3 || sequence == 4 {
             receiver.drops(&frames[0], Duplicate);
@@ -318,7 +318,7 @@ fn a_restarted_peer_does_not_get_its_old_fragments_mixed_in() {
     receiver.takes(&new[1]);
     assert_eq!(receiver.completes(&new[0]).bytes(), [2; 200]);
 
-    // A jump back in numbers, as after a restart that no ping told of.
+    // A jump back in numbers, as after a restart that no ping reported.
     receiver.see(20_000);
     receiver.takes(&cut(20_007, &[1; 200], 100)[0]);
     receiver.see(7);
@@ -404,7 +404,7 @@ fn a_peer_at_the_end_of_the_budget_loses_its_oldest_messages() {
 }
 
 #[test]
-fn a_message_that_finds_no_memory_is_given_up_and_may_start_later() {
+fn a_message_without_memory_is_discarded_and_may_start_later() {
     let mut receiver = Receiver::with_budget(4096);
     let frames = cut(1, &message(4000), 2000);
     // Another peer has it all.
@@ -415,7 +415,7 @@ fn a_message_that_finds_no_memory_is_given_up_and_may_start_later() {
     receiver.takes(&frames[0]);
     receiver.completes(&frames[1]);
 
-    // Begun, but it can't grow: its memory must not stay away from the others.
+    // Started, but it cannot grow: its memory must return to the others.
     let frames = cut(2, &message(3001), 1000);
     receiver.takes(&frames[3]);
     let other = receiver.pool.take(2048).unwrap();

@@ -1,4 +1,4 @@
-//! Examples, and any sequence of edits against a list that compares addresses byte by byte.
+//! Examples, and random sequences of changes compared with a list that compares byte by byte.
 
 use proptest::prelude::*;
 
@@ -125,7 +125,7 @@ fn bytes(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// What an entry says of an address, without numbers: byte by byte.
+/// What an entry decides for an address, computed byte by byte.
 fn says(entry: &AclEntry, source: IpAddr) -> Option<bool> {
     let source = bytes(source);
     let hit = match entry.addresses {

@@ -1,6 +1,6 @@
-//! Long random sequences of frames, good and bad, against a plain model.
+//! Long random sequences of packets, good and bad, compared with a simple model.
 //!
-//! The model keeps each fragment by itself and looks at all of them again whenever one comes in.
+//! The model keeps each fragment separately and checks all of them again whenever one arrives.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ impl Model {
     }
 }
 
-/// The rules of `spec/wire.md` 5.3 for a message and one more frame.
+/// The rules for one more packet of a message (`docs/wire-format.md`, "Fragments").
 fn refusal(message: &ModelMessage, frame: &Frame) -> Option<DropReason> {
     let (first, other) = (message.header, frame.header);
     let same = (first.compression, first.broadcast, first.channel)
@@ -131,15 +131,15 @@ fn refusal(message: &ModelMessage, frame: &Frame) -> Option<DropReason> {
 #[derive(Clone, Debug)]
 enum Step {
     Frame(Frame),
-    /// A whole message, so many numbers after the start.
+    /// A whole message with this offset from the first number.
     See(u16),
     Pass(Duration),
     Reset,
 }
 
-/// The frames of up to 60 messages in a row: some lost, some doubled, all a little out of order.
+/// The packets of up to 60 messages in a row: some lost, some duplicated, all slightly out of order.
 ///
-/// Half of the time most frames are lost, so that hardly any message ever gets complete.
+/// Half of the time most packets are lost, so that hardly any message becomes complete.
 fn traffic(start: u16) -> impl Strategy<Value = Vec<(u32, Step)>> {
     let good = prop::collection::vec((1..3000usize, 20..900usize, any::<u8>()), 1..50);
     let broken = prop::collection::vec((600..3000usize, 20..300usize, any::<u8>()), 30..60);
@@ -152,7 +152,7 @@ fn traffic(start: u16) -> impl Strategy<Value = Vec<(u32, Step)>> {
             })
             .flat_map(|(n, frames)| frames.into_iter().map(move |frame| (n * 10, frame)))
             .collect();
-        // How often each comes, and how much later than it could.
+        // How often each arrives, and how late.
         let fates = prop::collection::vec(
             prop_oneof![loss => Just(vec![]), 9 => delay(1), 2 => delay(2)],
             frames.len(),

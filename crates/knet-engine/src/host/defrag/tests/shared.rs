@@ -1,4 +1,4 @@
-//! Many hostile peers in one small pool.
+//! Many hostile hosts that share a small pool.
 
 use proptest::prelude::*;
 
