@@ -184,7 +184,7 @@ fn row_03_after_end_of_file_the_channel_stays_until_it_is_removed() {
     assert_eq!(status.state, DatafdState::Disabled);
     assert_eq!((status.number, status.created), (given.as_raw_fd(), false));
     assert_eq!(handle.channels(), [channel(4)]);
-    assert_eq!(handle.get_channel(&given.as_raw_fd()).unwrap(), channel(4));
+    assert_eq!(handle.channel_of(&given.as_raw_fd()).unwrap(), channel(4));
     let error = handle.add_datafd(DatafdSource::Create, exactly(4)).unwrap_err();
     assert!(matches!(error, Error::ChannelInUse(at) if at == channel(4)), "{error}");
 

@@ -129,7 +129,7 @@ fn closing_the_callers_fd_early_does_no_harm() {
     there.send(b"in").unwrap();
     assert_eq!(read(&far), b"in");
     assert!(cluster.problems(1).is_empty());
-    assert_eq!(cluster.handle(1).get_channel(&number).unwrap(), channel(0));
+    assert_eq!(cluster.handle(1).channel_of(&number).unwrap(), channel(0));
     cluster.handle(1).remove_datafd(&number).unwrap();
     drop(datafd);
     assert!(cluster.handle(1).channels().is_empty());

@@ -246,12 +246,12 @@ fn lookups_find_existing_datafds() {
     let created = handle.add_datafd(DatafdSource::Create, exactly(13)).unwrap();
     assert_eq!(brought.number(), given.as_raw_fd());
     for datafd in [brought, created] {
-        let found = handle.get_datafd(datafd.channel()).unwrap();
+        let found = handle.datafd(datafd.channel()).unwrap();
         assert_eq!(found.number(), datafd.number());
-        assert_eq!(handle.get_channel(&datafd.number()).unwrap(), datafd.channel());
-        assert_eq!(handle.get_channel(&datafd.as_raw_fd()).unwrap(), datafd.channel());
+        assert_eq!(handle.channel_of(&datafd.number()).unwrap(), datafd.channel());
+        assert_eq!(handle.channel_of(&datafd.as_raw_fd()).unwrap(), datafd.channel());
     }
-    assert_eq!(handle.get_channel(&given.as_raw_fd()).unwrap(), channel(12));
+    assert_eq!(handle.channel_of(&given.as_raw_fd()).unwrap(), channel(12));
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn lookups_of_unknown_channels_and_fds_fail() {
     let (handle, _problems) = handle();
     let (stranger, _far) = stream_pair();
     for number in [0, 10, 31] {
-        let error = handle.get_datafd(channel(number)).unwrap_err();
+        let error = handle.datafd(channel(number)).unwrap_err();
         assert!(matches!(error, Error::ChannelNotInUse(at) if at == channel(number)), "{error}");
         assert_eq!(error.errno(), EINVAL);
         assert_eq!(handle.datafd_status(channel(number)).unwrap_err().errno(), EINVAL);
     }
     for number in [0, -1, i32::MIN, i32::MAX, stranger.as_raw_fd()] {
-        let error = handle.get_channel(&number).unwrap_err();
+        let error = handle.channel_of(&number).unwrap_err();
         assert!(matches!(error, Error::UnknownDatafd { fd } if fd == number), "{error}");
         assert_eq!(error.errno(), EINVAL);
     }

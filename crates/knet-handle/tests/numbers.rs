@@ -25,7 +25,7 @@ fn a_number_that_its_owner_closed_is_not_given_to_another_datafd() {
     // The kernel gives out the lowest free number: unless another test is faster, the closed one.
     let created = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     assert_ne!(created.number(), number);
-    assert_eq!(handle.get_channel(&created.number()).unwrap(), Channel::ALL[1]);
+    assert_eq!(handle.channel_of(&created.number()).unwrap(), Channel::ALL[1]);
     created.remove().unwrap();
     assert_eq!(handle.channels(), [Channel::ALL[0]]);
     handle.remove_datafd(&number).unwrap();

@@ -391,7 +391,7 @@ impl Side {
             3 => handle.remove_host_callback(),
             4 => handle.remove_link_callback(),
             _ => handle.on_datafd_event(|handle, event| {
-                drop(handle.get_datafd(event.channel).and_then(Datafd::remove));
+                drop(handle.datafd(event.channel).and_then(Datafd::remove));
             }),
         }
     }

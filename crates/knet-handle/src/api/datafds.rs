@@ -57,7 +57,7 @@ impl Handle {
     /// # Errors
     /// [`Error::ChannelNotInUse`]; [`Error::Os`] if a descriptor that the caller brought cannot be
     /// duplicated.
-    pub fn get_datafd(&self, channel: Channel) -> Result<Datafd, Error> {
+    pub fn datafd(&self, channel: Channel) -> Result<Datafd, Error> {
         let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         let fd = entry.descriptor()?;
         Ok(Datafd::new(self, &entry, fd))
@@ -67,7 +67,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::UnknownDatafd`].
-    pub fn get_channel(&self, datafd: &impl AsRawFd) -> Result<Channel, Error> {
+    pub fn channel_of(&self, datafd: &impl AsRawFd) -> Result<Channel, Error> {
         let fd = datafd.as_raw_fd();
         let entry = self.shared().datafds.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
         Ok(entry.channel)
