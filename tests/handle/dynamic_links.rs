@@ -94,7 +94,7 @@ fn the_status_shows_whether_the_peer_was_found() {
         (link.config().unwrap().local(), link.config().unwrap().remote()),
         (Some(local), None)
     );
-    let error = one.host(HostId::new(2)).unwrap().wait_reachable(std::time::Duration::ZERO);
+    let error = one.host(HostId::new(2)).unwrap().wait_until_reachable(std::time::Duration::ZERO);
     let text = error.unwrap_err().to_string();
     assert!(text.contains("no packet from the peer yet"), "{text}");
 

@@ -155,7 +155,7 @@ fn changes_and_sends_are_refused_inside_a_filter() {
                 host.set_name("name").err(),
                 host.set_policy(Policy::Active).err(),
                 host.clear_stats().err(),
-                host.wait_reachable(Duration::ZERO).err(),
+                host.wait_until_reachable(Duration::ZERO).err(),
                 host.add_link(link_id(1), LinkConfig::udp(any, any)).err(),
                 link.enable().err(),
                 link.disable().err(),

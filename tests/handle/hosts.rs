@@ -123,7 +123,7 @@ fn an_unknown_host_is_an_error_of_every_call() {
         host.policy().unwrap_err(),
         host.set_policy(Policy::Active).unwrap_err(),
         host.is_reachable().unwrap_err(),
-        host.wait_reachable(Duration::from_secs(60)).unwrap_err(),
+        host.wait_until_reachable(Duration::from_secs(60)).unwrap_err(),
         host.links().unwrap_err(),
         host.link_states().unwrap_err(),
         host.link(link_id(0)).unwrap_err(),
@@ -154,7 +154,7 @@ fn the_status_shows_the_links_that_carry_data() {
 fn a_timed_out_wait_reports_the_state_of_each_link() {
     let handle = handle();
     let host = handle.add_host(id(2)).unwrap();
-    let error = host.wait_reachable(Duration::ZERO).unwrap_err();
+    let error = host.wait_until_reachable(Duration::ZERO).unwrap_err();
     assert_eq!(error.to_string(), "host 2 is not reachable: it has no links");
 
     // A peer that does not answer.
@@ -165,7 +165,7 @@ fn a_timed_out_wait_reports_the_state_of_each_link() {
         host.add_link(link_id(number), LinkConfig::udp(any, remote)).unwrap();
     }
     host.link(link_id(5)).unwrap().enable().unwrap();
-    let error = host.wait_reachable(Duration::from_millis(50)).unwrap_err();
+    let error = host.wait_until_reachable(Duration::from_millis(50)).unwrap_err();
     let states = [
         (link_id(0), LinkState::Down(DownReason::Disabled)),
         (link_id(5), LinkState::Down(DownReason::NoPongYet)),

@@ -4,7 +4,9 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use knet_tests::cluster::{Cluster, QUICK, link_id, message, node, stats, wait_reachable, watch};
+use knet_tests::cluster::{
+    Cluster, QUICK, link_id, message, node, stats, wait_until_reachable, watch,
+};
 use knet_tests::relay::Relay;
 use knet_tests::wait::{next, next_like, receive, until};
 use kronosnet::{
@@ -58,13 +60,14 @@ fn silence_takes_a_link_down_and_an_answer_brings_it_up() {
     assert!(matches!(from.send(b"to nobody"), Err(Error::HostDown { .. })));
     let status = one.host(HostId::new(2)).unwrap().status().unwrap();
     assert!(!status.reachable && status.active_links.is_empty() && status.data_mtu.is_none());
-    let waiting = one.host(HostId::new(2)).unwrap().wait_reachable(Duration::ZERO).unwrap_err();
+    let waiting =
+        one.host(HostId::new(2)).unwrap().wait_until_reachable(Duration::ZERO).unwrap_err();
     assert!(waiting.to_string().contains("link 0 is down: no pong for "), "{waiting}");
 
     relays[0].mend();
     assert!(next(&links).state.is_up());
     assert!(next(&hosts).reachable);
-    wait_reachable(&one, &two);
+    wait_until_reachable(&one, &two);
     from.send(b"hello again").unwrap();
     assert_eq!(receive(&to), b"hello again");
 }
@@ -83,7 +86,7 @@ fn messages_are_not_delivered_twice_after_an_outage() {
             next_like(events, is_down);
         }
         relays[0].mend();
-        wait_reachable(&one, &two);
+        wait_until_reachable(&one, &two);
     }
     assert_eq!(stats(&two, 0).rx_messages, 60);
 }
@@ -158,7 +161,7 @@ fn a_peer_that_was_never_there_is_reported_with_the_reason() {
     let refused = DownReason::TransportError { errno: nix::libc::ECONNREFUSED };
     until("the refusal is known", || link.status().unwrap().state == LinkState::Down(refused));
     let host = handle.host(HostId::new(2)).unwrap();
-    let error = host.wait_reachable(Duration::from_millis(100)).unwrap_err();
+    let error = host.wait_until_reachable(Duration::from_millis(100)).unwrap_err();
     assert!(error.to_string().contains("refused"), "{error}");
 }
 

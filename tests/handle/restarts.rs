@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use knet_tests::cluster::{QUICK, exactly, message, stats, wait_reachable, watch};
+use knet_tests::cluster::{QUICK, exactly, message, stats, wait_until_reachable, watch};
 use knet_tests::wait::{next_like, receive, until};
 use kronosnet::{Datafd, DatafdSource, Endpoint, Handle, HostId, Policy};
 
@@ -51,7 +51,7 @@ fn survives_restarts(links: u8, policy: Policy) {
     for life in 0..4 {
         let two = second(&remote, &local);
         two.handle.host(HostId::new(1)).unwrap().set_policy(policy).unwrap();
-        wait_reachable(&two.handle, &one.handle);
+        wait_until_reachable(&two.handle, &one.handle);
         let hosts = one.handle.host_events();
         // Each process numbers its messages from 1; they must not count as duplicates of its
         // predecessor's.
@@ -94,7 +94,7 @@ fn a_quick_restart_is_detected_by_its_pings() {
     let pings = || link.status().unwrap().stats.rx_ping_packets;
     for life in 0..10 {
         let two = second(&[remote], &[local]);
-        wait_reachable(&two.handle, &one.handle);
+        wait_until_reachable(&two.handle, &one.handle);
         for number in 0..10 {
             let bytes = message(600, life * 1000 + number);
             two.datafd.send(&bytes).unwrap();

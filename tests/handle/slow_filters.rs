@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use knet_tests::cluster::{
-    Cluster, QUICK, exactly, flush, link_id, message, wait_reachable, wait_up, watch,
+    Cluster, QUICK, exactly, flush, link_id, message, wait_until_reachable, wait_up, watch,
 };
 use knet_tests::wait::{DEADLINE, next_like, receive, until};
 use kronosnet::{
@@ -215,7 +215,7 @@ fn a_duplicate_in_the_same_batch_is_delivered_instead() {
         handle.set_forwarding(true).unwrap();
         handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap()
     });
-    wait_reachable(&one, &two);
+    wait_until_reachable(&one, &two);
     for link in 0..2 {
         wait_up(&one.host(HostId::new(2)).unwrap().link(link_id(link)).unwrap());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
-use knet_tests::cluster::{QUICK, exactly, link_id, wait_reachable, watch};
+use knet_tests::cluster::{QUICK, exactly, link_id, wait_until_reachable, watch};
 use knet_tests::wait::receive;
 use kronosnet::{DatafdSource, Error, Handle, HostId, LinkConfig};
 use nix::libc::EADDRINUSE;
@@ -143,7 +143,7 @@ fn a_shared_socket_carries_the_links_to_all_hosts() {
         handle.set_forwarding(true).unwrap();
     }
     for (one, two) in [(0, 1), (0, 2), (1, 2)] {
-        wait_reachable(&handles[one], &handles[two]);
+        wait_until_reachable(&handles[one], &handles[two]);
     }
     let add = |handle: &Handle| handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
     let datafds: Vec<_> = handles.iter().map(add).collect();

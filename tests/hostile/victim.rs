@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use knet_tests::cluster::{exactly, link_id, wait_reachable, wait_up};
+use knet_tests::cluster::{exactly, link_id, wait_until_reachable, wait_up};
 use knet_tests::wait::{DEADLINE, next_message};
 use kronosnet::{
     Datafd, DatafdEvent, DatafdSource, DropStats, EventStream, Handle, Host, HostId, LinkConfig,
@@ -45,7 +45,7 @@ impl Victim {
             handle.set_manual_mtu(Some(1500)).unwrap();
             handle.set_forwarding(true).unwrap();
         }
-        wait_reachable(&handle, &friend);
+        wait_until_reachable(&handle, &friend);
         let [inbox, outbox] = [&handle, &friend]
             .map(|handle| handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap());
         Self { handle, friend, addr, inbox, outbox, sent: 0, _events: events }
@@ -104,7 +104,7 @@ impl Victim {
         let link = self.handle.host(HostId::new(2)).unwrap().link(link_id(0)).unwrap();
         let stats = link.status().unwrap().stats;
         assert_eq!((stats.up_count, stats.down_count), (1, 0));
-        self.friend.host(HostId::new(1)).unwrap().wait_reachable(DEADLINE).unwrap();
+        self.friend.host(HostId::new(1)).unwrap().wait_until_reachable(DEADLINE).unwrap();
     }
 }
 

@@ -136,8 +136,11 @@ impl Node for Theirs {
 
     fn wait(&self, peer: u16, reachable: bool) {
         let host = self.host(peer);
-        let came =
-            if reachable { host.wait_reachable(DEADLINE) } else { host.wait_unreachable(DEADLINE) };
+        let came = if reachable {
+            host.wait_until_reachable(DEADLINE)
+        } else {
+            host.wait_unreachable(DEADLINE)
+        };
         came.unwrap();
     }
 

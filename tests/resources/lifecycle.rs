@@ -142,7 +142,7 @@ fn a_waiting_callback_does_not_delay_dropping_the_handle() {
         enter.send(()).unwrap();
         // Waits for something that will not happen, as long as possible.
         let host = handle.host(event.host).unwrap();
-        let _ = host.wait_reachable(Duration::from_millis(300));
+        let _ = host.wait_until_reachable(Duration::from_millis(300));
     });
     cluster.link(1, 2, 0).disable().unwrap();
     entered.recv_timeout(DEADLINE).unwrap();
@@ -188,7 +188,7 @@ fn closing_waits_for_a_callback_and_until_all_is_closed() {
             enter.send(()).unwrap();
             // Waits for something that will not happen.
             let host = handle.add_host(HostId::new(2)).unwrap();
-            host.wait_reachable(Duration::from_millis(50)).unwrap_err();
+            host.wait_until_reachable(Duration::from_millis(50)).unwrap_err();
             done.store(true, Ordering::SeqCst);
         });
         handle.add_datafd(DatafdSource::Fd(given.as_fd()), exactly(0)).unwrap();

@@ -229,10 +229,10 @@ pub fn wait_up(link: &Link) {
 ///
 /// # Panics
 /// At the deadline.
-pub fn wait_reachable(one: &Handle, two: &Handle) {
+pub fn wait_until_reachable(one: &Handle, two: &Handle) {
     for (at, peer) in [(one, two), (two, one)] {
         let host = at.host(peer.host_id()).expect("it was added");
-        host.wait_reachable(DEADLINE).expect("its links work");
+        host.wait_until_reachable(DEADLINE).expect("its links work");
     }
 }
 

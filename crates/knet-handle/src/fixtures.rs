@@ -28,7 +28,7 @@ pub(crate) fn to_itself() -> (Handle, SocketId) {
     link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
     link.set_pong_count(1).unwrap();
     link.enable().unwrap();
-    itself.wait_reachable(DEADLINE).unwrap();
+    itself.wait_until_reachable(DEADLINE).unwrap();
     handle.set_forwarding(true).unwrap();
     let _ = handle.datafd_events();
     (handle, link.status().unwrap().socket.unwrap())

@@ -29,7 +29,7 @@
 //!
 //! let problems = handle.datafd_events();
 //! let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
-//! itself.wait_reachable(Duration::from_secs(5))?;
+//! itself.wait_until_reachable(Duration::from_secs(5))?;
 //! assert_eq!(datafd.send(b"echo")?.hosts, 1);
 //!
 //! let mut buffer = [0; 16];

@@ -24,7 +24,7 @@ fn handle() -> Handle {
     link.set_ping_timers(PingTimers { interval, ..PingTimers::default() }).unwrap();
     link.set_pong_count(1).unwrap();
     link.enable().unwrap();
-    itself.wait_reachable(DEADLINE).unwrap();
+    itself.wait_until_reachable(DEADLINE).unwrap();
     handle.set_forwarding(true).unwrap();
     handle
 }

@@ -46,7 +46,7 @@ fn the_last_messages_of_a_peer_that_went_away_are_delivered() {
         panic!("not a ping")
     };
     peer.send_to(&ping.encode_pong(PEER), here.addr()).unwrap();
-    host.wait_reachable(DEADLINE).unwrap();
+    host.wait_until_reachable(DEADLINE).unwrap();
 
     // The first message holds up the rx thread, so that the rest is still unread when the peer goes.
     let (tell, entered) = mpsc::sync_channel(0);

@@ -40,7 +40,7 @@ fn pair(address: IpAddr) -> Pair {
     });
     for (own, peer) in [(0, 1), (1, 0)] {
         let host = handles[own].host(handles[peer].host_id()).unwrap();
-        host.wait_reachable(DEADLINE).unwrap();
+        host.wait_until_reachable(DEADLINE).unwrap();
     }
     Pair { handles, datafds, _ends: ends }
 }

@@ -16,7 +16,7 @@ fn waiting_ends_when_the_host_is_removed() {
     thread::spawn(move || {
         // The first wait is over at once, and shows that the thread is here.
         for timeout in [Duration::ZERO, Duration::MAX] {
-            tell.send(host.wait_reachable(timeout).unwrap_err()).unwrap();
+            tell.send(host.wait_until_reachable(timeout).unwrap_err()).unwrap();
         }
     });
     let first = told.recv_timeout(DEADLINE).unwrap();

@@ -79,7 +79,7 @@ fn cluster() -> Result<(Vec<Handle>, Vec<Datafd>), Box<dyn Error>> {
         datafds.push(handles[own].add_datafd(DatafdSource::Create, ChannelRequest::Any)?);
     }
     for (own, peer) in [(0, 1), (1, 0)] {
-        handles[own].host(handles[peer].host_id())?.wait_reachable(Duration::from_secs(5))?;
+        handles[own].host(handles[peer].host_id())?.wait_until_reachable(Duration::from_secs(5))?;
     }
     Ok((handles, datafds))
 }

@@ -87,7 +87,7 @@ fn cluster(size: u16) -> Result<Vec<Handle>, Box<dyn Error>> {
     }
     for handle in &handles {
         for host in handle.hosts() {
-            handle.host(host)?.wait_reachable(Duration::from_secs(5))?;
+            handle.host(host)?.wait_until_reachable(Duration::from_secs(5))?;
         }
     }
     Ok(handles)

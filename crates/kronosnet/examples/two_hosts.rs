@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for (own, peer) in [(0, 1), (1, 0)] {
         let host = hosts[own].host(hosts[peer].host_id())?;
-        host.wait_reachable(Duration::from_secs(5))?;
+        host.wait_until_reachable(Duration::from_secs(5))?;
         let link = host.link(LinkId::new(0)?)?;
         println!("host {} reaches host {}: {}", own + 1, host.id(), link.status()?.state);
     }

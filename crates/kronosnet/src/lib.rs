@@ -62,7 +62,7 @@
 //! ```
 //!
 //! Enabling a link starts its heartbeat. It is up when [`Link::set_pong_count`] pings were answered
-//! in time, and a host is reachable when one of its links is up. [`Host::wait_reachable`] waits for
+//! in time, and a host is reachable when one of its links is up. [`Host::wait_until_reachable`] waits for
 //! that; if it takes too long, its error says what is wrong with each link.
 //!
 //! ```
@@ -74,7 +74,7 @@
 //! let nobody = ([127, 0, 0, 1], 9).into();
 //! host.add_link(LinkId::new(0)?, LinkConfig::udp(([127, 0, 0, 1], 0).into(), nobody))?.enable()?;
 //!
-//! let error = host.wait_reachable(Duration::from_millis(50)).unwrap_err();
+//! let error = host.wait_until_reachable(Duration::from_millis(50)).unwrap_err();
 //! assert!(error.to_string().starts_with("host 3 is not reachable: link 0 is down: "));
 //! # Ok(())
 //! # }
@@ -138,8 +138,8 @@
 //! for handle in [&one, &two] {
 //!     handle.set_forwarding(true)?;
 //! }
-//! one.host(HostId::new(2))?.wait_reachable(Duration::from_secs(5))?;
-//! two.host(HostId::new(1))?.wait_reachable(Duration::from_secs(5))?;
+//! one.host(HostId::new(2))?.wait_until_reachable(Duration::from_secs(5))?;
+//! two.host(HostId::new(1))?.wait_until_reachable(Duration::from_secs(5))?;
 //!
 //! let report = from.send(b"hello")?;
 //! assert_eq!(report.hosts, 1);

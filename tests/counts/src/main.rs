@@ -69,7 +69,7 @@ fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
         endpoints.push((datafd, host, link));
     }
     for (_, host, link) in &endpoints {
-        host.wait_reachable(TIMEOUT)?;
+        host.wait_until_reachable(TIMEOUT)?;
         // From here on only messages cause work.
         link.set_ping_timers(RARE)?;
     }

@@ -302,7 +302,7 @@ impl Side {
             }
             Call::WaitReachable { host } => {
                 let host = handle.host(host_id(host));
-                drop(host.and_then(|h| h.wait_reachable(Duration::from_millis(1))));
+                drop(host.and_then(|h| h.wait_until_reachable(Duration::from_millis(1))));
             }
             Call::Forwarding { on } => drop(handle.set_forwarding(on)),
             Call::Mtu { mtu } => drop(handle.set_manual_mtu(mtu)),

@@ -123,7 +123,7 @@ impl BenchHost {
     /// more fragments than necessary.
     fn wait_until_ready(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
-        self.peer.wait_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
+        self.peer.wait_until_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
         while !self.is_ready()? {
             if Instant::now() >= deadline {
                 let text = "not all links came up and found their MTU";

@@ -94,7 +94,7 @@ impl Cluster {
         let missing: Vec<String> = self
             .peers
             .iter()
-            .filter_map(|peer| peer.wait_reachable(Duration::ZERO).err())
+            .filter_map(|peer| peer.wait_until_reachable(Duration::ZERO).err())
             .map(|error| error.to_string())
             .collect();
         Unreachable(format!("after {} s {}", self.wait.as_secs_f64(), missing.join("; ")))
@@ -120,7 +120,7 @@ impl Cluster {
         let start = Instant::now();
         let mut any = false;
         for host in &self.destinations {
-            any |= host.wait_reachable(self.wait.saturating_sub(start.elapsed())).is_ok();
+            any |= host.wait_until_reachable(self.wait.saturating_sub(start.elapsed())).is_ok();
         }
         if any { Ok(()) } else { Err(self.unreachable().into()) }
     }

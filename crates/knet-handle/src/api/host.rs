@@ -98,7 +98,7 @@ impl Host {
     /// # Errors
     /// [`Error::NotReachable`] after `timeout`, with each link's state and reason;
     /// [`Error::Host`] with `Unknown`; [`Error::InsideFilter`].
-    pub fn wait_reachable(&self, timeout: Duration) -> Result<(), Error> {
+    pub fn wait_until_reachable(&self, timeout: Duration) -> Result<(), Error> {
         let shared = self.handle.shared();
         shared.outside_filter()?;
         let reached = shared.wait_for(timeout, || self.is_reachable().unwrap_or(true));

@@ -181,7 +181,7 @@ mod tests {
         let other = connect((&one, to_two.addr()), (two.host_id(), to_one.addr()));
         connect((&two, to_one.addr()), (one.host_id(), to_two.addr()));
         for host in [one.host_id(), two.host_id()] {
-            one.host(host).unwrap().wait_reachable(Duration::from_secs(10)).unwrap();
+            one.host(host).unwrap().wait_until_reachable(Duration::from_secs(10)).unwrap();
         }
         let _ = one.datafd_events();
         let datafd = one.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();

@@ -102,7 +102,7 @@ impl BenchHost {
     /// Waits until all links are up and their path MTU is known.
     fn wait_until_ready(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
-        self.peer.wait_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
+        self.peer.wait_until_reachable(timeout).map_err(|error| Unreachable(error.to_string()))?;
         while !self.is_ready()? {
             if Instant::now() >= deadline {
                 let text = "not all links came up and found their MTU";

@@ -61,7 +61,7 @@ impl Host {
     ///
     /// # Errors
     /// [`HostTimeout`].
-    pub fn wait_reachable(&self, timeout: Duration) -> Result<(), HostTimeout> {
+    pub fn wait_until_reachable(&self, timeout: Duration) -> Result<(), HostTimeout> {
         self.wait(true, timeout)
     }
 
