@@ -38,9 +38,9 @@ struct Fork {
 }
 
 impl Fork {
-    fn new(wait_for_room: Duration) -> Self {
+    fn new(send_timeout: Duration) -> Self {
         let lan = Lan::new(3, 2);
-        let builder = Handle::builder(HostId::new(1)).wait_for_room(wait_for_room);
+        let builder = Handle::builder(HostId::new(1)).send_timeout(send_timeout);
         let sender = Member::with(builder.build().unwrap());
         let (second, third) = (Member::new(2), Member::new(3));
         for (peer, switch) in [(&second, 0), (&third, 1)] {

@@ -17,12 +17,12 @@ pub struct HandleBuilder {
     host: HostId,
     /// `None` leaves it to us.
     busy_poll: Option<Duration>,
-    wait_for_room: Duration,
+    send_timeout: Duration,
 }
 
 impl HandleBuilder {
     pub(crate) fn new(host: HostId) -> Self {
-        Self { host, busy_poll: None, wait_for_room: backpressure::SEND_TIMEOUT }
+        Self { host, busy_poll: None, send_timeout: backpressure::SEND_TIMEOUT }
     }
 
     /// How long the data threads go on looking for messages and packets at most before they sleep:
@@ -52,8 +52,8 @@ impl HandleBuilder {
     /// has left is also given up when 2048 others have overtaken it, and control packets wait for 50 ms
     /// at most, because what they say does not stay true.
     #[must_use]
-    pub fn wait_for_room(mut self, most: Duration) -> Self {
-        self.wait_for_room = most;
+    pub fn send_timeout(mut self, most: Duration) -> Self {
+        self.send_timeout = most;
         self
     }
 
@@ -71,7 +71,7 @@ impl HandleBuilder {
         let usual = || if is_real_time() { Duration::ZERO } else { BUSY_POLL };
         let settings = Settings {
             busy_poll: self.busy_poll.unwrap_or_else(usual),
-            wait_for_room: self.wait_for_room,
+            send_timeout: self.send_timeout,
         };
         Handle::start(&config, &settings)
     }

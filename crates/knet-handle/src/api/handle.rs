@@ -99,9 +99,9 @@ impl Handle {
         self.shared().busy_poll
     }
 
-    /// How long packets wait for room in a full link: [`HandleBuilder::wait_for_room`].
+    /// How long packets wait for room in a full link: [`HandleBuilder::send_timeout`].
     #[must_use]
-    pub fn wait_for_room(&self) -> Duration {
+    pub fn send_timeout(&self) -> Duration {
         self.shared().backpressure.send_timeout()
     }
 
@@ -151,7 +151,7 @@ impl Handle {
     /// A handle without knet-tx, whose part the test plays.
     pub(crate) fn without_tx() -> Self {
         let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
-        let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
+        let settings = Settings { busy_poll: Duration::ZERO, send_timeout: Duration::MAX };
         let engine = Engine::new(std::time::Instant::now(), &config);
         let shared = Arc::new(Shared::new(engine, &settings).unwrap());
         let mut threads = Threads::new(shared.clone());

@@ -8,5 +8,5 @@ pub(crate) struct Settings {
     /// How long the data threads look for more to do at most before they sleep.
     pub(crate) busy_poll: Duration,
     /// How long packets wait for room in a full link.
-    pub(crate) wait_for_room: Duration,
+    pub(crate) send_timeout: Duration,
 }

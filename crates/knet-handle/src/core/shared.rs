@@ -66,7 +66,7 @@ impl Shared {
             tx: Worker::new(log)?,
             rx: Worker::new(log)?,
             busy_poll: settings.busy_poll,
-            backpressure: Backpressure::new(settings.wait_for_room),
+            backpressure: Backpressure::new(settings.send_timeout),
             control_queue: ControlQueue::default(),
             stopping: AtomicBool::new(false),
             reach: Mutex::default(),

@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn packets_that_let_control_packets_go_first_do_not_expire_meanwhile() {
         let timeout = Duration::from_millis(1);
-        let builder = Handle::builder(HostId::new(1)).wait_for_room(timeout);
+        let builder = Handle::builder(HostId::new(1)).send_timeout(timeout);
         let handle = builder.build().unwrap();
         let (shared, now) = (handle.shared(), Instant::now());
         let socket = SocketId(1);
