@@ -60,6 +60,20 @@ fn row_01_a_callback_enables_notifications() {
 }
 
 #[test]
+fn row_01_notification_stays_enabled_when_the_callback_is_cleared() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (report, reports) = crossbeam_channel::unbounded::<()>();
+    handle.on_datafd_event(move |_, _| report.send(()).unwrap());
+    handle.clear_on_datafd_event();
+    let (given, far) = stream_pair();
+    handle.add_datafd(DatafdSource::Fd(given.as_fd()), ChannelRequest::Any).unwrap();
+    let events = handle.datafd_events();
+    drop(far);
+    assert_eq!(next(&events).problem, DatafdProblem::EndOfFile);
+    assert!(reports.recv().is_err(), "the callback is dropped and was not called");
+}
+
+#[test]
 fn row_02_an_end_of_file_is_reported_as_tx() {
     let cluster = Cluster::pair();
     let (given, far) = stream_pair();

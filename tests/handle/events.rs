@@ -220,8 +220,8 @@ fn a_callback_replaces_the_previous_one_and_can_be_removed() {
         let calls: Vec<_> = (0..4).map(|_| reports.recv_timeout(DEADLINE).unwrap()).collect();
         assert!(calls.iter().all(|&(called, _)| called == name), "{calls:?}");
     }
-    handle.remove_host_callback();
-    handle.remove_link_callback();
+    handle.clear_on_host_event();
+    handle.clear_on_link_event();
     toggle();
     toggle();
     assert!(reports.is_empty());
@@ -235,7 +235,7 @@ fn a_callback_may_replace_and_remove_itself() {
         let report_next = report.clone();
         handle.on_link_event(move |handle, _| {
             report_next.send("second").unwrap();
-            handle.remove_link_callback();
+            handle.clear_on_link_event();
         });
         report.send("first").unwrap();
     });

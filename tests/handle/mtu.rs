@@ -61,7 +61,7 @@ fn a_callback_gets_each_change_until_it_is_removed() {
         assert_eq!(reports.recv_timeout(DEADLINE).unwrap(), (data_mtu, data_mtu));
     }
     let events = handle.mtu_events();
-    handle.remove_mtu_callback();
+    handle.clear_on_mtu_event();
     handle.set_manual_mtu(Some(700)).unwrap();
     next_like(&events, |event| *event == MtuEvent::Handle { data_mtu: 700 - OVERHEAD });
     let gone = crossbeam_channel::RecvTimeoutError::Disconnected;

@@ -384,12 +384,13 @@ impl Side {
 
     fn subscribe(&self, kind: u8) {
         let handle = &self.handle;
-        match kind % 6 {
+        match kind % 7 {
             0 => drop(handle.datafd_events()),
             1 => handle.on_host_event(|handle, _| drop(handle.set_forwarding(true))),
             2 => handle.on_link_event(|handle, _| drop(handle.hosts())),
-            3 => handle.remove_host_callback(),
-            4 => handle.remove_link_callback(),
+            3 => handle.clear_on_host_event(),
+            4 => handle.clear_on_link_event(),
+            5 => handle.clear_on_datafd_event(),
             _ => handle.on_datafd_event(|handle, event| {
                 drop(handle.datafd(event.channel).and_then(Datafd::remove));
             }),

@@ -79,7 +79,7 @@ impl<T: Clone> Audience<T> {
         drop(old);
     }
 
-    pub(crate) fn remove_callback(&self) {
+    pub(crate) fn clear_callback(&self) {
         let old = self.callback.lock().take();
         drop(old);
     }
@@ -187,19 +187,19 @@ mod tests {
         assert!(!stream.push(2));
     }
 
-    /// Removes the audience's callback when it is dropped.
-    struct RemovesCallback(Arc<Audience<u32>>);
+    /// Clears the audience's callback when it is dropped.
+    struct ClearsCallback(Arc<Audience<u32>>);
 
-    impl Drop for RemovesCallback {
+    impl Drop for ClearsCallback {
         fn drop(&mut self) {
-            self.0.remove_callback();
+            self.0.clear_callback();
         }
     }
 
     #[test]
     fn what_a_callback_owned_is_dropped_with_no_lock_held() {
         let audience = Arc::new(Audience::default());
-        let owned = RemovesCallback(audience.clone());
+        let owned = ClearsCallback(audience.clone());
         audience.set_callback(Arc::new(move |_: &Handle, _: &u32| {
             let _ = &owned;
         }));

@@ -29,6 +29,11 @@ impl Handle {
         self.audiences().datafd.set_callback(Arc::new(callback));
     }
 
+    /// Removes the callback of [`Handle::on_datafd_event`]. Datafd notifications stay on.
+    pub fn clear_on_datafd_event(&self) {
+        self.audiences().datafd.clear_callback();
+    }
+
     /// A stream of hosts that become reachable or are lost. An event comes after that of the link that
     /// made the difference; routes and status are up to date by then.
     #[must_use]
@@ -43,8 +48,8 @@ impl Handle {
     }
 
     /// Removes the callback of [`Handle::on_host_event`].
-    pub fn remove_host_callback(&self) {
-        self.audiences().host.remove_callback();
+    pub fn clear_on_host_event(&self) {
+        self.audiences().host.clear_callback();
     }
 
     /// A stream of links that come up or go down.
@@ -60,8 +65,8 @@ impl Handle {
     }
 
     /// Removes the callback of [`Handle::on_link_event`].
-    pub fn remove_link_callback(&self) {
-        self.audiences().link.remove_callback();
+    pub fn clear_on_link_event(&self) {
+        self.audiences().link.clear_callback();
     }
 
     /// A stream of what packets carry now, on a link, to a host and to anybody, whenever it is more or
@@ -78,7 +83,7 @@ impl Handle {
     }
 
     /// Removes the callback of [`Handle::on_mtu_event`].
-    pub fn remove_mtu_callback(&self) {
-        self.audiences().mtu.remove_callback();
+    pub fn clear_on_mtu_event(&self) {
+        self.audiences().mtu.clear_callback();
     }
 }
