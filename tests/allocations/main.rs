@@ -95,8 +95,8 @@ fn messages_cost_no_allocation() {
 
     let everybody = |_: &mut FilterMessage<'_>| Verdict::Broadcast;
     let to_two = |message: &mut FilterMessage<'_>| {
-        message.send_to(HostId::new(2));
-        Verdict::Listed
+        message.add_destination(HostId::new(2));
+        Verdict::Destinations
     };
     let bytes = message(64, 2);
     for at in [1, 2] {

@@ -22,9 +22,9 @@ fn by_first_bytes(message: &mut FilterMessage<'_>) -> Verdict {
         return Verdict::Broadcast;
     }
     for byte in message.payload().to_vec() {
-        message.send_to(HostId::new(byte.into()));
+        message.add_destination(HostId::new(byte.into()));
     }
-    Verdict::Listed
+    Verdict::Destinations
 }
 
 fn ids(hosts: impl Iterator<Item = HostId>) -> Vec<u16> {

@@ -50,7 +50,7 @@ fn a_sender_may_reject_a_message_or_list_nobody() {
     let error = from.send(b"no").unwrap_err();
     assert!(matches!(error, Error::FilterRejected), "{error}");
     assert_eq!(error.errno(), EFAULT);
-    handle.set_filter(|_| Verdict::Listed).unwrap();
+    handle.set_filter(|_| Verdict::Destinations).unwrap();
     let error = from.send(b"no").unwrap_err();
     assert!(matches!(error, Error::FilterNoDestination), "{error}");
     assert_eq!(error.errno(), EINVAL);
@@ -70,15 +70,15 @@ fn a_receiver_may_reject_a_message_or_not_be_listed() {
         .handle(2)
         .set_filter(|message| match message.payload() {
             b"reject" => Verdict::Reject,
-            b"nobody" => Verdict::Listed,
+            b"nobody" => Verdict::Destinations,
             b"others" => {
-                message.send_to(HostId::new(3));
-                Verdict::Listed
+                message.add_destination(HostId::new(3));
+                Verdict::Destinations
             }
             b"us too" => {
-                message.send_to(HostId::new(3));
-                message.send_to(message.own());
-                Verdict::Listed
+                message.add_destination(HostId::new(3));
+                message.add_destination(message.own());
+                Verdict::Destinations
             }
             _ => Verdict::Broadcast,
         })

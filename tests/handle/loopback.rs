@@ -56,8 +56,8 @@ fn messages_to_ourselves_are_delivered_and_sending_them_succeeds() {
     // And to exactly one host, for which libknet returns EHOSTDOWN after delivering the message.
     handle
         .set_filter(|message| {
-            message.send_to(OWN);
-            Verdict::Listed
+            message.add_destination(OWN);
+            Verdict::Destinations
         })
         .unwrap();
     assert_eq!(handle.send_sync(channel(4), b"synchronous").unwrap().hosts, 1);
@@ -250,8 +250,8 @@ fn a_udp_link_leads_to_ourselves_too() {
         let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
         handle
             .set_filter(|message| {
-                message.send_to(OWN);
-                Verdict::Listed
+                message.add_destination(OWN);
+                Verdict::Destinations
             })
             .unwrap();
         for policy in [Policy::Passive, Policy::Active, Policy::RoundRobin] {

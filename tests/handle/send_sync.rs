@@ -13,8 +13,8 @@ fn listed(handle: &Handle, hosts: &[u16]) {
     let hosts: Arc<[u16]> = hosts.into();
     handle
         .set_filter(move |message| {
-            hosts.iter().for_each(|&host| message.send_to(HostId::new(host)));
-            Verdict::Listed
+            hosts.iter().for_each(|&host| message.add_destination(HostId::new(host)));
+            Verdict::Destinations
         })
         .unwrap();
 }
@@ -50,7 +50,7 @@ fn checks_are_made_in_libknets_order() {
     assert_eq!(errno(handle.send_sync(used, b"x")), Errno::EINVAL);
     listed(handle, &[8, 9]);
     let error = handle.send_sync(used, b"x").unwrap_err();
-    assert!(matches!(error, Error::NotUnicast(Destinations::Listed(2))), "{error}");
+    assert!(matches!(error, Error::NotUnicast(Destinations::Hosts(2))), "{error}");
     assert_eq!(errno(handle.send_sync(used, b"x")), Errno::E2BIG);
     handle.set_filter(|_| Verdict::Broadcast).unwrap();
     let error = handle.send_sync(used, b"x").unwrap_err();

@@ -124,6 +124,6 @@ impl Decision {
     }
 
     pub(crate) fn only(host: u16) -> Self {
-        Self { verdict: Verdict::Listed, hosts: vec![host], channel: None }
+        Self { verdict: Verdict::Destinations, hosts: vec![host], channel: None }
     }
 }

@@ -98,7 +98,7 @@ impl Node for Theirs {
             .set_filter(move |message| {
                 let decision = filter(message.direction(), message.channel(), message.payload());
                 for host in decision.hosts {
-                    message.send_to(HostId::new(host));
+                    message.add_destination(HostId::new(host));
                 }
                 if let Some(number) = decision.channel {
                     message.set_channel(channel(number));

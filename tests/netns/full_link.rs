@@ -56,8 +56,8 @@ impl Fork {
                 return Verdict::Broadcast;
             }
             let host = if message.channel() == 0 { 2 } else { 3 };
-            message.send_to(HostId::new(host));
-            Verdict::Listed
+            message.add_destination(HostId::new(host));
+            Verdict::Destinations
         };
         sender.handle.set_filter(filter).unwrap();
         let [to_third, at_third] = [&sender, &third]
@@ -212,8 +212,8 @@ fn to_second(message: &mut FilterMessage<'_>) -> Verdict {
     if message.direction() == Direction::Rx {
         return Verdict::Broadcast;
     }
-    message.send_to(HostId::new(2));
-    Verdict::Listed
+    message.add_destination(HostId::new(2));
+    Verdict::Destinations
 }
 
 #[test]

@@ -207,15 +207,15 @@ pub enum Error {
 pub enum Destinations {
     /// All reachable hosts.
     Everybody,
-    /// A list of so many.
-    Listed(usize),
+    /// This many hosts.
+    Hosts(usize),
 }
 
 impl fmt::Display for Destinations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everybody => f.write_str("everybody"),
-            Self::Listed(n) => write!(f, "{n}"),
+            Self::Hosts(n) => write!(f, "{n}"),
         }
     }
 }

@@ -26,8 +26,8 @@ pub struct FilterMessage<'a> {
 pub enum Verdict {
     /// Tx: to every reachable host. Rx: deliver.
     Broadcast,
-    /// Tx: to the hosts named with [`FilterMessage::send_to`]. Rx: deliver if we are among them.
-    Listed,
+    /// Tx: to the hosts named with [`FilterMessage::add_destination`]. Rx: deliver if we are among them.
+    Destinations,
     /// Throw the message away.
     Reject,
 }
@@ -69,8 +69,8 @@ impl FilterMessage<'_> {
         self.channel = channel.into();
     }
 
-    /// Names a destination for [`Verdict::Listed`].
-    pub fn send_to(&mut self, host: HostId) {
+    /// Names a destination for [`Verdict::Destinations`].
+    pub fn add_destination(&mut self, host: HostId) {
         self.destinations.push(host);
     }
 }
@@ -171,11 +171,11 @@ mod tests {
         let (result, destinations) = filtered(Some(Arc::new(|message| {
             assert_eq!((message.payload(), message.channel()), (&b"x"[..], 3));
             assert_eq!((message.own(), message.source()), (HostId::new(1), HostId::new(1)));
-            message.send_to(HostId::new(2));
+            message.add_destination(HostId::new(2));
             message.set_channel(-4);
-            Verdict::Listed
+            Verdict::Destinations
         })));
-        assert_eq!(result, Filtered { verdict: Verdict::Listed, channel: -4 });
+        assert_eq!(result, Filtered { verdict: Verdict::Destinations, channel: -4 });
         assert_eq!(destinations, [HostId::new(2)]);
     }
 

@@ -30,8 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         match message.payload() {
             [b'@', digit @ b'0'..=b'9', ..] => {
                 let host = HostId::new(u16::from(digit - b'0'));
-                message.send_to(host);
-                Verdict::Listed
+                message.add_destination(host);
+                Verdict::Destinations
             }
             _ => Verdict::Broadcast,
         }

@@ -177,8 +177,8 @@
 //! one.set_filter(|message| match message.direction() {
 //!     // The first byte names the destination.
 //!     Direction::Tx => {
-//!         message.send_to(HostId::new(message.payload()[0].into()));
-//!         Verdict::Listed
+//!         message.add_destination(HostId::new(message.payload()[0].into()));
+//!         Verdict::Destinations
 //!     }
 //!     Direction::Rx => Verdict::Broadcast,
 //! })?;

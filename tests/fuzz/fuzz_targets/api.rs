@@ -367,10 +367,10 @@ impl Side {
             1 => self.handle.set_filter(|_| Verdict::Broadcast),
             2 => self.handle.set_filter(|_| Verdict::Reject),
             3 => self.handle.set_filter(move |message| {
-                message.send_to(own);
-                message.send_to(HostId::new(2));
+                message.add_destination(own);
+                message.add_destination(HostId::new(2));
                 message.set_channel(message.channel().wrapping_add(1));
-                Verdict::Listed
+                Verdict::Destinations
             }),
             // Calls that are refused inside a filter must not hang.
             _ => self.handle.set_filter(move |_| {

@@ -192,9 +192,9 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), Error> {
             return Verdict::Broadcast;
         }
         for &host in &hosts {
-            message.send_to(host);
+            message.add_destination(host);
         }
-        Verdict::Listed
+        Verdict::Destinations
     })
 }
 

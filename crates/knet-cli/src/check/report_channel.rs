@@ -36,8 +36,8 @@ impl ReportChannel {
         handle.set_filter(move |message| match message.direction() {
             Direction::Rx => Verdict::Broadcast,
             Direction::Tx => {
-                message.send_to(HostId::new(to.load(Ordering::Relaxed)));
-                Verdict::Listed
+                message.add_destination(HostId::new(to.load(Ordering::Relaxed)));
+                Verdict::Destinations
             }
         })?;
         handle.set_forwarding(args.exchange != Exchange::Never)?;

@@ -178,7 +178,7 @@ impl Deliverer {
         let filtered = filter::run(filter.as_ref(), message, shared.log);
         let is_for_us = match filtered.verdict {
             Verdict::Broadcast => true,
-            Verdict::Listed => self.destinations.contains(&shared.own),
+            Verdict::Destinations => self.destinations.contains(&shared.own),
             Verdict::Reject => false,
         };
         if !is_for_us {

@@ -113,10 +113,10 @@ impl Planner {
         drop(filter);
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
-            Verdict::Listed if self.destinations.is_empty() => {
+            Verdict::Destinations if self.destinations.is_empty() => {
                 return Err(Error::FilterNoDestination);
             }
-            Verdict::Listed => false,
+            Verdict::Destinations => false,
             Verdict::Broadcast => true,
         };
         let Ok(channel) = Channel::try_from(filtered.channel) else {
@@ -127,7 +127,7 @@ impl Planner {
                 Err(Error::NotUnicast(Destinations::Everybody))
             }
             (Addressing::Unicast, listed) if listed > 1 => {
-                Err(Error::NotUnicast(Destinations::Listed(listed)))
+                Err(Error::NotUnicast(Destinations::Hosts(listed)))
             }
             _ => Ok((channel, broadcast)),
         }

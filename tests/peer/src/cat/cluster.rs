@@ -167,9 +167,9 @@ fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), CallError> {
             return Verdict::Broadcast;
         }
         for &host in &hosts {
-            message.send_to(host);
+            message.add_destination(host);
         }
-        Verdict::Listed
+        Verdict::Destinations
     })
 }
 

@@ -133,7 +133,7 @@ impl FilterMessage<'_> {
         *self.channel = channel.into();
     }
 
-    /// Adds a destination for [`Verdict::Listed`]. There is room for all possible hosts.
+    /// Adds a destination for [`Verdict::Destinations`]. There is room for all possible hosts.
     pub fn send_to(&mut self, host: HostId) {
         if let Some(place) = self.destinations.get_mut(self.count) {
             place.write(host.get());
@@ -182,7 +182,7 @@ pub(super) unsafe extern "C" fn filter(
     unsafe { *count = message.count };
     match verdict {
         Verdict::Broadcast => 1,
-        Verdict::Listed => 0,
+        Verdict::Destinations => 0,
         Verdict::Reject => -1,
     }
 }
