@@ -41,7 +41,7 @@ fn row_01_notifications_must_be_enabled_first() {
         DatafdSource::Raw(-1),
     ] {
         let error = handle.add_datafd(source, ChannelRequest::Any).unwrap_err();
-        assert!(matches!(error, Error::SockNotifyRequired), "{source:?}: {error}");
+        assert!(matches!(error, Error::NotificationsNotEnabled), "{source:?}: {error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
     assert!(handle.channels().is_empty());

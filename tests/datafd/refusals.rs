@@ -54,7 +54,7 @@ fn device(path: &str, access: OFlag) -> OwnedFd {
 #[test]
 fn row_04_one_way_fds_are_refused_with_their_access_mode() {
     let (read_end, write_end) = nix::unistd::pipe2(OFlag::empty()).unwrap();
-    let one_way = |error: &Error| matches!(error, Error::OneWayDatafd { .. });
+    let one_way = |error: &Error| matches!(error, Error::NotReadWrite { .. });
     all_refused(
         [
             ("the read end of a pipe", read_end),
@@ -92,7 +92,7 @@ fn row_08_fds_that_epoll_cannot_watch_are_refused() {
 #[test]
 fn row_08_sockets_without_a_peer_are_refused() {
     let bare = |family, kind| socket(family, kind, SockFlag::empty(), None).unwrap();
-    let unsuitable = |error: &Error| matches!(error, Error::UnsuitableDatafd { .. });
+    let unsuitable = |error: &Error| matches!(error, Error::UnsupportedDatafd { .. });
     all_refused(
         [
             ("a bound UDP socket", UdpSocket::bind("127.0.0.1:0").unwrap().into()),
@@ -114,7 +114,7 @@ fn row_08_pipes_are_refused_even_if_bidirectional() {
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
     let fifo = open(&path, OFlag::O_RDWR, Mode::empty()).unwrap();
-    let unsuitable = |error: &Error| matches!(error, Error::UnsuitableDatafd { .. });
+    let unsuitable = |error: &Error| matches!(error, Error::UnsupportedDatafd { .. });
     all_refused([("a FIFO", fifo)], EINVAL, unsuitable);
 }
 

@@ -111,7 +111,7 @@ fn unknown_and_unreachable_hosts_are_skipped() {
     assert_eq!(receive(&datafds[1]), [0]);
     let nobody = |error: Error| {
         assert_eq!(error.errno(), nix::libc::EHOSTDOWN);
-        let Error::HostDown { mut failures } = error else { panic!("{error}") };
+        let Error::NoReachableHost { mut failures } = error else { panic!("{error}") };
         failures.sort_unstable_by_key(|failure| failure.host);
         failures.iter().map(|f| (f.host.get(), f.reason)).collect::<Vec<_>>()
     };

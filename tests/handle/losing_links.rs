@@ -57,7 +57,7 @@ fn silence_takes_a_link_down_and_an_answer_brings_it_up() {
     assert!(silence >= IMPATIENT.timeout, "{silence:?}");
     let event = next(&hosts);
     assert_eq!((event.host, event.reachable), (HostId::new(2), false));
-    assert!(matches!(from.send(b"to nobody"), Err(Error::HostDown { .. })));
+    assert!(matches!(from.send(b"to nobody"), Err(Error::NoReachableHost { .. })));
     let status = one.host(HostId::new(2)).unwrap().status().unwrap();
     assert!(!status.reachable && status.active_links.is_empty() && status.data_mtu.is_none());
     let waiting =

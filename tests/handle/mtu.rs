@@ -141,7 +141,7 @@ fn too_big((): ()) {
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     cluster.handle(1).set_manual_mtu(Some(9000)).unwrap();
     let error = from.send(&message(5000, 1)).unwrap_err();
-    assert!(matches!(error, Error::Send { .. }), "{error}");
+    assert!(matches!(error, Error::NotSent { .. }), "{error}");
     assert_eq!(error.errno(), nix::libc::EMSGSIZE);
     nix::unistd::write(&from, &message(5000, 2)).unwrap();
     let stats = cluster.stats(1, 0);

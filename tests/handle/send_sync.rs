@@ -57,7 +57,7 @@ fn checks_are_made_in_libknets_order() {
     assert!(matches!(error, Error::NotUnicast(Destinations::Everybody)), "{error}");
     assert_eq!(errno(handle.send_sync(used, b"x")), Errno::E2BIG);
     listed(handle, &[8]);
-    assert!(matches!(handle.send_sync(used, b"x"), Err(Error::HostDown { .. })));
+    assert!(matches!(handle.send_sync(used, b"x"), Err(Error::NoReachableHost { .. })));
     assert_eq!(errno(handle.send_sync(used, b"x")), Errno::EHOSTDOWN);
     listed(handle, &[2]);
     assert_eq!(handle.send_sync(used, b"x").unwrap().hosts, 1);
@@ -84,5 +84,5 @@ fn an_unreachable_host_is_an_error() {
     listed(cluster.handle(1), &[2]);
     cluster.link(1, 2, 0).disable().unwrap();
     let error = cluster.handle(1).send_sync(channel(0), b"x").unwrap_err();
-    assert!(matches!(error, Error::HostDown { .. }), "{error}");
+    assert!(matches!(error, Error::NoReachableHost { .. }), "{error}");
 }

@@ -20,7 +20,7 @@ pub enum Error {
     #[error(
         "datafd notifications are not enabled: call datafd_events() or on_datafd_event() first"
     )]
-    SockNotifyRequired,
+    NotificationsNotEnabled,
     /// A channel number outside 0..=31.
     #[error(transparent)]
     InvalidChannel(#[from] InvalidChannel),
@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// The file descriptor cannot be both read and written.
     #[error("fd {fd} is open as {mode:?}: a datafd is read and written")]
-    OneWayDatafd {
+    NotReadWrite {
         /// The file descriptor.
         fd: RawFd,
         /// How it is open.
@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// The file descriptor is of a kind that cannot carry messages both ways.
     #[error("fd {fd} ({kind:?}) cannot be a datafd: use a connected socket or a pollable device")]
-    UnsuitableDatafd {
+    UnsupportedDatafd {
         /// The file descriptor.
         fd: RawFd,
         /// What it is.
@@ -129,13 +129,13 @@ pub enum Error {
     NotUnicast(Destinations),
     /// None of the destinations is reachable.
     #[error("no destination is reachable{}", in_brackets(failures))]
-    HostDown {
+    NoReachableHost {
         /// Each destination with the reason: those that the filter named, or all hosts.
         failures: Vec<SendFailure>,
     },
     /// For none of the destinations did the kernel take all packets of the message.
     #[error("sent to nobody: {}", reasons(failures))]
-    Send {
+    NotSent {
         /// Each destination with the reason.
         failures: Vec<SendFailure>,
     },
@@ -226,12 +226,12 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
-            Self::SockNotifyRequired
+            Self::NotificationsNotEnabled
             | Self::ChannelNotInUse(_)
             | Self::UnknownDatafd { .. }
             | Self::NegativeDatafd { .. }
-            | Self::OneWayDatafd { .. }
-            | Self::UnsuitableDatafd { .. }
+            | Self::NotReadWrite { .. }
+            | Self::UnsupportedDatafd { .. }
             | Self::MessageSize { .. }
             | Self::EmptyBuffer
             | Self::NotOurDatafd(_)
@@ -249,10 +249,10 @@ impl Error {
             Self::FilterRejected => EFAULT,
             Self::NoFilter => ENETDOWN,
             Self::NotUnicast(_) => E2BIG,
-            Self::HostDown { .. } => EHOSTDOWN,
+            Self::NoReachableHost { .. } => EHOSTDOWN,
             Self::NotReachable { .. } => ETIMEDOUT,
             Self::InsideFilter | Self::InsideCallback => EDEADLK,
-            Self::Send { failures } => {
+            Self::NotSent { failures } => {
                 let mut tried = failures.iter().map(|failure| failure.reason.errno());
                 tried.find(|&errno| errno != EHOSTDOWN).unwrap_or(EHOSTDOWN)
             }

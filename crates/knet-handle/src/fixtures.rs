@@ -53,7 +53,7 @@ impl Scene {
 
     pub(crate) fn to(remote: SocketAddr, peer: UdpSocket) -> Self {
         let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
-        let settings = Settings { busy_poll: Duration::ZERO, wait_for_room: Duration::MAX };
+        let settings = Settings { busy_poll: Duration::ZERO, send_timeout: Duration::MAX };
         let engine = Engine::new(Instant::now(), &config);
         let shared = Shared::new(engine, &settings).unwrap();
         let any = (Ipv4Addr::LOCALHOST, 0).into();

@@ -122,7 +122,7 @@ fn a_link_that_is_disabled_says_so_and_comes_back() {
     let down = std::iter::repeat_with(|| next(&links).state).find(|state| !state.is_up());
     assert_eq!(down, Some(LinkState::Down(DownReason::Disabled)));
     while next(&hosts).reachable {}
-    assert!(matches!(pair.datafds[0].send(b"x").unwrap_err(), Error::HostDown { .. }));
+    assert!(matches!(pair.datafds[0].send(b"x").unwrap_err(), Error::NoReachableHost { .. }));
     link.enable().unwrap();
     assert_eq!(next(&links).state, LinkState::Up);
     assert!(next(&hosts).reachable);

@@ -109,7 +109,7 @@ impl Cluster {
             match self.handle.send(self.channel, message) {
                 Ok(_) => return Ok(()),
                 // The message was sent to no host, so sending it again duplicates nothing.
-                Err(Error::HostDown { .. }) => self.wait_for_destinations()?,
+                Err(Error::NoReachableHost { .. }) => self.wait_for_destinations()?,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -58,7 +58,7 @@ impl ReportChannel {
         // Relaxed is enough: the filter runs inside `send`, on this thread.
         self.destination.store(to.get(), Ordering::Relaxed);
         match self.handle.send(self.channel, message) {
-            Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
+            Ok(_) | Err(Error::NoReachableHost { .. } | Error::NotSent { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

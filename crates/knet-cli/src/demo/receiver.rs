@@ -65,7 +65,7 @@ pub(crate) fn receive(data: &Datafd, acks: &Datafd) -> anyhow::Result<Received> 
         }
         match acks.send(&received.acknowledgement().encode()) {
             // As good as lost: the pieces will be retransmitted and acknowledged again.
-            Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => {}
+            Ok(_) | Err(Error::NoReachableHost { .. } | Error::NotSent { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -183,7 +183,7 @@ impl<'a> Stream<'a> {
 /// Sends a message. Ignores that no link is up: the message is retransmitted like a lost one.
 fn transmit(data: &Datafd, message: &[u8]) -> Result<(), Error> {
     match data.send(message) {
-        Ok(_) | Err(Error::HostDown { .. } | Error::Send { .. }) => Ok(()),
+        Ok(_) | Err(Error::NoReachableHost { .. } | Error::NotSent { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }

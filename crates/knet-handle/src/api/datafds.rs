@@ -15,10 +15,10 @@ impl Handle {
     /// the same channel, and the other way round. See `docs/datafd.md` for the whole contract.
     ///
     /// # Errors
-    /// [`Error::SockNotifyRequired`] before [`Handle::datafd_events`] or
+    /// [`Error::NotificationsNotEnabled`] before [`Handle::datafd_events`] or
     /// [`Handle::on_datafd_event`]; [`Error::ChannelInUse`]; [`Error::NoChannelFree`];
     /// [`Error::DatafdExists`]; [`Error::NegativeDatafd`]; [`Error::DatafdNotOpen`];
-    /// [`Error::NotPollable`]; [`Error::OneWayDatafd`]; [`Error::UnsuitableDatafd`];
+    /// [`Error::NotPollable`]; [`Error::NotReadWrite`]; [`Error::UnsupportedDatafd`];
     /// [`Error::InsideFilter`]; [`Error::Os`]. After any of them everything is as it was.
     pub fn add_datafd(
         &self,
@@ -28,7 +28,7 @@ impl Handle {
         let shared = self.shared();
         shared.outside_filter()?;
         if !self.audiences().datafd.was_asked() {
-            return Err(Error::SockNotifyRequired);
+            return Err(Error::NotificationsNotEnabled);
         }
         let (entry, fd) = shared.datafds.add(source, request, &shared.tx.poller)?;
         Ok(Datafd::new(self, &entry, fd))

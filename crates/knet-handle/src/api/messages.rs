@@ -18,7 +18,7 @@ impl Handle {
     /// # Errors
     /// [`Error::MessageSize`]; [`Error::ChannelNotInUse`]; [`Error::ForwardingOff`];
     /// [`Error::FilterRejected`]; [`Error::FilterNoDestination`]; [`Error::FilterChannel`];
-    /// [`Error::HostDown`] if no destination is reachable, and [`Error::Send`] if the kernel did not take
+    /// [`Error::NoReachableHost`] if no destination is reachable, and [`Error::NotSent`] if the kernel did not take
     /// the whole message for any, both with the reason for each; [`Error::InsideFilter`].
     pub fn send(&self, channel: Channel, message: &[u8]) -> Result<SendReport, Error> {
         self.transmit(channel, message, Addressing::Any)

@@ -182,19 +182,19 @@ fn judge(fd: BorrowedFd<'_>, number: RawFd) -> Result<Traffic, Error> {
             let connected = state == SocketState::Connected
                 || matches!(domain, SocketDomain::Other(_)) && state != SocketState::Listening;
             if !connected {
-                return Err(Error::UnsuitableDatafd { fd: number, kind });
+                return Err(Error::UnsupportedDatafd { fd: number, kind });
             }
             if socket == SocketType::Stream { Traffic::Stream } else { Traffic::Messages }
         }
         _ => {
             if mode != AccessMode::ReadWrite {
-                return Err(Error::OneWayDatafd { fd: number, mode });
+                return Err(Error::NotReadWrite { fd: number, mode });
             }
-            return Err(Error::UnsuitableDatafd { fd: number, kind });
+            return Err(Error::UnsupportedDatafd { fd: number, kind });
         }
     };
     if mode != AccessMode::ReadWrite {
-        return Err(Error::OneWayDatafd { fd: number, mode });
+        return Err(Error::NotReadWrite { fd: number, mode });
     }
     Ok(traffic)
 }

@@ -160,7 +160,7 @@ impl Planner {
             let down = routes.unreachable().iter();
             self.failures.extend(down.map(|&host| SendFailure::unreachable(host)));
         }
-        Err(Error::HostDown { failures: std::mem::take(&mut self.failures) })
+        Err(Error::NoReachableHost { failures: std::mem::take(&mut self.failures) })
     }
 
     /// Cuts a message into packets, and plans a copy of each for each target on each of its links.

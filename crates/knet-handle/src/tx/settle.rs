@@ -67,7 +67,7 @@ pub(crate) fn count_refusal(counters: &Counters, error: &Error) {
     let counter = match error {
         Error::ForwardingOff => &counters.tx_forwarding_off,
         Error::FilterRejected => &counters.tx_filter_rejected,
-        Error::HostDown { .. } => &counters.tx_no_destination,
+        Error::NoReachableHost { .. } => &counters.tx_no_destination,
         Error::FilterNoDestination | Error::FilterChannel(_) | Error::NotUnicast(_) => {
             &counters.tx_filter_error
         }

@@ -141,7 +141,11 @@ fn no_host(report: &SendReport) -> Error {
     let failures: Vec<_> = report.failures().collect();
     let gone =
         |failure: &SendFailure| matches!(failure.reason, NotSent::Unreachable | NotSent::Unknown);
-    if failures.iter().all(gone) { Error::HostDown { failures } } else { Error::Send { failures } }
+    if failures.iter().all(gone) {
+        Error::NoReachableHost { failures }
+    } else {
+        Error::NotSent { failures }
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +199,7 @@ mod tests {
         let failure = SendFailure { host: one.host_id(), reason: NotSent::Unreachable };
         assert_eq!(report.failures().collect::<Vec<_>>(), [failure]);
         close(&one, other);
-        assert!(matches!(datafd.send(&long).unwrap_err(), Error::HostDown { .. }));
+        assert!(matches!(datafd.send(&long).unwrap_err(), Error::NoReachableHost { .. }));
         let stats = one.channel_stats(datafd.channel());
         assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
     }

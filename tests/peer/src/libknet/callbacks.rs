@@ -134,7 +134,7 @@ impl FilterMessage<'_> {
     }
 
     /// Adds a destination for [`Verdict::Destinations`]. There is room for all possible hosts.
-    pub fn send_to(&mut self, host: HostId) {
+    pub fn add_destination(&mut self, host: HostId) {
         if let Some(place) = self.destinations.get_mut(self.count) {
             place.write(host.get());
             self.count += 1;
