@@ -258,6 +258,20 @@ mod tests {
         assert_eq!([lost(95), lost(0)], [Severity::Fault; 2]);
     }
 
+    /// The codes are those of [`Finding::code`], read from this file so that none is forgotten.
+    #[test]
+    fn each_code_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (_, code) = include_str!("finding.rs").split_once("fn code(").unwrap();
+        let (code, _) = code.split_once("\n    }\n").unwrap();
+        let codes: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+        assert!(codes.contains(&"no-route"), "{codes:?}");
+        for code in codes {
+            assert!(page.contains(&format!("`{code}`")), "{code} is not documented");
+        }
+    }
+
     #[test]
     fn more_answers_than_pings_are_no_loss() {
         assert_eq!(lost_percent(10, 12), 0.0);
