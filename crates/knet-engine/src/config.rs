@@ -129,10 +129,30 @@ impl Default for PingTimers {
 
 /// Identifies a socket of the driver. The engine returns it in [`LinkPath`] and does not interpret
 /// it.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::SocketId;
+///
+/// // For example an index into the driver's table of sockets.
+/// let socket = SocketId(3);
+/// assert_eq!(socket.0, 3);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(pub u64);
 
 /// The two ends of a link: the socket its packets leave from, and their destination.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkPath, SocketId};
+///
+/// let path = LinkPath { socket: SocketId(0), remote: "[2001:db8::2]:5405".parse()? };
+/// assert_eq!(path.remote.port(), 5405);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a path is these two ends and nothing else")]
 pub struct LinkPath {
@@ -146,6 +166,27 @@ pub struct LinkPath {
 ///
 /// The engine returns it with every packet, in [`LinkRoute`](crate::LinkRoute) and
 /// [`Transmit`](crate::Transmit), and does not interpret it. Default 0.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// use knet_engine::PacketTag;
+///
+/// engine.set_packet_tag(now, peer, link, PacketTag(46))?;
+/// engine.set_link_enabled(now, peer, link, true)?;
+/// let ping = engine.poll_transmit().expect("the first ping");
+/// assert_eq!(ping.tag(), PacketTag(46));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct PacketTag(pub u32);
 

@@ -39,7 +39,7 @@ pub enum HostError {
         /// How many of its links are configured.
         links: usize,
     },
-    /// The name has more bytes than [`crate::MAX_HOST_NAME`].
+    /// The name has more bytes than [`MAX_HOST_NAME`](crate::MAX_HOST_NAME).
     #[error("host name of {length} bytes is too long: at most 255")]
     NameTooLong {
         /// The length of the name in bytes.
@@ -73,6 +73,28 @@ impl HostError {
 }
 
 /// Why a call about a link failed.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// use knet_engine::LinkError;
+///
+/// engine.set_link_enabled(now, peer, link, true)?;
+/// let error = engine.clear_link(peer, link).unwrap_err();
+/// assert_eq!(error, LinkError::Enabled { host: peer, link });
+/// assert_eq!(error.to_string(), "link 0 of host 2 is enabled: disable it first");
+/// assert_eq!(error.errno(), 16); // EBUSY
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
@@ -164,10 +186,22 @@ impl LinkError {
 }
 
 /// Which limit the ping timers violate.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use knet_engine::{PingTimers, PingTimersError};
+///
+/// let timers = PingTimers { timeout: Duration::ZERO, ..PingTimers::default() };
+/// assert_eq!(timers.validate(), Err(PingTimersError::NoTimeout));
+/// assert_eq!(PingTimersError::NoTimeout.errno(), 38); // ENOSYS
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PingTimersError {
-    /// The interval is shorter than [`crate::PingTimers::MIN_INTERVAL`].
+    /// The interval is shorter than [`PingTimers::MIN_INTERVAL`](crate::PingTimers::MIN_INTERVAL).
     #[error("ping interval of {interval:?} is too short: at least 1ms")]
     Interval {
         /// The requested value.
@@ -176,7 +210,7 @@ pub enum PingTimersError {
     /// The timeout is 0, which libknet reserves for an automatic choice and does not implement.
     #[error("an automatic pong timeout is not implemented: give one of at least 200ms")]
     NoTimeout,
-    /// The timeout is shorter than [`crate::PingTimers::MIN_TIMEOUT`].
+    /// The timeout is shorter than [`PingTimers::MIN_TIMEOUT`](crate::PingTimers::MIN_TIMEOUT).
     #[error("pong timeout of {timeout:?} is too short: at least 200ms")]
     Timeout {
         /// The requested value.
@@ -199,6 +233,26 @@ impl PingTimersError {
 }
 
 /// Why a setting of the path MTU was rejected.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// use knet_engine::MtuError;
+///
+/// let error = engine.set_manual_mtu(now, Some(300)).unwrap_err();
+/// let MtuError::TooSmall { onwire: 300, least } = error else { panic!() };
+/// engine.set_manual_mtu(now, Some(least))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MtuError {

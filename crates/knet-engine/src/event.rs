@@ -46,6 +46,34 @@ pub enum Event {
 }
 
 /// A link came up or went down.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// # engine.set_pong_count(peer, link, 1)?;
+/// # engine.set_link_enabled(now, peer, link, true)?;
+/// # let meta = knet_engine::DatagramMeta { socket: path.socket, source: path.remote };
+/// # let ping = engine.poll_transmit().expect("the first ping");
+/// # let knet_wire::Body::Ping(ping) = knet_wire::Packet::decode(ping.packet())?.body else { panic!() };
+/// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
+/// # while engine.poll_event().is_some() {}
+/// use knet_engine::{DownReason, Event, LinkState};
+///
+/// // The kernel reports ECONNREFUSED for a link that is up.
+/// engine.handle_transport_error(now, path.socket, path.remote, 111);
+/// let Some(Event::Link(event)) = engine.poll_event() else { panic!() };
+/// assert_eq!(event.state, LinkState::Down(DownReason::TransportError { errno: 111 }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkEvent {
@@ -72,6 +100,28 @@ pub struct HostEvent {
 
 /// The number of bytes that packets can carry changed: a path MTU was found or set, or other links
 /// are in use.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// use knet_engine::{Event, MtuEvent};
+///
+/// engine.set_manual_mtu(now, Some(1500))?;
+/// let Some(Event::Mtu(event)) = engine.poll_event() else { panic!() };
+/// // 1500 bytes without the headers of IP, UDP and knet.
+/// assert!(matches!(event, MtuEvent::Link { .. }));
+/// assert_eq!(event.data_mtu(), 1446);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum MtuEvent {
@@ -113,6 +163,15 @@ impl MtuEvent {
 }
 
 /// Whether a link carries messages.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{DownReason, LinkState};
+///
+/// assert!(LinkState::Up.is_up());
+/// assert_eq!(LinkState::Down(DownReason::Disabled).to_string(), "down: disabled");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a link is up or it is not")]
 pub enum LinkState {
@@ -140,6 +199,17 @@ impl fmt::Display for LinkState {
 }
 
 /// Why a link is down.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use knet_engine::DownReason;
+///
+/// let reason = DownReason::PongTimeout { silence: Duration::from_millis(2100) };
+/// assert_eq!(reason.to_string(), "no pong for 2.1 s");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DownReason {

@@ -8,8 +8,8 @@ use knet_wire::{HostId, LinkId};
 
 /// Packets from the network that were not let in.
 ///
-/// At most one rejection per second and kind of reason is reported. [`crate::DropStats`] counts all
-/// of them.
+/// At most one rejection per second and kind of reason is reported. [`DropStats`](crate::DropStats)
+/// counts all of them.
 ///
 /// # Examples
 ///

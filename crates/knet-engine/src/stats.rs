@@ -164,6 +164,21 @@ impl KindCounters {
 /// received packets after decryption.
 ///
 /// `Default` is a link without any packet. Values can be added with `+=`.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkCounters, LinkStats, PacketKind};
+///
+/// let links = [LinkCounters::default(), LinkCounters::default()];
+/// links[0].record_sent(PacketKind::Data, 1, 100);
+/// links[1].record_sent(PacketKind::Ping, 1, 26);
+/// let mut sum = LinkStats::default();
+/// for link in &links {
+///     sum += &link.read();
+/// }
+/// assert_eq!((sum.tx_packets(), sum.tx_bytes()), (2, 126));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkStats {
@@ -283,6 +298,22 @@ impl AddAssign<&LinkStats> for LinkStats {
 }
 
 /// The totals of all hosts and links. Returned by [`Engine::totals`](crate::Engine::totals).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+/// let totals = engine.totals();
+/// assert_eq!((totals.hosts, totals.reachable_hosts, totals.usable_links), (1, 1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkTotals {

@@ -23,6 +23,27 @@ impl Engine {
     ///
     /// A call that comes much later means that this process was stopped or could not run. No link
     /// goes down for that time, because its pongs may still wait in the socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+    /// # use knet_wire::{HostId, LinkId};
+    /// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+    /// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+    /// # let mut engine = Engine::new(now, &config);
+    /// # engine.add_host(peer)?;
+    /// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+    /// # engine.add_link(now, peer, link, path)?;
+    /// # engine.set_link_enabled(now, peer, link, true)?;
+    /// # while engine.poll_transmit().is_some() {}
+    /// let due = engine.poll_timeout().expect("an enabled link has a timer");
+    /// engine.handle_timeout(due);
+    /// assert!(engine.poll_transmit().is_some_and(|ping| ping.is_ping()));
+    /// assert!(engine.poll_timeout() > Some(due));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         let late = self.timers.next().map(|due| now.saturating_duration_since(due));
         if let Some(late) = late.filter(|&late| late >= LATE) {
@@ -92,6 +113,29 @@ impl Engine {
     /// Queues a ping on every enabled link at once, with the number of the message that is about to
     /// be sent. Peers that get none of our messages follow our numbers by these pings
     /// ([`forced_ping_due`](crate::forced_ping_due)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+    /// # use knet_wire::{HostId, LinkId};
+    /// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+    /// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+    /// # let mut engine = Engine::new(now, &config);
+    /// # engine.add_host(peer)?;
+    /// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+    /// # engine.add_link(now, peer, link, path)?;
+    /// # engine.set_link_enabled(now, peer, link, true)?;
+    /// # while engine.poll_transmit().is_some() {}
+    /// use knet_engine::forced_ping_due;
+    ///
+    /// let counter = engine.sequence();
+    /// while !forced_ping_due(counter.next()) {}
+    /// engine.force_pings(now);
+    /// assert!(engine.poll_transmit().is_some_and(|ping| ping.is_ping()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn force_pings(&mut self, now: Instant) {
         let links: Vec<_> = self
             .hosts

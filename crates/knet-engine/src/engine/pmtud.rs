@@ -106,6 +106,34 @@ impl Engine {
     /// Handles a report of the kernel that IP packets of more than `limit` bytes cannot leave
     /// through this socket for this address: `EMSGSIZE` of local origin in the socket's error
     /// queue. Takes effect at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, SocketId};
+    /// # use knet_wire::{Body, HostId, LinkId, Packet};
+    /// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+    /// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+    /// # let mut engine = Engine::new(now, &config);
+    /// # engine.add_host(peer)?;
+    /// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+    /// # engine.add_link(now, peer, link, path)?;
+    /// # engine.set_pong_count(peer, link, 1)?;
+    /// # engine.set_link_enabled(now, peer, link, true)?;
+    /// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+    /// # let ping = engine.poll_transmit().expect("the first ping");
+    /// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
+    /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
+    /// let probe = engine.poll_transmit().expect("a link that is up is probed");
+    /// assert_eq!(probe.probe_size(), Some(65_535));
+    /// // The kernel does not take it, and its error queue reports an MTU of 1500.
+    /// engine.handle_mtu_limit(now, path.socket, path.remote.ip(), 1500);
+    /// engine.handle_probe_refused(now, peer, link, 65_535);
+    /// let probe = engine.poll_transmit().expect("the next size");
+    /// assert_eq!(probe.probe_size(), Some(1500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle_mtu_limit(
         &mut self,
         now: Instant,

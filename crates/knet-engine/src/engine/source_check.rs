@@ -3,9 +3,9 @@
 //! A packet counts as the peer's if it comes from the peer's IP address. The peer of a dynamic link
 //! may also appear at another address, the first time or because it moved. Its ping is not trusted:
 //! the engine pings the address it came from, and only a pong from there, with the cookie of that
-//! ping, makes it the address of the peer. So a packet with a forged source changes nothing, and its
-//! answer is no longer than the packet itself. The ping that started the check is answered once the
-//! check has succeeded.
+//! ping, makes it the address of the peer. So a packet with a forged source changes nothing, and
+//! its answer is no longer than the packet itself. The ping that started the check is answered once
+//! the check has succeeded.
 //!
 //! Without encryption, this cannot keep out a machine that the access list accepts and that answers
 //! at its own address.

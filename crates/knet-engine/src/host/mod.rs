@@ -170,6 +170,23 @@ pub struct HostStatus {
 }
 
 /// Counters of a host, part of [`HostStatus`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+/// assert_eq!(engine.host_status(host)?.stats.up_count, 1);
+/// engine.clear_host_stats(host)?;
+/// assert_eq!(engine.host_status(host)?.stats.up_count, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostStats {

@@ -9,6 +9,16 @@ use crate::errno::{EEXIST, EINVAL, ENOENT};
 use crate::error::LinkError;
 
 /// What happens to a packet whose source address an entry matches.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{AclAction, AclEntry};
+///
+/// let reject = AclEntry::address(AclAction::Reject, "10.0.0.9".parse()?);
+/// assert_eq!(reject.action(), AclAction::Reject);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "libknet's check_acceptreject_t")]
 pub enum AclAction {
@@ -178,6 +188,17 @@ impl AccessList {
 }
 
 /// An access list entry that would match no address.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{AclAction, AclEntry, AclEntryError};
+///
+/// let (first, last) = ("10.0.0.9".parse()?, "10.0.0.1".parse()?);
+/// let error = AclEntry::range(AclAction::Accept, first, last).unwrap_err();
+/// assert_eq!(error, AclEntryError::EmptyRange { first, last });
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AclEntryError {
@@ -216,6 +237,26 @@ impl AclEntryError {
 }
 
 /// Why a change of an access list failed.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer, SocketId};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # engine.add_link(now, peer, link, LinkPeer::dynamic(SocketId(0), knet_wire::IpVersion::V4))?;
+/// use knet_engine::{AclAction, AclEntry, AclError};
+///
+/// let entry = AclEntry::address(AclAction::Accept, "10.0.0.2".parse()?);
+/// engine.add_acl_entry(peer, link, entry)?;
+/// assert_eq!(engine.acl(peer, link)?, [entry]);
+/// assert_eq!(engine.add_acl_entry(peer, link, entry), Err(AclError::Listed(entry)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AclError {

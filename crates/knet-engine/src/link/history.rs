@@ -6,6 +6,24 @@ use std::time::{Duration, Instant};
 use crate::event::LinkState;
 
 /// A link came up or went down: an entry of [`LinkStatus::history`](crate::LinkStatus::history).
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+/// let later = now + Duration::from_secs(60);
+/// let history = engine.link_status(later, host, link)?.history;
+/// assert!(history[0].state.is_up());
+/// assert_eq!(history[0].age, Duration::from_secs(60));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkChange {

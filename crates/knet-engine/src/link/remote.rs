@@ -35,6 +35,17 @@ pub enum LinkPeer {
 }
 
 /// A peer whose address is learned. Created by [`LinkPeer::dynamic`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkPeer, SocketId};
+/// use knet_wire::IpVersion;
+///
+/// let peer = LinkPeer::dynamic(SocketId(3), IpVersion::V6);
+/// assert!(matches!(peer, LinkPeer::Dynamic(_)));
+/// assert_eq!((peer.socket(), peer.remote()), (Some(SocketId(3)), None));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DynamicPeer {
     socket: SocketId,
@@ -46,6 +57,14 @@ pub struct DynamicPeer {
 }
 
 /// How the address of a link's peer is known.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkKind, LinkPeer};
+///
+/// assert_eq!(LinkPeer::Loopback.kind(), LinkKind::Loopback);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LinkKind {

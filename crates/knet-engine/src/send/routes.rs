@@ -84,6 +84,24 @@ impl Routes {
 }
 
 /// The route to one reachable host, part of [`Routes`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+/// let routes = engine.poll_routes().expect("a new host");
+/// let route = routes.at(0).expect("reachable");
+/// assert_eq!((route.host(), route.links().len()), (host, 1));
+/// assert_eq!(route.data_mtu(), 65_536); // a loopback link does not fragment
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct HostRoute {
     host: HostId,
@@ -133,6 +151,27 @@ impl HostRoute {
 }
 
 /// A link in use, part of [`HostRoute`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{Engine, EngineConfig, LinkPeer};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// engine.set_link_enabled(now, host, link, true)?;
+/// # let routes = engine.poll_routes().expect("a new host");
+/// use knet_engine::PacketKind;
+///
+/// let route = &routes.at(0).expect("reachable").links()[0];
+/// assert!(route.path.is_none(), "a loopback link has no socket");
+/// route.counters.record_sent(PacketKind::Data, 1, 5);
+/// assert_eq!(engine.link_status(now, host, link)?.stats.tx_data_bytes, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LinkRoute {

@@ -79,6 +79,49 @@ pub(crate) enum DropReason {
 ///
 /// Return it to the engine with [`Engine::recycle`](crate::Engine::recycle), so that its memory is
 /// used for a later message, or drop it.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{DatagramMeta, Engine, EngineConfig, LinkPath, SocketId};
+/// # use knet_wire::{Body, DataHeader, Fragment, FragmentPart, HostId, LinkId, Packet};
+/// # use knet_wire::SequenceNumber;
+/// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+/// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+/// # let mut engine = Engine::new(now, &config);
+/// # engine.add_host(peer)?;
+/// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+/// # engine.add_link(now, peer, link, path)?;
+/// # engine.set_pong_count(peer, link, 1)?;
+/// # engine.set_link_enabled(now, peer, link, true)?;
+/// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+/// # let ping = engine.poll_transmit().expect("the first ping");
+/// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
+/// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
+/// # use knet_engine::Received;
+/// # let fragment = |index, bytes: &[u8]| -> Result<Vec<u8>, knet_wire::InvalidFragment> {
+/// #     let header = DataHeader {
+/// #         sequence: SequenceNumber::new(1),
+/// #         compression: 0,
+/// #         broadcast: true,
+/// #         fragment: Fragment::Part(FragmentPart::new(index, 2)?),
+/// #         channel: 3,
+/// #     };
+/// #     Ok([&header.encode(peer)[..], bytes].concat())
+/// # };
+/// // The second fragment of two arrives first.
+/// let first = engine.handle_datagram(now, meta, &fragment(2, b"lo")?);
+/// assert!(matches!(first, Received::Consumed));
+/// match engine.handle_datagram(now, meta, &fragment(1, b"hel")?) {
+///     Received::Reassembled(_, message) => {
+///         assert_eq!(message.bytes(), b"hello");
+///         engine.recycle(message);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ReassembledMessage {
     header: DataHeader,

@@ -6,7 +6,6 @@ use knet_wire::{Body, DataHeader, Fragment, FragmentPart, Packet, SequenceNumber
 
 use super::DropReason::*;
 use super::*;
-use crate::FragmentPlan;
 
 mod model;
 mod shared;
@@ -31,11 +30,10 @@ fn frame(sequence: u16, index: u8, count: u8, payload: &[u8]) -> Frame {
     Frame { header, part, payload: payload.to_vec() }
 }
 
-/// The frames of a message.
+/// The packets of a message.
 fn cut(sequence: u16, message: &[u8], mtu: usize) -> Vec<Frame> {
-    let plan = FragmentPlan::new(message.len(), mtu).unwrap();
-    let count = u8::try_from(plan.count()).unwrap();
-    plan.iter().zip(1..).map(|((_, at), k)| frame(sequence, k, count, &message[at])).collect()
+    let count = u8::try_from(message.len().div_ceil(mtu)).unwrap();
+    message.chunks(mtu).zip(1..).map(|(bytes, k)| frame(sequence, k, count, bytes)).collect()
 }
 
 fn message(len: usize) -> Vec<u8> {

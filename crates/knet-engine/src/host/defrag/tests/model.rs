@@ -137,7 +137,8 @@ enum Step {
     Reset,
 }
 
-/// The packets of up to 60 messages in a row: some lost, some duplicated, all slightly out of order.
+/// The packets of up to 60 messages in a row: some lost, some duplicated, all slightly out of
+/// order.
 ///
 /// Half of the time most packets are lost, so that hardly any message becomes complete.
 fn traffic(start: u16) -> impl Strategy<Value = Vec<(u32, Step)>> {
