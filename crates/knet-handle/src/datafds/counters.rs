@@ -76,6 +76,23 @@ pub(crate) fn count(counter: &AtomicU64, n: u64) {
 ///
 /// Each field is a number of messages, except for `tx_bytes` and `rx_bytes`. A message counts in exactly one
 /// of the tx counters when it is sent, and in exactly one of the rx counters when it is received.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{ChannelRequest, DatafdSource, Error, Handle, HostId};
+///
+/// # fn main() -> Result<(), Error> {
+/// let handle = Handle::new(HostId::new(1))?;
+/// let _events = handle.datafd_events();
+/// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+/// assert!(matches!(datafd.send(b"hello"), Err(Error::ForwardingOff)));
+///
+/// let stats = handle.channel_stats(datafd.channel());
+/// assert_eq!((stats.tx_messages, stats.tx_forwarding_off), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ChannelStats {
