@@ -1,7 +1,5 @@
 //! The statistics of a whole handle.
 
-use std::ops::AddAssign;
-
 use knet_channel::Channel;
 use knet_engine::{DropStats, Engine, LinkTotals};
 
@@ -96,23 +94,5 @@ fn clear_hosts(engine: &mut Engine) {
     for host in engine.hosts().collect::<Vec<_>>() {
         // It was there a line above, and the engine is locked.
         let _ = engine.clear_host_stats(host);
-    }
-}
-
-impl AddAssign<&ChannelStats> for ChannelStats {
-    fn add_assign(&mut self, other: &ChannelStats) {
-        // A field that is not listed does not compile.
-        macro_rules! add {
-            ($($field:ident)*) => {
-                let ChannelStats { $($field),* } = other;
-                $(self.$field += $field;)*
-            };
-        }
-        add! {
-            tx_messages tx_bytes tx_too_long tx_forwarding_off tx_filter_rejected tx_filter_error
-            tx_no_destination tx_queue_full tx_not_sent
-            rx_messages rx_bytes rx_forwarding_off rx_filter_rejected rx_filter_error rx_no_datafd
-            rx_dropped_full rx_write_failed
-        }
     }
 }

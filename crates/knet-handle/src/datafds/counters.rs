@@ -1,5 +1,6 @@
 //! The counters of the messages of a channel, one per outcome.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The counters of one channel, whether it has a datafd or not.
@@ -24,46 +25,51 @@ pub(crate) struct Counters {
     pub(crate) rx_write_failed: AtomicU64,
 }
 
-impl Counters {
-    /// Returns the current values.
-    pub(crate) fn read(&self) -> ChannelStats {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        ChannelStats {
-            tx_messages: get(&self.tx_messages),
-            tx_bytes: get(&self.tx_bytes),
-            tx_too_long: get(&self.tx_too_long),
-            tx_forwarding_off: get(&self.tx_forwarding_off),
-            tx_filter_rejected: get(&self.tx_filter_rejected),
-            tx_filter_error: get(&self.tx_filter_error),
-            tx_no_destination: get(&self.tx_no_destination),
-            tx_queue_full: get(&self.tx_queue_full),
-            tx_not_sent: get(&self.tx_not_sent),
-            rx_messages: get(&self.rx_messages),
-            rx_bytes: get(&self.rx_bytes),
-            rx_forwarding_off: get(&self.rx_forwarding_off),
-            rx_filter_rejected: get(&self.rx_filter_rejected),
-            rx_filter_error: get(&self.rx_filter_error),
-            rx_no_datafd: get(&self.rx_no_datafd),
-            rx_dropped_full: get(&self.rx_dropped_full),
-            rx_write_failed: get(&self.rx_write_failed),
-        }
-    }
-
-    /// Sets all counters to 0.
-    pub(crate) fn clear(&self) {
-        // A field that is not listed does not compile.
-        macro_rules! clear {
-            ($($field:ident)*) => {
-                let Counters { $($field),* } = self;
-                $($field.store(0, Relaxed);)*
-            };
-        }
-        clear! {
+/// Passes the names of all counters to a macro that destructures or builds a struct of them, so that a name
+/// that is missing here does not compile.
+macro_rules! with_counters {
+    ($apply:ident) => {
+        $apply! {
             tx_messages tx_bytes tx_too_long tx_forwarding_off tx_filter_rejected tx_filter_error
             tx_no_destination tx_queue_full tx_not_sent
             rx_messages rx_bytes rx_forwarding_off rx_filter_rejected rx_filter_error rx_no_datafd
             rx_dropped_full rx_write_failed
         }
+    };
+}
+
+impl Counters {
+    /// Returns the current values.
+    pub(crate) fn read(&self) -> ChannelStats {
+        macro_rules! read {
+            ($($counter:ident)*) => {
+                ChannelStats { $($counter: self.$counter.load(Relaxed)),* }
+            };
+        }
+        with_counters!(read)
+    }
+
+    /// Sets all counters to 0.
+    pub(crate) fn clear(&self) {
+        macro_rules! clear {
+            ($($counter:ident)*) => {
+                let Self { $($counter),* } = self;
+                $($counter.store(0, Relaxed);)*
+            };
+        }
+        with_counters!(clear);
+    }
+}
+
+impl AddAssign<&ChannelStats> for ChannelStats {
+    fn add_assign(&mut self, other: &ChannelStats) {
+        macro_rules! add {
+            ($($counter:ident)*) => {
+                let Self { $($counter),* } = other;
+                $(self.$counter += $counter;)*
+            };
+        }
+        with_counters!(add);
     }
 }
 
@@ -130,4 +136,22 @@ pub struct ChannelStats {
     pub rx_dropped_full: u64,
     /// Dropped because writing to the datafd failed.
     pub rx_write_failed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_added_up_and_cleared() {
+        let counters = Counters::default();
+        count(&counters.tx_messages, 2);
+        count(&counters.rx_write_failed, 1);
+        let mut sum = counters.read();
+        sum += &counters.read();
+        let expected = ChannelStats { tx_messages: 4, rx_write_failed: 2, ..Default::default() };
+        assert_eq!(sum, expected);
+        counters.clear();
+        assert_eq!(counters.read(), ChannelStats::default());
+    }
 }
