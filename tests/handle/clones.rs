@@ -5,8 +5,8 @@ use std::thread;
 use knet_tests::cluster::{Cluster, channel, link_id, message, wait_up};
 use knet_tests::wait::{DEADLINE, receive};
 use kronosnet::{
-    ChannelRequest, Datafd, DatafdEvent, DatafdSource, Endpoint, EventStream, Handle, Host, HostId,
-    Link, Policy,
+    ChannelRequest, Datafd, DatafdEvent, DatafdSource, EventStream, Handle, Host, HostId, Link,
+    LocalSocket, Policy,
 };
 
 fn shared<T: Send + Sync>() {}
@@ -17,7 +17,7 @@ fn all_types_are_send_and_sync() {
     shared::<Host>();
     shared::<Link>();
     shared::<Datafd>();
-    shared::<Endpoint>();
+    shared::<LocalSocket>();
     shared::<EventStream<DatafdEvent>>();
 }
 

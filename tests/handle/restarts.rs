@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use knet_tests::cluster::{QUICK, exactly, message, stats, wait_until_reachable, watch};
 use knet_tests::wait::{next_like, receive, until};
-use kronosnet::{Datafd, DatafdSource, Endpoint, Handle, HostId, Policy};
+use kronosnet::{Datafd, DatafdSource, Handle, HostId, LocalSocket, Policy};
 
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
@@ -35,10 +35,10 @@ fn second(local: &[SocketAddr], remote: &[SocketAddr]) -> Node {
 fn survives_restarts(links: u8, policy: Policy) {
     let one = node(1);
     let elsewhere = node(9);
-    let bind = |node: &Node| -> Vec<Endpoint> {
+    let bind = |node: &Node| -> Vec<LocalSocket> {
         (0..links).map(|_| node.handle.bind(ANY.into()).unwrap()).collect()
     };
-    let addresses = |ends: &[Endpoint]| ends.iter().map(Endpoint::addr).collect::<Vec<_>>();
+    let addresses = |ends: &[LocalSocket]| ends.iter().map(LocalSocket::addr).collect::<Vec<_>>();
     let (here, there) = (bind(&one), bind(&elsewhere));
     let (local, remote) = (addresses(&here), addresses(&there));
     // Now the ports are known, and free.

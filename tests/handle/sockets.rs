@@ -49,26 +49,26 @@ fn an_address_in_use_is_an_error() {
 #[test]
 fn an_address_that_is_not_there_yet_may_be_used() {
     let handle = handle(1);
-    let endpoint = handle.bind("203.0.113.77:0".parse().unwrap()).unwrap();
-    assert_ne!(endpoint.addr().port(), 0);
+    let socket = handle.bind("203.0.113.77:0".parse().unwrap()).unwrap();
+    assert_ne!(socket.addr().port(), 0);
 }
 
 #[test]
-fn an_endpoint_holds_its_address_until_it_is_dropped() {
+fn a_local_socket_holds_its_address_until_it_is_dropped() {
     let handle = handle(1);
-    let endpoint = handle.bind(ANY.into()).unwrap();
-    let addr = endpoint.addr();
+    let socket = handle.bind(ANY.into()).unwrap();
+    let addr = socket.addr();
     assert!(is_taken(addr));
     let same = handle.bind(addr).unwrap();
     assert_eq!(same.addr(), addr);
-    drop(endpoint);
-    assert!(is_taken(addr), "the other endpoint still holds it");
+    drop(socket);
+    assert!(is_taken(addr), "the other local socket still holds it");
     drop(same);
     assert!(!is_taken(addr), "closed at once");
 }
 
 #[test]
-fn endpoints_with_port_0_have_a_port_each() {
+fn local_sockets_with_port_0_have_a_port_each() {
     let handle = handle(1);
     let ends: Vec<_> = (0..4).map(|_| handle.bind(ANY.into()).unwrap()).collect();
     let ports: BTreeSet<_> = ends.iter().map(|end| end.addr().port()).collect();
@@ -86,8 +86,8 @@ fn endpoints_with_port_0_have_a_port_each() {
 #[test]
 fn links_with_the_same_address_share_a_socket() {
     let handle = handle(1);
-    let endpoint = handle.bind(ANY.into()).unwrap();
-    let addr = endpoint.addr();
+    let socket = handle.bind(ANY.into()).unwrap();
+    let addr = socket.addr();
     let remote = ([127, 0, 0, 1], 9).into();
     let mut links = Vec::new();
     for peer in 2..5 {
@@ -96,7 +96,7 @@ fn links_with_the_same_address_share_a_socket() {
             links.push(host.add_link(link_id(number), LinkConfig::udp(addr, remote)).unwrap());
         }
     }
-    drop(endpoint);
+    drop(socket);
     for link in links {
         assert!(is_taken(addr));
         assert_eq!(link.local_addr().unwrap(), addr);
@@ -108,9 +108,9 @@ fn links_with_the_same_address_share_a_socket() {
 #[test]
 fn a_rejected_link_leaves_no_socket_behind() {
     let handle = handle(1);
-    let endpoint = handle.bind(ANY.into()).unwrap();
-    let addr = endpoint.addr();
-    drop(endpoint);
+    let socket = handle.bind(ANY.into()).unwrap();
+    let addr = socket.addr();
+    drop(socket);
     let host = handle.add_host(HostId::new(2)).unwrap();
     host.add_link(link_id(0), LinkConfig::udp(ANY.into(), addr)).unwrap();
     host.add_link(link_id(0), LinkConfig::udp(addr, addr)).unwrap_err();
@@ -120,10 +120,10 @@ fn a_rejected_link_leaves_no_socket_behind() {
 #[test]
 fn the_address_is_free_again_when_the_handle_is_gone() {
     let handle = handle(1);
-    let endpoint = handle.bind(ANY.into()).unwrap();
-    let addr = endpoint.addr();
+    let socket = handle.bind(ANY.into()).unwrap();
+    let addr = socket.addr();
     watch(&handle, 2, 0, addr, ([127, 0, 0, 1], 9).into(), QUICK);
-    drop(endpoint);
+    drop(socket);
     assert!(is_taken(addr));
     drop(handle);
     assert!(!is_taken(addr));

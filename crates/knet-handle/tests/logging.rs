@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use knet_handle::{
-    ChannelRequest, Datafd, DatafdSource, Endpoint, Handle, HostId, LinkConfig, LinkId, PingTimers,
+    ChannelRequest, Datafd, DatafdSource, Handle, HostId, LinkConfig, LinkId, LocalSocket,
+    PingTimers,
 };
 use knet_wire::{Ping, SequenceNumber};
 use tracing::field::{Field, Visit};
@@ -67,7 +68,7 @@ fn by_instance(events: &[Fields]) -> BTreeMap<u64, (u16, BTreeSet<&str>)> {
 /// Keeps a handle busy with what it logs.
 struct Noisy {
     _handle: Handle,
-    _ends: [Endpoint; 2],
+    _ends: [LocalSocket; 2],
     _datafd: Datafd,
 }
 

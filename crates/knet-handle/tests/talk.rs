@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use knet_handle::{
-    Channel, ChannelRequest, Datafd, DatafdSource, DownReason, Endpoint, Error, EventStream,
-    Handle, HostId, LinkConfig, LinkId, LinkState, PingTimers, Verdict,
+    Channel, ChannelRequest, Datafd, DatafdSource, DownReason, Error, EventStream, Handle, HostId,
+    LinkConfig, LinkId, LinkState, LocalSocket, PingTimers, Verdict,
 };
 
 /// Two handles with a link, reachable and forwarding, each with a datafd of channel 0.
 struct Pair {
     handles: [Handle; 2],
     datafds: [Datafd; 2],
-    _ends: [Endpoint; 2],
+    _ends: [LocalSocket; 2],
 }
 
 fn pair(address: IpAddr) -> Pair {

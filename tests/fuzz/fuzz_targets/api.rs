@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
-    AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Endpoint,
+    AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, LocalSocket,
     Handle, HostId, LinkConfig, LinkId, PingTimers, Policy, QosMarking, Verdict,
 };
 
@@ -202,9 +202,9 @@ libfuzzer_sys::fuzz_target!(|calls: Calls| {
 /// A handle and the objects that an application keeps beside it.
 struct Side {
     handle: Handle,
-    endpoint: Endpoint,
+    socket: LocalSocket,
     /// The socket of dynamic links.
-    waiting: Endpoint,
+    waiting: LocalSocket,
     datafds: Vec<Datafd>,
     /// Both ends of the pairs that were added.
     brought: Vec<UnixDatagram>,
@@ -215,22 +215,22 @@ impl Side {
     fn new(id: u16) -> Self {
         let handle = Handle::new(HostId::new(id)).expect("threads and descriptors are available");
         let bind = || handle.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
-        let (endpoint, waiting) = (bind(), bind());
+        let (socket, waiting) = (bind(), bind());
         let datafds = Vec::new();
-        Self { handle, endpoint, waiting, datafds, brought: Vec::new(), clones: Vec::new() }
+        Self { handle, socket, waiting, datafds, brought: Vec::new(), clones: Vec::new() }
     }
 
     /// Returns the addresses of its static and of its dynamic links.
     fn addresses(&self) -> [SocketAddr; 2] {
-        [self.endpoint.addr(), self.waiting.addr()]
+        [self.socket.addr(), self.waiting.addr()]
     }
 
     /// Drops everything, and waits until the handle is closed.
     fn close(self) {
-        let Self { handle, endpoint, waiting, datafds, brought, clones } = self;
+        let Self { handle, socket, waiting, datafds, brought, clones } = self;
         // The filter may hold the handle that holds it.
         handle.remove_filter().expect("not in a filter");
-        drop((endpoint, waiting, datafds, brought, clones));
+        drop((socket, waiting, datafds, brought, clones));
         handle.close().expect("this is the last clone");
     }
 
@@ -251,10 +251,10 @@ impl Side {
             Call::AddLink { host, link, to } => {
                 let nowhere = ([127, 0, 0, 1], 9).into();
                 let remote = remotes.get(usize::from(to % 3)).copied().unwrap_or(nowhere);
-                self.add_link(host, link, LinkConfig::udp(self.endpoint.addr(), remote));
+                self.add_link(host, link, LinkConfig::udp(self.socket.addr(), remote));
             }
             Call::AddDynamic { host, link, shared } => {
-                let local = if shared { &self.endpoint } else { &self.waiting };
+                let local = if shared { &self.socket } else { &self.waiting };
                 self.add_link(host, link, LinkConfig::udp_dynamic(local.addr()));
             }
             Call::AddLoopback { host, link } => {
@@ -428,7 +428,7 @@ fn connect(sides: &[Side; 2]) {
     for (side, other) in [(&sides[0], &sides[1]), (&sides[1], &sides[0])] {
         drop(side.handle.datafd_events());
         let host = side.handle.add_host(other.handle.host_id()).expect("it is new");
-        let (local, [remote, waiting]) = (side.endpoint.addr(), other.addresses());
+        let (local, [remote, waiting]) = (side.socket.addr(), other.addresses());
         let first = host.add_link(link_id(0), LinkConfig::udp(local, remote)).expect("it is new");
         let config = if side.handle.host_id() == host_id(1) {
             LinkConfig::udp_dynamic(side.waiting.addr())

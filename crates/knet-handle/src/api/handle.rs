@@ -23,7 +23,7 @@ use crate::{rx, tx};
 ///
 /// Cloning is cheap, and every clone may be used from any thread. When the last clone goes away
 /// (a [`Host`](crate::Host), a [`Link`](crate::Link), a [`Datafd`](crate::Datafd) or an
-/// [`Endpoint`](crate::Endpoint) counts as one), the threads stop and everything that the handle opened is closed; while a callback runs that happens when it
+/// [`LocalSocket`](crate::LocalSocket) counts as one), the threads stop and everything that the handle opened is closed; while a callback runs that happens when it
 /// returns, and [`Handle::close`] waits for it. To use the handle from a callback take
 /// the one that is passed in: a callback that owns a clone keeps the handle alive for ever.
 #[derive(Clone)]

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use knet_wire::HostId;
 
-use crate::api::endpoint::Endpoint;
 use crate::api::handle::Handle;
 use crate::api::host::Host;
+use crate::api::local_socket::LocalSocket;
 use crate::error::Error;
 
 impl Handle {
@@ -52,12 +52,12 @@ impl Handle {
     }
 
     /// Opens a UDP socket for links, before the first link that uses it: with port 0 the kernel
-    /// picks one, another one for each call, which [`Endpoint::addr`] tells, so that the other host
+    /// picks one, another one for each call, which [`LocalSocket::addr`] tells, so that the other host
     /// can be told where we are. Links with that address share the socket.
     ///
     /// # Errors
     /// [`Error::Bind`]; [`Error::InsideFilter`].
-    pub fn bind(&self, local: SocketAddr) -> Result<Endpoint, Error> {
-        Endpoint::new(self.clone(), local)
+    pub fn bind(&self, local: SocketAddr) -> Result<LocalSocket, Error> {
+        LocalSocket::new(self.clone(), local)
     }
 }

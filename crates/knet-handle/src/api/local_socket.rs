@@ -10,13 +10,13 @@ use crate::error::Error;
 /// A local address with an open socket: [`Handle::bind`]. Dropping it closes the socket unless
 /// links use it.
 #[derive(Debug)]
-pub struct Endpoint {
+pub struct LocalSocket {
     handle: Handle,
     socket: SocketId,
     addr: SocketAddr,
 }
 
-impl Endpoint {
+impl LocalSocket {
     pub(crate) fn new(handle: Handle, local: SocketAddr) -> Result<Self, Error> {
         let shared = handle.shared();
         shared.outside_filter()?;
@@ -31,7 +31,7 @@ impl Endpoint {
     }
 }
 
-impl Drop for Endpoint {
+impl Drop for LocalSocket {
     fn drop(&mut self) {
         let shared = self.handle.shared();
         shared.release_socket(self.socket);
