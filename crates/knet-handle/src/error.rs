@@ -191,14 +191,62 @@ pub enum Error {
         /// How many there were just then.
         others: usize,
     },
-    /// The operating system refused something that has no error of its own here.
-    #[error("{what}: {}", os(*errno))]
+    /// The operating system refused a call, for a reason that has no variant of its own.
+    #[error("{operation}: {source}")]
     Os {
-        /// What was tried.
-        what: &'static str,
-        /// The errno.
+        /// What the call was for.
+        operation: Operation,
+        /// The errno of the call.
         errno: i32,
+        /// The error of the layer that made the call.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+/// What a call to the operating system was for: [`Error::Os`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Reading the random bytes that ping cookies are signed with.
+    ReadRandomBytes,
+    /// Starting a thread of the handle.
+    StartThread,
+    /// Creating the poller of a thread.
+    CreatePoller,
+    /// Creating the socket pair of a datafd.
+    CreateDatafd,
+    /// Finding out what a descriptor is and how it is open.
+    InspectDatafd,
+    /// Duplicating the descriptor of a datafd.
+    DuplicateDatafd,
+    /// Making a descriptor non-blocking and close-on-exec.
+    SetDatafdFlags,
+    /// Adding a datafd to a poller.
+    WatchDatafd,
+    /// Receiving from a datafd.
+    ReceiveFromDatafd,
+    /// Adding a link's socket to a poller.
+    WatchSocket,
+    /// Marking the packets of a link's socket.
+    MarkSocket,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadRandomBytes => "reading random bytes",
+            Self::StartThread => "starting a thread",
+            Self::CreatePoller => "creating a poller",
+            Self::CreateDatafd => "creating a datafd",
+            Self::InspectDatafd => "inspecting a datafd",
+            Self::DuplicateDatafd => "duplicating a datafd",
+            Self::SetDatafdFlags => "making a datafd non-blocking and close-on-exec",
+            Self::WatchDatafd => "watching a datafd",
+            Self::ReceiveFromDatafd => "receiving from a datafd",
+            Self::WatchSocket => "watching a link's socket",
+            Self::MarkSocket => "marking a socket's packets",
+        })
+    }
 }
 
 /// How many destinations a filter named.
@@ -221,6 +269,14 @@ impl fmt::Display for Destinations {
 }
 
 impl Error {
+    pub(crate) fn os(
+        operation: Operation,
+        errno: i32,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Os { operation, errno, source: Box::new(source) }
+    }
+
     /// Returns the value that libknet would have left in `errno`, for ports that branch on it
     /// (`docs/porting.md`, "Error numbers"), or the nearest one for what libknet does not have.
     #[must_use]
@@ -272,7 +328,7 @@ impl Error {
 
 impl From<MarkError> for Error {
     fn from(error: MarkError) -> Self {
-        Self::Os { what: "marking a socket's packets", errno: error.errno() }
+        Self::os(Operation::MarkSocket, error.errno(), error)
     }
 }
 
@@ -281,11 +337,6 @@ impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         Self::from_raw_os_error(error.errno())
     }
-}
-
-/// The system's text for an errno.
-fn os(errno: i32) -> std::io::Error {
-    std::io::Error::from_raw_os_error(errno)
 }
 
 /// Each link's state, as the end of a sentence.
@@ -308,4 +359,21 @@ fn reasons(failures: &[SendFailure]) -> String {
         .map(|failure| format!("host {}: {}", failure.host, failure.reason))
         .collect();
     reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_keeps_its_errno_and_the_error_below() {
+        let error = Error::os(Operation::StartThread, EAGAIN, io::Error::from_raw_os_error(EAGAIN));
+        assert_eq!(error.errno(), EAGAIN);
+        let below = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(below.and_then(io::Error::raw_os_error), Some(EAGAIN));
+        assert!(error.to_string().starts_with("starting a thread: "), "{error}");
+    }
 }

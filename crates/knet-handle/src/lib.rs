@@ -75,7 +75,7 @@ pub use api::local_socket::LocalSocket;
 pub use api::stats::{ClearStats, HandleStats};
 pub use datafds::counters::ChannelStats;
 pub use datafds::source::DatafdSource;
-pub use error::{Destinations, Error};
+pub use error::{Destinations, Error, Operation};
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};
 pub use filter::{FilterMessage, Verdict};
 pub use link_transport::{Transport, TransportError};

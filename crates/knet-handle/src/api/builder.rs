@@ -8,7 +8,7 @@ use knet_wire::HostId;
 
 use crate::api::handle::Handle;
 use crate::core::settings::Settings;
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::io::backpressure;
 
 /// What a handle is made from: [`Handle::builder`].
@@ -63,9 +63,9 @@ impl HandleBuilder {
     /// [`Error::Os`] if the kernel refuses descriptors, threads or random bytes.
     pub fn build(self) -> Result<Handle, Error> {
         let mut cookie_key = [0; 16];
-        getrandom::fill(&mut cookie_key).map_err(|error| Error::Os {
-            what: "reading random bytes",
-            errno: error.raw_os_error().unwrap_or_default(),
+        getrandom::fill(&mut cookie_key).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or_default();
+            Error::os(Operation::ReadRandomBytes, errno, error)
         })?;
         let config = EngineConfig { host: self.host, cookie_key };
         let usual = || if is_real_time() { Duration::ZERO } else { BUSY_POLL };

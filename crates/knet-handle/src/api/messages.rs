@@ -6,7 +6,7 @@ use knet_channel::Channel;
 use knet_fd::Received;
 
 use crate::api::handle::Handle;
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::send_report::SendReport;
 use crate::tx::plan::Addressing;
 
@@ -88,6 +88,6 @@ pub(crate) fn recv(
         }
         Ok(Received::WouldBlock) => Err(Error::WouldBlock(channel)),
         Ok(Received::EndOfFile) => Err(Error::DatafdClosed(channel)),
-        Err(error) => Err(Error::Os { what: "receiving from a datafd", errno: error.errno() }),
+        Err(error) => Err(Error::os(Operation::ReceiveFromDatafd, error.errno(), error)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use crate::core::shared::Shared;
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::log::log;
 
 /// Threads that are stopped again unless they are kept.
@@ -25,9 +25,9 @@ impl Threads {
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::Os {
-            what: "starting a thread",
-            errno: error.raw_os_error().unwrap_or_default(),
+        let thread = thread.map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or_default();
+            Error::os(Operation::StartThread, errno, error)
         })?;
         self.started.push(thread);
         Ok(())

@@ -7,7 +7,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use knet_poller::{Poller, Waker};
 use parking_lot::Mutex;
 
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::filter::Inside;
 use crate::log::{Log, log};
 
@@ -27,7 +27,7 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(log: Log) -> Result<Self, Error> {
         let poller = Poller::new()
-            .map_err(|error| Error::Os { what: "making a poller", errno: error.errno() })?;
+            .map_err(|error| Error::os(Operation::CreatePoller, error.errno(), error))?;
         let waker = poller.waker();
         let (flush, filter) = (Mutex::new(Some(Vec::new())), OnceLock::new());
         Ok(Self { log, poller, waker, flush, filter })

@@ -11,7 +11,7 @@ use knet_poller::{AddError, Interest, Poller, Token};
 
 use crate::datafds::source::DatafdSource;
 use crate::datafds::table::{Datafds, Entry, Traffic};
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::io::drain::wait_until_unused;
 use crate::log::log;
 
@@ -82,7 +82,7 @@ impl Datafds {
 
     fn create(&self, channel: Channel, tx: &Poller) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
         let pair = SocketPair::new(PairType::SeqPacket, PAIR_BUFFER)
-            .map_err(|error| Error::Os { what: "making a socket pair", errno: error.errno() })?;
+            .map_err(|error| Error::os(Operation::CreateDatafd, error.errno(), error))?;
         if !pair.buffers.is_full() {
             log!(
                 warn,
@@ -151,7 +151,7 @@ impl Datafds {
                 let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);
                 Error::NotPollable { fd: number, kind }
             }
-            error => Error::Os { what: "watching a datafd", errno: error.errno() },
+            error => Error::os(Operation::WatchDatafd, error.errno(), error),
         })
     }
 }
@@ -169,9 +169,10 @@ impl Entry {
 /// Determines how messages go through a descriptor, or why it cannot be a datafd (`docs/datafd.md`,
 /// "Rules", 4 and 8).
 fn judge(fd: BorrowedFd<'_>, number: RawFd) -> Result<Traffic, Error> {
-    let failed = |what, errno| Error::Os { what, errno };
-    let kind = FdKind::of(fd).map_err(|error| failed("looking at a datafd", error.errno()))?;
-    let mode = AccessMode::of(fd).map_err(|error| failed("looking at a datafd", error.errno()))?;
+    let kind = FdKind::of(fd)
+        .map_err(|error| Error::os(Operation::InspectDatafd, error.errno(), error))?;
+    let mode = AccessMode::of(fd)
+        .map_err(|error| Error::os(Operation::InspectDatafd, error.errno(), error))?;
     let traffic = match kind {
         FdKind::RegularFile | FdKind::Directory => {
             return Err(Error::NotPollable { fd: number, kind });
@@ -201,7 +202,7 @@ fn judge(fd: BorrowedFd<'_>, number: RawFd) -> Result<Traffic, Error> {
 
 fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     knet_fd::duplicate(fd)
-        .map_err(|error| Error::Os { what: "duplicating a datafd", errno: error.errno() })
+        .map_err(|error| Error::os(Operation::DuplicateDatafd, error.errno(), error))
 }
 
 /// The flags of a caller's descriptor, put back unless they are to be kept.
@@ -214,10 +215,8 @@ struct Flags<'a> {
 
 impl<'a> Flags<'a> {
     fn set(fd: BorrowedFd<'a>) -> Result<Self, Error> {
-        let failed = |error: knet_fd::FlagError| Error::Os {
-            what: "making a datafd non-blocking and close-on-exec",
-            errno: error.errno(),
-        };
+        let failed =
+            |error: knet_fd::FlagError| Error::os(Operation::SetDatafdFlags, error.errno(), error);
         let was_nonblocking = knet_fd::set_nonblocking(fd, true).map_err(failed)?;
         let mut flags = Self { fd, was_nonblocking, was_cloexec: true, keep: false };
         flags.was_cloexec = knet_fd::set_cloexec(fd, true).map_err(failed)?;

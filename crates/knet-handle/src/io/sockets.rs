@@ -9,7 +9,7 @@ use knet_poller::{Interest, Poller, Token};
 use knet_transport::{MarkError, QosMarking, SocketOptions, UdpSocket};
 use parking_lot::{Mutex, RwLock};
 
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::io::drain::wait_until_unused;
 use crate::io::kernel_limits;
 use crate::log::Log;
@@ -98,10 +98,9 @@ impl Sockets {
         let socket = UdpSocket::bind(local, &options)?;
         kernel_limits::log_new_socket(self.log, &socket);
         let id = SocketId(registry.last_id + 1);
-        poller.add(&socket, Token(id.0), Interest::READ).map_err(|error| Error::Os {
-            what: "watching a link's socket",
-            errno: error.errno(),
-        })?;
+        poller
+            .add(&socket, Token(id.0), Interest::READ)
+            .map_err(|error| Error::os(Operation::WatchSocket, error.errno(), error))?;
         registry.last_id = id.0;
         let bound = socket.local_addr();
         self.open.write().push((id, Arc::new(socket)));
