@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use knet_tests::cluster::{QUICK, channel, link_id, node, wait_up, watch};
 use knet_tests::wait::{next_message, until};
 use kronosnet::{
-    AclAction, AclEntry, Datafd, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkError,
-    LinkKind, LinkState,
+    AclAction, AclEntry, Datafd, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkEnds,
+    LinkError, LinkKind, LinkState,
 };
 use nix::libc::EINVAL;
 
@@ -89,7 +89,7 @@ fn the_status_shows_whether_the_peer_was_found() {
     assert_eq!((status.kind, status.peer_known), (LinkKind::Dynamic, false));
     assert_eq!(status.state, LinkState::Down(DownReason::NoPeerYet));
     assert_eq!(link.remote_addr().unwrap(), None);
-    assert_eq!(link.config().unwrap(), LinkConfig::udp_dynamic(local));
+    assert_eq!(link.config().unwrap().ends, LinkEnds::UdpDynamic { local });
     assert_eq!(
         (link.config().unwrap().local(), link.config().unwrap().remote()),
         (Some(local), None)
@@ -105,7 +105,7 @@ fn the_status_shows_whether_the_peer_was_found() {
     assert_eq!(link.remote_addr().unwrap(), Some(end.addr()));
     assert!(link.status().unwrap().peer_known);
     // The address that was found is not a setting.
-    assert_eq!(link.config().unwrap(), LinkConfig::udp_dynamic(local));
+    assert_eq!(link.config().unwrap().ends, LinkEnds::UdpDynamic { local });
     one.send(channel(0), b"hello").unwrap();
     assert_eq!(next_message(&at_two, |_| true), b"hello");
 

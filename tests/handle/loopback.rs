@@ -223,7 +223,7 @@ fn a_loopback_link_is_the_only_link_and_leads_to_ourselves() {
     let itself = handle.host(OWN).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let udp = LinkConfig::udp(any, (Ipv4Addr::LOCALHOST, 9).into());
-    for config in [udp, LinkConfig::udp_dynamic(any), LinkConfig::loopback()] {
+    for config in [udp.clone(), LinkConfig::udp_dynamic(any), LinkConfig::loopback()] {
         let error = itself.add_link(link_id(0), config).unwrap_err();
         assert!(matches!(error, Error::Link(LinkError::LoopbackNotAlone { .. })), "{error}");
         assert_eq!(error.errno(), EINVAL);

@@ -11,6 +11,7 @@ mod events;
 mod filters;
 mod forwarding;
 mod hosts;
+mod link_config;
 mod links;
 mod loopback;
 mod losing_links;

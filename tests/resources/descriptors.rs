@@ -189,7 +189,7 @@ fn links_and_endpoints_leave_no_sockets_behind() {
     for link in (0..8).cycle().take(300).map(link_id) {
         let endpoint = handle.bind(any).unwrap();
         let config = LinkConfig::udp(endpoint.addr(), ([127, 0, 0, 1], 9).into());
-        let added = host.add_link(link, config).unwrap();
+        let added = host.add_link(link, config.clone()).unwrap();
         added.enable().unwrap();
         drop(endpoint);
         host.add_link(link, config).unwrap_err();

@@ -18,7 +18,7 @@ pub(crate) struct Outage {
     before: LinkStats,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Phase {
     /// The link has not failed yet.
     Intact,
@@ -52,12 +52,12 @@ impl Outage {
         for (up, side) in self.up.iter_mut().zip([&hosts.one, &hosts.two]) {
             follow(up, side, report);
         }
-        self.phase = match self.phase {
+        self.phase = match &self.phase {
             Phase::Intact if percent >= FAIL_AT => {
                 report.line(format_args!("link {PREFERRED} fails at {percent} %"));
                 Phase::Failed(self.fail(hosts)?)
             }
-            Phase::Failed(config) if self.up == [false; 2] => Phase::Detected(config),
+            Phase::Failed(config) if self.up == [false; 2] => Phase::Detected(config.clone()),
             Phase::Detected(config) if percent >= RESTORE_AT && restore(hosts, config)? => {
                 report.line(format_args!("link {PREFERRED} is restored at {percent} %"));
                 Phase::Restored
@@ -100,8 +100,8 @@ impl Outage {
 }
 
 /// Opens host 2's end again. Returns `false` while another process is using its port.
-fn restore(hosts: &Hosts, config: LinkConfig) -> Result<bool, Error> {
-    match hosts.two.add_link(PREFERRED, config) {
+fn restore(hosts: &Hosts, config: &LinkConfig) -> Result<bool, Error> {
+    match hosts.two.add_link(PREFERRED, config.clone()) {
         Ok(()) => Ok(true),
         Err(Error::Bind(BindError::AddressInUse { .. })) => Ok(false),
         Err(error) => Err(error),

@@ -1,20 +1,21 @@
 //! The handle: what an application holds.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use knet_engine::{Engine, EngineConfig};
 use knet_wire::HostId;
 
 use crate::api::audience::Audiences;
 use crate::api::builder::HandleBuilder;
+use crate::api::handle_config::HandleConfig;
 use crate::api::notify_thread;
-use crate::core::settings::Settings;
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
-use crate::error::Error;
+use crate::error::{Error, Operation};
 use crate::tx::pool::TransmitterPool;
 use crate::{rx, tx};
 
@@ -56,7 +57,7 @@ impl Handle {
     /// # Errors
     /// [`Error::Os`] if the kernel refuses descriptors or threads.
     pub fn new(host: HostId) -> Result<Self, Error> {
-        Self::builder(host).build()
+        Self::with_config(host, HandleConfig::default())
     }
 
     /// A handle that can be adjusted before it is made.
@@ -65,9 +66,20 @@ impl Handle {
         HandleBuilder::new(host)
     }
 
-    pub(crate) fn start(config: &EngineConfig, settings: &Settings) -> Result<Self, Error> {
-        let engine = Engine::new(std::time::Instant::now(), config);
-        let shared = Arc::new(Shared::new(engine, settings)?);
+    /// Creates a handle with settings for the host with this id.
+    ///
+    /// # Errors
+    /// - [`Error::Mtu`] if `manual_mtu` or `mtu_interval` is out of range.
+    /// - [`Error::Os`] if the kernel refuses descriptors, threads or random bytes.
+    pub fn with_config(host: HostId, config: HandleConfig) -> Result<Self, Error> {
+        let (now, cookie_key) = (Instant::now(), random_bytes()?);
+        let mut engine = Engine::new(now, &EngineConfig { host, cookie_key });
+        engine.set_manual_mtu(now, config.manual_mtu)?;
+        engine.set_mtu_interval(config.mtu_interval)?;
+        engine.set_access_lists(config.access_lists);
+        let shared = Arc::new(Shared::new(engine, &config.settings())?);
+        shared.sockets.set_marking(config.marking)?;
+        shared.forwarding.store(config.forwarding, Ordering::Release);
         let mut threads = Threads::new(shared.clone());
         let data = shared.clone();
         threads.start("knet-tx", move || tx::thread::run(&data))?;
@@ -151,14 +163,27 @@ impl Handle {
     /// A handle without knet-tx, whose part the test plays.
     pub(crate) fn without_tx() -> Self {
         let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
-        let settings = Settings { busy_poll: Duration::ZERO, send_timeout: Duration::MAX };
+        let settings = HandleConfig {
+            busy_poll: Some(Duration::ZERO),
+            send_timeout: Duration::MAX,
+            ..HandleConfig::default()
+        };
         let engine = Engine::new(std::time::Instant::now(), &config);
-        let shared = Arc::new(Shared::new(engine, &settings).unwrap());
+        let shared = Arc::new(Shared::new(engine, &settings.settings()).unwrap());
         let mut threads = Threads::new(shared.clone());
         let data = shared.clone();
         threads.start("knet-rx", move || rx::thread::run(&data)).unwrap();
         Self { inner: Arc::new(Inner::new(shared, threads)) }
     }
+}
+
+fn random_bytes() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Error::os(Operation::ReadRandomBytes, errno, error)
+    })?;
+    Ok(bytes)
 }
 
 impl fmt::Debug for Handle {

@@ -1,13 +1,16 @@
 //! One link, as the application sees it.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use knet_engine::{LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers, SocketId};
+use knet_engine::{
+    Engine, LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, PingTimers, SocketId,
+};
 use knet_transport::QosMarking;
 use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::api::handle::Handle;
-use crate::api::link_config::{Ends, LinkConfig};
+use crate::api::link_config::{LinkConfig, LinkEnds};
 use crate::core::shared::Shared;
 use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
@@ -33,7 +36,7 @@ impl Link {
     ) -> Result<Self, Error> {
         let shared = handle.shared();
         shared.outside_filter()?;
-        if let Ends::Static { local, remote } = config.ends {
+        if let LinkEnds::Udp { local, remote } = config.ends {
             if local.is_ipv4() != remote.is_ipv4() {
                 return Err(Error::MixedFamilies { local, remote });
             }
@@ -42,12 +45,20 @@ impl Link {
         shared.query(|engine, _| engine.links(host).map(|_| ()))?;
         let acquire = |local| shared.sockets.acquire(local, &shared.rx.poller);
         let peer = match config.ends {
-            Ends::Static { local, remote } => LinkPath { socket: acquire(local)?.0, remote }.into(),
-            Ends::Dynamic { local } => LinkPeer::dynamic(acquire(local)?.0, version(local)),
-            Ends::Loopback => LinkPeer::Loopback,
+            LinkEnds::Udp { local, remote } => {
+                LinkPath { socket: acquire(local)?.0, remote }.into()
+            }
+            LinkEnds::UdpDynamic { local } => LinkPeer::dynamic(acquire(local)?.0, version(local)),
+            LinkEnds::Loopback => LinkPeer::Loopback,
         };
-        let added = shared.configure(|engine, now| engine.add_link(now, host, id, peer));
-        if let Err(error) = added.and_then(|added| added.map_err(Error::from)) {
+        let added = shared.configure(|engine, now| {
+            engine.add_link(now, host, id, peer)?;
+            apply(engine, now, (host, id), &config).inspect_err(|_| {
+                // It was added a moment ago, and the engine is locked.
+                let _ = engine.clear_link(host, id);
+            })
+        });
+        if let Err(error) = added.and_then(|added| added) {
             release(shared, &peer);
             return Err(error);
         }
@@ -202,16 +213,24 @@ impl Link {
         Ok(self.handle.shared().configure(|engine, _| engine.clear_link_stats(host, id))??)
     }
 
-    /// How it was configured, with the port that the kernel picked if it was asked to.
+    /// Returns the current settings of the link, with the port that the kernel picked.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
     pub fn config(&self) -> Result<LinkConfig, Error> {
         let status = self.status()?;
-        Ok(match (status.kind, status.remote) {
+        let defaults = match (status.kind, status.remote) {
             (LinkKind::Loopback, _) => LinkConfig::loopback(),
             (LinkKind::Static, Some(remote)) => LinkConfig::udp(self.local_addr()?, remote),
             _ => LinkConfig::udp_dynamic(self.local_addr()?),
+        };
+        Ok(LinkConfig {
+            ping_timers: status.ping_timers,
+            pong_count: status.pong_count,
+            priority: status.priority,
+            marking: if status.socket.is_some() { self.marking()? } else { None },
+            acl: if status.kind == LinkKind::Dynamic { self.acl()? } else { Vec::new() },
+            ..defaults
         })
     }
 
@@ -256,6 +275,29 @@ impl Link {
         release(shared, &peer);
         Ok(())
     }
+}
+
+/// Applies the settings of a link that has just been added.
+fn apply(
+    engine: &mut Engine,
+    now: Instant,
+    (host, link): (HostId, LinkId),
+    config: &LinkConfig,
+) -> Result<(), Error> {
+    let LinkConfig { ends, ping_timers, pong_count, priority, marking, acl } = config;
+    engine.set_ping_timers(now, host, link, *ping_timers)?;
+    engine.set_pong_count(host, link, *pong_count)?;
+    engine.set_priority(now, host, link, *priority)?;
+    if marking.is_some() {
+        if *ends == LinkEnds::Loopback {
+            return Err(LinkError::NoAddress { host, link }.into());
+        }
+        engine.set_packet_tag(now, host, link, packet_tag::to_tag(*marking))?;
+    }
+    for &entry in acl {
+        engine.insert_acl_entry(host, link, usize::MAX, entry)?;
+    }
+    Ok(())
 }
 
 /// Gives up a link's use of its socket, if it has one.

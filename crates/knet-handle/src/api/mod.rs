@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod forwarding;
 pub(crate) mod handle;
+pub(crate) mod handle_config;
 pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod link;
