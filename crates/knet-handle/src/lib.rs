@@ -88,6 +88,7 @@ pub use knet_engine::{
     HostStats, HostStatus, LinkChange, LinkError, LinkEvent, LinkKind, LinkState, LinkStats,
     LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
 };
+pub use knet_fd::{AccessMode, FdKind, SocketDomain, SocketState, SocketType};
 pub use knet_transport::{BindError, Dscp, DscpOutOfRange, QosMarking};
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};
 

@@ -1,24 +1,25 @@
-//! A memory-safe [kronosnet](https://kronosnet.org) for Linux: redundant, watched links between the
+//! A memory-safe [kronosnet](https://kronosnet.org) for Linux: redundant, monitored links between the
 //! hosts of a cluster, behind plain file descriptors.
 //!
-//! An application installs a file descriptor, a *datafd*, on a [`Handle`] for one of 32 channels.
-//! What it writes there comes out of the datafd of the same channel on the other hosts. In between
-//! are up to eight links to each host, with failure detection, failover, fragmentation and
-//! de-duplication done for it. The packets are those of libknet 1.x.
+//! An application adds a file descriptor, a *datafd*, to a [`Handle`] for one of 32 channels. What it
+//! writes there comes out of the datafd of the same channel on the other hosts. Up to eight links lead to
+//! each host, with failure detection, failover, path MTU discovery, fragmentation and duplicate
+//! detection. The packets are those of libknet 1.x.
 //!
-//! This crate only puts the layers together. Each of them can be used without it: `knet-channel`
-//! (channel numbers), `knet-fd` (descriptors), `knet-poller` (epoll), `knet-wire` (packets),
-//! `knet-engine` (the protocol without I/O) and `knet-transport` (UDP in batches).
+//! This crate combines the layers below, which can also be used alone: `knet-channel` (channel numbers),
+//! `knet-fd` (descriptors), `knet-poller` (epoll), `knet-wire` (packets), `knet-engine` (the protocol
+//! without I/O) and `knet-transport` (UDP in batches).
 //!
 //! # Guide
 //!
-//! The pieces below are one program. It plays both hosts of a cluster, so that it runs anywhere.
+//! The examples below are parts of one program, which plays both hosts of a cluster, so that it runs
+//! anywhere.
 //!
 //! ## Handles
 //!
-//! A [`Handle`] is a host's place in the cluster. It is cheap to clone and may be used from any
-//! thread. When the last clone goes away, its threads stop and everything that it opened is closed;
-//! there is nothing to free by hand. [`Handle::close`] returns when all of that is done.
+//! A [`Handle`] is a host's place in the cluster. It is cheap to clone and may be used from any thread.
+//! When the last clone is dropped, its threads stop and everything that it opened is closed.
+//! [`Handle::close`] returns once all of that is done.
 //!
 //! ```
 //! use kronosnet::{Handle, HostId};
@@ -30,10 +31,12 @@
 //! # }
 //! ```
 //!
+//! [`Handle::with_config`] takes settings, which are described in [`HandleConfig`].
+//!
 //! ## Hosts and links
 //!
-//! Each host adds the others, and its links to them. A link is a pair of UDP addresses; both ends
-//! must give it the same [`LinkId`]. Addresses are usually known beforehand. Where they are not,
+//! Each host adds the others, and its links to them. A link connects two UDP addresses; both ends must
+//! give it the same [`LinkId`]. Addresses are usually known beforehand. Where they are not,
 //! [`Handle::bind`] opens a socket with a port that the kernel picks.
 //!
 //! ```
@@ -47,23 +50,25 @@
 //! let here = one.bind(([127, 0, 0, 1], 0).into())?;
 //! let there = two.bind(([127, 0, 0, 1], 0).into())?;
 //!
-//! let timers = PingTimers { interval: Duration::from_millis(50), ..PingTimers::default() };
+//! let interval = Duration::from_millis(50);
 //! for (handle, peer, local, remote) in
 //!     [(&one, two.host_id(), &here, &there), (&two, one.host_id(), &there, &here)]
 //! {
+//!     let config = LinkConfig {
+//!         ping_timers: PingTimers { interval, ..PingTimers::default() },
+//!         pong_count: 2,
+//!         ..LinkConfig::udp(local.addr(), remote.addr())
+//!     };
 //!     let host = handle.add_host(peer)?;
-//!     let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local.addr(), remote.addr()))?;
-//!     link.set_ping_timers(timers)?;
-//!     link.set_pong_count(2)?;
-//!     link.enable()?;
+//!     host.add_link(LinkId::new(0)?, config)?.enable()?;
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Enabling a link starts its heartbeat. It is up when [`Link::set_pong_count`] pings were answered
-//! in time, and a host is reachable when one of its links is up. [`Host::wait_until_reachable`] waits for
-//! that; if it takes too long, its error says what is wrong with each link.
+//! Enabling a link starts its heartbeat. The link comes up once `pong_count` pings were answered in time,
+//! and a host is reachable while one of its links is up. [`Host::wait_until_reachable`] blocks until then;
+//! after its timeout it returns an error with the state of each link.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -80,11 +85,11 @@
 //! # }
 //! ```
 //!
-//! ### Peers whose address is not known
+//! ### Peers with unknown addresses
 //!
-//! [`LinkConfig::udp_dynamic`] makes a link that waits for its peer to speak, and follows it when its
-//! address changes. It listens only to addresses that its access list accepts: the first entry that
-//! matches decides, and an empty list accepts nobody.
+//! [`LinkConfig::udp_dynamic`] configures a link that learns the address of its peer from the peer's
+//! packets, and follows it when it changes. Only addresses that the link's access list accepts are
+//! considered: the first matching entry decides, and an empty list accepts none.
 //!
 //! ```
 //! # use kronosnet::{Handle, HostId, LinkConfig, LinkId};
@@ -93,23 +98,28 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let one = Handle::new(HostId::new(1))?;
 //! # let here = ([127, 0, 0, 1], 0).into();
-//! let link = one.add_host(HostId::new(4))?.add_link(LinkId::new(0)?, LinkConfig::udp_dynamic(here))?;
 //! let (network, mask) = (IpAddr::from([10, 1, 0, 0]), IpAddr::from([255, 255, 0, 0]));
-//! link.add_acl_entry(AclEntry::address(AclAction::Reject, [10, 1, 0, 66].into()))?;
-//! link.add_acl_entry(AclEntry::mask(AclAction::Accept, network, mask)?)?;
+//! let config = LinkConfig {
+//!     acl: vec![
+//!         AclEntry::address(AclAction::Reject, [10, 1, 0, 66].into()),
+//!         AclEntry::mask(AclAction::Accept, network, mask)?,
+//!     ],
+//!     ..LinkConfig::udp_dynamic(here)
+//! };
+//! let link = one.add_host(HostId::new(4))?.add_link(LinkId::new(0)?, config)?;
 //! link.enable()?;
 //! assert!(!link.status()?.peer_known);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Messages to oneself take [`LinkConfig::loopback`], as the only link to a host with one's own id.
+//! Messages to the own host need a [`LinkConfig::loopback`] link, which must be the only link to it.
 //!
 //! ## Datafds
 //!
-//! [`Handle::add_datafd`] takes a descriptor of yours, or makes a pair of sockets and gives you one
-//! end. Things can happen to a datafd that you must know of (its other end is closed, your reader
-//! is too slow), so its events have to be asked for first.
+//! [`Handle::add_datafd`] takes a descriptor of the application, or creates a pair of sockets and returns
+//! one end. A datafd can fail in ways that the application must handle (its peer closes, its reader falls
+//! behind), so its events must be subscribed to before one is added.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -120,15 +130,16 @@
 //! # let two = Handle::new(HostId::new(2))?;
 //! # let here = one.bind(([127, 0, 0, 1], 0).into())?;
 //! # let there = two.bind(([127, 0, 0, 1], 0).into())?;
-//! # let timers = PingTimers { interval: Duration::from_millis(50), ..PingTimers::default() };
+//! # let interval = Duration::from_millis(50);
 //! # for (handle, peer, local, remote) in
 //! #     [(&one, two.host_id(), &here, &there), (&two, one.host_id(), &there, &here)]
 //! # {
-//! #     let host = handle.add_host(peer)?;
-//! #     let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local.addr(), remote.addr()))?;
-//! #     link.set_ping_timers(timers)?;
-//! #     link.set_pong_count(2)?;
-//! #     link.enable()?;
+//! #     let config = LinkConfig {
+//! #         ping_timers: PingTimers { interval, ..PingTimers::default() },
+//! #         pong_count: 2,
+//! #         ..LinkConfig::udp(local.addr(), remote.addr())
+//! #     };
+//! #     handle.add_host(peer)?.add_link(LinkId::new(0)?, config)?.enable()?;
 //! # }
 //! let problems = [one.datafd_events(), two.datafd_events()];
 //! let from = one.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
@@ -158,15 +169,14 @@
 //! # }
 //! ```
 //!
-//! [`Datafd::send`] runs in your thread and tells how many hosts the message went to. Writing to
-//! the descriptor does the same on a thread of the handle, in batches, and tells nobody: what
-//! becomes of such messages is counted in [`Handle::channel_stats`].
+//! [`Datafd::send`] runs in the caller's thread and returns a [`SendReport`]: which hosts the message was
+//! sent to, and why not to the others. Writing to the descriptor does the same in batches on one of the
+//! handle's threads, without a result; outcomes are counted in [`Handle::channel_stats`].
 //!
 //! ## Filters
 //!
-//! Without a filter every message goes to every reachable host. A filter sees each message on its
-//! way out and on its way in; it may name destinations, reject the message, or move it to another
-//! channel.
+//! Without a filter, every message goes to every reachable host. A filter is called with each message that
+//! is sent or received. It can name destinations, reject the message, or move it to another channel.
 //!
 //! ```
 //! # use kronosnet::{Handle, HostId};
@@ -188,9 +198,9 @@
 //!
 //! ## Events
 //!
-//! Links, hosts and datafds tell what happens to them, to callbacks and through streams, which
-//! `crossbeam_channel::select!` can wait for. Callbacks run on a thread of their own with no lock
-//! held: any method may be called from them.
+//! Events of links, hosts, datafds and the path MTU are reported to callbacks and to streams, which
+//! `crossbeam_channel::select!` can wait for. Callbacks run on a thread of their own, with no lock held:
+//! they may call any method.
 //!
 //! ```
 //! # use kronosnet::{Handle, HostId};
@@ -207,14 +217,14 @@
 //! # }
 //! ```
 //!
-//! Events come in the order in which things happened: a link first, then its host, then what packets
-//! carry. A status that is read after an event shows what the event told, or something newer.
+//! Events are reported in the order in which they happened: a link first, then its host, then the path
+//! MTU. A status that is read after an event is at least as recent as the event.
 //!
 //! ## Statistics
 //!
-//! [`Handle::stats`] adds everything up; [`Host::status`], [`Link::status`] and
-//! [`Handle::channel_stats`] tell of the parts. A link remembers when it came up and went down, and why.
-//! Reading stops nobody, and [`Handle::clear_stats`] starts anew.
+//! [`Handle::stats`] returns totals; [`Host::status`], [`Link::status`] and [`Handle::channel_stats`]
+//! return the details. A link keeps a history of when it went up and down, and why. Reading does not
+//! disturb the data path, and [`Handle::clear_stats`] resets the counters.
 //!
 //! ```
 //! # use kronosnet::{Handle, HostId, LinkConfig, LinkId};
@@ -230,7 +240,7 @@
 //!     let status = host.link(id)?.status()?;
 //!     println!("link {id} is {}, {} packets sent", status.state, status.stats.tx_packets());
 //!     if let Some(latency) = status.latency {
-//!         println!("answers come after {latency:?}");
+//!         println!("pongs arrive after {latency:?}");
 //!     }
 //!     for change in &status.history {
 //!         println!("{:?} ago: {}", change.age, change.state);
@@ -243,20 +253,66 @@
 //!
 //! ## Errors
 //!
-//! Every call returns one [`Error`] that says what was wrong and what to do. [`Error::errno`] gives
-//! the value that libknet would have set, for programs that are ported from C; `docs/porting.md`
-//! lists libknet's calls and ours side by side.
+//! Every call returns one [`Error`], which says what is wrong and what to do. [`Error::errno`] returns the
+//! value of libknet, for programs that are ported from C; `docs/porting.md` lists the calls of libknet
+//! with their counterparts.
 //!
 //! # Examples
 //!
-//! `cargo run -p kronosnet --example two_hosts`, and likewise `datafd_epoll` (an application that
-//! polls its datafd), `filter` (unicast and moved channels) and `events` (waiting for several
-//! streams at once).
+//! `cargo run -p kronosnet --example two_hosts`, and likewise `datafd_epoll` (an application that polls
+//! its datafd), `filter` (unicast and moved channels) and `events` (waiting for several streams at once).
 
 #![forbid(unsafe_code)]
 
+pub mod prelude;
+
+// The handle and its settings.
 #[doc(inline)]
-pub use knet_handle::*;
+pub use knet_handle::{Handle, HandleBuilder, HandleConfig, HostId, LocalSocket};
+
+// Hosts and links.
+#[doc(inline)]
+pub use knet_handle::{
+    DownReason, Host, HostStatus, InvalidLinkId, Link, LinkChange, LinkConfig, LinkEnds, LinkId,
+    LinkKind, LinkState, LinkStatus, PingTimers, Policy, Transport, TransportError,
+};
+
+// Access lists and markings of links.
+#[doc(inline)]
+pub use knet_handle::{AclAction, AclEntry, Dscp, DscpOutOfRange, QosMarking};
+
+// Datafds and channels.
+#[doc(inline)]
+pub use knet_handle::{
+    Channel, ChannelRequest, ChannelSet, Datafd, DatafdSource, DatafdState, DatafdStatus,
+    InvalidChannel,
+};
+
+// Messages and the filter.
+#[doc(inline)]
+pub use knet_handle::{
+    Direction, FilterMessage, MAX_MESSAGE, NotSent, SendFailure, SendReport, Verdict,
+};
+
+// Events.
+#[doc(inline)]
+pub use knet_handle::{
+    DatafdEvent, DatafdProblem, EventStream, HostEvent, LinkEvent, MtuEvent, Notification,
+    STREAM_CAPACITY,
+};
+
+// Statistics.
+#[doc(inline)]
+pub use knet_handle::{
+    ChannelStats, ClearStats, DropStats, HandleStats, HostStats, LinkStats, LinkTotals,
+};
+
+// Errors.
+#[doc(inline)]
+pub use knet_handle::{
+    AccessMode, AclEntryError, AclError, BindError, Destinations, Error, FdKind, HostError,
+    LinkError, MtuError, Operation, PingTimersError, SocketDomain, SocketState, SocketType,
+};
 
 /// Compiles and runs the example in the README.
 #[cfg(doctest)]
