@@ -152,16 +152,25 @@ impl Outgoing<'_> {
         self.use_numbers(&numbers);
     }
 
-    /// Points the copies of packets to packets with these numbers, given per message copy. The packets that
-    /// they pointed to stay, for other hosts may keep the number.
+    /// Gives these numbers, listed per message copy, to packets. Where other hosts keep the number of a
+    /// packet, the copies point to a new one; any other packet is numbered in place, so that packets which are
+    /// blocked for long do not pile up.
     fn use_numbers(&mut self, numbers: &[Option<SequenceNumber>]) {
         let (plan, own) = (&mut *self.plan, self.shared.own);
+        let number_of = |copy: &PacketCopy| numbers.get(copy.message_copy).copied().flatten();
+        let keep_theirs = plan.copies.iter().filter(|copy| number_of(copy).is_none());
+        let kept: BTreeSet<usize> = keep_theirs.map(|copy| copy.packet).collect();
         let mut renumbered: BTreeMap<usize, usize> = BTreeMap::new();
         for copy in &mut plan.copies {
-            let Some(&Some(number)) = numbers.get(copy.message_copy) else { continue };
+            let Some(number) = number_of(copy) else { continue };
             let at = renumbered.entry(copy.packet).or_insert_with(|| {
-                let packet = plan.packets.get(copy.packet).map(|it| it.renumbered(number, own));
-                plan.packets.extend(packet);
+                let Some(packet) = plan.packets.get_mut(copy.packet) else { return copy.packet };
+                if !kept.contains(&copy.packet) {
+                    packet.set_number(number, own);
+                    return copy.packet;
+                }
+                let packet = packet.renumbered(number, own);
+                plan.packets.push(packet);
                 plan.packets.len() - 1
             });
             copy.packet = *at;
@@ -237,6 +246,26 @@ mod tests {
         let numbers = renumber(&handle, &mut transmitter);
         assert_eq!(numbers, [current + 1, 10, current + 1]);
         assert_eq!(transmitter.plan.packets.len(), 2, "the two hosts share the new packet");
+    }
+
+    /// With a long send timeout packets may be blocked while millions of messages overtake them.
+    #[test]
+    fn packets_that_are_renumbered_again_and_again_take_no_more_memory() {
+        let (handle, mut transmitter) = numbered(MAX_SEQUENCE_LAG, &[10, 11]);
+        let plan = &mut transmitter.plan;
+        // The second message is for another host too, which has a part of it.
+        let (copy, message_copy) = (&plan.copies[1], plan.message_copies[1]);
+        let copy = PacketCopy { message_copy: 2, ..*copy };
+        plan.copies.push(copy);
+        plan.message_copies.push(MessageCopy { host: 1, left: true, ..message_copy });
+        let mut current = MAX_SEQUENCE_LAG;
+        for _ in 0..5 {
+            let numbers = renumber(&handle, &mut transmitter);
+            assert_eq!(numbers, [current + 1, current + 2, 11]);
+            assert_eq!(transmitter.plan.packets.len(), 3);
+            current += MAX_SEQUENCE_LAG;
+            while handle.shared().sequence.next().get() < current {}
+        }
     }
 
     #[test]
