@@ -121,3 +121,28 @@ impl ControlSender {
 
 /// What path MTU probes are padded with.
 static ZEROS: [u8; 65_535] = [0; 65_535];
+
+#[cfg(test)]
+mod tests {
+    use knet_poller::Events;
+
+    use super::*;
+    use crate::fixtures::{DEADLINE, Scene};
+
+    #[test]
+    fn one_number_in_thousands_is_announced_by_pings_and_wakes_knet_rx() {
+        let scene = Scene::new();
+        let _ = scene.first_ping();
+        let mut sender = ControlSender::default();
+        let due = (1..=u16::MAX).map(SequenceNumber::new).find(|&it| forced_ping_due(it)).unwrap();
+        while scene.shared.sequence.current().get() < due.get() - 1 {
+            let _ = sender.next_number(&scene.shared);
+        }
+        assert_eq!(scene.stats().tx_ping_packets, 0);
+        assert_eq!(sender.next_number(&scene.shared), due);
+        assert_eq!(scene.stats().tx_ping_packets, 1);
+        let (mut events, start) = (Events::with_capacity(8), Instant::now());
+        scene.shared.rx.poller.wait(&mut events, Some(DEADLINE)).unwrap();
+        assert!(start.elapsed() < DEADLINE, "knet-rx does not know of the timers that were set");
+    }
+}

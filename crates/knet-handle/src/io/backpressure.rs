@@ -1,6 +1,6 @@
 //! Backpressure: what becomes of packets that find no room in their socket.
 //!
-//! Each socket is in one of three states, which count for data packets. An open socket costs one look at a
+//! Each socket is in one of three states, which apply to data packets. An open socket costs one look at a
 //! flag.
 //!
 //! ```text
@@ -19,7 +19,7 @@
 //! |---|---|---|
 //! | Open | is sent | (there is none) |
 //! | Full | is blocked behind the others | is retried, and expires once others overtook it for [`MAX_TURNS`] timeouts |
-//! | Stuck | is tried, and dropped if there is no room | expires at its next retry |
+//! | Stuck | is blocked if others are, or else tried, and dropped if there is no room | is retried, and expires if there is no room |
 //!
 //! So a link that takes nothing costs a sender one timeout, not one per message. Control packets go first:
 //! while some of them are blocked, data leaves the next room to them for [`CONTROL_HEAD_START`], once per
@@ -46,6 +46,8 @@ pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_millis(50);
 /// When a full socket is retried although it does not report room. It reports room only once half of its
 /// buffer is free, which takes a slow link long: there may be room for a packet much earlier.
 const SOCKET_PAUSE: Duration = Duration::from_millis(2);
+/// How long a flush of the datafds waits for room in full links.
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// When a device is retried whose queue is full. It never reports room.
 const DEVICE_PAUSE: Duration = Duration::from_millis(1);
 

@@ -35,8 +35,8 @@ pub(crate) struct OwnedMessages {
 impl OwnedMessages {
     pub(crate) fn of(messages: &[Message<'_>]) -> Self {
         let messages = messages.iter().take(BATCH).map(|message| message.plain);
-        let lengths = messages.clone().map(<[u8]>::len).collect();
-        let mut bytes = Vec::new();
+        let lengths: ArrayVec<usize, BATCH> = messages.clone().map(<[u8]>::len).collect();
+        let mut bytes = Vec::with_capacity(lengths.iter().sum());
         messages.for_each(|plain| bytes.extend_from_slice(plain));
         Self { bytes, lengths }
     }

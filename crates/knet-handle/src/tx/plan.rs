@@ -196,9 +196,7 @@ impl Planner {
                 };
                 plan.message_copies.push(copy(place, None));
                 let (first, count) = *packets.get_or_insert_with(|| {
-                    // Hosts whose packets carry as many bytes, the last one aside, share them.
-                    let length = host.data_mtu().min(message.on_wire.len());
-                    packets_of(&mut self.cuts, plan, length, fragments, header, index)
+                    packets_of(&mut self.cuts, plan, fragments, header, index)
                 });
                 let marking = packet_tag::from_tag(link.tag);
                 for packet in first..first + count {
@@ -216,16 +214,17 @@ impl Planner {
     }
 }
 
-/// Returns the place and the number of the packets that carry `length` bytes each. Creates them if no host
-/// has them yet.
+/// Returns the place and the number of the packets for these fragments. Creates them if no host has them
+/// yet.
 fn packets_of(
     cuts: &mut Vec<(usize, usize, usize)>,
     plan: &mut Plan,
-    length: usize,
     fragments: FragmentPlan,
     header: DataHeader,
     message: usize,
 ) -> (usize, usize) {
+    // Hosts whose first packets carry as many bytes are cut alike.
+    let length = fragments.get(0).map_or(0, |(_, part)| part.len());
     // Only the last cuts are compared, so that the cost is bounded however many MTUs there are.
     let known = cuts.iter().rev().take(MAX_CUTS).find(|cut| cut.0 == length);
     if let Some(&(_, first, count)) = known {
@@ -277,7 +276,7 @@ mod tests {
         let cuts = &mut planner.cuts;
         let packets = mtus.iter().map(|&mtu| {
             let fragments = FragmentPlan::new(1000, mtu).unwrap();
-            packets_of(cuts, &mut plan, mtu.min(1000), fragments, HEADER, 0)
+            packets_of(cuts, &mut plan, fragments, HEADER, 0)
         });
         let packets = packets.collect();
         (packets, plan.packets.len())

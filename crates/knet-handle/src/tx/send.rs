@@ -164,47 +164,4 @@ fn not_sent(error: &SendError) -> NotSent {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
-    use std::time::Duration;
-
-    use knet_engine::{MAX_SEQUENCE_LAG, Routes};
-    use knet_wire::HostId;
-
-    use super::*;
-    use crate::Handle;
-    use crate::tx::message::Message;
-    use crate::tx::transmitter::Transmitter;
-
-    /// Other threads number messages while a thread waits for room or is not run.
-    #[test]
-    fn a_packet_that_thousands_of_messages_have_overtaken_does_not_leave() {
-        let handle = Handle::new(HostId::new(1)).unwrap();
-        let shared = handle.shared();
-        let any = (Ipv4Addr::LOCALHOST, 0).into();
-        let (socket, _) = shared.sockets.acquire(any, &shared.rx.poller).unwrap();
-        let receiver = UdpSocket::bind(any).unwrap();
-        receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let current = MAX_SEQUENCE_LAG + 1000;
-        while shared.sequence.next().get() < current {}
-
-        let oldest = current - MAX_SEQUENCE_LAG;
-        let mut transmitter = Transmitter::default();
-        // The first got a new number while it was blocked, the second did not.
-        for number in [current, oldest - 1, oldest, current] {
-            transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), number);
-        }
-        let messages = [b"1", b"2", b"3", b"4"].map(|plain| Message::uncompressed(plain));
-        let routes = Routes::default();
-        let sent = transmitter.outgoing(shared, &routes, &messages).send_copies(0..4);
-        assert!(sent.is_ok(), "there was room");
-        let copies = transmitter.plan.message_copies;
-        let refused: Vec<_> = copies.iter().map(|copy| copy.refused).collect();
-        assert_eq!(refused, [None, Some(NotSent::QueueFull), None, None]);
-        let mut buffer = [0; 100];
-        for expected in [b'1', b'3', b'4'] {
-            let length = receiver.recv(&mut buffer).unwrap();
-            assert_eq!(buffer[length - 1], expected);
-        }
-    }
-}
+mod tests;

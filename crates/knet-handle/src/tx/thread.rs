@@ -14,6 +14,7 @@ use crate::core::shared::Shared;
 use crate::datafds::counters::count;
 use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
+use crate::io::backpressure::FLUSH_TIMEOUT;
 use crate::io::batch::BATCH;
 use crate::io::read_limit::ReadLimit;
 use crate::log::log;
@@ -249,8 +250,6 @@ impl<'a> TxThread<'a> {
     }
 }
 
-/// How long a flush waits for full links.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many events of datafds and sockets are handled per turn.
 const MAX_EVENTS: usize = 2 * Channel::COUNT;
 /// The most batches per datafd that a flush sends. A buffer of 8 MiB, which the kernel doubles, holds a

@@ -157,6 +157,7 @@ mod tests {
     use knet_wire::{HostId, LinkId};
 
     use super::*;
+    use crate::fixtures::to_itself;
     use crate::{ChannelRequest, DatafdSource, Handle, LinkConfig, PingTimers};
 
     fn connect(from: (&Handle, SocketAddr), to: (HostId, SocketAddr)) -> SocketId {
@@ -202,5 +203,19 @@ mod tests {
         assert!(matches!(datafd.send(&long).unwrap_err(), Error::NoReachableHost { .. }));
         let stats = one.channel_stats(datafd.channel());
         assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
+    }
+
+    #[test]
+    fn each_part_of_a_batch_goes_by_the_routes_of_its_time() {
+        let (handle, _) = to_itself();
+        let (shared, channel) = (handle.shared(), Channel::ALL[3]);
+        let messages = [b"1", b"2"].map(|plain| Message::uncompressed(plain));
+        let mut transmitter = Transmitter::default();
+        let mut batch = Batch::new(shared, channel);
+        assert!(transmitter.send_batch(shared, &mut batch, &messages[..1]));
+        handle.host(handle.host_id()).unwrap().link(LinkId::ALL[0]).unwrap().disable().unwrap();
+        assert!(transmitter.send_batch(shared, &mut batch, &messages));
+        let stats = handle.channel_stats(channel);
+        assert_eq!((stats.tx_messages, stats.tx_no_destination), (1, 1));
     }
 }

@@ -76,3 +76,37 @@ fn a_packet_leaves_as_soon_as_its_socket_has_room() {
     scene.assert_sent_after_a_retry();
     assert_eq!(scene.events(), [], "no socket is watched for room");
 }
+
+#[test]
+fn of_a_flood_of_packets_the_oldest_of_the_link_are_kept() {
+    let scene = Scene::new();
+    let mut retry = ControlRetry::default();
+    let far = Instant::now() + Duration::from_secs(3600);
+    let _ = scene.first_ping();
+    for number in 0..MAX_PER_LINK as u32 {
+        let [answer, _] = scene.answers();
+        scene.shared.control_queue.push(scene.blocked(answer, far + number * SECOND));
+        retry.work(&scene.shared, &mut ControlSender::default());
+    }
+    assert_eq!(scene.stats().tx_errors(), 0);
+    for answer in scene.answers() {
+        scene.shared.control_queue.push(scene.blocked(answer, far - SECOND));
+    }
+    retry.work(&scene.shared, &mut ControlSender::default());
+    assert_eq!(retry.packets.len(), MAX_PER_LINK);
+    assert!(retry.next_timeout().is_some_and(|next| next >= far), "the first ones are kept");
+    let stats = scene.stats();
+    assert_eq!((stats.tx_pong_errors, stats.tx_pmtu_errors), (1, 1), "the others are dropped");
+}
+
+#[test]
+fn a_ping_that_says_too_little_by_now_is_dropped() {
+    let scene = Scene::new();
+    scene.shared.control_queue.push(scene.ping(Instant::now() - CONTROL_TIMEOUT / 2));
+    let _ = scene.shared.sequence.next();
+    ControlRetry::default().work(&scene.shared, &mut ControlSender::default());
+    let stats = scene.stats();
+    assert_eq!((stats.tx_ping_packets, stats.tx_ping_retries, stats.tx_ping_errors), (0, 0, 1));
+}
+
+const SECOND: Duration = Duration::from_secs(1);

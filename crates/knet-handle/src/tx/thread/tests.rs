@@ -40,6 +40,13 @@ fn events(handle: &Handle) -> Vec<Event> {
     events.iter().filter(|event| event.token < Token(FIRST_SOCKET)).collect()
 }
 
+/// Returns `true` if the poller reports room in a full socket.
+fn reports_room(handle: &Handle) -> bool {
+    let mut events = Events::with_capacity(MAX_EVENTS);
+    handle.shared().tx.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+    events.iter().any(|event| event.token >= Token(FIRST_SOCKET) && event.writable)
+}
+
 /// Blocks all senders until [`make_room`].
 fn fill(handle: &Handle, socket: SocketId) {
     let backpressure = &handle.shared().backpressure;
@@ -101,12 +108,14 @@ fn new_messages_leave_the_room_to_those_that_are_blocked() {
     write(&datafd, b"waits behind others");
     thread.turn(Some(DEADLINE));
     assert_eq!(sent(&handle), 0);
+    assert!(reports_room(&handle), "the thread sleeps although there may be room");
     backpressure.end(socket);
     assert!(backpressure.has_blocked(socket));
     while sent(&handle) < 1 {
         thread.turn(Some(DEADLINE));
     }
     assert!(!backpressure.has_blocked(socket));
+    assert!(!reports_room(&handle), "the thread would be woken again and again");
 }
 
 /// Another process may have read it, or the kernel discarded what it had reported.

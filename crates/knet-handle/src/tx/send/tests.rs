@@ -1,0 +1,103 @@
+//! Tests of sending to sockets.
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use knet_engine::{MAX_SEQUENCE_LAG, Routes};
+use knet_wire::HostId;
+
+use super::*;
+use crate::Handle;
+use crate::fixtures::DEADLINE;
+use crate::io::backpressure::Turn;
+use crate::tx::message::Message;
+use crate::tx::transmitter::Transmitter;
+
+/// Opens a socket of the handle, and one that receives what it sends.
+fn sockets(handle: &Handle) -> (SocketId, UdpSocket) {
+    let (any, shared) = ((Ipv4Addr::LOCALHOST, 0).into(), handle.shared());
+    let (socket, _) = shared.sockets.acquire_new_port(any, &shared.rx.poller).unwrap();
+    let receiver = UdpSocket::bind(any).unwrap();
+    receiver.set_read_timeout(Some(DEADLINE)).unwrap();
+    (socket, receiver)
+}
+
+/// Receives a packet with a message of one byte, and returns that.
+fn receive(receiver: &UdpSocket) -> u8 {
+    let mut buffer = [0; 100];
+    let length = receiver.recv(&mut buffer).unwrap();
+    buffer[length - 1]
+}
+
+/// Other threads number messages while a thread waits for room or is not run.
+#[test]
+fn a_packet_that_thousands_of_messages_have_overtaken_does_not_leave() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (shared, (socket, receiver)) = (handle.shared(), sockets(&handle));
+    let current = MAX_SEQUENCE_LAG + 1000;
+    while shared.sequence.next().get() < current {}
+
+    let oldest = current - MAX_SEQUENCE_LAG;
+    let mut transmitter = Transmitter::default();
+    // The first got a new number while it was blocked, the second did not.
+    for number in [current, oldest - 1, oldest, current] {
+        transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), number);
+    }
+    let messages = [b"1", b"2", b"3", b"4"].map(|plain| Message::uncompressed(plain));
+    let routes = Routes::default();
+    let sent = transmitter.outgoing(shared, &routes, &messages).send_copies(0..4);
+    assert!(sent.is_ok(), "there was room");
+    let copies = transmitter.plan.message_copies;
+    let refused: Vec<_> = copies.iter().map(|copy| copy.refused).collect();
+    assert_eq!(refused, [None, Some(NotSent::QueueFull), None, None]);
+    for expected in [b'1', b'3', b'4'] {
+        assert_eq!(receive(&receiver), expected);
+    }
+}
+
+#[test]
+fn messages_leave_socket_by_socket_and_in_their_order() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (shared, pairs) = (handle.shared(), [(); 2].map(|()| sockets(&handle)));
+    let mut transmitter = Transmitter::default();
+    for (socket, receiver) in pairs.iter().rev().cycle().take(40) {
+        transmitter.plan.add(shared.own, (*socket, receiver.local_addr().unwrap()), 0);
+    }
+    let plain: Vec<[u8; 1]> = (0..40).map(|number| [number]).collect();
+    let messages: Vec<_> = plain.iter().map(|plain| Message::uncompressed(plain)).collect();
+    transmitter.outgoing(shared, &Routes::default(), &messages).send();
+    assert!(transmitter.plan.has_left());
+    for (first, (_, receiver)) in (0..2).zip(pairs.iter().rev()) {
+        for expected in (first..40).step_by(2) {
+            assert_eq!(receive(receiver), expected);
+        }
+    }
+    let numbers = transmitter.plan.packets.iter().map(|packet| packet.number().get());
+    assert!(numbers.eq(1..=40), "messages are numbered in their order");
+}
+
+/// Both show that the socket is not full.
+#[test]
+fn packets_that_leave_or_are_refused_end_the_head_start_of_control_packets() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (shared, (socket, receiver)) = (handle.shared(), sockets(&handle));
+    let mut transmitter = Transmitter::default();
+    // `EACCES`: the socket has no `SO_BROADCAST`.
+    let broadcast = (Ipv4Addr::BROADCAST, 9).into();
+    for remote in [broadcast, receiver.local_addr().unwrap(), broadcast] {
+        transmitter.plan.add(shared.own, (socket, remote), 0);
+    }
+    let messages = [b"1", b"2", b"3"].map(|plain| Message::uncompressed(plain));
+    let (routes, now) = (Routes::default(), Instant::now());
+    for at in 0..3 {
+        shared.backpressure.let_control_go_first(socket, now + DEADLINE);
+        assert_ne!(shared.backpressure.turn(socket, now, now), Turn::Send);
+        let sent = transmitter.outgoing(shared, &routes, &messages).send_copies(at..at + 1);
+        assert!(sent.is_ok(), "there was room");
+        assert_eq!(shared.backpressure.turn(socket, now, now), Turn::Send);
+    }
+    assert_eq!(receive(&receiver), b'2');
+    let copies = transmitter.plan.message_copies;
+    let results: Vec<_> = copies.iter().map(|copy| (copy.left, copy.refused)).collect();
+    let refused = (false, Some(NotSent::Refused { errno: 13 }));
+    assert_eq!(results, [refused, (true, None), refused]);
+}
