@@ -1,8 +1,9 @@
-//! The cost of a large cluster: every host with links to every other, all of them in this process, in
-//! virtual time, idle but for the heartbeat and the path MTU.
+//! The cost of a large cluster: every host with links to every other, all of them in this process,
+//! in virtual time, idle but for the heartbeat and the path MTU.
 //!
-//! `cargo bench --package knet-engine --bench full_mesh -- [HOSTS [SECONDS]]`, by default 1000 hosts for 10
-//! seconds of virtual time: 5 GB and some minutes. The results are in `docs/performance.md`.
+//! `cargo bench --package knet-engine --bench full_mesh -- [HOSTS [SECONDS]]`, by default 1000
+//! hosts for 10 seconds of virtual time: 5 GB and some minutes. The results are in
+//! `docs/performance.md`.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends here")]

@@ -1,5 +1,5 @@
-//! Source checks: access lists of dynamic links, addresses of static ones, and links that do not exist
-//! (`docs/protocol.md`, "Access lists"; CVE-2026-15812).
+//! Source checks: access lists of dynamic links, addresses of static ones, and links that do not
+//! exist (`docs/protocol.md`, "Access lists"; CVE-2026-15812).
 
 // Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]
@@ -57,7 +57,7 @@ fn rejections(pair: &mut Pair, at: usize) -> Vec<Rejection> {
         .collect()
 }
 
-/// Returns why host `B` rejects this datagram. It answers nobody.
+/// Returns why host `B` rejects this datagram. It sends no answer.
 fn rejected(pair: &mut Pair, source: SocketAddr, datagram: &[u8]) -> RejectionReason {
     pair.take_events(B);
     // Long after the previous report.
@@ -134,7 +134,7 @@ fn a_flood_of_rejected_packets_is_counted_and_reported_once_a_second() {
 }
 
 #[test]
-fn an_empty_list_lets_nobody_in() {
+fn an_empty_list_accepts_no_source() {
     let mut pair = listed(&[]);
     assert!(pair.engines[B].access_lists(), "on unless turned off");
     pair.run(Duration::from_secs(10));

@@ -34,7 +34,7 @@ fn of_the_copies_on_three_links_one_is_delivered() {
     assert_eq!(pair.engines[B].drops().duplicate, 100 * 2 * 2);
     let received: Vec<_> =
         pair.links().map(|link| pair.status(B, link).stats.rx_data_packets).collect();
-    assert_eq!(received, [200; 3], "counted on the link that each came on, copies too");
+    assert_eq!(received, [200; 3], "counted on the link that each came on, duplicates too");
 }
 
 #[test]

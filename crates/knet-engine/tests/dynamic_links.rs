@@ -29,7 +29,7 @@ fn found() -> Pair {
     pair
 }
 
-/// A packet that says that it is `A`'s ping.
+/// A packet that claims to be `A`'s ping.
 fn ping() -> Vec<u8> {
     let ping = Ping { link: LINK, cookie: *b"what was written", sequence: number(7), timed: true };
     ping.encode_ping(HOSTS[A]).to_vec()
@@ -90,7 +90,7 @@ fn a_ping_is_asked_back_with_as_many_bytes_before_it_is_believed_or_answered() {
         assert_eq!((*to, packet.len()), (elsewhere(port), ping().len()));
         assert!(matches!(Packet::decode(packet).unwrap().body, Body::Ping(_)));
     }
-    // And that was all: nobody is there whom it would ping again.
+    // And that was all: there is no peer that it would ping again.
     pair.run(Duration::from_secs(60));
     assert_eq!(pair.astray.len(), 100);
 }
@@ -200,14 +200,14 @@ fn a_pong_speaks_only_for_the_address_that_was_asked() {
     let (_, question) = pair.astray.pop().unwrap();
     let Body::Ping(question) = Packet::decode(&question).unwrap().body else { panic!("no ping") };
     let pong = question.encode_pong(HOSTS[A]);
-    // Whoever sees the question may answer it, but not in the name of somebody else.
+    // A host that sees the ping may answer it, but only for its own address.
     pair.arrive_from(B, socket(LINK), elsewhere(2), &pong);
     pair.arrive(B, LINK, &pong);
     assert_eq!(known(&pair.status(B, LINK)), (true, Some(address(A, LINK))));
     assert_eq!(pair.engines[B].drops().forged_pong, 2);
     pair.arrive_from(B, socket(LINK), elsewhere(1), &pong);
     assert_eq!(known(&pair.status(B, LINK)), (true, Some(elsewhere(1))));
-    // A copy of it moves nothing back later.
+    // A later duplicate of it moves nothing back.
     pair.run(Duration::from_secs(2));
     assert_eq!(known(&pair.status(B, LINK)), (true, Some(address(A, LINK))));
     pair.arrive_from(B, socket(LINK), elsewhere(1), &pong);
@@ -238,7 +238,7 @@ fn a_link_that_goes_down_waits_for_its_peer_to_speak_again() {
     assert_eq!(known(&status), (false, Some(known_at)));
     let pings = status.stats.tx_ping_packets;
     pair.run(Duration::from_secs(600));
-    assert_eq!(pair.status(B, LINK).stats.tx_ping_packets, pings, "nobody is pinged meanwhile");
+    assert_eq!(pair.status(B, LINK).stats.tx_ping_packets, pings, "no ping leaves meanwhile");
 
     pair.move_to(A, elsewhere(5405));
     pair.set_cut(A, false);
@@ -262,7 +262,7 @@ fn a_refusal_by_the_peers_machine_takes_the_link_down_and_a_new_process_is_found
 }
 
 #[test]
-fn a_disabled_link_answers_and_looks_for_nobody() {
+fn a_disabled_link_answers_and_looks_for_no_peer() {
     let mut pair = Pair::dynamic();
     pair.mtu = 1500;
     pair.enable(A);

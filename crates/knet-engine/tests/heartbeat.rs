@@ -127,7 +127,7 @@ fn a_link_goes_down_between_two_pings_that_are_further_apart_than_its_timeout() 
 
 /// A process that was stopped, or a busy machine: the driver calls late.
 #[test]
-fn time_in_which_nobody_listened_is_not_held_against_a_link() {
+fn time_in_which_the_driver_did_not_run_takes_no_link_down() {
     let mut pair = Pair::up(2, Policy::Active);
     pair.run(Duration::from_secs(20));
     pair.take_events(A);
@@ -292,7 +292,7 @@ fn the_last_link_whose_pings_cannot_leave_goes_down_when_its_patience_is_over() 
         pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH);
         refused += 1;
     };
-    assert!(refused > 100, "given up after {refused} refusals");
+    assert!(refused > 100, "down after {refused} refusals");
     assert_eq!(states, down(DownReason::TransportError { errno: ENETUNREACH }));
 }
 

@@ -100,7 +100,7 @@ fn what_comes_from_elsewhere_or_names_no_link_of_ours_is_dropped_and_counted() {
     pair.arrive(B, LINK, &stranger);
     assert_eq!(pair.engines[B].drops().unknown_host, 1);
 
-    assert!(pair.flying.is_empty(), "nobody was answered");
+    assert!(pair.flying.is_empty(), "no answer was sent");
     assert!(pair.delivered[B].is_empty());
 }
 
@@ -197,7 +197,7 @@ fn a_flood_of_pings_and_probes_costs_no_memory() {
 }
 
 #[test]
-fn fragments_that_nobody_completes_hold_32_messages_at_most_and_not_for_long() {
+fn fragments_that_stay_incomplete_hold_32_messages_at_most_and_not_for_long() {
     let mut pair = Pair::up(1, Policy::Passive);
     for sequence in 1..=10_000 {
         // The first of two, which makes room for the longest message.

@@ -44,7 +44,7 @@ fn we_are_reachable_while_the_link_is_enabled() {
         let routes = engine.poll_routes().unwrap();
         let [route] = routes.get(OWN).unwrap().links() else { panic!("one link") };
         assert_eq!((route.link, route.path), (link, None));
-        assert_eq!(engine.data_mtu(), least, "it says nothing of packets");
+        assert_eq!(engine.data_mtu(), least, "it does not limit packets");
         let told = events(&mut engine);
         assert!(told.iter().any(|e| matches!(e, Event::Host(host) if host.reachable)), "{told:?}");
 
@@ -89,7 +89,7 @@ fn it_is_a_link_to_ourselves_and_the_only_one() {
 }
 
 #[test]
-fn nobody_speaks_for_it_from_outside() {
+fn packets_from_outside_are_rejected() {
     let (mut engine, now) = engine();
     engine.add_link(now, OWN, LINK, LinkPeer::Loopback).unwrap();
     engine.set_link_enabled(now, OWN, LINK, true).unwrap();

@@ -19,7 +19,7 @@ fn set(pair: &mut Pair, tag: PacketTag) {
     assert_eq!(pair.engines[A].packet_tag(HOSTS[B], TAGGED), Ok(tag));
 }
 
-/// Has all kinds of control packets sent on both links. Gives back which kinds that were, and checks
+/// Has all kinds of control packets sent on both links. Returns these kinds, and checks
 /// that those of each link have this tag.
 fn control(pair: &mut Pair, expected: [PacketTag; 2]) -> BTreeSet<&'static str> {
     let now = pair.now;

@@ -99,7 +99,7 @@ fn a_host_is_told_of_the_links_in_use() {
     pair.run(Duration::from_secs(30));
     pair.take_events(A);
     pair.mtu = 1500;
-    // Enabled anew, a link searches at once; the other one keeps what it found.
+    // A link that is enabled again searches at once; the other one keeps what it found.
     pair.engines[A].set_link_enabled(pair.now, HOSTS[B], wide, false).unwrap();
     pair.engines[A].set_link_enabled(pair.now, HOSTS[B], wide, true).unwrap();
     pair.drain(A);

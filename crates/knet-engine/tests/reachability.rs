@@ -118,7 +118,7 @@ fn data_brings_a_link_up_that_has_answered_once() {
 fn data_does_not_bring_a_disabled_link_up() {
     let mut pair = Pair::up(1, Policy::Passive);
     pair.engines[B].set_link_enabled(pair.now, HOSTS[A], LINK, false).unwrap();
-    pair.send(A, b"to nobody");
+    pair.send(A, b"to no host");
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new());
     assert!(!pair.reachable(B));
@@ -142,7 +142,7 @@ fn the_mtu_of_a_host_is_that_of_its_narrowest_link_in_use() {
     assert_eq!(pair.take_delivered(B), [[1; 1447]]);
 }
 
-/// What an engine tells of links and hosts, in words.
+/// The events about links and hosts, in words.
 fn told(events: impl IntoIterator<Item = Event>) -> Vec<String> {
     let tell = |event| match event {
         Event::Link(event) => Some(format!("link {} {}", event.link, event.state)),

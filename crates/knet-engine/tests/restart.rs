@@ -1,4 +1,5 @@
-//! Restart detection: what a host remembers of a peer that was lost, and forgets of a restarted one.
+//! Restart detection: what a host remembers of a peer that was lost, and forgets of a restarted
+//! one.
 
 // Clippy allows this in tests, but not in the functions that they call.
 #![allow(clippy::unwrap_used)]

@@ -1,6 +1,6 @@
 //! Which packets a link accepts, and what they may cause: the rules of `docs/protocol.md` ("Source
-//! checks", "Dynamic links", "Access lists"), written a second time without the engine's own code. The
-//! fuzz target `engine` checks every packet against them too.
+//! checks", "Dynamic links", "Access lists"), written a second time without the engine's own code.
+//! The fuzz target `engine` checks every packet against them too.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -21,13 +21,14 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Passes a datagram to an engine whose outputs are drained. Returns the packets it sends as well.
+    /// Passes a datagram to an engine whose outputs are drained. Returns the packets it sends as
+    /// well.
     ///
     /// - A packet is rejected, and counted once, if and only if the rules reject it.
-    /// - A rejected packet changes nothing but counters, and causes no packet and no other event than
-    ///   its rejection.
-    /// - A dynamic link takes an address only from a pong that comes from there, that its access list
-    ///   accepts, and whose ping had gone there.
+    /// - A rejected packet changes nothing but counters, and causes no packet and no other event
+    ///   than its rejection.
+    /// - A dynamic link takes an address only from a pong that comes from there, that its access
+    ///   list accepts, and whose ping had gone there.
     /// - A ping or a probe causes no more bytes than it has itself.
     pub(crate) fn receive(
         &self,
@@ -94,13 +95,13 @@ impl Admission {
         assert_eq!(found.path, Some(LinkPath { socket: arrival.socket, remote: arrival.source }));
         assert!(accepts(engine, host, pong.link, arrival.source), "{found:?}");
         let asked = (host, pong.link, pong.cookie, arrival.source);
-        assert!(self.asked.contains(&asked), "nobody was asked at {found:?}");
+        assert!(self.asked.contains(&asked), "no ping was sent to {found:?}");
     }
 }
 
 /// Checks the destination of a packet: the last address of the link's peer, or the one it answers.
-/// Whether the peer is still known does not matter: the link may have gone down since the packet was
-/// queued, because the one before was refused.
+/// Whether the peer is still known does not matter: the link may have gone down since the packet
+/// was queued, because the one before was refused.
 pub(crate) fn check_way(
     engine: &Engine,
     now: Instant,

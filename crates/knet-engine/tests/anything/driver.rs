@@ -91,7 +91,7 @@ impl Driver {
             Step::ForcePings => engine.force_pings(now),
             Step::Wait(time) => self.now += time,
             Step::Sleep => {
-                // Timers may be set to centuries, which the clock can't add up for ever.
+                // Timers may be set to centuries, more of which the clock cannot add up.
                 let next = engine.poll_timeout().filter(|&next| next < now + MARGIN);
                 self.now = next.unwrap_or(now).max(now);
             }
@@ -139,7 +139,7 @@ impl Driver {
         }
     }
 
-    /// Every ping and probe since the last time is answered from where it went, or from elsewhere.
+    /// Answers every ping and probe since the last call, from their destinations or from elsewhere.
     fn answer(&mut self, elsewhere: Option<u8>) {
         for (host, path, question) in std::mem::take(&mut self.questions) {
             let LinkPath { socket, remote } = path;
@@ -154,7 +154,7 @@ impl Driver {
         }
     }
 
-    /// Sends a packet, or says that the kernel did not let it leave.
+    /// Sends a packet, or reports that the kernel refused it.
     fn send(&mut self, transmit: Transmit) {
         let packet = Packet::decode(transmit.packet()).expect("we send what we accept");
         let (host, link) = (transmit.host(), transmit.link());
@@ -177,7 +177,7 @@ impl Driver {
         transmit.record_sent(26);
     }
 
-    /// What a driver does after each call, and what must hold then.
+    /// Drains the outputs as a driver does, and checks what must hold then.
     pub(crate) fn drain(&mut self) {
         self.engine.handle_timeout(self.now);
         let next = self.engine.poll_timeout();
@@ -221,16 +221,16 @@ impl Driver {
         }
     }
 
-    /// Whether a link is up, after a look at whether it may be.
+    /// Returns `true` if a link is up, after checking that it may be.
     pub(crate) fn is_up(&self, host: HostId, link: LinkId) -> bool {
         let status = self.engine.link_status(self.now, host, link).expect("it is listed");
         let is_up = status.state == LinkState::Up;
         assert!(status.enabled || !is_up, "a disabled link is up");
-        assert!(status.peer_known || !is_up, "a link to nobody is up");
+        assert!(status.peer_known || !is_up, "a link without a peer is up");
         let list = self.engine.acl(host, link).expect("it is listed");
         match status.kind {
             LinkKind::Dynamic => {
-                assert!(status.enabled || !status.peer_known, "a disabled link knows somebody");
+                assert!(status.enabled || !status.peer_known, "a disabled link knows a peer");
                 let is_twice = |(at, entry)| list[..at].contains(entry);
                 assert!(!list.iter().enumerate().any(is_twice), "{list:?}");
             }

@@ -1,4 +1,4 @@
-//! What may happen to an engine, and how often.
+//! Random steps: calls, packets and time, each with its frequency.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use knet_wire::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Something that happens to an engine.
+/// A step of a random run.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     AddHost(HostId),
@@ -49,7 +49,7 @@ pub(crate) enum Step {
     FromPeer(HostId, LinkId, Vec<u8>),
     /// Every ping and probe since the last time is answered.
     Answer,
-    /// Every ping and probe since the last time is answered by somebody else, in this place.
+    /// Every ping and probe since the last time is answered from another place.
     Overheard(u8),
     /// The latest message could not be delivered.
     DeliveryFailed,
@@ -163,8 +163,8 @@ fn packets() -> impl Strategy<Value = (DatagramMeta, Vec<u8>)> {
     )
 }
 
-/// Entries about one or some of the places, of the family that the link has or, now and then, of the
-/// other.
+/// Entries about one or some of the places, of the family that the link has or, now and then, of
+/// the other.
 fn entries(link: LinkId) -> impl Strategy<Value = AclEntry> {
     let version = (0u8..20).prop_map(move |odd| match dynamic_socket(link).1 {
         IpVersion::V4 if odd > 0 => IpVersion::V4,
@@ -203,7 +203,7 @@ fn list_steps() -> impl Strategy<Value = Step> {
     prop_oneof![8 => edits, 1 => any::<bool>().prop_map(Step::AccessLists)]
 }
 
-/// What the kernel and routers say of packets that left, or did not.
+/// Reports of the kernel and of routers about packets.
 fn network_steps() -> impl Strategy<Value = Step> {
     let limit = prop_oneof![any::<u32>(), 0u32..2000];
     let hint = (any::<bool>(), origins(), limit).prop_map(|(sure, (.., arrival), limit)| {
@@ -221,7 +221,7 @@ fn network_steps() -> impl Strategy<Value = Step> {
     prop_oneof![2 => hint, 1 => error, 3 => refuses.prop_map(Step::KernelRefuses)]
 }
 
-/// What is added, set and taken away.
+/// Changes of the configuration.
 fn configuration_steps() -> impl Strategy<Value = Step> {
     let policies = select(vec![Policy::Passive, Policy::Active, Policy::RoundRobin]);
     let mtu = prop_oneof![Just(None), any::<u16>().prop_map(Some), Just(Some(1500))];

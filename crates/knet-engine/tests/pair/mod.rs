@@ -1,4 +1,4 @@
-//! Two engines with links between them and a network that loses only what it is told to lose, for
+//! Two engines with links between them and a network that loses only what a test specifies, for
 //! tests of one behaviour at a time.
 
 // Clippy knows tests, but not the functions that they call; and no test needs all of these.
@@ -37,18 +37,19 @@ pub(crate) struct Pair {
     pub(crate) now: Instant,
     pub(crate) engines: [Engine; 2],
     pub(crate) routes: [Routes; 2],
-    /// What each was told, in order.
+    /// The events of each, in order.
     pub(crate) events: [Vec<Event>; 2],
     /// What was delivered to each, in order.
     pub(crate) delivered: [Vec<(Delivery, Vec<u8>)>; 2],
     /// Whether what this host sends on this link is lost.
     pub(crate) cut: [[bool; LinkId::COUNT as usize]; 2],
     pub(crate) flying: VecDeque<Flight>,
-    /// Where each of them is on each link; the other end of a static link knows only the first place.
+    /// Where each of them is on each link; the other end of a static link knows only the first
+    /// place.
     pub(crate) addresses: [[SocketAddr; LinkId::COUNT as usize]; 2],
-    /// What was sent to where nobody is, in order.
+    /// The packets to addresses without a host, in order.
     pub(crate) astray: Vec<(SocketAddr, Vec<u8>)>,
-    /// The path MTU of every link, for probes; what every path takes unless a test says otherwise.
+    /// The path MTU of every link, for probes; by default the least that every path takes.
     pub(crate) mtu: u16,
     links: usize,
     policy: Policy,
@@ -90,7 +91,7 @@ impl Pair {
         pair
     }
 
-    /// Moves a host to another address, which nobody is told.
+    /// Moves a host to another address, without a report to its peer.
     pub(crate) fn move_to(&mut self, at: usize, address: SocketAddr) {
         self.addresses[at][LINK.index()] = address;
     }

@@ -1,5 +1,5 @@
-//! Everything at once: cuts, storms, paths that become narrower and wider, stops and starts, stalls,
-//! clocks that jump, traffic of all sizes, at random.
+//! Everything at once: cuts, storms, paths that become narrower and wider, stops and starts,
+//! stalls, clocks that jump, traffic of all sizes, at random.
 
 use std::time::Duration;
 

@@ -94,7 +94,7 @@ pub(crate) struct Cluster {
     lives: BTreeMap<HostId, Life>,
     /// Whether a host that is not running is reported to those who send to it.
     pub(crate) refuses: bool,
-    /// The longest IP packet that the hosts' kernels let go, in bytes; they say so if one is longer.
+    /// The longest IP packet that the hosts' kernels send, in bytes. They report this limit.
     pub(crate) interface: usize,
     /// Since when that is so.
     pub(crate) interface_since: Instant,
@@ -196,7 +196,7 @@ impl Cluster {
         self.lives[&host]
     }
 
-    /// Sends a message, unless nobody can be reached.
+    /// Sends a message, unless no host is reachable.
     pub(crate) fn send(
         &mut self,
         from: HostId,
@@ -216,7 +216,7 @@ impl Cluster {
         Some(id)
     }
 
-    /// Prepares a message, unless nobody can be reached, and returns its packets, which have not left.
+    /// Prepares a message, unless no host is reachable. Returns its packets, which have not left.
     pub(crate) fn hold(
         &mut self,
         from: HostId,
@@ -259,13 +259,12 @@ impl Cluster {
         }
     }
 
-    /// Waits until nothing of a message can be on its way or kept any more, and looks at what is
-    /// left behind.
+    /// Waits until no part of a message can be on its way or kept, and checks what is left behind.
     pub(crate) fn finish(mut self) {
         self.run_for(Duration::from_secs(15));
         for Node { life, engine, .. } in self.nodes.values() {
             assert_eq!(engine.reassembly_memory(), 0, "{life:?} still holds fragments");
-            // Nobody but the network touched a packet, so nobody may have found one strange.
+            // Only the network touched packets, so no host may have found one invalid.
             let drops = engine.drops();
             let strange = [
                 drops.malformed,
@@ -361,7 +360,7 @@ impl Cluster {
         }
     }
 
-    /// Does what a driver does after each call.
+    /// Drains the outputs, as a driver does after each call.
     fn drain(&mut self, host: HostId) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&host) else { return };
@@ -407,7 +406,7 @@ impl Cluster {
     }
 }
 
-/// Whether a host's events say that it ever lost somebody.
+/// Returns how often a host lost another one, by its events.
 pub(crate) fn losses(events: &[(Instant, Event)]) -> usize {
     let lost = |event: &Event| matches!(event, Event::Host(host) if !host.reachable);
     events.iter().filter(|(_, event)| lost(event)).count()
@@ -416,7 +415,7 @@ pub(crate) fn losses(events: &[(Instant, Event)]) -> usize {
 /// What the incomplete messages of one host may hold: 32 of the longest.
 const MEMORY_A_PEER: usize = 32 * 65_536;
 
-/// Clusters of more hosts than this judge their links when they are told to.
+/// Clusters of more hosts than this check their links only on request.
 const ALWAYS_JUDGED: u16 = 8;
 
 const ECONNREFUSED: i32 = 111;

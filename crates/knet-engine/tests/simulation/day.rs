@@ -12,8 +12,8 @@ use crate::seeds::one_seed;
 
 const DAY: u64 = 86_400;
 
-/// One packet in a hundred is lost, each by itself, for a day, and nobody notices: no link goes down,
-/// no MTU changes, with default timers.
+/// One packet in a hundred is lost, independently, for a day, without consequences: no link goes
+/// down, no MTU changes, with default timers.
 #[test]
 fn a_day_at_one_percent_loss_takes_no_link_down() {
     one_seed(|seed| {

@@ -25,7 +25,7 @@ fn expect_all_delivered_after_healing(mut cluster: Cluster) {
         }
     }
     let still: Vec<_> = hosts.iter().map(|&host| losses(&cluster.node(host).events)).collect();
-    assert_eq!(lost, still, "a healthy link was given up");
+    assert_eq!(lost, still, "a healthy link went down");
     cluster.finish();
 }
 
@@ -115,7 +115,7 @@ fn a_split_is_noticed_and_heals() {
 }
 
 #[test]
-fn a_host_that_has_lost_everybody_sends_to_nobody() {
+fn a_host_that_has_lost_all_others_sends_nothing() {
     each_seed(|seed| {
         let mut cluster = Cluster::start_and_settle(seed, Plan::new(3, 1, Policy::Passive));
         cluster.set_weather(Weather::CUT);

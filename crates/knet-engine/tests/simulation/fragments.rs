@@ -1,4 +1,4 @@
-//! The longest messages, in many packets, over paths that shuffle, copy and lose them.
+//! The longest messages, in many packets, over paths that reorder, duplicate and lose them.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn a_copy_over_another_link_makes_up_for_a_lost_packet() {
             cluster.run_for(Duration::from_millis(20));
         }
         cluster.run_for(Duration::from_secs(1));
-        // Only both copies of the same packet are missed: one message in three hundred.
+        // A message is lost only with both duplicates of a packet: one in three hundred.
         let delivered = cluster.ledger.all_deliveries();
         assert!(delivered >= 37, "{delivered} of 40");
         cluster.finish();

@@ -1,4 +1,4 @@
-//! Nothing goes wrong: every message arrives once, and nobody does more than needed.
+//! Healthy networks: every message arrives once, and no host does more than needed.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn every_message_reaches_everybody_once() {
             }
             cluster.run_for(Duration::from_secs(1));
             assert_eq!(cluster.ledger.all_deliveries(), 200 * 3, "{policy}");
-            // With the active policy two of the three copies of each message are too many.
+            // With the active policy two of the three packets of each message are duplicates.
             let copies = if policy == Policy::Active { 2 } else { 0 };
             for host in hosts {
                 let drops = cluster.node(host).engine.drops();

@@ -1,5 +1,5 @@
-//! The invariants of every run, whatever the network does. The [`Ledger`] records each message that is
-//! sent, each packet that arrives and each delivery, and panics at the first violation:
+//! The invariants of every run, whatever the network does. The [`Ledger`] records each message that
+//! is sent, each packet that arrives and each delivery, and panics at the first violation:
 //!
 //! - nothing is delivered that was not sent to that host, nothing is changed on the way;
 //! - nothing is delivered twice to one life of a host;
@@ -40,7 +40,7 @@ struct Stream {
     /// Incomplete messages and which of their packets came; the one that waits longest for a new
     /// packet comes first. Only the last [`INCOMPLETE`] can still be completed.
     partial: Vec<(u64, Bits)>,
-    /// Messages that were given up for newer ones.
+    /// Messages that were discarded for newer ones.
     given_up: Bits,
     /// The highest number of which any packet came.
     newest: u64,
@@ -114,7 +114,7 @@ impl Ledger {
 }
 
 impl Stream {
-    /// Notes a packet and says whether it is the last one missing of a message.
+    /// Notes a packet. Returns `true` if it is the last one missing of a message.
     fn completes(
         &mut self,
         Frame { message: MessageId { number, .. }, index, count }: Frame,
@@ -146,7 +146,7 @@ struct Bits {
 }
 
 impl Bits {
-    /// Adds a number and says whether it is new.
+    /// Adds a number. Returns `true` if it is new.
     fn insert(&mut self, number: u64) -> bool {
         let (word, bit) = Self::place(number);
         if self.words.len() <= word {

@@ -1,4 +1,4 @@
-//! Messages whose every byte follows from who sent them and when, so that a receiver can tell
+//! Messages whose every byte follows from their sender and number, so that a receiver can check
 //! whether what it got is what was sent.
 
 use fastrand::Rng;

@@ -84,8 +84,8 @@ impl Node {
         }
     }
 
-    /// Numbers a message and cuts it into packets for each link that it takes. `None` if nobody
-    /// can be reached: then it has no number.
+    /// Numbers a message and cuts it into packets for each link that it takes. Returns `None`, and
+    /// uses no number, if no host is reachable.
     pub(crate) fn message(
         &mut self,
         now: Instant,
@@ -154,7 +154,7 @@ impl Node {
         flight
     }
 
-    /// What this host's clock says when it is `now` for the others.
+    /// Returns this host's time when it is `now` for the others.
     pub(crate) fn clock(&self, now: Instant) -> Instant {
         now + self.ahead
     }

@@ -17,8 +17,8 @@ const ONE: HostId = HostId::new(1);
 /// The time between two messages that overtake the waiting ones.
 const PACE: Duration = Duration::from_micros(100);
 
-/// Whatever waits, and for however long: what leaves is delivered once, and does not make its
-/// receivers deliver the duplicates of other messages.
+/// Packets that leave after a wait are delivered once, and do not make their receivers deliver the
+/// duplicates of other messages.
 #[test]
 fn packets_that_waited_do_no_harm() {
     each_seed(|seed| {

@@ -1,5 +1,5 @@
-//! Paths on which packets may be longer or shorter than before, and networks that do not make it easy
-//! to find out.
+//! Paths on which packets may be longer or shorter than before, and networks that do not make it
+//! easy to find out.
 
 use std::time::Duration;
 
@@ -87,8 +87,7 @@ fn a_path_that_changes_in_silence_is_found_out_about() {
     });
 }
 
-/// A path that drops everything for a while, but not for so long that it is given up, is not a
-/// narrow one.
+/// A path that drops everything, but not for so long that its link goes down, is not a narrow one.
 #[test]
 fn an_interruption_is_not_taken_for_a_narrow_path() {
     each_seed(|seed| {

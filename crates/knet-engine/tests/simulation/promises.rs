@@ -1,7 +1,7 @@
 //! What must hold for links whose network works, checked repeatedly while a cluster runs:
 //!
-//! - a link whose paths have worked for [`Plan::recovery`], in both directions and between hosts that
-//!   have run without a hitch, is up at both ends;
+//! - a link whose paths have worked for [`Plan::recovery`], in both directions and between hosts
+//!   that have run without a hitch, is up at both ends;
 //! - on a link that has worked for [`MTU_FOUND`] each end knows how long packets may be.
 
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Cluster {
 
 impl Plan {
     /// Within this time after the network has healed every link is up and stays up: one that was
-    /// about to be given up is, then come the pongs that bring it up, one an interval.
+    /// about to go down does so, then come the pongs that bring it up, one per interval.
     pub(crate) fn recovery(&self) -> Duration {
         let timers = self.timers;
         timers.timeout + timers.interval * (u32::from(self.pong_count) + 1)
@@ -52,6 +52,6 @@ impl Plan {
 }
 
 /// Within this time after a link works, or after its path has become narrower or wider, the longest
-/// packet is known: the interval of the search, and the time that a search takes if nobody says
-/// anything.
+/// packet is known: the interval of the search, and the time that a search takes without a reported
+/// limit.
 pub(crate) const MTU_FOUND: Duration = Duration::from_secs(60 + 40);

@@ -1,4 +1,4 @@
-//! A process ends and another one starts in its place, with numbers that begin anew.
+//! Restarts: a process ends and another one starts in its place, with numbers that start over.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn send_some(cluster: &mut Cluster, from: HostId, count: usize) {
     }
 }
 
-/// Runs for long enough that the pings have told everybody of the messages that were sent.
+/// Runs for long enough that pings have reported all sent messages to all hosts.
 fn tell_numbers(cluster: &mut Cluster) {
     cluster.run_for(Duration::from_secs(3));
 }
@@ -96,7 +96,7 @@ fn a_host_that_restarted_unseen_is_heard_again() {
         cluster.set_weather_of(Path { from: TWO, to: ONE, link }, Weather::CUT);
         cluster.run_for(Duration::from_secs(15));
         cluster.set_weather_of(Path { from: ONE, to: TWO, link }, Weather::CUT);
-        // Meanwhile host 1 starts anew, and talks to host 3 alone.
+        // Meanwhile host 1 is restarted, and sends to host 3 alone.
         cluster.stop_host(ONE);
         cluster.run_for(Duration::from_secs(1));
         cluster.start_host(ONE);

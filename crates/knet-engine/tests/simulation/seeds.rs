@@ -1,9 +1,9 @@
-//! The seeds of a run. What fails says with which seed, and the same seed fails the same way again.
+//! The seeds of a run. A failure reports its seed, and the same seed fails the same way again.
 
 use std::env;
 
-/// Runs `scenario` once for each seed: the one in `KNET_SEED`, a number or a range like `1..500`, or
-/// else a few fixed ones.
+/// Runs `scenario` once for each seed: the one in `KNET_SEED`, a number or a range like `1..500`,
+/// or else a few fixed ones.
 pub(crate) fn each_seed(scenario: impl Fn(u64)) {
     run(&FIXED, scenario);
 }
@@ -15,7 +15,7 @@ pub(crate) fn one_seed(scenario: impl Fn(u64)) {
 
 fn run(fixed: &[u64], scenario: impl Fn(u64)) {
     for seed in seeds(fixed) {
-        let _told = Told(seed);
+        let _report = Report(seed);
         scenario(seed);
     }
 }
@@ -31,10 +31,10 @@ fn seeds(fixed: &[u64]) -> Vec<u64> {
     }
 }
 
-/// Tells the seed if the scenario panics.
-struct Told(u64);
+/// Prints the seed if the scenario panics.
+struct Report(u64);
 
-impl Drop for Told {
+impl Drop for Report {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("failed with seed {0}: run this test again with KNET_SEED={0}", self.0);

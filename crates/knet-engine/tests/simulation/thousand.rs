@@ -12,8 +12,8 @@ use crate::seeds::one_seed;
 
 const HUB: HostId = HostId::new(1);
 
-/// One host has two links to each of 999 others, which have two to each of their neighbours. A part of
-/// the network breaks, hosts are started anew, and all of them find each other again.
+/// One host has two links to each of 999 others, which have two to each of their neighbours. A part
+/// of the network breaks, hosts are restarted, and all of them find each other again.
 #[test]
 fn a_thousand_hosts_find_each_other_again_and_again() {
     one_seed(|seed| {
