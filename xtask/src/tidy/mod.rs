@@ -11,6 +11,7 @@ mod links;
 mod log_events;
 mod module_map;
 mod modules;
+mod named_tests;
 mod rooms;
 mod top_level;
 mod unsafe_code;
@@ -84,6 +85,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut findings = arrows::check(&workspace.metadata()?)?;
     findings.extend(top_level::check(&paths));
     findings.extend(forbid::check(&files));
+    findings.extend(named_tests::check(&files));
     findings.extend(rooms::check(&files));
     for file in &files {
         findings.extend(words::check(file));
