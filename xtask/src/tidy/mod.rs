@@ -12,6 +12,7 @@ mod log_events;
 mod module_map;
 mod modules;
 mod named_tests;
+mod prose;
 mod rooms;
 mod top_level;
 mod unsafe_code;
@@ -92,6 +93,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         findings.extend(links::check(file, &paths));
         findings.extend(log_events::check(file));
         findings.extend(modules::check(file));
+        findings.extend(prose::check(file));
         findings.extend(unsafe_code::check(file));
         findings.extend(waiting::check(file));
     }

@@ -109,7 +109,7 @@ impl Running {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Stops it, and waits until none of its threads does anything any more.
+    /// Stops it, and waits until all of its threads have stopped.
     pub(crate) fn stop(&self) {
         self.signal(Signal::SIGSTOP);
         let process = Pid::from_raw(self.child.id().try_into().unwrap());
