@@ -27,7 +27,7 @@ const POOR: Conditions = Conditions {
 /// data.
 fn poorly_connected(links: u8, family: Family) -> Distant {
     let pair = Distant::new(links, 1500, 42);
-    pair.ways[0].set(POOR);
+    pair.paths[0].set(POOR);
     for member in &pair.members {
         member.handle.set_manual_mtu(Some(1500)).unwrap();
     }
@@ -36,8 +36,8 @@ fn poorly_connected(links: u8, family: Family) -> Distant {
 }
 
 /// Checks that the path was as poor as intended, and that no link went down for it.
-fn was_poor(pair: &Distant, way: &Wan) {
-    assert!(way.lost(LONG) > 0 && way.overtaken() > 0, "{way:?}");
+fn was_poor(pair: &Distant, path: &Wan) {
+    assert!(path.lost(LONG) > 0 && path.overtaken() > 0, "{path:?}");
     for (member, peer) in pair.members.iter().zip([2, 1]) {
         assert_eq!(member.link(peer, 0).status().unwrap().stats.down_count, 0);
     }
@@ -55,7 +55,7 @@ fn a_lost_packet_costs_one_message_and_none_arrives_twice() {
             // As many as a receiver reassembles at the same time, and half as many in reserve.
             if number % 16 == 15 {
                 let give_up = Instant::now() + DEADLINE;
-                while missing.len() > pair.ways[0].lost(LONG) {
+                while missing.len() > pair.paths[0].lost(LONG) {
                     assert!(Instant::now() < give_up, "{missing:?} did not arrive");
                     if readable_within(&to.datafd, Duration::from_millis(10)) {
                         let message = receive(&to.datafd);
@@ -64,7 +64,7 @@ fn a_lost_packet_costs_one_message_and_none_arrives_twice() {
                 }
             }
         }
-        was_poor(&pair, &pair.ways[0]);
+        was_poor(&pair, &pair.paths[0]);
     }
 }
 
@@ -84,7 +84,7 @@ fn active_loses_nothing_if_one_of_two_paths_is_poor() {
         for _ in 0..300 {
             traffic.round();
         }
-        was_poor(&pair, &pair.ways[0]);
+        was_poor(&pair, &pair.paths[0]);
     }
 }
 
@@ -92,7 +92,7 @@ fn active_loses_nothing_if_one_of_two_paths_is_poor() {
 fn the_latency_of_a_slow_path_is_measured() {
     let delay = Duration::from_millis(30);
     let pair = Distant::new(1, 1500, 42);
-    pair.ways[0].set(Conditions { delay, ..Conditions::default() });
+    pair.paths[0].set(Conditions { delay, ..Conditions::default() });
     pair.connect(Family::V4, PATIENT);
     let link = pair.members[0].link(2, 0);
     until("a few pongs came", || link.status().unwrap().latency_samples > 3);

@@ -87,8 +87,8 @@ impl Member {
 #[derive(Debug)]
 pub(crate) struct Distant {
     namespaces: [Namespace; 2],
-    /// Makes all hosts of a network, with this many links between each pair, which are up.
-    pub(crate) ways: Vec<Wan>,
+    /// The path of each link.
+    pub(crate) paths: Vec<Wan>,
     pub(crate) members: Vec<Member>,
 }
 
@@ -97,22 +97,22 @@ impl Distant {
     pub(crate) fn new(links: u8, interface_mtu: u16, seed: u64) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let [one, two] = &namespaces;
-        let way = |link: u8| Wan::new([one, two], link, interface_mtu, seed + u64::from(link));
-        let ways = (0..links).map(way).collect();
-        Self { ways, members: vec![Member::new(1), Member::new(2)], namespaces }
+        let path = |link: u8| Wan::new([one, two], link, interface_mtu, seed + u64::from(link));
+        let paths = (0..links).map(path).collect();
+        Self { paths, members: vec![Member::new(1), Member::new(2)], namespaces }
     }
 
     /// Connects the hosts, and waits until their links are up.
     pub(crate) fn connect(&self, family: Family, timers: PingTimers) {
         for (at, peer) in [(0, 1), (1, 0)] {
             let (member, peer) = (&self.members[at], &self.members[peer]);
-            for link in (0..).take(self.ways.len()) {
+            for link in (0..).take(self.paths.len()) {
                 let ends = [member.id(), peer.id()].map(|host| address(family, host, link));
                 let ends = (ends[0], ends[1]);
                 member.connect(&self.namespaces[at], (peer.id(), link), ends, timers);
             }
         }
-        self.members.iter().for_each(|member| member.wait_for_first(self.ways.len(), 1));
+        self.members.iter().for_each(|member| member.wait_for_first(self.paths.len(), 1));
     }
 
     /// Returns the network of a host.
@@ -121,7 +121,7 @@ impl Distant {
     }
 }
 
-/// All hosts of a network, with so many links between each two of them, which are up.
+/// Makes all hosts of a network, with this many links between each pair, which are up.
 pub(crate) fn members(lan: &Lan, links: u8, family: Family, timers: PingTimers) -> Vec<Member> {
     let members: Vec<_> = (1..=lan.hosts()).map(Member::new).collect();
     for at in &members {

@@ -41,7 +41,7 @@ fn found(members: &[Member], mtu: u16) -> bool {
 /// Makes two hosts on a path whose MTU both have found and search again every second.
 fn connected(family: Family, interface_mtu: u16, path: Conditions) -> Distant {
     let pair = Distant::new(1, interface_mtu, 7);
-    pair.ways[0].set(path);
+    pair.paths[0].set(path);
     search_often(&pair.members);
     pair.connect(family, PATIENT);
     wait_for(&pair.members, family, path.mtu.min(interface_mtu));
@@ -84,8 +84,8 @@ fn narrower_and_wider(family: Family, reports: bool) {
     let wide = Conditions { reports, ..Conditions::default() };
     let pair = connected(family, 1500, wide);
     let narrow = Conditions { mtu: 1400, ..wide };
-    change_under_traffic(&pair.members, family, 1400, true, || pair.ways[0].set(narrow));
-    change_under_traffic(&pair.members, family, 1500, false, || pair.ways[0].set(wide));
+    change_under_traffic(&pair.members, family, 1400, true, || pair.paths[0].set(narrow));
+    change_under_traffic(&pair.members, family, 1500, false, || pair.paths[0].set(wide));
 }
 
 #[test]
@@ -203,13 +203,13 @@ fn slow(mtu: u16) -> Conditions {
 /// found.
 fn probes_on_ethernet(family: Family, interface_mtu: u16) -> Vec<usize> {
     let pair = Distant::new(1, interface_mtu, 7);
-    pair.ways[0].set(slow(1500));
+    pair.paths[0].set(slow(1500));
     pair.connect(family, PATIENT);
     let link = pair.members[0].link(2, 0);
     until("the search is over", || !link.status().unwrap().searching_mtu);
     assert_eq!(link.status().unwrap().path_mtu, Some(1500));
     // Pings and replies are shorter.
-    pair.ways[0].lengths().into_iter().filter(|&length| length > 500).collect()
+    pair.paths[0].lengths().into_iter().filter(|&length| length > 500).collect()
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Default for Conditions {
 struct State {
     conditions: Conditions,
     random: fastrand::Rng,
-    /// Returns how many packets arrived after one that was sent later.
+    /// The lengths of the packets that the first host sent, whether they passed or not.
     lengths: BTreeSet<usize>,
     lost: Vec<usize>,
     overtaken: u64,
@@ -101,20 +101,20 @@ impl Wan {
         lock(&self.state).conditions = conditions;
     }
 
-    /// The lengths of the packets that the first host has sent, with their IP headers, whether they
-    /// passed or not.
+    /// Returns the lengths of the packets that the first host has sent, with their IP headers, whether
+    /// they passed or not.
     #[must_use]
     pub fn lengths(&self) -> BTreeSet<usize> {
         lock(&self.state).lengths.clone()
     }
 
-    /// How many packets of at least so many bytes were lost by chance.
+    /// Returns how many packets of at least this length were lost at random.
     #[must_use]
     pub fn lost(&self, at_least: usize) -> usize {
         lock(&self.state).lost.iter().filter(|&&length| length >= at_least).count()
     }
 
-    /// How many packets came out after one that was sent later.
+    /// Returns how many packets arrived after one that was sent later.
     #[must_use]
     pub fn overtaken(&self) -> u64 {
         lock(&self.state).overtaken

@@ -1,6 +1,6 @@
 //! `cargo xtask package`: is every published crate complete, and does it build from its own package?
 //!
-//! A crate is published when its manifest does not say `publish = false`. Its manifest, then the list of
+//! A crate is published unless its manifest has `publish = false`. Its manifest, then the list of
 //! files in its package are compared with what crates.io and docs.rs show to a reader. Then cargo makes all
 //! packages and builds each from nothing but its package and those of the crates it depends on, which
 //! stand in for the registry.

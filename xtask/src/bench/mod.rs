@@ -47,7 +47,7 @@ pub(crate) struct Options {
     /// Writes the table and the chart into docs/. Also counts system calls.
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     write: bool,
-    /// Fails if a message takes more instructions than recorded.
+    /// Compares the instructions per message with the recorded counts (needs valgrind).
     #[arg(long, exclusive = true)]
     check: bool,
     /// Counts the instructions per message, and records the counts.
@@ -55,7 +55,7 @@ pub(crate) struct Options {
     record: bool,
 }
 
-/// Whether a message takes more instructions than it did.
+/// Fails if a message takes more instructions than recorded.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     check::run(workspace, false)
 }

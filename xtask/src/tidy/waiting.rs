@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_reason_lets_code_sleep_but_no_test() {
-        let paused = "// PAUSE: the device\n// tells nobody.\nthread::sleep(ms);";
+        let paused = "// PAUSE: the device\n// reports nothing.\nthread::sleep(ms);";
         let found = |path| check(&TextFile::new(path, paused)).len();
         assert_eq!(found("crates/a/src/b.rs"), 0);
         assert_eq!(found("crates/a/tests/b.rs"), 1);
