@@ -43,15 +43,12 @@ const ROOMS: &[Rooms] = &[
     },
 ];
 
-/// Crates whose rooms are still being built.
-const PENDING: &[&str] = &["crates/knet-engine/src/"];
-
 /// Checks the rooms, and every crate for circles of files.
 pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for src in sources(files) {
         let map = ModuleMap::new(files, src);
-        let rooms = ROOMS.iter().find(|rooms| rooms.src == src && !PENDING.contains(&src));
+        let rooms = ROOMS.iter().find(|rooms| rooms.src == src);
         findings.extend(circles::check(&map.uses, src));
         findings.extend(rooms.into_iter().flat_map(|rooms| rooms.check(files, &map)));
         findings.extend(map.findings);

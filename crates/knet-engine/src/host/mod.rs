@@ -1,4 +1,6 @@
 //! One host: its links, which of them messages take, and the state for receiving its messages.
+//!
+//! It uses the room of links below it, and knows neither the engine nor other hosts.
 
 use std::net::SocketAddr;
 
