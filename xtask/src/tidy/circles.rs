@@ -93,35 +93,36 @@ fn graph<'a>(edges: impl Iterator<Item = (&'a str, &'a str, usize)>) -> Graph<'a
     graph
 }
 
-/// Returns circles that cover every file that is in one; each begins and ends with the same file.
+/// Returns the shortest circle of each knot of files that all depend on each other. A circle begins and ends
+/// with the same file.
 fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a str>> {
-    let mut seen = BTreeSet::new();
-    let mut circles = Vec::new();
-    for &start in graph.keys() {
-        if seen.contains(start) {
-            continue;
-        }
-        if let Some(circle) = shortest(graph, start) {
-            seen.extend(circle.iter().copied());
+    let mut all: Vec<_> = graph.keys().filter_map(|&file| path(graph, file, file)).collect();
+    all.sort_by_key(Vec::len);
+    let mut circles: Vec<Vec<&str>> = Vec::new();
+    for circle in all {
+        let is_linked = |from, to| path(graph, from, to).is_some();
+        let is_known =
+            |known: &Vec<&'a str>| is_linked(known[0], circle[0]) && is_linked(circle[0], known[0]);
+        if !circles.iter().any(is_known) {
             circles.push(circle);
         }
     }
     circles
 }
 
-/// Returns the shortest path from a file back to itself.
-fn shortest<'a>(graph: &Graph<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+/// Returns the shortest path from one file to another, of at least one step.
+fn path<'a>(graph: &Graph<'a>, from: &'a str, to: &'a str) -> Option<Vec<&'a str>> {
     let mut came_from = BTreeMap::new();
-    let mut queue = VecDeque::from([start]);
+    let mut queue = VecDeque::from([from]);
     while let Some(file) = queue.pop_front() {
         for &next in graph.get(file).into_iter().flat_map(BTreeMap::keys) {
-            if next == start {
-                let mut circle = vec![start, file];
-                while circle.last() != Some(&start) {
-                    circle.extend(circle.last().and_then(|last| came_from.get(last)).copied());
+            if next == to {
+                let mut path = vec![to, file];
+                while path.last() != Some(&from) {
+                    path.extend(path.last().and_then(|last| came_from.get(last)).copied());
                 }
-                circle.reverse();
-                return Some(circle);
+                path.reverse();
+                return Some(path);
             }
             if !came_from.contains_key(next) {
                 came_from.insert(next, file);
@@ -189,6 +190,12 @@ mod tests {
             found(&uses, &[]),
             ["src/a.rs:1 a.rs -> b.rs -> a.rs", "src/c.rs:3 c.rs -> d.rs -> c.rs"]
         );
+    }
+
+    #[test]
+    fn of_a_knot_the_shortest_circle_is_shown() {
+        let uses = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "b")];
+        assert_eq!(found(&uses, &[]), ["src/b.rs:2 b.rs -> c.rs -> b.rs"]);
     }
 
     #[test]
