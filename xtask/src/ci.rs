@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{bench, consumers, deny, doc, fmt, fuzz, interop, lint, netns, soak, test, tidy};
+use crate::{
+    bench, consumers, deny, doc, fmt, fuzz, interop, lint, netns, package, soak, test, tidy,
+};
 
 /// How long each fuzz target runs here: long enough to find what the last change broke outright.
 const FUZZ_SECONDS: u32 = 10;
@@ -25,6 +27,7 @@ const STEPS: &[Step] = &[
     ("bench", bench::check),
     ("doc", doc::run),
     ("consumers", consumers::run),
+    ("package", |workspace| package::run(workspace, &package::Options::default())),
     ("test --each", |workspace| {
         test::run(workspace, &test::Options { deny_skips: true, each: true })
     }),
