@@ -6,7 +6,7 @@
 //! stand in for the registry.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, Package};
@@ -58,7 +58,13 @@ fn check(workspace: &Workspace, package: &Package) -> Result<Vec<String>> {
 
 /// Makes and builds every package. Uncommitted changes are packaged as well.
 fn build(workspace: &Workspace, metadata: &Metadata, options: &Options) -> Result<()> {
+    // Cargo takes packages of a known version for unchanged, so nothing may be left of earlier ones.
+    let target_dir = workspace.target()?.join("xtask/package");
+    remove(&target_dir)?;
+    forget(&cargo_home()?.join("registry"), metadata)?;
     let shell = workspace.shell();
+    let _target = shell.push_env("CARGO_TARGET_DIR", &target_dir);
+    let _debug = shell.push_env("CARGO_PROFILE_DEV_DEBUG", "0");
     let common = ["--workspace", "--allow-dirty", "--locked"];
     if options.offline {
         // Unlike `cargo publish`, this does not leave out what is not published.
@@ -69,6 +75,49 @@ fn build(workspace: &Workspace, metadata: &Metadata, options: &Options) -> Resul
         cmd!(shell, "cargo publish {common...} --dry-run").run()?;
     }
     Ok(())
+}
+
+/// Removes earlier packages that cargo has unpacked into its home.
+fn forget(registry: &Path, metadata: &Metadata) -> Result<()> {
+    let names: Vec<String> = in_order(metadata)
+        .iter()
+        .map(|package| format!("{}-{}", package.name, package.version))
+        .collect();
+    for folder in ["cache", "src"].map(|folder| registry.join(folder)) {
+        // Nothing is kept before the first download.
+        let Ok(entries) = folder.read_dir() else { continue };
+        for entry in entries {
+            let kept = entry?.path();
+            // Registries that are folders have no host in their names.
+            let is_folder =
+                kept.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"-"));
+            for name in names.iter().filter(|_| is_folder) {
+                remove(&kept.join(name))?;
+                remove(&kept.join(format!("{name}.crate")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder, if it exists.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the folder in which cargo keeps what it downloads.
+fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME") {
+        return Ok(home.into());
+    }
+    let home = std::env::var_os("HOME").context("HOME is not set")?;
+    Ok(Path::new(&home).join(".cargo"))
 }
 
 fn is_published(package: &Package) -> bool {
@@ -234,6 +283,21 @@ mod tests {
         assert!(problems[0].starts_with("LICENSE-APACHE is missing"), "{problems:?}");
         assert!(problems[1].contains("src/lib.rs"), "{problems:?}");
         assert!(problems[2].starts_with("target/debug/a does not belong"), "{problems:?}");
+    }
+
+    #[test]
+    fn only_own_packages_of_folders_are_forgotten() {
+        let registry = tempfile::tempdir().expect("a folder");
+        let paths =
+            ["src/-1/a-0.1.0", "src/index-1/a-0.1.0", "src/-1/b-0.1.0", "cache/-1/a-0.1.0.crate"]
+                .map(|path| registry.path().join(path));
+        for path in &paths {
+            fs::create_dir_all(path).expect("made");
+        }
+        let metadata = workspace_of(&[package("a", &[], serde_json::json!({}))]);
+        forget(registry.path(), &metadata).expect("removed");
+        assert_eq!(paths.map(|path| path.exists()), [false, true, true, false]);
+        forget(&registry.path().join("missing"), &metadata).expect("nothing to do");
     }
 
     #[test]
