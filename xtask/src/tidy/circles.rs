@@ -10,31 +10,20 @@ use super::module_map::Use;
 
 /// Files that count as one, because they depend on each other by design: a handle makes hosts and datafds,
 /// a host makes links, and each of them leads back to the handle. Each group has a name for findings.
-const GROUPS: &[Group] = &[
-    (
-        "Handle and its children",
-        &[
-            "crates/knet-handle/src/api/handle.rs",
-            "crates/knet-handle/src/api/audience.rs",
-            "crates/knet-handle/src/api/builder.rs",
-            "crates/knet-handle/src/api/datafd.rs",
-            "crates/knet-handle/src/api/endpoint.rs",
-            "crates/knet-handle/src/api/host.rs",
-            "crates/knet-handle/src/api/link.rs",
-            "crates/knet-handle/src/api/messages.rs",
-            "crates/knet-handle/src/api/notify_thread.rs",
-        ],
-    ),
-    (
-        "Handle and its children",
-        &[
-            "tests/peer/src/libknet/handle.rs",
-            "tests/peer/src/libknet/datafd.rs",
-            "tests/peer/src/libknet/host.rs",
-            "tests/peer/src/libknet/link.rs",
-        ],
-    ),
-];
+const GROUPS: &[Group] = &[(
+    "Handle and its children",
+    &[
+        "crates/knet-handle/src/api/handle.rs",
+        "crates/knet-handle/src/api/audience.rs",
+        "crates/knet-handle/src/api/builder.rs",
+        "crates/knet-handle/src/api/datafd.rs",
+        "crates/knet-handle/src/api/endpoint.rs",
+        "crates/knet-handle/src/api/host.rs",
+        "crates/knet-handle/src/api/link.rs",
+        "crates/knet-handle/src/api/messages.rs",
+        "crates/knet-handle/src/api/notify_thread.rs",
+    ],
+)];
 
 /// A name, and the files that it stands for.
 type Group = (&'static str, &'static [&'static str]);
