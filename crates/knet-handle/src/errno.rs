@@ -1,4 +1,4 @@
-//! The errno values that our errors stand for, as Linux numbers them (`errno(3)`).
+//! The `errno` values of the errors of this crate, as Linux numbers them (`errno(3)`).
 
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;

@@ -1,4 +1,4 @@
-//! The one error of the public API.
+//! The error of the public API.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -12,16 +12,33 @@ use knet_wire::{HostId, InvalidLinkId, LinkId};
 use crate::errno::*;
 use crate::send_report::SendFailure;
 
-/// Why a call failed. [`Error::errno`] gives the value that libknet would have left in `errno`.
+/// The error of all methods of this crate.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{ChannelRequest, DatafdSource, Error};
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// let error = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap_err();
+/// assert!(matches!(error, Error::NotificationsNotEnabled));
+/// assert_eq!(error.errno(), 22, "EINVAL");
+/// assert_eq!(
+///     error.to_string(),
+///     "datafd notifications are not enabled: call datafd_events() or on_datafd_event() first"
+/// );
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A datafd was added before anybody asked for datafd notifications.
+    /// A datafd was added before datafd events were subscribed to.
     #[error(
         "datafd notifications are not enabled: call datafd_events() or on_datafd_event() first"
     )]
     NotificationsNotEnabled,
-    /// A channel number outside 0..=31.
+    /// The channel number is outside 0..=31.
     #[error(transparent)]
     InvalidChannel(#[from] InvalidChannel),
     /// The channel has a datafd already.
@@ -33,122 +50,122 @@ pub enum Error {
     /// The channel has no datafd.
     #[error("channel {0} has no datafd")]
     ChannelNotInUse(Channel),
-    /// The file descriptor is a datafd already.
+    /// The descriptor is a datafd already.
     #[error("fd {fd} is the datafd of channel {channel} already")]
     DatafdExists {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
         /// The channel that has it.
         channel: Channel,
     },
-    /// The file descriptor is no datafd of this handle.
+    /// The descriptor is not a datafd of this handle.
     #[error("fd {fd} is not a datafd of this handle")]
     UnknownDatafd {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
     },
-    /// A negative number where a file descriptor was expected.
+    /// The number is negative, and a descriptor was expected.
     #[error("fd {fd} is negative: 0 asks for a socket pair, a positive number is an fd of yours")]
     NegativeDatafd {
         /// The number.
         fd: RawFd,
     },
-    /// The file descriptor is not open.
+    /// The descriptor is not open.
     #[error("fd {fd} is not open")]
     DatafdNotOpen {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
     },
-    /// The kernel cannot watch such a file.
+    /// The kernel cannot poll this kind of file.
     #[error("fd {fd} ({kind:?}) cannot be polled: use a socket, a TUN/TAP or a pollable device")]
     NotPollable {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
         /// What it is.
         kind: FdKind,
     },
-    /// The file descriptor cannot be both read and written.
+    /// The descriptor is not open for both reading and writing.
     #[error("fd {fd} is open as {mode:?}: a datafd is read and written")]
     NotReadWrite {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
         /// How it is open.
         mode: AccessMode,
     },
-    /// The file descriptor is of a kind that cannot carry messages both ways.
+    /// The descriptor is of a kind that cannot carry messages both ways.
     #[error("fd {fd} ({kind:?}) cannot be a datafd: use a connected socket or a pollable device")]
     UnsupportedDatafd {
-        /// The file descriptor.
+        /// The descriptor.
         fd: RawFd,
         /// What it is.
         kind: FdKind,
     },
-    /// A message of no bytes, or of more than 65536.
+    /// The message has no bytes, or more than 65536.
     #[error("a message of {length} bytes cannot be sent: 1 to 65536")]
     MessageSize {
-        /// Its bytes.
+        /// Its length in bytes.
         length: usize,
     },
-    /// A receive buffer of no bytes.
+    /// The receive buffer has no bytes.
     #[error("a receive buffer of no bytes")]
     EmptyBuffer,
-    /// Nothing to receive now.
-    #[error("no message is waiting on channel {0}")]
+    /// No message is available.
+    #[error("no message is available on channel {0}")]
     WouldBlock(Channel),
-    /// The handle's end of the datafd is closed; nothing will come any more.
+    /// The handle's end of the datafd is closed, and no more messages will come.
     #[error("the datafd of channel {0} was removed")]
     DatafdClosed(Channel),
-    /// The message was longer than the buffer; what did not fit is lost.
+    /// The message was longer than the buffer. It is lost.
     #[error("a message of channel {channel} was longer than the buffer of {buffer} bytes")]
     BufferTooSmall {
         /// The channel.
         channel: Channel,
-        /// The buffer's bytes.
+        /// The length of the buffer in bytes.
         buffer: usize,
     },
-    /// The datafd is the caller's own: messages come out of its other end, not out of `recv`.
+    /// The datafd was brought by the application: messages come out of its other end, not out of `recv`.
     #[error("the datafd of channel {0} is yours: read its other end")]
     NotOurDatafd(Channel),
     /// Forwarding is off.
     #[error("forwarding is off: call set_forwarding(true)")]
     ForwardingOff,
-    /// The filter refused the message.
+    /// The filter rejected the message.
     #[error("the filter rejected the message")]
     FilterRejected,
-    /// The filter named no destination.
-    #[error("the filter named no destination")]
+    /// The filter decided for [`Verdict::Destinations`](crate::Verdict::Destinations) and added none.
+    #[error("the filter added no destination")]
     FilterNoDestination,
     /// The filter moved the message to a channel that does not exist.
     #[error("the filter moved the message to channel {0}: 0 to 31")]
     FilterChannel(i8),
-    /// `send_sync` needs a filter that names one destination.
+    /// `send_sync` needs a filter that specifies the destination.
     #[error("send_sync needs a filter: call set_filter()")]
     NoFilter,
     /// `send_sync` sends to one host only.
-    #[error("send_sync sends to exactly one host, the filter named {0}")]
+    #[error("send_sync sends to exactly one host, the filter specified {0}")]
     NotUnicast(Destinations),
-    /// None of the destinations is reachable.
+    /// No destination is reachable.
     #[error("no destination is reachable{}", in_brackets(failures))]
     NoReachableHost {
-        /// Each destination with the reason: those that the filter named, or all hosts.
+        /// Each destination with the reason: those that the filter added, or all hosts.
         failures: Vec<SendFailure>,
     },
-    /// For none of the destinations did the kernel take all packets of the message.
-    #[error("sent to nobody: {}", reasons(failures))]
+    /// The kernel accepted the whole message for none of the destinations.
+    #[error("sent to no host: {}", reasons(failures))]
     NotSent {
         /// Each destination with the reason.
         failures: Vec<SendFailure>,
     },
-    /// A call about a host was refused.
+    /// A call about a host was rejected.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A call about a link was refused.
+    /// A call about a link was rejected.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// A link id outside 0..=7.
+    /// The link id is outside 0..=7.
     #[error(transparent)]
     InvalidLinkId(#[from] InvalidLinkId),
-    /// The two addresses of a link are not of one family.
+    /// The two addresses of a link are of different families.
     #[error("a link from {local} to {remote} mixes IPv4 and IPv6")]
     MixedFamilies {
         /// The local address.
@@ -159,16 +176,16 @@ pub enum Error {
     /// An access list was not changed.
     #[error(transparent)]
     Acl(#[from] AclError),
-    /// An entry for an access list cannot be.
+    /// An entry of an access list is invalid.
     #[error(transparent)]
     AclEntry(#[from] AclEntryError),
-    /// A manual MTU was refused.
+    /// An MTU setting was rejected.
     #[error(transparent)]
     Mtu(#[from] MtuError),
-    /// A link's socket could not be made.
+    /// The socket of a link could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A number that is no differentiated services code point.
+    /// The number is not a differentiated services code point.
     #[error(transparent)]
     Dscp(#[from] DscpOutOfRange),
     /// A host did not become reachable in time.
@@ -176,19 +193,19 @@ pub enum Error {
     NotReachable {
         /// The host.
         host: HostId,
-        /// Its links with what each of them is.
+        /// Its links with their states.
         links: Vec<(LinkId, LinkState)>,
     },
-    /// A method was called from inside the filter that must not be.
-    #[error("not possible from inside the filter: hand it to another thread")]
+    /// The method cannot be called from within the filter.
+    #[error("not possible within the filter: use another thread")]
     InsideFilter,
-    /// A handle was to be closed from inside a callback of its own.
+    /// The handle cannot be closed from within one of its callbacks.
     #[error("a callback cannot wait for its own end: close the handle from another thread")]
     InsideCallback,
-    /// A handle was to be closed that has other clones.
+    /// The handle was to be closed and has other clones.
     #[error("the handle is still in use by {others} other clone(s), hosts, links or datafds")]
     StillInUse {
-        /// How many there were just then.
+        /// How many there were.
         others: usize,
     },
     /// The operating system refused a call, for a reason that has no variant of its own.
@@ -203,7 +220,21 @@ pub enum Error {
     },
 }
 
-/// What a call to the operating system was for: [`Error::Os`].
+/// The purpose of a call to the operating system: [`Error::Os`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Error, Handle, HostId, Operation};
+///
+/// match Handle::new(HostId::new(1)) {
+///     Err(Error::Os { operation: Operation::CreatePoller, source, .. }) => {
+///         eprintln!("too many open files? {source}");
+///     }
+///     other => drop(other?),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -249,7 +280,25 @@ impl fmt::Display for Operation {
     }
 }
 
-/// How many destinations a filter named.
+/// How many destinations a filter specified: [`Error::NotUnicast`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Destinations, Error, Verdict};
+///
+/// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let itself = handle.add_host(handle.host_id())?;
+/// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+/// # let events = handle.datafd_events();
+/// # handle.set_forwarding(true)?;
+/// let channel = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?.channel();
+/// handle.set_filter(|_| Verdict::Broadcast)?;
+/// let error = handle.send_sync(channel, b"to whom?").unwrap_err();
+/// assert!(matches!(error, Error::NotUnicast(Destinations::Everybody)));
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Destinations {
@@ -262,7 +311,7 @@ pub enum Destinations {
 impl fmt::Display for Destinations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Everybody => f.write_str("everybody"),
+            Self::Everybody => f.write_str("all hosts"),
             Self::Hosts(n) => write!(f, "{n}"),
         }
     }
@@ -277,8 +326,8 @@ impl Error {
         Self::Os { operation, errno, source: Box::new(source) }
     }
 
-    /// Returns the value that libknet would have left in `errno`, for ports that branch on it
-    /// (`docs/porting.md`, "Error numbers"), or the nearest one for what libknet does not have.
+    /// Returns libknet's `errno` value for this error, for programs that are ported from C
+    /// (`docs/porting.md`, "Error numbers"). For errors that libknet does not have, it is the closest one.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
@@ -333,13 +382,13 @@ impl From<MarkError> for Error {
 }
 
 impl From<Error> for std::io::Error {
-    /// Keeps the errno, so that [`std::io::Error::kind`] is right.
+    /// Keeps the `errno`, so that [`std::io::Error::kind`] is right.
     fn from(error: Error) -> Self {
         Self::from_raw_os_error(error.errno())
     }
 }
 
-/// Each link's state, as the end of a sentence.
+/// Describes the state of each link, as the end of a sentence.
 fn list(links: &[(LinkId, LinkState)]) -> String {
     if links.is_empty() {
         return ": it has no links".to_owned();
@@ -348,7 +397,7 @@ fn list(links: &[(LinkId, LinkState)]) -> String {
     format!(": {}", links.join("; "))
 }
 
-/// Why a message did not go to some hosts, as a list.
+/// Lists the failures in parentheses, or nothing.
 fn in_brackets(failures: &[SendFailure]) -> String {
     if failures.is_empty() { String::new() } else { format!(" ({})", reasons(failures)) }
 }

@@ -1,4 +1,4 @@
-//! What the handle tells the application of its own accord.
+//! Events of datafds, and the frame in which all events are reported.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -7,71 +7,142 @@ use knet_channel::Channel;
 
 use crate::errno::{EAGAIN, EMSGSIZE};
 
-/// An event as it comes out of a stream.
+/// An event of an [`EventStream`](crate::EventStream).
+///
+/// # Examples
+///
+/// ```
+/// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let itself = handle.add_host(handle.host_id())?;
+/// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+/// # let events = handle.datafd_events();
+/// # handle.set_forwarding(true)?;
+/// let links = handle.link_events();
+/// itself.link(LinkId::new(0)?)?.disable()?;
+/// let notification = links.iter().find(|notification| !notification.event.state.is_up());
+/// let notification = notification.expect("the stream is open");
+/// assert_eq!((notification.event.host, notification.lost), (itself.id(), 0));
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the event and what the reader missed")]
 pub struct Notification<T> {
     /// The event.
     pub event: T,
-    /// How many events this stream has thrown away so far, the oldest first, because its reader
-    /// did not keep up. A stream holds [`crate::STREAM_CAPACITY`] events.
+    /// How many events this stream has dropped so far, the oldest first, because its reader fell behind. A
+    /// stream holds [`STREAM_CAPACITY`](crate::STREAM_CAPACITY) events.
     pub lost: u64,
 }
 
-/// Which way the data was going.
+/// The direction of a message.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Direction, FilterMessage, Verdict};
+///
+/// /// Delivers no messages of other hosts.
+/// fn filter(message: &mut FilterMessage<'_>) -> Verdict {
+///     match message.direction() {
+///         Direction::Tx => Verdict::Broadcast,
+///         Direction::Rx => Verdict::Reject,
+///     }
+/// }
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// handle.set_filter(filter)?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there are two ways")]
 pub enum Direction {
-    /// From the application to the other hosts: reading from a datafd.
+    /// From the application to the other hosts: read from a datafd.
     Tx,
-    /// From the other hosts to the application: writing to a datafd.
+    /// From the other hosts to the application: written to a datafd.
     Rx,
 }
 
-/// Something happened to a datafd that the application should know (`docs/datafd.md`, "Events").
+/// A problem of a datafd (`docs/datafd.md`): [`Handle::datafd_events`](crate::Handle::datafd_events).
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{DatafdProblem, Handle, HostId};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// handle.on_datafd_event(|handle, event| match event.problem {
+///     DatafdProblem::EndOfFile | DatafdProblem::ReadFailed { .. } => {
+///         let _ = handle.remove_datafd(&event.datafd);
+///     }
+///     problem => eprintln!("channel {}: {problem}", event.channel),
+/// });
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DatafdEvent {
-    /// The datafd, by the number under which it was added.
+    /// The number under which the datafd was added.
     pub datafd: RawFd,
-    /// Its channel.
+    /// The channel.
     pub channel: Channel,
-    /// Whether reading from it or writing to it brought it to light.
+    /// Whether the problem occurred while the datafd was read (`Tx`) or written (`Rx`).
     pub direction: Direction,
-    /// What happened.
+    /// The problem.
     pub problem: DatafdProblem,
 }
 
-/// What happened to a datafd.
+/// A problem of a datafd.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use std::os::unix::net::UnixStream;
+/// use knet_handle::{ChannelRequest, DatafdProblem, DatafdSource, Direction, Handle, HostId};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// let problems = handle.datafd_events();
+/// let (ours, theirs) = UnixStream::pair()?;
+/// handle.add_datafd(DatafdSource::Fd(theirs.as_fd()), ChannelRequest::Any)?;
+/// drop(ours);
+///
+/// let event = problems.recv()?.event;
+/// assert_eq!((event.problem, event.direction), (DatafdProblem::EndOfFile, Direction::Tx));
+/// assert_eq!(event.problem.to_string(), "the other end is closed");
+/// handle.remove_datafd(&event.datafd)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DatafdProblem {
-    /// The other end is closed. The datafd is no longer read; remove it.
+    /// The other end is closed. The datafd is no longer read: remove it.
     EndOfFile,
-    /// Reading failed. The datafd is no longer read; remove it.
+    /// Reading failed. The datafd is no longer read: remove it.
     ReadFailed {
         /// The errno.
         errno: i32,
     },
-    /// A message of more than 65536 bytes was thrown away whole. The datafd lives on.
+    /// A message of more than 65536 bytes was discarded as a whole. The datafd stays in use.
     MessageTooLong,
-    /// Received messages were thrown away because writing them failed. The datafd lives on.
+    /// Received messages were discarded because writing them failed. The datafd stays in use.
     WriteFailed {
         /// The errno of the last failure.
         errno: i32,
-        /// How many messages since the last such event of this channel.
+        /// How many messages since the last event of this kind for the channel.
         messages: u64,
     },
-    /// Received messages were thrown away whole because the application does not read fast enough.
-    /// Comes at most once in 100 ms for a channel.
+    /// Received messages were discarded because the reader of the datafd fell behind. Reported at most once
+    /// in 100 ms per channel.
     Full {
-        /// How many messages since the last such event of this channel.
+        /// How many messages since the last event of this kind for the channel.
         messages: u64,
     },
 }
 
 impl DatafdProblem {
-    /// What libknet's callback would have been given as its errno; 0 at the end of the file.
+    /// Returns the `errno` that libknet passes to its callback, which is 0 at the end of the file.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {

@@ -1,4 +1,4 @@
-//! The destination filter: who gets a message, and on which channel.
+//! The destination filter: which hosts a message is sent to, and on which channel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +9,29 @@ use knet_wire::HostId;
 use crate::event::Direction;
 use crate::log::{Log, log};
 
-/// A message that the filter decides about (`docs/porting.md`, "Filter").
+/// A message that is passed to the filter: [`Handle::set_filter`](crate::Handle::set_filter).
+///
+/// # Examples
+///
+/// A filter that accepts messages of host 2 only, and delivers them on channel 5:
+///
+/// ```
+/// use knet_handle::{Channel, Direction, Verdict};
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// let channel = Channel::new(5)?;
+/// handle.set_filter(move |message| {
+///     if message.direction() == Direction::Rx {
+///         if message.source() != HostId::new(2) {
+///             return Verdict::Reject;
+///         }
+///         message.set_channel(channel);
+///     }
+///     Verdict::Broadcast
+/// })?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FilterMessage<'a> {
     pub(crate) payload: &'a [u8],
@@ -20,73 +42,95 @@ pub struct FilterMessage<'a> {
     pub(crate) destinations: &'a mut Vec<HostId>,
 }
 
-/// What the filter decided.
+/// The decision of the filter.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{FilterMessage, HostId, Verdict};
+///
+/// /// Sends short messages to host 2 only.
+/// fn filter(message: &mut FilterMessage<'_>) -> Verdict {
+///     if message.payload().len() > 100 {
+///         return Verdict::Broadcast;
+///     }
+///     message.add_destination(HostId::new(2));
+///     Verdict::Destinations
+/// }
+///
+/// # let handle = knet_handle::Handle::new(HostId::new(1))?;
+/// handle.set_filter(filter)?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the three answers of libknet's filter")]
 pub enum Verdict {
-    /// Tx: to every reachable host. Rx: deliver.
+    /// Tx: sends the message to every reachable host. Rx: delivers it.
     Broadcast,
-    /// Tx: to the hosts named with [`FilterMessage::add_destination`]. Rx: deliver if we are among them.
+    /// Tx: sends the message to the hosts that were added with [`FilterMessage::add_destination`]. Rx:
+    /// delivers it if the own host is among them.
     Destinations,
-    /// Throw the message away.
+    /// Discards the message.
     Reject,
 }
 
 impl FilterMessage<'_> {
-    /// The message's bytes: as the application wrote them, or as it will read them.
+    /// Returns the message, as it was written by the sender.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.payload
     }
 
-    /// Whether the message is being sent or was received.
+    /// Returns whether the message is being sent or was received.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Our own host id.
+    /// Returns the own host id.
     #[must_use]
     pub fn own(&self) -> HostId {
         self.own
     }
 
-    /// Who sent it: we ourselves when sending.
+    /// Returns the sender, which is the own host for messages that are being sent.
     #[must_use]
     pub fn source(&self) -> HostId {
         self.source
     }
 
-    /// The channel that it came from: a local datafd's when sending, the packet's when received.
+    /// Returns the channel that the message comes from: that of the datafd when sending, that of the packet
+    /// when receiving.
     #[must_use]
     pub fn channel(&self) -> i8 {
         self.channel
     }
 
-    /// Moves it to another channel: the one in the packet when sending, the local datafd's when
-    /// received. A [`Channel`](crate::Channel) or a raw number; a number outside 0..=31 drops the message.
+    /// Moves the message to another channel: that of the packet when sending, that of the datafd when
+    /// receiving. Accepts a [`Channel`](crate::Channel) or a raw number; a number outside 0..=31 discards
+    /// the message.
     pub fn set_channel(&mut self, channel: impl Into<i8>) {
         self.channel = channel.into();
     }
 
-    /// Names a destination for [`Verdict::Destinations`].
+    /// Adds a destination, for [`Verdict::Destinations`].
     pub fn add_destination(&mut self, host: HostId) {
         self.destinations.push(host);
     }
 }
 
-/// A filter as it is kept.
+/// A filter as the handle keeps it.
 pub(crate) type Filter = Arc<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>;
 
-/// What is done with a message after the filter.
+/// The outcome of the filter for a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Filtered {
     pub(crate) verdict: Verdict,
     pub(crate) channel: i8,
 }
 
-/// Calls the filter, whose destinations are left in those of the message. Without a filter every message
-/// is for everybody.
+/// Runs the filter; without one, every message is for every host. Leaves the destinations that it adds in
+/// `destinations`.
 pub(crate) fn run(filter: Option<&Filter>, mut message: FilterMessage<'_>, log: Log) -> Filtered {
     message.destinations.clear();
     let FilterMessage { source, channel, direction, .. } = message;
@@ -101,12 +145,12 @@ pub(crate) fn run(filter: Option<&Filter>, mut message: FilterMessage<'_>, log: 
     Filtered { verdict, channel: message.channel }
 }
 
-/// Whether this thread is running a filter.
+/// Returns `true` if this thread is running a filter.
 pub(crate) fn inside() -> bool {
     INSIDE.try_with(Inside::now).unwrap_or(false)
 }
 
-/// Whether a thread is running a filter, to be asked from any thread.
+/// Whether a thread is running a filter, for any thread to read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Arc<AtomicBool>);
 
@@ -115,17 +159,17 @@ thread_local! {
 }
 
 impl Inside {
-    /// `None` while the thread ends.
+    /// Returns the flag of this thread, or `None` while the thread ends.
     pub(crate) fn of_this_thread() -> Option<Self> {
         INSIDE.try_with(Self::clone).ok()
     }
 
-    /// Whether it runs one now.
+    /// Returns `true` if the thread is running a filter now.
     pub(crate) fn now(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Marks the thread as running a filter until the answer is dropped.
+    /// Marks this thread as running a filter until the return value is dropped.
     fn enter() -> Entered {
         let _ = INSIDE.try_with(|inside| inside.0.store(true, Ordering::Relaxed));
         Entered

@@ -1,15 +1,15 @@
 //! The kronosnet handle: hosts, links and datafds over the engine and the transport, with two data
 //! threads and a thread for notifications.
 //!
-//! This crate turns readiness into engine calls and engine decisions into system calls. What the
-//! protocol decides is in `knet-engine`; how packets reach the wire is in `knet-transport`.
-//! Nothing here polls on a fixed period, and no lock is held across a system call of the data path,
-//! a callback or the filter. Applications use it through the facade `kronosnet`, whose
-//! documentation is a guide.
+//! This crate turns readiness into calls of the engine, and the engine's decisions into system calls. The
+//! decisions of the protocol are in `knet-engine`, the sockets of links in `knet-transport`. No thread
+//! wakes up on a fixed period, and no lock is held across a system call of the data path, a callback or
+//! the filter. Applications use this crate through the facade `kronosnet`, whose documentation is a
+//! guide.
 //!
 //! # Example
 //!
-//! A host that talks to itself over UDP:
+//! A host that sends a message to itself over UDP:
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,12 +19,14 @@
 //!
 //! # fn main() -> Result<(), Error> {
 //! let handle = Handle::new(HostId::new(1))?;
-//! let here = handle.bind(([127, 0, 0, 1], 0).into())?;
+//! let local = handle.bind(([127, 0, 0, 1], 0).into())?;
+//! let config = LinkConfig {
+//!     ping_timers: PingTimers { interval: Duration::from_millis(20), ..PingTimers::default() },
+//!     pong_count: 1,
+//!     ..LinkConfig::udp(local.addr(), local.addr())
+//! };
 //! let itself = handle.add_host(handle.host_id())?;
-//! let link = itself.add_link(LinkId::new(0)?, LinkConfig::udp(here.addr(), here.addr()))?;
-//! link.set_ping_timers(PingTimers { interval: Duration::from_millis(20), ..Default::default() })?;
-//! link.set_pong_count(1)?;
-//! link.enable()?;
+//! itself.add_link(LinkId::new(0)?, config)?.enable()?;
 //! handle.set_forwarding(true)?;
 //!
 //! let problems = handle.datafd_events();

@@ -1,4 +1,4 @@
-//! What carries the messages of links, by libknet's names and numbers (`docs/porting.md`,
+//! Transports of links, by libknet's names and numbers (`docs/porting.md`, "Transports").
 //! "Transports").
 
 use std::fmt;
@@ -20,17 +20,17 @@ use crate::errno::{EINVAL, ENOENT, EPROTONOSUPPORT};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// Messages to ourselves, without packets. Number 0, `LOOPBACK`.
+    /// Messages to the own host, without packets. Number 0, `LOOPBACK`.
     Loopback,
     /// UDP over IPv4 or IPv6. Number 1, `UDP`.
     Udp,
 }
 
 impl Transport {
-    /// All there are, in the order of their numbers (`knet_get_transport_list`).
+    /// All transports, in the order of their numbers (`knet_get_transport_list`).
     pub const ALL: [Self; 2] = [Self::Loopback, Self::Udp];
 
-    /// Its number (`knet_get_transport_id_by_name`).
+    /// Returns the number (`knet_get_transport_id_by_name`).
     #[must_use]
     pub fn id(self) -> u8 {
         match self {
@@ -39,7 +39,7 @@ impl Transport {
         }
     }
 
-    /// Its name (`knet_get_transport_name_by_id`).
+    /// Returns the name (`knet_get_transport_name_by_id`).
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl fmt::Display for Transport {
 impl FromStr for Transport {
     type Err = TransportError;
 
-    /// The transport of this name, in capital letters as libknet has them.
+    /// Returns the transport with this name, which is in capital letters, as in libknet.
     fn from_str(name: &str) -> Result<Self, TransportError> {
         let found = Self::ALL.into_iter().find(|transport| transport.name() == name);
         found.ok_or_else(|| match name {
@@ -71,14 +71,24 @@ impl FromStr for Transport {
 impl TryFrom<u8> for Transport {
     type Error = TransportError;
 
-    /// The transport of this number.
+    /// Returns the transport with this number.
     fn try_from(id: u8) -> Result<Self, TransportError> {
         let found = Self::ALL.into_iter().find(|transport| transport.id() == id);
         found.ok_or(if id == SCTP { TransportError::Sctp } else { TransportError::UnknownId(id) })
     }
 }
 
-/// Why there is no such transport.
+/// The error of looking up a [`Transport`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Transport, TransportError};
+///
+/// let error = "udp".parse::<Transport>().unwrap_err();
+/// assert_eq!(error, TransportError::UnknownName("udp".to_owned()));
+/// assert_eq!(error.to_string(), "no transport is named \"udp\": use LOOPBACK or UDP");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -94,7 +104,7 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// The value that libknet would have left in `errno`.
+    /// Returns libknet's `errno` value for this error.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {

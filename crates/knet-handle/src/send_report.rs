@@ -1,4 +1,4 @@
-//! What became of a message, host by host.
+//! The outcome of sending a message, host by host.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,50 +9,101 @@ use knet_wire::HostId;
 
 use crate::errno::{EAGAIN, EHOSTDOWN, EMSGSIZE};
 
-/// What became of a message that was sent: which hosts it went to, and why not to the others.
+/// The outcome of sending a message: the hosts that it was sent to, and why not to the others.
 ///
-/// Making one allocates nothing unless something failed or a filter named more than eight hosts.
+/// Creating one does not allocate, unless something failed or a filter specified more than eight hosts.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::NotSent;
+///
+/// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let itself = handle.add_host(handle.host_id())?;
+/// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+/// # let events = handle.datafd_events();
+/// # handle.set_forwarding(true)?;
+/// handle.add_host(HostId::new(2))?;
+/// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+/// let report = datafd.send(b"hello")?;
+/// assert_eq!(report.hosts, 1);
+/// assert_eq!(report.delivered().collect::<Vec<_>>(), [itself.id()]);
+/// let failure = report.failures().next().expect("host 2 has no links");
+/// assert_eq!((failure.host, failure.reason), (HostId::new(2), NotSent::Unreachable));
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SendReport {
-    /// How many hosts it was sent to: for each of them the kernel took the whole message on at least
-    /// one link.
+    /// How many hosts the message was sent to. For each of them, the kernel accepted the whole message on
+    /// at least one link.
     pub hosts: usize,
     targets: Targets,
     failures: Vec<SendFailure>,
 }
 
-/// Whom a message was tried to be sent to.
+/// The hosts for which the message was intended.
 #[derive(Clone, Debug)]
 enum Targets {
-    /// Everybody who was reachable.
+    /// All reachable hosts.
     All(Arc<Routes>),
     Few(ArrayVec<HostId, FEW>),
     Many(Vec<HostId>),
 }
 
-/// A host that a message did not go to.
+/// A host that a message was not sent to.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Error, NotSent};
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let events = handle.datafd_events();
+/// # let datafd = handle.add_datafd(
+/// #     knet_handle::DatafdSource::Create,
+/// #     knet_handle::ChannelRequest::Any,
+/// # )?;
+/// handle.add_host(HostId::new(2))?;
+/// handle.set_forwarding(true)?;
+/// let Err(Error::NoReachableHost { failures }) = datafd.send(b"hello") else {
+///     panic!("host 2 has no links");
+/// };
+/// assert_eq!((failures[0].host, failures[0].reason), (HostId::new(2), NotSent::Unreachable));
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SendFailure {
     /// The host.
     pub host: HostId,
-    /// Why not.
+    /// The reason.
     pub reason: NotSent,
 }
 
-/// Why a message did not go to a host.
+/// The reason why a message was not sent to a host.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::NotSent;
+///
+/// assert_eq!(NotSent::QueueFull.errno(), 11, "EAGAIN");
+/// assert_eq!(NotSent::Unreachable.to_string(), "none of its links is up");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The filter named a host that was never added.
+    /// The filter specified a host that was never added.
     Unknown,
-    /// None of its links is up.
+    /// No link to the host is up.
     Unreachable,
-    /// It would take more fragments than a packet can count, or the kernel found one of its packets
-    /// too long for the way.
+    /// The message needs more fragments than a packet can count, or the kernel found a packet too long for
+    /// the path.
     TooLong,
-    /// The link's socket or its device had no room, and got none in the time that is waited for it.
+    /// The link's socket or its device had no room within the send timeout.
     QueueFull,
     /// The kernel refused a packet for another reason.
     Refused {
@@ -62,13 +113,13 @@ pub enum NotSent {
 }
 
 impl SendReport {
-    /// Of a message for everybody.
+    /// Creates the report of a message for all hosts.
     pub(crate) fn broadcast(routes: Arc<Routes>, failures: Vec<SendFailure>) -> Self {
         Self::of(Targets::All(routes), failures)
     }
 
-    /// Of a message for some, given as places in the routes. Neither these nor `failures` name a host
-    /// twice.
+    /// Creates the report of a message for some hosts, which are given as positions in the routes. Neither
+    /// these nor `failures` contain a host twice.
     pub(crate) fn listed(routes: &Routes, targets: &[usize], failures: Vec<SendFailure>) -> Self {
         let hosts = targets.iter().filter_map(|&place| routes.at(place)).map(HostRoute::host);
         let targets = if targets.len() <= FEW {
@@ -85,13 +136,13 @@ impl SendReport {
         report
     }
 
-    /// The hosts that it was sent to, in ascending order.
+    /// Returns the hosts that the message was sent to, in ascending order.
     pub fn delivered(&self) -> impl Iterator<Item = HostId> {
         self.targets().filter(|host| !self.failures.iter().any(|failure| failure.host == *host))
     }
 
-    /// The hosts that it was meant for and did not go to, with the reasons. Of a message for everybody
-    /// that includes the hosts that are not reachable.
+    /// Returns the hosts that the message was intended for and not sent to, with the reasons. For a message
+    /// to all hosts, that includes the unreachable ones.
     pub fn failures(&self) -> impl Iterator<Item = SendFailure> {
         let down = match &self.targets {
             Targets::All(routes) => routes.unreachable(),
@@ -119,7 +170,7 @@ impl SendFailure {
 }
 
 impl NotSent {
-    /// The errno that goes with it.
+    /// Returns the corresponding `errno`.
     #[must_use]
     pub fn errno(self) -> i32 {
         match self {
@@ -136,14 +187,14 @@ impl fmt::Display for NotSent {
         match self {
             Self::Unknown => f.write_str("it was never added"),
             Self::Unreachable => f.write_str("none of its links is up"),
-            Self::TooLong => f.write_str("the message is too long for the way"),
+            Self::TooLong => f.write_str("the message is too long for the path"),
             Self::QueueFull => f.write_str("the link is full"),
             Self::Refused { errno } => std::io::Error::from_raw_os_error(*errno).fmt(f),
         }
     }
 }
 
-/// How many destinations fit into a report without allocating.
+/// How many destinations a report holds without allocating.
 const FEW: usize = 8;
 
 #[cfg(test)]

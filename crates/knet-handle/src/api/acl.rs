@@ -1,5 +1,4 @@
-//! Who may speak for a dynamic link: its access list, and the switch for all lists
-//! (`docs/protocol.md`, "Access lists").
+//! Access lists: which addresses a dynamic link accepts its peer from (`docs/protocol.md`, "Access lists").
 
 use knet_engine::AclEntry;
 
@@ -8,41 +7,79 @@ use crate::api::link::Link;
 use crate::error::Error;
 
 impl Handle {
-    /// Turns the access lists of dynamic links on or off. On at first; off, a peer may speak from
-    /// anywhere. Takes effect with the next packet. Links to a given address are bound to it either
-    /// way.
+    /// Turns the access lists of dynamic links on or off, from the next packet on. On by default. While
+    /// they are off, dynamic links accept their peer from any address.
+    ///
+    /// Links to a given address accept packets from that address only, in either case.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// assert!(handle.access_lists());
+    /// handle.set_access_lists(false)?;
+    /// assert!(!handle.access_lists());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_access_lists(&self, on: bool) -> Result<(), Error> {
         self.shared().configure(|engine, _| engine.set_access_lists(on))
     }
 
-    /// Whether the access lists of dynamic links are on.
+    /// Returns `true` if the access lists of dynamic links are on.
     #[must_use]
     pub fn access_lists(&self) -> bool {
         self.shared().query(|engine, _| engine.access_lists())
     }
 }
 
-/// The access list of a dynamic link says from which IP addresses its peer may speak. The first entry
-/// that matches a packet's source decides; if none does, the packet is thrown away, counted and
-/// logged. So with an empty list, as there is at first, the link hears nobody. A change counts from
-/// the next packet on.
+/// # Access list
 ///
-/// A link that is not dynamic is bound to its peer's address and has no list.
+/// The access list of a dynamic link specifies from which IP addresses the link accepts its peer. The first
+/// entry that matches the source of a packet decides. If none matches, the packet is discarded, counted
+/// and logged; with an empty list, which is the default, that is every packet. A change takes effect with
+/// the next packet.
+///
+/// Other links accept packets from their peer's address only, and have no list.
 impl Link {
-    /// Puts an entry at the end of its access list.
+    /// Adds an entry at the end of the access list.
     ///
     /// # Errors
-    /// [`Error::Acl`] with `NotDynamic`, `OtherFamily`, `Listed` or `Link`;
-    /// [`Error::InsideFilter`].
+    /// [`Error::Acl`] with `NotDynamic`, `OtherFamily`, `Listed` or `Link`; [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// use std::net::IpAddr;
+    /// use knet_handle::{AclAction, AclEntry};
+    ///
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let local = ([127, 0, 0, 1], 0).into();
+    /// let link = host.add_link(LinkId::new(0)?, LinkConfig::udp_dynamic(local))?;
+    /// let (network, mask) = (IpAddr::from([10, 1, 0, 0]), IpAddr::from([255, 255, 0, 0]));
+    /// let lan = AclEntry::mask(AclAction::Accept, network, mask)?;
+    /// link.add_acl_entry(lan)?;
+    ///
+    /// // An exception must precede the entry of which it is one.
+    /// let guest = AclEntry::address(AclAction::Reject, [10, 1, 0, 66].into());
+    /// link.insert_acl_entry(0, guest)?;
+    /// assert_eq!(link.acl()?, [guest, lan]);
+    ///
+    /// link.remove_acl_entry(guest)?;
+    /// assert_eq!(link.acl()?, [lan]);
+    /// link.clear_acl()?;
+    /// assert!(link.acl()?.is_empty());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn add_acl_entry(&self, entry: AclEntry) -> Result<(), Error> {
         self.insert_acl_entry(usize::MAX, entry)
     }
 
-    /// Puts an entry into its access list at just this place, counted from 0; at the end if the list
-    /// is not so long.
+    /// Inserts an entry into the access list at an index, or at the end of a shorter list.
     ///
     /// # Errors
     /// Those of [`Link::add_acl_entry`].
@@ -52,7 +89,7 @@ impl Link {
         Ok(shared.configure(|engine, _| engine.insert_acl_entry(host, link, index, entry))??)
     }
 
-    /// Takes an entry out of its access list.
+    /// Removes an entry from the access list.
     ///
     /// # Errors
     /// [`Error::Acl`] with `NotListed`, `NotDynamic` or `Link`; [`Error::InsideFilter`].
@@ -62,7 +99,7 @@ impl Link {
         Ok(shared.configure(|engine, _| engine.remove_acl_entry(host, link, entry))??)
     }
 
-    /// Empties its access list.
+    /// Removes all entries from the access list.
     ///
     /// # Errors
     /// [`Error::Acl`] with `NotDynamic` or `Link`; [`Error::InsideFilter`].
@@ -71,7 +108,7 @@ impl Link {
         Ok(self.handle().shared().configure(|engine, _| engine.clear_acl(host, link))??)
     }
 
-    /// Its access list, in the order in which it is looked at.
+    /// Returns the access list, in the order in which its entries are matched.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.

@@ -106,16 +106,31 @@ impl<T: Clone> Audience<T> {
     }
 }
 
-/// A stream of events: a crossbeam [`Receiver`], which it dereferences to, for [`Receiver::recv`],
+/// A stream of events. It dereferences to a crossbeam [`Receiver`], for [`Receiver::recv`],
 /// [`Receiver::iter`] or [`crossbeam_channel::select!`].
 ///
-/// Each stream gets every event of its kind from the moment on at which it was made; one that was
-/// on its way just then may come too. It holds
-/// [`STREAM_CAPACITY`] events; a slow reader loses the oldest and is told how many.
+/// Each stream gets every event of its kind from its creation on, and possibly one that was being reported
+/// then. It holds [`STREAM_CAPACITY`] events. If its reader falls behind, the oldest are dropped and
+/// counted ([`Notification::lost`]).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// let hosts = handle.host_events();
+/// assert!(hosts.recv_timeout(Duration::from_millis(1)).is_err(), "there are no hosts");
+///
+/// handle.close()?;
+/// assert!(hosts.recv().is_err(), "no event can come");
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EventStream<T> {
     receiver: Receiver<Notification<T>>,
-    /// Tells the writing end whether anybody still reads.
+    /// Shows the writing end whether there is a reader.
     _alive: Arc<()>,
 }
 
@@ -127,10 +142,10 @@ impl<T> Deref for EventStream<T> {
     }
 }
 
-/// The writing end of a bounded stream that loses the oldest.
+/// The writing end of a bounded stream that drops the oldest.
 struct Stream<T> {
     sender: Sender<Notification<T>>,
-    /// A second reader, for throwing away the oldest.
+    /// A second reader, to drop the oldest with.
     oldest: Receiver<Notification<T>>,
     reader: Weak<()>,
     lost: u64,
@@ -145,7 +160,7 @@ impl<T> Stream<T> {
         (stream, EventStream { receiver, _alive: alive })
     }
 
-    /// Whether the stream still has a reader.
+    /// Returns `true` if the stream still has a reader.
     fn push(&mut self, event: T) -> bool {
         if self.reader.strong_count() == 0 {
             return false;
@@ -167,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_stream_loses_the_oldest_and_says_how_many() {
+    fn a_full_stream_drops_the_oldest_and_counts_them() {
         let (mut stream, receiver) = Stream::new();
         for n in 0..STREAM_CAPACITY + 3 {
             assert!(stream.push(n));
@@ -180,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_a_reader_is_given_up() {
+    fn a_stream_without_a_reader_is_dropped() {
         let (mut stream, receiver) = Stream::new();
         assert!(stream.push(1));
         drop(receiver);
@@ -203,11 +218,11 @@ mod tests {
         audience.set_callback(Arc::new(move |_: &Handle, _: &u32| {
             let _ = &owned;
         }));
-        let (tell, told) = bounded(1);
+        let (report, reports) = bounded(1);
         std::thread::spawn(move || {
             audience.set_callback(Arc::new(|_: &Handle, _: &u32| {}));
-            tell.send(()).unwrap();
+            report.send(()).unwrap();
         });
-        told.recv_timeout(std::time::Duration::from_secs(10)).expect("it is dropped");
+        reports.recv_timeout(std::time::Duration::from_secs(10)).expect("it is dropped");
     }
 }

@@ -1,4 +1,4 @@
-//! A datafd in the application's hands.
+//! A datafd, as the application sees it.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,11 +13,39 @@ use crate::datafds::table::Entry;
 use crate::error::Error;
 use crate::send_report::SendReport;
 
-/// A datafd of a handle: something to poll, read and write, or to [`Datafd::send`] and
-/// [`Datafd::recv`] with.
+/// A datafd of a handle, to poll, read and write, or to [`send`](Datafd::send) and
+/// [`receive`](Datafd::recv) with.
 ///
-/// Cloning or dropping it changes nothing: the datafd stays until it is removed, or until the
-/// handle goes away. It counts as a clone of its [`Handle`].
+/// Cloning or dropping it has no effect: the datafd stays until it is removed or the handle is closed. It
+/// counts as a clone of its [`Handle`].
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use knet_handle::Error;
+///
+/// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let itself = handle.add_host(handle.host_id())?;
+/// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+/// # let events = handle.datafd_events();
+/// # handle.set_forwarding(true)?;
+/// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+/// datafd.send(b"hello")?;
+///
+/// // A real program polls `datafd.as_fd()`.
+/// let mut buffer = [0; 100];
+/// let length = loop {
+///     match datafd.recv(&mut buffer) {
+///         Err(Error::WouldBlock(_)) => std::thread::yield_now(),
+///         received => break received?,
+///     }
+/// };
+/// assert_eq!(&buffer[..length], b"hello");
+/// datafd.remove()?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Datafd {
     handle: Handle,
@@ -31,7 +59,7 @@ pub struct Datafd {
 }
 
 impl Datafd {
-    /// For a datafd of the handle, with the application's end of a created pair, or a duplicate of the
+    /// Creates the datafd of an entry, with the application's end of a created pair, or a duplicate of the
     /// descriptor that the application brought.
     pub(crate) fn new(handle: &Handle, entry: &Entry, fd: Arc<OwnedFd>) -> Self {
         let Entry { channel, number, token, .. } = *entry;
@@ -39,14 +67,14 @@ impl Datafd {
         Self { handle: handle.clone(), channel, number, token, created, fd }
     }
 
-    /// The channel that it is for.
+    /// Returns the channel.
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel
     }
 
-    /// The number under which the handle knows it: of the application's end of a created pair, or
-    /// of the descriptor that the application brought.
+    /// Returns the number by which the handle identifies the datafd: that of the application's end of a
+    /// created pair, or of the descriptor that the application brought.
     #[must_use]
     pub fn number(&self) -> RawFd {
         self.number
@@ -55,8 +83,8 @@ impl Datafd {
     /// Sends a message to the other hosts: [`Handle::send`].
     ///
     /// # Errors
-    /// [`Error::ChannelNotInUse`] if it was removed, also if its channel has another datafd now; those of
-    /// [`Handle::send`].
+    /// - [`Error::ChannelNotInUse`] if the datafd was removed, even if its channel has another one now.
+    /// - Those of [`Handle::send`].
     pub fn send(&self, message: &[u8]) -> Result<SendReport, Error> {
         if self.handle.shared().datafds.by_token(self.token).is_none() {
             return Err(Error::ChannelNotInUse(self.channel));
@@ -64,29 +92,51 @@ impl Datafd {
         self.handle.send(self.channel, message)
     }
 
-    /// Receives a message of the other hosts, without waiting, as [`Handle::recv`] does. Gives its length
-    /// in bytes. What came before it was removed can still be received.
+    /// Receives a message and returns its length in bytes, like [`Handle::recv`]. Never blocks. Messages
+    /// that arrived before the datafd was removed can still be received.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`] if none is there; [`Error::DatafdClosed`] if it was removed and none is left;
-    /// [`Error::EmptyBuffer`]; [`Error::NotOurDatafd`] if the application brought it;
-    /// [`Error::BufferTooSmall`] if the message did not fit, which loses it; [`Error::Os`].
+    /// - [`Error::WouldBlock`] if no message is available.
+    /// - [`Error::DatafdClosed`] if the datafd was removed and no message is left.
+    /// - [`Error::EmptyBuffer`].
+    /// - [`Error::NotOurDatafd`] if the application brought the datafd.
+    /// - [`Error::BufferTooSmall`] if the message did not fit. It is lost.
+    /// - [`Error::Os`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::Error;
+    ///
+    /// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let itself = handle.add_host(handle.host_id())?;
+    /// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+    /// # let events = handle.datafd_events();
+    /// # handle.set_forwarding(true)?;
+    /// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+    /// let mut buffer = [0; 100];
+    /// assert!(matches!(datafd.recv(&mut buffer), Err(Error::WouldBlock(_))));
+    /// handle.remove_datafd(&datafd)?;
+    /// assert!(matches!(datafd.recv(&mut buffer), Err(Error::DatafdClosed(_))));
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, Error> {
         messages::recv(self.channel, self.created.then_some(&*self.fd), buffer)
     }
 
-    /// Removes it from the handle: [`Handle::remove_datafd`].
+    /// Removes the datafd from the handle: [`Handle::remove_datafd`].
     ///
     /// # Errors
-    /// [`Error::UnknownDatafd`] if it was removed before, also if another one has its number now;
-    /// [`Error::InsideFilter`].
+    /// - [`Error::UnknownDatafd`] if it was removed before, even if another datafd has its number now.
+    /// - [`Error::InsideFilter`].
     pub fn remove(self) -> Result<(), Error> {
         self.handle.take_datafd(self.number, Some(self.token))
     }
 }
 
-/// Of a created pair the application's end; of a descriptor that the application brought a
-/// duplicate, which stays valid if the application closes its own.
+/// The application's end of a created pair, or a duplicate of the descriptor that the application brought.
+/// The duplicate stays valid if the application closes its own.
 impl AsFd for Datafd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -109,27 +159,61 @@ impl fmt::Debug for Datafd {
     }
 }
 
-/// What is known of a datafd.
+/// The state of a datafd: [`Handle::datafd_status`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::DatafdState;
+///
+/// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// # let itself = handle.add_host(handle.host_id())?;
+/// # itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+/// # let events = handle.datafd_events();
+/// # handle.set_forwarding(true)?;
+/// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+/// let status = handle.datafd_status(datafd.channel())?;
+/// assert_eq!((status.number, status.created), (datafd.number(), true));
+/// assert_eq!(status.state, DatafdState::Active);
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DatafdStatus {
-    /// Its channel.
+    /// The channel.
     pub channel: Channel,
-    /// Its number.
+    /// The number by which the handle identifies it.
     pub number: RawFd,
-    /// Whether the handle made it.
+    /// Whether the handle created it.
     pub created: bool,
-    /// Whether it is read, or has come to its end and waits for being removed.
+    /// Whether it is read, or waits for its removal.
     pub state: DatafdState,
 }
 
 /// Whether a datafd is in use.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use std::os::unix::net::UnixStream;
+/// use knet_handle::{ChannelRequest, DatafdSource, DatafdState, Handle, HostId};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// let events = handle.datafd_events();
+/// let (ours, theirs) = UnixStream::pair()?;
+/// let datafd = handle.add_datafd(DatafdSource::Fd(theirs.as_fd()), ChannelRequest::Any)?;
+/// drop(ours);
+/// events.recv()?;
+/// assert_eq!(handle.datafd_status(datafd.channel())?.state, DatafdState::Disabled);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "it is read or it is not")]
 pub enum DatafdState {
-    /// Messages written to it are sent.
+    /// It is read: messages written to it are sent.
     Active,
-    /// It came to its end or failed, and is no longer read. Its channel stays taken until it is
-    /// removed.
+    /// It reached its end or failed, and is no longer read. Its channel stays in use until it is removed.
     Disabled,
 }

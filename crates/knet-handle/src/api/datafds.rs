@@ -10,16 +10,45 @@ use crate::api::handle::Handle;
 use crate::datafds::source::DatafdSource;
 use crate::error::Error;
 
+/// # Datafds
 impl Handle {
-    /// Adds a datafd: what the application writes to it comes out of the other hosts' datafds of
-    /// the same channel, and the other way round. See `docs/datafd.md` for the whole contract.
+    /// Adds a datafd for a channel: messages written to it come out of the datafds of the same channel on
+    /// the other hosts, and theirs out of it. `docs/datafd.md` has all rules.
     ///
     /// # Errors
-    /// [`Error::NotificationsNotEnabled`] before [`Handle::datafd_events`] or
-    /// [`Handle::on_datafd_event`]; [`Error::ChannelInUse`]; [`Error::NoChannelFree`];
-    /// [`Error::DatafdExists`]; [`Error::NegativeDatafd`]; [`Error::DatafdNotOpen`];
-    /// [`Error::NotPollable`]; [`Error::NotReadWrite`]; [`Error::UnsupportedDatafd`];
-    /// [`Error::InsideFilter`]; [`Error::Os`]. After any of them everything is as it was.
+    /// After any of them, everything is as before.
+    ///
+    /// - [`Error::NotificationsNotEnabled`] before [`Handle::datafd_events`] or
+    ///   [`Handle::on_datafd_event`] was called.
+    /// - [`Error::ChannelInUse`] or [`Error::NoChannelFree`] if the channel is not available.
+    /// - [`Error::DatafdExists`] if the descriptor is a datafd of this handle already.
+    /// - [`Error::NegativeDatafd`] or [`Error::DatafdNotOpen`] for a raw number that is no descriptor.
+    /// - [`Error::NotPollable`], [`Error::NotReadWrite`] or [`Error::UnsupportedDatafd`] if the descriptor
+    ///   cannot be a datafd.
+    /// - [`Error::InsideFilter`]; [`Error::Os`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use std::os::unix::net::UnixDatagram;
+    /// use knet_handle::{Channel, ChannelRequest, DatafdSource};
+    ///
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let events = handle.datafd_events();
+    ///
+    /// // A socket pair, of which the handle keeps one end:
+    /// let created = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+    /// assert_eq!(created.channel(), Channel::ALL[0]);
+    ///
+    /// // A descriptor of the application. The handle works on a duplicate.
+    /// let (ours, theirs) = UnixDatagram::pair()?;
+    /// let request = ChannelRequest::Exact(Channel::new(7)?);
+    /// let brought = handle.add_datafd(DatafdSource::Fd(theirs.as_fd()), request)?;
+    /// assert_eq!(handle.channels(), [created.channel(), brought.channel()]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_datafd(
         &self,
         source: DatafdSource<'_>,
@@ -34,13 +63,26 @@ impl Handle {
         Ok(Datafd::new(self, &entry, fd))
     }
 
-    /// Removes a datafd, named by its [`Datafd`], by the caller's descriptor or by its number. What
-    /// was written to it and not read yet is lost; a descriptor that the caller brought stays open
-    /// with its flags as they are: it is borrowed here, so that nobody can close it by naming it.
-    /// Works on a datafd that failed, and from any notification.
+    /// Removes a datafd, given as its [`Datafd`], the descriptor that the application brought, or its
+    /// number. Messages that were written to it and not read yet are lost.
+    ///
+    /// A descriptor that the application brought stays open, with its flags as they are. Failed datafds
+    /// can be removed too, and datafds can be removed in a callback.
     ///
     /// # Errors
     /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let events = handle.datafd_events();
+    /// let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+    /// handle.remove_datafd(&datafd)?;
+    /// assert!(handle.channels().is_empty());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn remove_datafd(&self, datafd: &impl AsRawFd) -> Result<(), Error> {
         self.take_datafd(datafd.as_raw_fd(), None)
     }
@@ -52,18 +94,32 @@ impl Handle {
         shared.datafds.remove(number, token, &shared.tx.poller, &shared.rx.poller)
     }
 
-    /// The datafd of a channel.
+    /// Returns the datafd of a channel.
     ///
     /// # Errors
-    /// [`Error::ChannelNotInUse`]; [`Error::Os`] if a descriptor that the caller brought cannot be
-    /// duplicated.
+    /// - [`Error::ChannelNotInUse`].
+    /// - [`Error::Os`] if a descriptor that the application brought cannot be duplicated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{ChannelRequest, DatafdSource, DatafdState, Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let events = handle.datafd_events();
+    /// let added = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
+    /// let channel = added.channel();
+    /// assert_eq!(handle.datafd(channel)?.number(), added.number());
+    /// assert_eq!(handle.channel_of(&added.number())?, channel);
+    /// assert_eq!(handle.datafd_status(channel)?.state, DatafdState::Active);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn datafd(&self, channel: Channel) -> Result<Datafd, Error> {
         let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         let fd = entry.descriptor()?;
         Ok(Datafd::new(self, &entry, fd))
     }
 
-    /// The channel of a datafd, named as in [`Handle::remove_datafd`].
+    /// Returns the channel of a datafd, which is given as in [`Handle::remove_datafd`].
     ///
     /// # Errors
     /// [`Error::UnknownDatafd`].
@@ -73,7 +129,7 @@ impl Handle {
         Ok(entry.channel)
     }
 
-    /// What is known of the datafd of a channel.
+    /// Returns the state of the datafd of a channel.
     ///
     /// # Errors
     /// [`Error::ChannelNotInUse`].
@@ -88,7 +144,7 @@ impl Handle {
         })
     }
 
-    /// The channels that have a datafd, in ascending order.
+    /// Returns the channels that have a datafd, in ascending order.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
         self.shared().datafds.list().into_iter().map(|(channel, _)| channel).collect()

@@ -1,6 +1,4 @@
-//! Asking a handle to tell what happens: event streams and callbacks.
-//!
-//! One thread tells everything, in the order in which it happened.
+//! Subscribing to events: streams and callbacks.
 
 use std::sync::Arc;
 
@@ -10,18 +8,40 @@ use crate::api::audience::EventStream;
 use crate::api::handle::Handle;
 use crate::event::DatafdEvent;
 
+/// # Events
+///
+/// Events are reported on one thread of the handle, in the order in which they happened. Each kind has
+/// any number of streams and at most one callback.
+///
+/// A callback is called with no lock held: it may call any method. Further events wait until it returns. A
+/// panic in it is caught and logged.
 impl Handle {
-    /// A stream of what happens to datafds. Turns datafd notifications on.
+    /// Returns a stream of problems of datafds. Enables datafd notifications, without which
+    /// [`Handle::add_datafd`] fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    /// use std::os::unix::net::UnixStream;
+    /// use knet_handle::DatafdProblem;
+    ///
+    /// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let events = handle.datafd_events();
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// handle.add_datafd(DatafdSource::Fd(theirs.as_fd()), ChannelRequest::Any)?;
+    /// drop(ours);
+    /// assert_eq!(events.recv()?.event.problem, DatafdProblem::EndOfFile);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn datafd_events(&self) -> EventStream<DatafdEvent> {
         self.audiences().datafd.stream()
     }
 
-    /// Calls `callback` for what happens to datafds, in place of the callback before. Turns datafd
-    /// notifications on.
-    ///
-    /// It runs on a thread of the handle's, with no lock held: every method may be called. Events
-    /// wait for it to return. A panic in it is caught and logged.
+    /// Calls `callback` for each problem of a datafd, instead of the previous callback. Enables datafd
+    /// notifications.
     pub fn on_datafd_event(
         &self,
         callback: impl Fn(&Handle, &DatafdEvent) + Send + Sync + 'static,
@@ -29,20 +49,55 @@ impl Handle {
         self.audiences().datafd.set_callback(Arc::new(callback));
     }
 
-    /// Removes the callback of [`Handle::on_datafd_event`]. Datafd notifications stay on.
+    /// Removes the callback of [`Handle::on_datafd_event`]. Datafd notifications stay enabled.
     pub fn clear_on_datafd_event(&self) {
         self.audiences().datafd.clear_callback();
     }
 
-    /// A stream of hosts that become reachable or are lost. An event comes after that of the link that
-    /// made the difference; routes and status are up to date by then.
+    /// Returns a stream of hosts that become reachable or unreachable. Each event follows that of the link
+    /// that caused it. When it is reported, routes and status are up to date.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let hosts = handle.host_events();
+    /// let itself = handle.add_host(handle.host_id())?;
+    /// itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+    ///
+    /// let notification = hosts.recv()?;
+    /// assert_eq!(notification.event.host, itself.id());
+    /// assert!(notification.event.reachable);
+    /// assert_eq!(notification.lost, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn host_events(&self) -> EventStream<HostEvent> {
         self.audiences().host.stream()
     }
 
-    /// Calls `callback` when a host becomes reachable or is lost, in place of the callback before,
-    /// as [`Handle::on_datafd_event`] does.
+    /// Calls `callback` when a host becomes reachable or unreachable, instead of the previous callback.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let (sender, receiver) = mpsc::channel();
+    /// handle.on_host_event(move |handle, event| {
+    ///     let _ = sender.send((event.host, handle.hosts().len()));
+    /// });
+    /// let itself = handle.add_host(handle.host_id())?;
+    /// itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+    /// assert_eq!(receiver.recv()?, (itself.id(), 1));
+    ///
+    /// handle.clear_on_host_event();
+    /// assert!(receiver.recv().is_err(), "the callback and its sender are dropped");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_host_event(&self, callback: impl Fn(&Handle, &HostEvent) + Send + Sync + 'static) {
         self.audiences().host.set_callback(Arc::new(callback));
     }
@@ -52,14 +107,31 @@ impl Handle {
         self.audiences().host.clear_callback();
     }
 
-    /// A stream of links that come up or go down.
+    /// Returns a stream of links that come up or go down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{DownReason, LinkState};
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let itself = handle.add_host(handle.host_id())?;
+    /// # let link = itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?;
+    /// # link.enable()?;
+    /// let links = handle.link_events();
+    /// link.disable()?;
+    /// let down = links.iter().find(|notification| !notification.event.state.is_up());
+    /// let state = down.map(|notification| notification.event.state);
+    /// assert_eq!(state, Some(LinkState::Down(DownReason::Disabled)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn link_events(&self) -> EventStream<LinkEvent> {
         self.audiences().link.stream()
     }
 
-    /// Calls `callback` when a link comes up or goes down, in place of the callback before, as
-    /// [`Handle::on_datafd_event`] does.
+    /// Calls `callback` when a link comes up or goes down, instead of the previous callback.
     pub fn on_link_event(&self, callback: impl Fn(&Handle, &LinkEvent) + Send + Sync + 'static) {
         self.audiences().link.set_callback(Arc::new(callback));
     }
@@ -69,15 +141,43 @@ impl Handle {
         self.audiences().link.clear_callback();
     }
 
-    /// A stream of what packets carry now, on a link, to a host and to anybody, whenever it is more or
-    /// less than before (`knet_handle_enable_pmtud_notify` tells the last of these).
+    /// Returns a stream of how many bytes of payload a packet can carry, on a link, to a host and to all
+    /// hosts, whenever that changes (`knet_handle_enable_pmtud_notify` reports the last of these).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::MtuEvent;
+    ///
+    /// # use std::time::Duration;
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId, PingTimers};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let local = handle.bind(([127, 0, 0, 1], 0).into())?;
+    /// # let config = LinkConfig {
+    /// #     ping_timers: PingTimers {
+    /// #         interval: Duration::from_millis(20),
+    /// #         ..PingTimers::default()
+    /// #     },
+    /// #     pong_count: 1,
+    /// #     ..LinkConfig::udp(local.addr(), local.addr())
+    /// # };
+    /// # let itself = handle.add_host(handle.host_id())?;
+    /// # itself.add_link(LinkId::new(0)?, config)?.enable()?;
+    /// # itself.wait_until_reachable(Duration::from_secs(10))?;
+    /// let events = handle.mtu_events();
+    /// handle.set_manual_mtu(Some(1400))?;
+    /// let expected = 1400 - 20 - 8 - 26;
+    /// assert!(events.iter().any(|notification| {
+    ///     notification.event == MtuEvent::Handle { data_mtu: expected }
+    /// }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn mtu_events(&self) -> EventStream<MtuEvent> {
         self.audiences().mtu.stream()
     }
 
-    /// Calls `callback` when packets carry more or less than before, in place of the callback before, as
-    /// [`Handle::on_datafd_event`] does.
+    /// Calls `callback` when packets can carry more or less than before, instead of the previous callback.
     pub fn on_mtu_event(&self, callback: impl Fn(&Handle, &MtuEvent) + Send + Sync + 'static) {
         self.audiences().mtu.set_callback(Arc::new(callback));
     }

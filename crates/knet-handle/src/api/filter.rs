@@ -6,18 +6,42 @@ use crate::api::handle::Handle;
 use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
 
+/// # Filter
 impl Handle {
-    /// Installs the destination filter, in place of the one before. It is asked about every message
-    /// sent and received, on the thread that handles it, so it must be quick.
+    /// Installs the destination filter, instead of the previous one. It is called with every message that
+    /// is sent or received, on the thread that handles the message, so it must be fast.
     ///
-    /// Inside it every method that changes or sends something fails with [`Error::InsideFilter`].
-    /// If it panics, the message is rejected.
+    /// Within the filter, every method that changes or sends something fails with [`Error::InsideFilter`].
+    /// If the filter panics, the message is rejected.
     ///
-    /// When this returns, the filter before is not asked about any message any more. A call of it
-    /// that is running is waited for, but no longer than a second.
+    /// Once this returns, the previous filter is no longer called. It blocks until a running call of the
+    /// previous filter has returned, for at most a second.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// A filter that sends each message to the host that its first byte names, and delivers all messages:
+    ///
+    /// ```
+    /// use knet_handle::{Direction, Verdict};
+    ///
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// handle.set_filter(|message| match message.direction() {
+    ///     Direction::Tx => {
+    ///         let Some(&host) = message.payload().first() else { return Verdict::Reject };
+    ///         message.add_destination(HostId::new(host.into()));
+    ///         Verdict::Destinations
+    ///     }
+    ///     Direction::Rx => Verdict::Broadcast,
+    /// })?;
+    /// assert!(handle.has_filter());
+    /// handle.remove_filter()?;
+    /// assert!(!handle.has_filter());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_filter(
         &self,
         filter: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
@@ -27,8 +51,8 @@ impl Handle {
         Ok(())
     }
 
-    /// Removes the filter: every message goes to everybody, and everything received is delivered.
-    /// Waits as [`Handle::set_filter`] does.
+    /// Removes the filter: every message goes to every reachable host, and all received messages are
+    /// delivered. Blocks like [`Handle::set_filter`].
     ///
     /// # Errors
     /// [`Error::InsideFilter`].
@@ -38,7 +62,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Whether a filter is installed.
+    /// Returns `true` if a filter is installed.
     #[must_use]
     pub fn has_filter(&self) -> bool {
         self.shared().filter().is_some()

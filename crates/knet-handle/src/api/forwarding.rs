@@ -1,24 +1,36 @@
-//! Letting messages through.
+//! Turning the forwarding of messages on and off.
 
 use std::sync::atomic::Ordering;
 
 use crate::api::handle::Handle;
 use crate::error::Error;
 
+/// # Forwarding
 impl Handle {
-    /// Lets messages through or stops them. Off at first.
+    /// Turns the forwarding of messages on or off. Off by default.
     ///
-    /// Switching off first sends what was written to the datafds before the call, and delivers what
-    /// has arrived at our sockets; messages that come later are dropped. Links go on being watched.
-    ///
-    /// A slow filter is waited for while that is done, but no longer than a second when sending and
-    /// another when delivering. What it was not asked about by then is dropped and counted
+    /// Turning it off first sends what was written to the datafds before the call, and delivers what has
+    /// arrived at the links' sockets. Later messages are discarded and counted
     /// ([`tx_forwarding_off`](crate::ChannelStats::tx_forwarding_off),
-    /// [`rx_forwarding_off`](crate::ChannelStats::rx_forwarding_off)); what it is being
-    /// asked about just then goes where it says. Links that are full are waited for a second as well.
+    /// [`rx_forwarding_off`](crate::ChannelStats::rx_forwarding_off)). Links stay up.
+    ///
+    /// Blocks at most a second for a slow filter while sending, and another second while delivering:
+    /// messages that the filter was not called with by then are discarded and counted. Full links are
+    /// waited for for a second as well.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// assert!(!handle.forwarding());
+    /// handle.set_forwarding(true)?;
+    /// assert!(handle.forwarding());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_forwarding(&self, on: bool) -> Result<(), Error> {
         let shared = self.shared();
         shared.outside_filter()?;
@@ -30,7 +42,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Whether messages are let through.
+    /// Returns `true` if messages are forwarded.
     #[must_use]
     pub fn forwarding(&self) -> bool {
         self.shared().is_forwarding()

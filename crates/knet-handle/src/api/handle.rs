@@ -1,4 +1,4 @@
-//! The handle: what an application holds.
+//! The handle, from its creation to its end.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -19,20 +19,34 @@ use crate::error::{Error, Operation};
 use crate::tx::pool::TransmitterPool;
 use crate::{rx, tx};
 
-/// A host's place in the cluster: its datafds on one side, its links to the other hosts on the
-/// other. See the crate's documentation for an example.
+/// A host's place in the cluster: its datafds on one side, its links to the other hosts on the other.
 ///
-/// Cloning is cheap, and every clone may be used from any thread. When the last clone goes away
-/// (a [`Host`](crate::Host), a [`Link`](crate::Link), a [`Datafd`](crate::Datafd) or an
-/// [`LocalSocket`](crate::LocalSocket) counts as one), the threads stop and everything that the handle opened is closed; while a callback runs that happens when it
-/// returns, and [`Handle::close`] waits for it. To use the handle from a callback take
-/// the one that is passed in: a callback that owns a clone keeps the handle alive for ever.
+/// Cloning is cheap, and every clone may be used from any thread. When the last clone is dropped, the
+/// threads stop and everything that the handle opened is closed; if that happens in a callback, it is done
+/// when the callback returns. A [`Host`](crate::Host), a [`Link`](crate::Link), a [`Datafd`](crate::Datafd)
+/// and a [`LocalSocket`](crate::LocalSocket) count as clones.
+///
+/// A callback should use the handle that it is called with: one that owns a clone keeps the handle open.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Handle, HostId};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// let clone = handle.clone();
+/// assert_eq!(clone.host_id(), HostId::new(1));
+///
+/// drop(clone);
+/// handle.close()?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     inner: Arc<Inner>,
 }
 
-/// What goes away with the last clone.
+/// What the last clone owns.
 struct Inner {
     shared: Arc<Shared>,
     audiences: Audiences,
@@ -52,15 +66,15 @@ impl WeakHandle {
 }
 
 impl Handle {
-    /// Makes a handle for the host with this id.
+    /// Creates a handle with the default settings for the host with this id.
     ///
     /// # Errors
-    /// [`Error::Os`] if the kernel refuses descriptors or threads.
+    /// [`Error::Os`] if the kernel refuses descriptors, threads or random bytes.
     pub fn new(host: HostId) -> Result<Self, Error> {
         Self::with_config(host, HandleConfig::default())
     }
 
-    /// A handle that can be adjusted before it is made.
+    /// Returns a builder for a handle with settings.
     #[must_use]
     pub fn builder(host: HostId) -> HandleBuilder {
         HandleBuilder::new(host)
@@ -69,8 +83,22 @@ impl Handle {
     /// Creates a handle with settings for the host with this id.
     ///
     /// # Errors
-    /// - [`Error::Mtu`] if `manual_mtu` or `mtu_interval` is out of range.
+    /// - [`Error::Mtu`] if [`manual_mtu`](HandleConfig::manual_mtu) or
+    ///   [`mtu_interval`](HandleConfig::mtu_interval) is out of range.
     /// - [`Error::Os`] if the kernel refuses descriptors, threads or random bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{Error, Handle, HandleConfig, HostId};
+    ///
+    /// let config = HandleConfig { forwarding: true, ..HandleConfig::default() };
+    /// assert!(Handle::with_config(HostId::new(1), config)?.forwarding());
+    ///
+    /// let config = HandleConfig { manual_mtu: Some(100), ..HandleConfig::default() };
+    /// assert!(matches!(Handle::with_config(HostId::new(1), config), Err(Error::Mtu(_))));
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn with_config(host: HostId, config: HandleConfig) -> Result<Self, Error> {
         let (now, cookie_key) = (Instant::now(), random_bytes()?);
         let mut engine = Engine::new(now, &EngineConfig { host, cookie_key });
@@ -85,7 +113,7 @@ impl Handle {
         threads.start("knet-tx", move || tx::thread::run(&data))?;
         let data = shared.clone();
         threads.start("knet-rx", move || rx::thread::run(&data))?;
-        // The notify thread hands out the handle, so it has to wait until there is one.
+        // The notify thread passes the handle to callbacks, so it has to wait until there is one.
         let (send, receive) = crossbeam_channel::bounded::<(Arc<Shared>, WeakHandle)>(1);
         threads.start("knet-notify", move || {
             if let Ok((shared, handle)) = receive.recv() {
@@ -93,39 +121,56 @@ impl Handle {
             }
         })?;
         let inner = Arc::new(Inner::new(shared.clone(), threads));
-        // The thread waits for just this.
+        // The thread is receiving.
         let _ = send.send((shared, WeakHandle(Arc::downgrade(&inner))));
         Ok(Self { inner })
     }
 
-    /// Our own host id.
+    /// Returns the own host id.
     #[must_use]
     pub fn host_id(&self) -> HostId {
         self.shared().own
     }
 
-    /// How long the data threads look for more to do at most before they sleep:
-    /// [`HandleBuilder::busy_poll`].
+    /// Returns the longest time for which the data threads busy-poll:
+    /// [`HandleConfig::busy_poll`].
     #[must_use]
     pub fn busy_poll(&self) -> Duration {
         self.shared().busy_poll
     }
 
-    /// How long packets wait for room in a full link: [`HandleBuilder::send_timeout`].
+    /// Returns how long packets wait for room in a link's socket: [`HandleConfig::send_timeout`].
     #[must_use]
     pub fn send_timeout(&self) -> Duration {
         self.shared().backpressure.send_timeout()
     }
 
-    /// Gives up the last clone, and returns when everything that the handle opened is closed and its
-    /// threads have ended. Waits for a callback and for calls of the filter that run just now; none is
-    /// called after. What was written to the datafds and not sent yet is lost, unless
-    /// [`Handle::set_forwarding`] was switched off before.
+    /// Closes the handle, which must be the last clone. Returns once everything that it opened is closed
+    /// and its threads have ended.
+    ///
+    /// Blocks until running calls of callbacks and of the filter return. None is called afterwards.
+    /// Messages that were written to the datafds and not sent yet are lost, unless forwarding was [turned
+    /// off](Handle::set_forwarding) before.
     ///
     /// # Errors
-    /// [`Error::StillInUse`] if there are other clones: this one is gone, the last of the others closes
-    /// the handle. [`Error::InsideCallback`], because a callback cannot wait for its own end;
-    /// [`Error::InsideFilter`].
+    /// - [`Error::StillInUse`] if there are other clones. This one is dropped nevertheless, and the last of
+    ///   the others closes the handle.
+    /// - [`Error::InsideCallback`], because a callback cannot wait for its own end.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::Error;
+    ///
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let host = handle.add_host(HostId::new(2))?;
+    /// assert!(matches!(handle.clone().close(), Err(Error::StillInUse { others: 2 })));
+    /// drop(host);
+    /// handle.close()?;
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn close(self) -> Result<(), Error> {
         self.shared().outside_filter()?;
         let me = thread::current().id();

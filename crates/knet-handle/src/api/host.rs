@@ -1,4 +1,4 @@
-//! One host, as the application sees it.
+//! A host, as the application sees it.
 
 use std::time::Duration;
 
@@ -11,6 +11,23 @@ use crate::api::link_config::LinkConfig;
 use crate::error::Error;
 
 /// A host of a [`Handle`]. It counts as a clone of the handle.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{Handle, HostId, LinkConfig, LinkId, Policy};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// let host = handle.add_host(HostId::new(2))?;
+/// let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+/// for id in [LinkId::new(0)?, LinkId::new(1)?] {
+///     host.add_link(id, LinkConfig::udp(local, remote))?;
+/// }
+/// host.set_policy(Policy::Active)?;
+/// assert_eq!(host.links()?.len(), 2);
+/// assert!(!host.is_reachable()?);
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Host {
     handle: Handle,
@@ -22,29 +39,42 @@ impl Host {
         Self { handle, id }
     }
 
-    /// Its id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> HostId {
         self.id
     }
 
-    /// Its name: what [`Host::set_name`] gave it, or its id in decimal.
+    /// Returns the name that [`Host::set_name`] set, or else the id in decimal.
     ///
     /// # Errors
-    /// [`Error::Host`] with `Unknown` if it was removed.
+    /// [`Error::Host`] with `Unknown` if the host was removed.
     pub fn name(&self) -> Result<String, Error> {
         Ok(self.status()?.name)
     }
 
-    /// Names it. At most 255 bytes, not the name of another host, nor another host's id.
+    /// Sets the name: at most 255 bytes, and neither the name nor the id of another host.
     ///
     /// # Errors
-    /// [`Error::Host`] with `Unknown`, `NameTooLong` or `NameTaken`; [`Error::InsideFilter`].
+    /// - [`Error::Host`] with `Unknown`, `NameTooLong` or `NameTaken`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let host = handle.add_host(HostId::new(2))?;
+    /// assert_eq!(host.name()?, "2");
+    /// host.set_name("backup")?;
+    /// assert_eq!(host.name()?, "backup");
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_name(&self, name: &str) -> Result<(), Error> {
         Ok(self.handle.shared().configure(|engine, _| engine.set_host_name(self.id, name))??)
     }
 
-    /// How its links are used.
+    /// Returns the policy by which links are chosen.
     ///
     /// # Errors
     /// [`Error::Host`] with `Unknown`.
@@ -52,24 +82,52 @@ impl Host {
         Ok(self.status()?.policy)
     }
 
-    /// Chooses how its links are used, from the next message on.
+    /// Sets the policy by which links are chosen, from the next message on. The default is
+    /// [`Policy::Passive`].
     ///
     /// # Errors
-    /// [`Error::Host`] with `Unknown`; [`Error::InsideFilter`].
+    /// - [`Error::Host`] with `Unknown`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::Policy;
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let host = handle.add_host(HostId::new(2))?;
+    /// host.set_policy(Policy::RoundRobin)?;
+    /// assert_eq!(host.policy()?, Policy::RoundRobin);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
         let shared = self.handle.shared();
         Ok(shared.configure(|engine, now| engine.set_policy(now, self.id, policy))??)
     }
 
-    /// Its settings and state.
+    /// Returns the settings, the state and the statistics.
     ///
     /// # Errors
     /// [`Error::Host`] with `Unknown`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let host = handle.add_host(HostId::new(2))?;
+    /// let status = host.status()?;
+    /// assert_eq!((status.name.as_str(), status.reachable), ("2", false));
+    /// assert_eq!(host.stats()?, status.stats);
+    /// host.clear_stats()?;
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn status(&self) -> Result<HostStatus, Error> {
         Ok(self.handle.shared().query(|engine, _| engine.host_status(self.id))?)
     }
 
-    /// What is counted of it, its links added up.
+    /// Returns the statistics, with those of all links added up.
     ///
     /// # Errors
     /// [`Error::Host`] with `Unknown`.
@@ -77,15 +135,16 @@ impl Host {
         Ok(self.status()?.stats)
     }
 
-    /// Starts counting of it and of its links anew.
+    /// Resets the statistics of the host and of its links.
     ///
     /// # Errors
-    /// [`Error::Host`] with `Unknown`; [`Error::InsideFilter`].
+    /// - [`Error::Host`] with `Unknown`.
+    /// - [`Error::InsideFilter`].
     pub fn clear_stats(&self) -> Result<(), Error> {
         Ok(self.handle.shared().configure(|engine, _| engine.clear_host_stats(self.id))??)
     }
 
-    /// Whether at least one of its links is usable.
+    /// Returns `true` if at least one link is usable.
     ///
     /// # Errors
     /// [`Error::Host`] with `Unknown`.
@@ -93,11 +152,29 @@ impl Host {
         Ok(self.status()?.reachable)
     }
 
-    /// Waits until it is reachable.
+    /// Blocks until the host is reachable.
     ///
     /// # Errors
-    /// [`Error::NotReachable`] after `timeout`, with each link's state and reason;
-    /// [`Error::Host`] with `Unknown`; [`Error::InsideFilter`].
+    /// - [`Error::NotReachable`] after `timeout`, with the state of each link.
+    /// - [`Error::Host`] with `Unknown`, also if the host is removed meanwhile.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let host = handle.add_host(HostId::new(2))?;
+    /// let error = host.wait_until_reachable(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "host 2 is not reachable: it has no links");
+    ///
+    /// let itself = handle.add_host(handle.host_id())?;
+    /// itself.add_link(LinkId::new(0)?, LinkConfig::loopback())?.enable()?;
+    /// itself.wait_until_reachable(Duration::from_secs(1))?;
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn wait_until_reachable(&self, timeout: Duration) -> Result<(), Error> {
         let shared = self.handle.shared();
         shared.outside_filter()?;
@@ -109,7 +186,7 @@ impl Host {
         Err(Error::NotReachable { host: self.id, links: self.link_states()? })
     }
 
-    /// Its configured links, each with its state, in ascending order.
+    /// Returns the state of each configured link, in ascending order of the ids.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`.
@@ -123,17 +200,45 @@ impl Host {
         })
     }
 
-    /// Configures a link, disabled, with default settings. Both hosts must use the same id for the
-    /// same link.
+    /// Configures a link with all its settings, disabled. Both hosts must use the same id for the same
+    /// link.
     ///
     /// # Errors
-    /// [`Error::MixedFamilies`]; [`Error::Bind`]; [`Error::Link`] with `UnknownHost`,
-    /// `Configured` or `SharedSocket`; [`Error::InsideFilter`]. After any of them there is no link.
+    /// After any of them, there is no link.
+    ///
+    /// - [`Error::MixedFamilies`]; [`Error::Bind`].
+    /// - [`Error::Link`] with `UnknownHost`, `Configured`, `SharedSocket`, `LoopbackElsewhere` or
+    ///   `LoopbackNotAlone`.
+    /// - [`Error::Link`] with `PingTimers`, `NoPongs` or `NoAddress` (a marking of a loopback link) if a
+    ///   setting is out of range.
+    /// - [`Error::Acl`] with `NotDynamic`, `OtherFamily` or `Listed` for the access list.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{Error, LinkError};
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let host = handle.add_host(HostId::new(2))?;
+    /// let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// let config = LinkConfig { priority: 10, ..LinkConfig::udp(local, remote) };
+    /// let id = LinkId::new(0)?;
+    /// host.add_link(id, config)?.enable()?;
+    /// assert_eq!(host.link(id)?.priority()?, 10);
+    ///
+    /// let config = LinkConfig { pong_count: 0, ..LinkConfig::udp(local, remote) };
+    /// let error = host.add_link(LinkId::new(1)?, config).unwrap_err();
+    /// assert!(matches!(error, Error::Link(LinkError::NoPongs)));
+    /// assert_eq!(host.links()?, [id]);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn add_link(&self, link: LinkId, config: LinkConfig) -> Result<Link, Error> {
         Link::configure(&self.handle, self.id, link, config)
     }
 
-    /// A link that was configured.
+    /// Returns a configured link.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -143,7 +248,7 @@ impl Host {
         Ok(Link::new(self.handle.clone(), self.id, link))
     }
 
-    /// Its configured links, in ascending order.
+    /// Returns the ids of the configured links, in ascending order.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`.
@@ -155,7 +260,7 @@ impl Host {
             .map_err(|error: knet_engine::LinkError| error)?)
     }
 
-    /// Removes it: [`Handle::remove_host`].
+    /// Removes the host: [`Handle::remove_host`].
     ///
     /// # Errors
     /// Those of [`Handle::remove_host`].

@@ -1,4 +1,4 @@
-//! The hosts of a handle, and the sockets that links to them use.
+//! The hosts of a handle, and the sockets for links to them.
 
 use std::net::SocketAddr;
 
@@ -9,17 +9,34 @@ use crate::api::host::Host;
 use crate::api::local_socket::LocalSocket;
 use crate::error::Error;
 
+/// # Hosts
 impl Handle {
-    /// Adds a host. Our own id may be added too, for links to ourselves.
+    /// Adds a host. The own id can be added too, for links to this host itself.
     ///
     /// # Errors
-    /// [`Error::Host`] with `Exists`; [`Error::InsideFilter`].
+    /// - [`Error::Host`] with `Exists`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let host = handle.add_host(HostId::new(2))?;
+    /// host.set_name("backup")?;
+    /// assert_eq!(handle.host_by_name("backup")?.id(), host.id());
+    /// assert_eq!(handle.hosts(), [HostId::new(2)]);
+    ///
+    /// handle.remove_host(HostId::new(2))?;
+    /// assert!(handle.host(HostId::new(2)).is_err());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn add_host(&self, host: HostId) -> Result<Host, Error> {
         self.shared().configure(|engine, _| engine.add_host(host))??;
         Ok(Host::new(self.clone(), host))
     }
 
-    /// A host that was added.
+    /// Returns a host that was added.
     ///
     /// # Errors
     /// [`Error::Host`] with `Unknown`.
@@ -28,7 +45,7 @@ impl Handle {
         Ok(Host::new(self.clone(), host))
     }
 
-    /// The host of that name, which is its id in decimal unless it was given another.
+    /// Returns the host with a name, which is its id in decimal unless [`Host::set_name`] set another.
     ///
     /// # Errors
     /// [`Error::Host`] with `NoSuchName`.
@@ -37,7 +54,7 @@ impl Handle {
         Ok(Host::new(self.clone(), host))
     }
 
-    /// The hosts that were added, in ascending order.
+    /// Returns the ids of the hosts that were added, in ascending order.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostId> {
         self.shared().query(|engine, _| engine.hosts().collect())
@@ -46,17 +63,32 @@ impl Handle {
     /// Removes a host that has no links.
     ///
     /// # Errors
-    /// [`Error::Host`] with `Unknown` or `HasLinks`; [`Error::InsideFilter`].
+    /// - [`Error::Host`] with `Unknown` or `HasLinks`.
+    /// - [`Error::InsideFilter`].
     pub fn remove_host(&self, host: HostId) -> Result<(), Error> {
         Ok(self.shared().configure(|engine, _| engine.remove_host(host))??)
     }
 
-    /// Opens a UDP socket for links, before the first link that uses it: with port 0 the kernel
-    /// picks one, another one for each call, which [`LocalSocket::addr`] tells, so that the other host
-    /// can be told where we are. Links with that address share the socket.
+    /// Opens a UDP socket before the first link that uses it. Links with the same local address share the
+    /// socket.
+    ///
+    /// With port 0, the kernel picks a port, a different one for each call. [`LocalSocket::addr`] returns
+    /// it, so that the other host can be configured with it.
     ///
     /// # Errors
-    /// [`Error::Bind`]; [`Error::InsideFilter`].
+    /// - [`Error::Bind`].
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let [one, two] = [handle.bind(([127, 0, 0, 1], 0).into())?, handle.bind(([127, 0, 0, 1], 0).into())?];
+    /// assert_ne!(one.addr().port(), 0);
+    /// assert_ne!(one.addr(), two.addr());
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn bind(&self, local: SocketAddr) -> Result<LocalSocket, Error> {
         LocalSocket::new(self.clone(), local)
     }

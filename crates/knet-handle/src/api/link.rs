@@ -1,4 +1,4 @@
-//! One link, as the application sees it.
+//! A link, as the application sees it.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -16,6 +16,30 @@ use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
 
 /// A link to a host. It counts as a clone of the [`Handle`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use knet_handle::{Handle, HostId, LinkConfig, LinkId, PingTimers};
+///
+/// let handle = Handle::new(HostId::new(1))?;
+/// let local = handle.bind(([127, 0, 0, 1], 0).into())?;
+/// let itself = handle.add_host(handle.host_id())?;
+/// let config = LinkConfig {
+///     ping_timers: PingTimers { interval: Duration::from_millis(20), ..PingTimers::default() },
+///     pong_count: 1,
+///     ..LinkConfig::udp(local.addr(), local.addr())
+/// };
+/// let link = itself.add_link(LinkId::new(0)?, config)?;
+/// link.enable()?;
+/// itself.wait_until_reachable(Duration::from_secs(10))?;
+/// assert!(link.status()?.state.is_up());
+///
+/// link.disable()?;
+/// link.clear()?;
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Link {
     handle: Handle,
@@ -41,7 +65,7 @@ impl Link {
                 return Err(Error::MixedFamilies { local, remote });
             }
         }
-        // Before a socket is opened for nothing.
+        // First, so that no socket is opened for an unknown host.
         shared.query(|engine, _| engine.links(host).map(|_| ()))?;
         let acquire = |local| shared.sockets.acquire(local, &shared.rx.poller);
         let peer = match config.ends {
@@ -69,31 +93,47 @@ impl Link {
         &self.handle
     }
 
-    /// The host at its other end.
+    /// Returns the id of the host at the other end.
     #[must_use]
     pub fn host_id(&self) -> HostId {
         self.host
     }
 
-    /// Its id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> LinkId {
         self.id
     }
 
-    /// Starts watching and using it. It comes up when enough pongs came.
+    /// Enables the link: starts its heartbeat, and uses it once it is up.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// link.enable()?;
+    /// assert!(link.is_enabled()?);
+    /// link.disable()?;
+    /// assert!(!link.is_enabled()?);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn enable(&self) -> Result<(), Error> {
         self.set_enabled(true)
     }
 
-    /// Stops watching and using it. We go on answering the peer's pings, and the peer goes on using
-    /// its side until it disables it too.
+    /// Disables the link: stops its heartbeat and its use. Pings of the peer are still answered, and the
+    /// peer uses its end until it disables it too.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
     pub fn disable(&self) -> Result<(), Error> {
         self.set_enabled(false)
     }
@@ -104,7 +144,7 @@ impl Link {
         Ok(shared.configure(|engine, now| engine.set_link_enabled(now, host, id, enabled))??)
     }
 
-    /// Whether it is administratively enabled.
+    /// Returns `true` if the link is enabled, whether it is up or not.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -112,18 +152,37 @@ impl Link {
         Ok(self.status()?.enabled)
     }
 
-    /// Sets how it is watched, at once.
+    /// Sets the timers of the heartbeat. Takes effect at once.
     ///
     /// # Errors
-    /// [`Error::Link`] with `PingTimers`, `UnknownHost` or `NotConfigured`;
-    /// [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `PingTimers`, `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use knet_handle::PingTimers;
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// let quick = PingTimers { interval: Duration::from_millis(100), ..PingTimers::default() };
+    /// link.set_ping_timers(quick)?;
+    /// link.set_pong_count(2)?;
+    /// link.set_priority(10)?;
+    /// assert_eq!(link.ping_timers()?, quick);
+    /// assert_eq!((link.pong_count()?, link.priority()?), (2, 10));
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_ping_timers(&self, timers: PingTimers) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
         Ok(shared.configure(|engine, now| engine.set_ping_timers(now, host, id, timers))??)
     }
 
-    /// How it is watched.
+    /// Returns the timers of the heartbeat.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -131,16 +190,17 @@ impl Link {
         Ok(self.status()?.ping_timers)
     }
 
-    /// Sets how many good pongs bring it up, 1 to 255. Default 5.
+    /// Sets how many pongs must arrive in time before the link comes up, 1 to 255. The default is 5.
     ///
     /// # Errors
-    /// [`Error::Link`] with `NoPongs`, `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `NoPongs`, `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
     pub fn set_pong_count(&self, count: u8) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         Ok(self.handle.shared().configure(|engine, _| engine.set_pong_count(host, id, count))??)
     }
 
-    /// How many good pongs bring it up.
+    /// Returns how many pongs must arrive in time before the link comes up.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -148,17 +208,19 @@ impl Link {
         Ok(self.status()?.pong_count)
     }
 
-    /// Sets its priority for the passive policy, 0 to 255: the highest wins. Default 0.
+    /// Sets the priority for [`Policy::Passive`](crate::Policy::Passive), 0 to 255: the link with the
+    /// highest is used. The default is 0.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
     pub fn set_priority(&self, priority: u8) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
         Ok(shared.configure(|engine, now| engine.set_priority(now, host, id, priority))??)
     }
 
-    /// Its priority.
+    /// Returns the priority.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -166,15 +228,32 @@ impl Link {
         Ok(self.status()?.priority)
     }
 
-    /// Marks its packets in another way than [`Handle::set_marking`] says, from the next on: data,
-    /// pings, path MTU probes and what answers them. `None` goes back to that. What other links send,
-    /// through the same socket too, stays marked as it is.
+    /// Sets a marking for the link's packets that differs from [`Handle::set_marking`], from the next
+    /// packet on: data, pings, path MTU probes and their replies. `None` returns to that of the handle.
+    /// Packets of other links keep theirs, also if they use the same socket.
     ///
-    /// Before Linux 6.14 the kernel takes the traffic class of a single packet, but not its priority:
-    /// over IPv4 that is then the one which belongs to the class, over IPv6 that of the handle.
+    /// Before Linux 6.14, the kernel accepts the traffic class of a single packet, but not its priority.
+    /// The priority is then the one that belongs to the class over IPv4, and that of the handle over IPv6.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
+    /// - [`Error::InsideFilter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{Dscp, QosMarking};
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// let voice = QosMarking { dscp: Some(Dscp::try_from(46)?), ..QosMarking::default() };
+    /// link.set_marking(Some(voice))?;
+    /// assert_eq!(link.marking()?, Some(voice));
+    /// link.set_marking(None)?;
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn set_marking(&self, marking: Option<QosMarking>) -> Result<(), Error> {
         let (host, id, tag) = (self.host, self.id, packet_tag::to_tag(marking));
         self.socket()?;
@@ -183,7 +262,7 @@ impl Link {
         Ok(shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??)
     }
 
-    /// How its packets are marked, if in another way than [`Handle::marking`] says.
+    /// Returns the marking of the link's packets, if it differs from [`Handle::marking`].
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
@@ -194,29 +273,61 @@ impl Link {
         Ok(packet_tag::from_tag(tag))
     }
 
-    /// Its settings, state and counters.
+    /// Returns the settings, the state and the statistics.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{DownReason, LinkState};
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// let status = link.status()?;
+    /// assert_eq!(status.state, LinkState::Down(DownReason::Disabled));
+    /// assert_eq!(status.latency, None);
+    /// assert_eq!(status.stats.tx_packets(), 0);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn status(&self) -> Result<LinkStatus, Error> {
         let (host, id) = (self.host, self.id);
         Ok(self.handle.shared().query(|engine, now| engine.link_status(now, host, id))?)
     }
 
-    /// Starts counting its packets and changes anew, the least and the most latency too. Its state
-    /// and its mean latency stay.
+    /// Resets the statistics, including the lowest and the highest latency. State and mean latency stay.
     ///
     /// # Errors
-    /// [`Error::Link`] with `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
     pub fn clear_stats(&self) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         Ok(self.handle.shared().configure(|engine, _| engine.clear_link_stats(host, id))??)
     }
 
-    /// Returns the current settings of the link, with the port that the kernel picked.
+    /// Returns the current settings, with the port that the kernel picked.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// link.set_priority(10)?;
+    /// let config = link.config()?;
+    /// link.clear()?;
+    ///
+    /// let again = host.add_link(LinkId::new(0)?, config)?;
+    /// assert_eq!(again.priority()?, 10);
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn config(&self) -> Result<LinkConfig, Error> {
         let status = self.status()?;
         let defaults = match (status.kind, status.remote) {
@@ -234,11 +345,22 @@ impl Link {
         })
     }
 
-    /// The address that our end is bound to, with the port that the kernel picked if it was asked
-    /// to.
+    /// Returns the address of this end, with the port that the kernel picked.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost`, `NotConfigured` or `NoAddress`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let host = Handle::new(HostId::new(1))?.add_host(HostId::new(2))?;
+    /// # let (local, remote) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 9).into());
+    /// # let link = host.add_link(LinkId::new(0)?, LinkConfig::udp(local, remote))?;
+    /// assert_ne!(link.local_addr()?.port(), 0);
+    /// assert_eq!(link.remote_addr()?, Some(remote));
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
         let socket = self.socket()?;
         self.handle.shared().sockets.local_addr(socket).ok_or_else(|| self.cleared())
@@ -249,13 +371,13 @@ impl Link {
         Ok(self.status()?.socket.ok_or(LinkError::NoAddress { host, link })?)
     }
 
-    /// What there is to say of a link that somebody else clears at this moment.
+    /// Returns the error for a link that was cleared by another thread meanwhile.
     fn cleared(&self) -> Error {
         LinkError::NotConfigured { host: self.host, link: self.id }.into()
     }
 
-    /// The address of the peer's end: the one that was given, or where the peer of a dynamic link was
-    /// found last; `None` before it was. [`LinkStatus::peer_known`] says whether it is there still.
+    /// Returns the address of the peer's end: the one that was given, or the last one at which the peer of
+    /// a dynamic link was found. `None` until then. [`LinkStatus::peer_known`] is `true` while it is valid.
     ///
     /// # Errors
     /// [`Error::Link`] with `UnknownHost` or `NotConfigured`.
@@ -263,11 +385,12 @@ impl Link {
         Ok(self.status()?.remote)
     }
 
-    /// Forgets its configuration and counters, and closes its socket if no other link uses it. It
-    /// must be disabled.
+    /// Removes the link with its settings and statistics, and closes its socket if no other link uses it.
+    /// It must be disabled.
     ///
     /// # Errors
-    /// [`Error::Link`] with `Enabled`, `UnknownHost` or `NotConfigured`; [`Error::InsideFilter`].
+    /// - [`Error::Link`] with `Enabled`, `UnknownHost` or `NotConfigured`.
+    /// - [`Error::InsideFilter`].
     pub fn clear(self) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
@@ -300,7 +423,7 @@ fn apply(
     Ok(())
 }
 
-/// Gives up a link's use of its socket, if it has one.
+/// Releases the use of a link's socket, if it has one.
 fn release(shared: &Shared, peer: &LinkPeer) {
     if let Some(socket) = peer.socket() {
         shared.release_socket(socket);

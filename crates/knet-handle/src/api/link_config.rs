@@ -83,6 +83,15 @@ pub struct LinkConfig {
 }
 
 /// Where a link leads: the addresses of its ends, as far as they are known.
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{LinkConfig, LinkEnds};
+///
+/// let (local, remote) = (([192, 0, 2, 1], 5405).into(), ([192, 0, 2, 2], 5405).into());
+/// assert_eq!(LinkConfig::udp(local, remote).ends, LinkEnds::Udp { local, remote });
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LinkEnds {

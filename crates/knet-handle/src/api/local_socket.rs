@@ -7,8 +7,24 @@ use knet_engine::SocketId;
 use crate::api::handle::Handle;
 use crate::error::Error;
 
-/// A local address with an open socket: [`Handle::bind`]. Dropping it closes the socket unless
-/// links use it.
+/// An open UDP socket with its address: [`Handle::bind`]. Dropping it closes the socket, unless links use
+/// it.
+///
+/// It counts as a clone of its [`Handle`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_handle::{LinkConfig, LinkId};
+///
+/// # use knet_handle::{Handle, HostId};
+/// # let handle = Handle::new(HostId::new(1))?;
+/// let local = handle.bind(([127, 0, 0, 1], 0).into())?;
+/// let config = LinkConfig::udp(local.addr(), ([127, 0, 0, 1], 9).into());
+/// let link = handle.add_host(HostId::new(2))?.add_link(LinkId::new(0)?, config)?;
+/// assert_eq!(link.local_addr()?, local.addr());
+/// # Ok::<(), knet_handle::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct LocalSocket {
     handle: Handle,
@@ -24,7 +40,7 @@ impl LocalSocket {
         Ok(Self { handle, socket, addr })
     }
 
-    /// The address, with the port that the kernel picked.
+    /// Returns the address, with the port that the kernel picked.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr

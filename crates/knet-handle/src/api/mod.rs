@@ -1,4 +1,7 @@
-//! The public API: the handle and what it hands out.
+//! The public API: the handle and everything it returns.
+//!
+//! The top room of the crate. It checks arguments, starts and stops the threads, and turns calls into
+//! changes of the state in [`core`](crate::core).
 //!
 //! The top room of the crate. It checks arguments, starts and stops the threads, and turns calls into
 //! changes of the state in [`core`](crate::core).

@@ -1,4 +1,7 @@
-//! What the threads of one handle share: the engine behind its lock, the routes, the queue of notices.
+//! The state that the threads of a handle share: the engine behind its lock, the routes, the queue of
+//! notices.
+//!
+//! It knows the threads only as workers that can be woken and flushed.
 //!
 //! It knows the threads only as workers that can be woken and flushed.
 

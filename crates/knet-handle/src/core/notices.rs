@@ -1,5 +1,8 @@
 //! The queue of events for the application.
 //!
+//! Any thread adds to it, without blocking. The thread knet-notify takes from it and reports to the
+//! application.
+//!
 //! Any thread adds to it, without waiting. The thread knet-notify takes from it and reports to the
 //! application.
 
@@ -39,7 +42,7 @@ struct Queue {
     dropped: Dropped,
 }
 
-/// How many notices of each kind were dropped since the last of the kind was taken out.
+/// How many notices of each kind were dropped since the last of the kind was taken.
 #[derive(Debug, Default)]
 struct Dropped {
     datafd: u64,
@@ -75,12 +78,12 @@ impl Default for Notices {
 }
 
 impl Notices {
-    /// Queues an event; [`Notices::wake`] has to follow. Touches memory only, so it may be called
-    /// with the engine locked, which keeps events in the order in which they happened.
+    /// Queues an event; [`Notices::wake`] must follow. Accesses memory only, so it may be called with the
+    /// engine locked, which keeps events in the order in which they happened.
     pub(crate) fn push(&self, notice: Notice) {
         let mut queue = self.queue.lock();
         if queue.notices.len() >= MAX_QUEUED {
-            // The application's callback hangs. What it missed is of less use than what is new.
+            // A callback of the application hangs. Old events are of less use to it than new ones.
             if let Some(oldest) = queue.notices.pop_front() {
                 *queue.dropped.like(&oldest) += 1;
             }
@@ -96,7 +99,7 @@ impl Notices {
 
     /// Wakes the notify thread.
     pub(crate) fn wake(&self) {
-        // Full means that a wake-up is pending already.
+        // A full channel means that a wake-up is pending.
         let _ = self.wake.try_send(());
     }
 
@@ -106,8 +109,8 @@ impl Notices {
         let _ = self.woken.recv();
     }
 
-    /// Takes the oldest event out. Returns with it how many of its kind were dropped since the last
-    /// one that was taken out.
+    /// Takes the oldest event. Returns with it how many of its kind were dropped since the last one that
+    /// was taken.
     pub(crate) fn pop(&self) -> Option<(Notice, u64)> {
         let mut queue = self.queue.lock();
         let notice = queue.notices.pop_front()?;
@@ -115,7 +118,8 @@ impl Notices {
         Some((notice, dropped))
     }
 
-    /// Begins to report an event, with what `prepare` returns; [`Notices::end`] has to follow.
+    /// Begins to report an event, if `prepare` returns something to report it with; [`Notices::end`] must
+    /// follow.
     pub(crate) fn begin<T>(&self, prepare: impl FnOnce() -> Option<T>) -> Option<T> {
         let mut reporting = self.reporting.lock();
         let prepared = prepare()?;
@@ -128,7 +132,7 @@ impl Notices {
         self.reported.notify_all();
     }
 
-    /// Waits until no event is being reported, and does something quick before the next one is.
+    /// Waits until no event is being reported, and runs `work`, which must be fast, before the next one is.
     pub(crate) fn while_silent<T>(&self, work: impl FnOnce() -> T) -> T {
         let mut reporting = self.reporting.lock();
         while *reporting {

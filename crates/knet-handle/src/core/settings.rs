@@ -1,12 +1,12 @@
-//! What an application chooses before its handle is made.
+//! The settings of a handle that are fixed once its threads run.
 
 use std::time::Duration;
 
-/// The choices, with defaults filled in.
+/// The settings, with defaults filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// How long the data threads look for more to do at most before they sleep.
+    /// How long the data threads busy-poll at most before they sleep.
     pub(crate) busy_poll: Duration,
-    /// How long packets wait for room in a full link.
+    /// How long packets wait for room in a link's socket.
     pub(crate) send_timeout: Duration,
 }

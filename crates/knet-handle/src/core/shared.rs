@@ -1,4 +1,4 @@
-//! What the handle and its threads share.
+//! The state that a handle and its threads share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,12 +37,12 @@ pub(crate) struct Shared {
     pub(crate) notices: Notices,
     pub(crate) tx: Worker,
     pub(crate) rx: Worker,
-    /// How long the data threads look for more to do at most before they sleep.
+    /// How long the data threads busy-poll at most before they sleep.
     pub(crate) busy_poll: Duration,
     pub(crate) backpressure: Backpressure,
     pub(crate) control_queue: ControlQueue,
     pub(crate) stopping: AtomicBool,
-    /// Counts whatever may change the answer of those who wait for a host.
+    /// Counts all changes that may end a wait for a host.
     reach: Mutex<u64>,
     changed: Condvar,
 }
@@ -74,21 +74,21 @@ impl Shared {
         })
     }
 
-    /// Changes the engine, publishes what follows from it, and gives back the answer. The control
-    /// packets that became due are left for the rx thread, or for [`Shared::take_transmits`].
+    /// Changes the engine, publishes what follows from the change, and returns its result. Control packets
+    /// that became due are left for knet-rx, or for [`Shared::take_transmits`].
     pub(crate) fn engine<T>(&self, change: impl FnOnce(&mut Engine, Instant) -> T) -> T {
         let now = Instant::now();
         let mut engine = self.engine.lock();
         let answer = change(&mut engine, now);
-        // Before the events: who is told of a host may send to it.
+        // Before the events: the reader of a host event may send to the host.
         let rerouted = engine.poll_routes();
         let routed = rerouted.is_some();
         if let Some(routes) = rerouted {
             *self.routes.write() = Arc::new(routes);
         }
-        let mut told = false;
+        let mut reported = false;
         while let Some(event) = engine.poll_event() {
-            told = true;
+            reported = true;
             match event {
                 Event::Link(event) => self.notices.push(Notice::Link(event)),
                 Event::Host(event) => self.notices.push(Notice::Host(event)),
@@ -98,29 +98,29 @@ impl Shared {
             }
         }
         drop(engine);
-        if told {
+        if reported {
             self.notices.wake();
         }
-        if told || routed {
+        if reported || routed {
             self.reach_changed();
         }
         answer
     }
 
-    /// Lets those who wait for a host look again.
+    /// Lets the threads that wait for a host check again.
     fn reach_changed(&self) {
         *self.reach.lock() += 1;
         self.changed.notify_all();
     }
 
-    /// Changes the engine on behalf of the application, and lets the rx thread do what follows.
+    /// Changes the engine on behalf of the application, and wakes knet-rx to do what follows.
     pub(crate) fn configure<T>(
         &self,
         change: impl FnOnce(&mut Engine, Instant) -> T,
     ) -> Result<T, Error> {
         self.outside_filter()?;
         let answer = self.engine(change);
-        // Of a host that was removed the engine tells nothing.
+        // The engine reports no event for a host that was removed.
         self.reach_changed();
         self.rx.wake();
         Ok(answer)
@@ -132,19 +132,19 @@ impl Shared {
         read(&self.engine.lock(), now)
     }
 
-    /// Refuses to go on inside a filter, where waiting for a data thread would never end.
+    /// Returns an error within a filter, where waiting for a data thread would never end.
     pub(crate) fn outside_filter(&self) -> Result<(), Error> {
         if filter::inside() { Err(Error::InsideFilter) } else { Ok(()) }
     }
 
-    /// Gives up one use of a socket.
+    /// Releases one use of a socket.
     pub(crate) fn release_socket(&self, id: SocketId) {
         if self.sockets.release(id, &self.rx.poller, &self.tx.poller) {
             self.backpressure.forget(id);
         }
     }
 
-    /// The control packets that are due.
+    /// Takes the control packets that are due.
     pub(crate) fn take_transmits(&self, into: &mut Vec<Transmit>) {
         let mut engine = self.engine.lock();
         while let Some(transmit) = engine.poll_transmit() {
@@ -164,10 +164,10 @@ impl Shared {
         self.filter.read().is_some()
     }
 
-    /// Replaces the filter, and waits until nobody is inside the one before.
+    /// Replaces the filter, and waits until no thread is running the previous one.
     pub(crate) fn set_filter(&self, filter: Option<Filter>) {
         let old = std::mem::replace(&mut *self.filter.write(), filter);
-        // Outside the lock, and so is its end: it may own anything.
+        // Dropped without the lock: it may own anything.
         if let Some(old) = old {
             wait_until_alone(&old);
         }
@@ -181,8 +181,8 @@ impl Shared {
         self.forwarding.load(Ordering::Acquire)
     }
 
-    /// Waits until `done` says so, which is asked again after each change of a link or a host.
-    /// Gives back whether it did in time.
+    /// Waits until `done` returns `true`, which is called again after each change of a link or a host.
+    /// Returns whether it did in time.
     pub(crate) fn wait_for(&self, timeout: Duration, mut done: impl FnMut() -> bool) -> bool {
         // Without a deadline if the timeout is too long for the clock.
         let deadline = Instant::now().checked_add(timeout);

@@ -1,4 +1,4 @@
-//! The handle's threads, from being started to having ended.
+//! The handle's threads, from their start to their end.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use crate::core::shared::Shared;
 use crate::error::{Error, Operation};
 use crate::log::log;
 
-/// Threads that are stopped again unless they are kept.
+/// Threads that are stopped when this is dropped, unless they are kept.
 pub(crate) struct Threads {
     shared: Arc<Shared>,
     started: Vec<JoinHandle<()>>,
@@ -40,18 +40,18 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Kept threads are not ours to stop any more.
+        // Kept threads have another owner.
         if !self.started.is_empty() {
             stop(&self.shared, &mut self.started);
         }
     }
 }
 
-/// Stops the threads and waits for them, but not for the one that this runs on: the last clone may
-/// go away in a callback.
+/// Stops the threads and waits for them, except for the current one: the last clone of a handle may be
+/// dropped in a callback.
 pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     shared.stopping.store(true, Ordering::Release);
-    // Nor is a slow filter asked about what is left of a batch.
+    // A slow filter is not called with the rest of a batch either.
     shared.forwarding.store(false, Ordering::Release);
     shared.tx.wake();
     shared.rx.wake();
@@ -76,7 +76,7 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn closing_does_not_wait_until_a_slow_filter_has_seen_the_whole_batch() {
+    fn closing_does_not_wait_for_a_slow_filter_to_see_the_whole_batch() {
         let handle = Handle::new(HostId::new(1)).unwrap();
         handle.set_forwarding(true).unwrap();
         let _ = handle.datafd_events();
@@ -94,7 +94,7 @@ mod tests {
             })
             .unwrap();
         let next = || arrivals.recv_timeout(DEADLINE).unwrap();
-        let _ = knet_fd::send(&datafd, b"so that the next come together").unwrap();
+        let _ = knet_fd::send(&datafd, b"so that the next two are one batch").unwrap();
         next();
         let _ = knet_fd::send(&datafd, b"one").unwrap();
         let _ = knet_fd::send(&datafd, b"two").unwrap();
@@ -104,14 +104,14 @@ mod tests {
         drop(datafd);
         let shared = handle.shared().clone();
         let closing = std::thread::spawn(move || handle.close());
-        let give_up = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + DEADLINE;
         while shared.is_forwarding() {
-            assert!(Instant::now() < give_up, "forwarding stays on");
+            assert!(Instant::now() < deadline, "forwarding stays on");
             std::thread::yield_now();
         }
         drop(open);
         closing.join().unwrap().unwrap();
-        assert!(arrivals.try_recv().is_err(), "the filter was asked about one more");
+        assert!(arrivals.try_recv().is_err(), "the filter was called once more");
         let stats = shared.datafds.counters(Channel::ALL[0]).read();
         assert_eq!((stats.tx_no_destination, stats.tx_forwarding_off), (2, 1));
     }

@@ -1,4 +1,4 @@
-//! How the handle reaches its data threads.
+//! A data thread, as the rest of the handle sees it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::error::{Error, Operation};
 use crate::filter::Inside;
 use crate::log::{Log, log};
 
-/// A data thread, seen from outside: its poller, and orders to flush.
+/// A data thread from outside: its poller, and the requests to flush it.
 #[derive(Debug)]
 pub(crate) struct Worker {
     log: Log,
     pub(crate) poller: Poller,
     waker: Waker,
-    /// Whoever waits for the thread to have handled everything that is there. `None` when the
-    /// thread has ended.
+    /// The requests to flush. Each requester waits until its sender is dropped. `None` once the thread has
+    /// ended.
     flush: Mutex<Option<Vec<Sender<()>>>>,
-    /// Whether the thread is in a filter, once it works.
+    /// Whether the thread is in a filter; set when it starts.
     filter: OnceLock<Inside>,
 }
 
@@ -33,27 +33,27 @@ impl Worker {
         Ok(Self { log, poller, waker, flush, filter })
     }
 
-    /// Makes the thread look around.
+    /// Wakes the thread.
     pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             log!(error, self.log, Handle, %error, "a data thread could not be woken");
         }
     }
 
-    /// Waits until the thread has handled everything that was there when this was called, but no
-    /// longer than [`PATIENCE`] for a filter.
+    /// Waits until the thread has handled everything that was there when this was called, but at most
+    /// [`PATIENCE`] for a filter.
     ///
-    /// Only the time is counted for which the thread is found inside a filter: messages are not given
-    /// up because the machine is busy.
+    /// Only the time for which the thread is found within a filter counts, so that no message is dropped
+    /// because the machine is busy.
     pub(crate) fn flush(&self) {
         let (done, finished) = crossbeam_channel::bounded(1);
         match self.flush.lock().as_mut() {
-            Some(orders) => orders.push(done),
+            Some(requests) => requests.push(done),
             None => return,
         }
         self.wake();
         let mut patience = PATIENCE;
-        // Nothing is ever sent: the thread drops its end when it is done.
+        // No message comes: the thread drops its end once it is done.
         while !patience.is_zero() && finished.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             if self.filter.get().is_some_and(Inside::now) {
                 patience = patience.saturating_sub(LOOK);
@@ -61,12 +61,12 @@ impl Worker {
         }
     }
 
-    /// The orders to flush that came in; to be dropped when it is done.
-    pub(crate) fn flush_orders(&self) -> Vec<Sender<()>> {
+    /// Takes the requests to flush, which the thread drops when it has.
+    pub(crate) fn flush_requests(&self) -> Vec<Sender<()>> {
         self.flush.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Held by the thread for as long as it works, so that nobody waits for it afterwards.
+    /// Marks the thread as running until the return value is dropped, after which no one waits for it.
     pub(crate) fn running(&self) -> Running<'_> {
         if let Some(inside) = Inside::of_this_thread() {
             // It is called once.
@@ -86,9 +86,9 @@ impl Drop for Running<'_> {
     }
 }
 
-/// How long a filter is waited for in all while a thread flushes.
+/// How long a flush waits for a filter in total.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether the thread is inside a filter.
+/// How often a flush checks whether the thread is within a filter.
 const LOOK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
@@ -98,25 +98,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flush_waits_until_the_thread_drops_the_order() {
+    fn a_flush_waits_until_the_thread_drops_the_request() {
         let worker = Worker::new(Log::default()).unwrap();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| worker.flush());
-            let orders = loop {
-                let orders = worker.flush_orders();
-                if !orders.is_empty() {
-                    break orders;
+            let requests = loop {
+                let requests = worker.flush_requests();
+                if !requests.is_empty() {
+                    break requests;
                 }
                 thread::yield_now();
             };
             assert!(!waiting.is_finished());
-            drop(orders);
+            drop(requests);
             waiting.join().unwrap();
         });
     }
 
     #[test]
-    fn nobody_waits_for_a_thread_that_has_ended() {
+    fn a_flush_does_not_wait_for_a_thread_that_has_ended() {
         let worker = Worker::new(Log::default()).unwrap();
         thread::scope(|scope| {
             let running = worker.running();

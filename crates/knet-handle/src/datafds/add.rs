@@ -1,4 +1,4 @@
-//! Adding and removing datafds: what is accepted, and how nothing is left behind when it is not.
+//! Adding and removing datafds: which descriptors are accepted, and how a failure leaves nothing behind.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::error::{Error, Operation};
 use crate::io::drain::wait_until_unused;
 use crate::log::log;
 
-/// The size that the buffers of a created pair are asked for (`KNET_RING_RCVBUFF`), in bytes.
+/// The requested size of the buffers of a created pair, in bytes (`KNET_RING_RCVBUFF`).
 const PAIR_BUFFER: usize = 8_388_608;
 
 impl Datafds {
-    /// Adds a datafd, which `tx` then watches. Returns it with the descriptor that is the application's:
-    /// its end of a created pair, or a duplicate of what it brought. An error leaves everything as it was.
+    /// Adds a datafd, which `tx` then polls. Returns it with the descriptor of the application: its end of
+    /// a created pair, or a duplicate of the one that it brought. An error leaves everything as before.
     pub(crate) fn add(
         &self,
         source: DatafdSource<'_>,
@@ -103,15 +103,16 @@ impl Datafds {
         Ok((self.install(entry, tx)?, application))
     }
 
-    /// The same descriptor under a number that names it alone. A caller who closes a descriptor before
-    /// removing it gives its number free for us to be given, while the number still names that datafd.
-    /// And 0 is no name, for it asks for a pair where datafds are plain numbers.
+    /// Returns the same descriptor under a number that no datafd has. An application that closes a
+    /// descriptor before it removes the datafd frees the number, which the kernel may then give to this
+    /// descriptor while it still identifies that datafd. Nor is 0 returned, which requests a pair where
+    /// datafds are plain numbers.
     fn numbered(&self, fd: OwnedFd) -> Result<OwnedFd, Error> {
         let number = fd.as_raw_fd();
         if number != 0 && self.by_number(number).is_none() {
             return Ok(fd);
         }
-        // The duplicate gets another number, for `fd` is open until this returns.
+        // The duplicate gets another number: `fd` is open until this returns.
         self.numbered(duplicate(fd.as_fd())?)
     }
 
@@ -137,7 +138,7 @@ impl Datafds {
         Ok((entry, application))
     }
 
-    /// Watches a datafd and puts it into the table.
+    /// Adds a datafd to the poller and the table.
     fn install(&self, entry: Entry, tx: &Poller) -> Result<Arc<Entry>, Error> {
         let (number, entry) = (entry.number, Arc::new(entry));
         // Into the table first: the tx thread looks the channel up when the first event comes.
@@ -157,7 +158,7 @@ impl Datafds {
 }
 
 impl Entry {
-    /// Returns the descriptor that is the application's, as [`Datafds::add`] does.
+    /// Returns the descriptor of the application, like [`Datafds::add`].
     pub(crate) fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
         match &self.application {
             Some(application) => Ok(application.clone()),
@@ -205,7 +206,7 @@ fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
         .map_err(|error| Error::os(Operation::DuplicateDatafd, error.errno(), error))
 }
 
-/// The flags of a caller's descriptor, put back unless they are to be kept.
+/// The flags of the application's descriptor, restored when this is dropped, unless they are to be kept.
 struct Flags<'a> {
     fd: BorrowedFd<'a>,
     was_nonblocking: bool,
@@ -231,7 +232,7 @@ impl<'a> Flags<'a> {
 impl Drop for Flags<'_> {
     fn drop(&mut self) {
         if !self.keep {
-            // Setting a flag worked a moment ago; there is nobody to tell if it does not now.
+            // Setting a flag worked a moment ago, and an error could not be reported.
             let _ = knet_fd::set_nonblocking(self.fd, self.was_nonblocking);
             let _ = knet_fd::set_cloexec(self.fd, self.was_cloexec);
         }

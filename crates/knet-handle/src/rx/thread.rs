@@ -24,9 +24,9 @@ pub(crate) fn run(shared: &Shared) {
     let mut thread = RxThread::new(shared);
     let _running = shared.rx.running();
     while !shared.is_stopping() {
-        let flush = shared.rx.flush_orders();
+        let flush = shared.rx.flush_requests();
         if !flush.is_empty() {
-            // This may consume a wake-up that was for the next orders, or for stopping: check both
+            // This may consume a wake-up that was for the next requests, or for stopping: check both
             // before waiting.
             thread.receive_what_is_there();
             thread.serve_timers();

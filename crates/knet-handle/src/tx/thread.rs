@@ -27,7 +27,7 @@ pub(crate) fn run(shared: &Shared) {
     let mut thread = TxThread::new(shared);
     let _running = shared.tx.running();
     while !shared.is_stopping() {
-        let flush = shared.tx.flush_orders();
+        let flush = shared.tx.flush_requests();
         if flush.is_empty() {
             thread.turn(None);
         } else {
