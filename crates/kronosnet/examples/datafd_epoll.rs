@@ -1,5 +1,5 @@
-//! An application with an event loop of its own: it waits for its datafds with epoll, reads what
-//! has come and writes answers, without ever calling the handle again.
+//! An application with its own event loop: it polls its datafds with epoll, reads messages and writes
+//! replies, without calling the handle.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -22,25 +22,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         poller.add(datafd, Token(host as u64), Interest::READ)?;
     }
 
-    // A number goes to and fro and grows by one on each host.
+    // A number travels back and forth, and each host adds one.
     put(&datafds[0], 0)?;
     let mut events = Events::with_capacity(2);
     let mut number = 0;
     while number < ROUNDS {
         if poller.wait(&mut events, Some(Duration::from_secs(5)))? == 0 {
-            return Err("nothing came for five seconds".into());
+            return Err("no message for five seconds".into());
         }
         for event in events.iter() {
             let datafd = &datafds[usize::try_from(event.token.0)?];
             let mut buffer = [0; 4];
-            // Non-blocking: read until there is no more.
+            // Non-blocking: read until no message is left.
             while let Received::Message { len: 4, .. } = knet_fd::receive(datafd, &mut buffer)? {
                 number = u32::from_be_bytes(buffer) + 1;
                 put(datafd, number)?;
             }
         }
     }
-    println!("the number went to and fro {number} times");
+    println!("the number was sent {number} times");
     for handle in &handles {
         let stats = handle.channel_stats(datafds[0].channel());
         println!(
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes a number. There is room for it: only one is ever on its way.
+/// Writes a number. There is room for it: only one is in flight.
 fn put(datafd: &Datafd, number: u32) -> Result<(), Box<dyn Error>> {
     match knet_fd::send(datafd, &number.to_be_bytes())? {
         Sent::Sent { .. } => Ok(()),
@@ -61,7 +61,7 @@ fn put(datafd: &Datafd, number: u32) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Two hosts with a link and a datafd each.
+/// Creates two hosts with a link and a datafd each.
 fn cluster() -> Result<(Vec<Handle>, Vec<Datafd>), Box<dyn Error>> {
     let handles = vec![Handle::new(HostId::new(1))?, Handle::new(HostId::new(2))?];
     let any_port = (Ipv4Addr::LOCALHOST, 0).into();
@@ -69,11 +69,12 @@ fn cluster() -> Result<(Vec<Handle>, Vec<Datafd>), Box<dyn Error>> {
     let mut datafds = Vec::new();
     for (own, peer) in [(0, 1), (1, 0)] {
         let host = handles[own].add_host(handles[peer].host_id())?;
-        let config = LinkConfig::udp(ends[own].addr(), ends[peer].addr());
-        let link = host.add_link(LinkId::new(0)?, config)?;
         let interval = Duration::from_millis(50);
-        link.set_ping_timers(PingTimers { interval, ..PingTimers::default() })?;
-        link.enable()?;
+        let config = LinkConfig {
+            ping_timers: PingTimers { interval, ..PingTimers::default() },
+            ..LinkConfig::udp(ends[own].addr(), ends[peer].addr())
+        };
+        host.add_link(LinkId::new(0)?, config)?.enable()?;
         handles[own].set_forwarding(true)?;
         handles[own].on_datafd_event(|_, event| eprintln!("{event:?}"));
         datafds.push(handles[own].add_datafd(DatafdSource::Create, ChannelRequest::Any)?);

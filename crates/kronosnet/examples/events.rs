@@ -1,4 +1,4 @@
-//! Waits for links, hosts and datafds at once. Host 2 comes, and goes again.
+//! Waits for events of links, hosts and datafds at once. Host 2 becomes reachable and leaves.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -29,20 +29,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let any_port = (Ipv4Addr::LOCALHOST, 0).into();
         let ends = [one.bind(any_port)?, two.bind(any_port)?];
         for (own, (handle, peer)) in peers.into_iter().enumerate() {
-            let config = LinkConfig::udp(ends[own].addr(), ends[1 - own].addr());
-            let link = handle.host(peer)?.add_link(id, config)?;
-            link.set_ping_timers(timers)?;
-            link.set_pong_count(2)?;
-            link.enable()?;
+            let config = LinkConfig {
+                ping_timers: timers,
+                pong_count: 2,
+                ..LinkConfig::udp(ends[own].addr(), ends[1 - own].addr())
+            };
+            handle.host(peer)?.add_link(id, config)?.enable()?;
         }
     }
-    // Its other end is closed at once, to have something to tell.
+    // The other end is closed, so that the datafd has an event to report.
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     drop(theirs);
     one.add_datafd(DatafdSource::Fd(ours.as_fd()), ChannelRequest::Any)?;
 
     let mut two = Some(two);
-    let patience = after(Duration::from_secs(20));
+    let deadline = after(Duration::from_secs(20));
     loop {
         select! {
             recv(links) -> event => {
@@ -55,14 +56,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             recv(hosts) -> event => {
                 let event = event?.event;
-                println!("host {} {}", event.host, if event.reachable { "is here" } else { "is gone" });
+                println!("host {} {}", event.host, if event.reachable { "is reachable" } else { "has left" });
                 if !event.reachable {
                     return Ok(());
                 }
-                // The last clone of its handle goes away, and with it its sockets.
+                // Dropping the last clone of its handle closes its sockets.
                 drop(two.take());
             }
-            recv(patience) -> _ => return Err("host 2 did not come and go in time".into()),
+            recv(deadline) -> _ => return Err("host 2 did not become reachable and leave in time".into()),
         }
     }
 }

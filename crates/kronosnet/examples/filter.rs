@@ -1,5 +1,5 @@
-//! Three hosts and a filter: messages for one host only, and a channel that has another number on
-//! the other side.
+//! Three hosts and filters: unicast messages, and messages that are delivered on another channel than
+//! they are sent on.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         datafds.push(handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(channel))?);
     }
 
-    // Host 1: a message that begins with "@" and a digit is for that host; the rest is for all.
+    // Host 1: a message that starts with "@" and a digit is for that host, all others are for every host.
     handles[0].set_filter(move |message| {
         if message.direction() == Direction::Rx {
             return Verdict::Broadcast;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => Verdict::Broadcast,
         }
     })?;
-    // The others keep what comes as news in their inbox.
+    // The others deliver news to their inbox.
     for handle in &handles[1..] {
         handle.set_filter(move |message| {
             if message.direction() == Direction::Rx && message.channel() == i8::from(news) {
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let report = datafds[0].send(b"@3 for host 3")?;
     println!("sent to {} host", report.hosts);
-    let report = datafds[0].send(b"for everybody")?;
+    let report = datafds[0].send(b"for all hosts")?;
     println!("sent to {} hosts", report.hosts);
     for (host, messages) in [(1, 1), (2, 2)] {
         for _ in 0..messages {
@@ -68,7 +68,7 @@ fn receive(datafd: &Datafd) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// Hosts that all reach each other.
+/// Creates hosts, and waits until all of them reach each other.
 fn cluster(size: u16) -> Result<Vec<Handle>, Box<dyn Error>> {
     let handles: Vec<_> =
         (1..=size).map(|id| Handle::new(HostId::new(id))).collect::<Result<_, _>>()?;
@@ -77,11 +77,12 @@ fn cluster(size: u16) -> Result<Vec<Handle>, Box<dyn Error>> {
     for (own, handle) in handles.iter().enumerate() {
         for (peer, end) in ends.iter().enumerate().filter(|&(peer, _)| peer != own) {
             let host = handle.add_host(handles[peer].host_id())?;
-            let link =
-                host.add_link(LinkId::new(0)?, LinkConfig::udp(ends[own].addr(), end.addr()))?;
             let interval = Duration::from_millis(50);
-            link.set_ping_timers(PingTimers { interval, ..PingTimers::default() })?;
-            link.enable()?;
+            let config = LinkConfig {
+                ping_timers: PingTimers { interval, ..PingTimers::default() },
+                ..LinkConfig::udp(ends[own].addr(), end.addr())
+            };
+            host.add_link(LinkId::new(0)?, config)?.enable()?;
         }
         handle.set_forwarding(true)?;
     }

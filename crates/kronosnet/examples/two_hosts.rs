@@ -1,4 +1,4 @@
-//! Two hosts in one process: what is written to one's datafd comes out of the other's.
+//! Two hosts in one process: messages written to the datafd of one come out of that of the other.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -15,11 +15,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for (own, peer) in [(0, 1), (1, 0)] {
         let host = hosts[own].add_host(hosts[peer].host_id())?;
-        let config = LinkConfig::udp(ends[own].addr(), ends[peer].addr());
-        let link = host.add_link(LinkId::new(0)?, config)?;
         let interval = Duration::from_millis(50);
-        link.set_ping_timers(PingTimers { interval, ..PingTimers::default() })?;
-        link.enable()?;
+        let config = LinkConfig {
+            ping_timers: PingTimers { interval, ..PingTimers::default() },
+            ..LinkConfig::udp(ends[own].addr(), ends[peer].addr())
+        };
+        host.add_link(LinkId::new(0)?, config)?.enable()?;
         hosts[own].set_forwarding(true)?;
     }
 
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("host 2 received: {}", String::from_utf8_lossy(&buffer[..length]));
     for problem in problems.iter().flat_map(|stream| stream.try_iter()) {
-        println!("trouble: {}", problem.event.problem);
+        println!("problem: {}", problem.event.problem);
     }
     Ok(())
 }
