@@ -360,12 +360,19 @@ impl Cluster {
         }
     }
 
-    /// Drains the outputs, as a driver does after each call.
+    /// Drains the outputs in the order that the contract with a driver specifies.
     fn drain(&mut self, host: HostId) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&host) else { return };
         let clock = node.clock(now);
-        while let Some(transmit) = node.engine.poll_transmit() {
+        loop {
+            if let Some(routes) = node.engine.poll_routes() {
+                node.routes = routes;
+            }
+            while let Some(event) = node.engine.poll_event() {
+                node.events.push((now, event));
+            }
+            let Some(transmit) = node.engine.poll_transmit() else { break };
             let (peer, link, probe) = (transmit.host(), transmit.link(), transmit.probe_size());
             let flight = node.control(transmit);
             if flight.onwire <= self.interface {
@@ -375,12 +382,6 @@ impl Cluster {
                 node.engine.handle_mtu_limit(clock, socket(link), to, limit);
                 node.engine.handle_probe_refused(clock, peer, link, size);
             }
-        }
-        while let Some(event) = node.engine.poll_event() {
-            node.events.push((now, event));
-        }
-        if let Some(routes) = node.engine.poll_routes() {
-            node.routes = routes;
         }
         let held = node.engine.reassembly_memory();
         assert!(held <= MEMORY_A_PEER * usize::from(self.plan.hosts), "{held} bytes of fragments");
