@@ -12,8 +12,8 @@ use knet_tests::lan::{Family, Lan, address};
 use knet_tests::network::run;
 use knet_tests::wait::{is_readable, receive, until};
 use kronosnet::{
-    ChannelStats, Datafd, DatafdSource, Direction, FilterMessage, Handle, HostId, LinkStats,
-    PingTimers, Verdict,
+    ChannelStats, Datafd, DatafdSource, Direction, Error, FilterMessage, Handle, HostId, LinkStats,
+    NotSent, PingTimers, Verdict,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -267,6 +267,11 @@ fn a_link_that_stays_full_is_not_waited_for_until_it_accepts_packets() {
     let interval = Duration::from_millis(3);
     fork.sender.link(2, 0).set_ping_timers(PingTimers { interval, ..PATIENT }).unwrap();
     let mut written = fork.fill();
+    // The datafd's packets are blocked already, and this message behind them, until the timeout.
+    let sent = fork.sender.datafd.send(&message(LONG, written));
+    let Err(Error::NotSent { failures }) = sent else { panic!("{sent:?}") };
+    let failures: Vec<_> = failures.iter().map(|failure| (failure.host, failure.reason)).collect();
+    assert_eq!(failures, [(HostId::new(2), NotSent::QueueFull)]);
     let mut full = || {
         let _ = knet_fd::send(&fork.sender.datafd, &message(LONG, written)).unwrap();
         written += 1;

@@ -15,8 +15,8 @@ use crate::io::emit::Emitter;
 use crate::io::packet_tag;
 use crate::log::log;
 
-/// What a thread sends control packets with. A thread that sends data owns one through its
-/// [`Transmitter`](crate::tx::transmitter::Transmitter), whose packets leave by the same emitter.
+/// What a thread sends control packets with. A thread that sends data owns one through its transmitter,
+/// whose packets leave by the same emitter.
 #[derive(Debug, Default)]
 pub(crate) struct ControlSender {
     pub(crate) emitter: Emitter,
