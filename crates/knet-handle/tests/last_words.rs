@@ -72,7 +72,7 @@ fn the_last_messages_of_a_peer_that_went_away_are_delivered() {
         say(&peer, here.addr(), number);
     }
     drop(peer);
-    // Nobody is there any more, says the kernel: that is in the socket's error queue now.
+    // The kernel reports that the peer is gone: the report is in the socket's error queue now.
     let _ = datafd.send(b"anybody there?");
     go_on.send(()).unwrap();
 

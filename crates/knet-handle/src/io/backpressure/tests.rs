@@ -176,7 +176,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whoever is blocked is counted, and a socket without blocked packets is open or stuck.
+    /// Every blocked batch is counted, and a socket without blocked packets is open or stuck.
     #[test]
     fn the_count_of_blocked_batches_is_that_of_the_threads(steps in steps()) {
         let (sockets, error) = (Backpressure::new(TIMEOUT), error());

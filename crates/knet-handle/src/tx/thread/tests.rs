@@ -78,7 +78,7 @@ fn a_datafd_whose_messages_are_blocked_is_not_polled_and_neither_is_its_successo
     assert_eq!(sent(&handle), 0);
     make_room(&handle, socket);
     while sent(&handle) < 2 {
-        assert!(thread.turn(Some(DEADLINE)), "the datafd is not read any more");
+        assert!(thread.turn(Some(DEADLINE)), "the datafd is no longer read");
     }
 }
 
