@@ -17,7 +17,7 @@ const BANNED: &[&[&str]] = &[
 /// A folder that is outside of the repository.
 const OUTSIDE: &str = concat!("sp", "ec/");
 /// Parts of the tree that are still being reworded.
-const PENDING: &[&str] = &["crates/knet-engine/", "crates/knet-handle/", "crates/kronosnet/"];
+const PENDING: &[&str] = &["crates/knet-handle/", "crates/kronosnet/"];
 /// Where the rules of prose stand.
 const RULES: &str = "CONTRIBUTING.md";
 
