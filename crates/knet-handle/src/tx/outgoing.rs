@@ -93,8 +93,14 @@ impl Plan {
 
     /// Returns the link that a copy goes over.
     pub(crate) fn link<'a>(&self, routes: &'a Routes, copy: &PacketCopy) -> Option<&'a LinkRoute> {
-        let message_copy = self.message_copies.get(copy.message_copy)?;
-        routes.at(message_copy.host)?.links().get(message_copy.link)
+        self.message_copies.get(copy.message_copy)?.link(routes)
+    }
+}
+
+impl MessageCopy {
+    /// Returns the link that it goes over.
+    pub(crate) fn link<'a>(&self, routes: &'a Routes) -> Option<&'a LinkRoute> {
+        routes.at(self.host)?.links().get(self.link)
     }
 }
 
