@@ -1,4 +1,4 @@
-//! Switching forwarding off sends what was written before.
+//! Turning forwarding off sends the messages that were written before.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use knet_handle::{
     LinkConfig, LinkId, PingTimers, Verdict,
 };
 
-/// A handle that sends to itself.
+/// Creates a handle that sends to itself.
 fn handle() -> Handle {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -30,17 +30,17 @@ fn handle() -> Handle {
 }
 
 #[test]
-fn however_many_messages_wait_all_of_them_are_sent() {
-    until("all of them are sent", all_that_waits_is_sent);
+fn all_waiting_messages_are_sent_however_many_there_are() {
+    until("all messages are sent", all_waiting_messages_are_sent);
 }
 
-/// Whether it was; not if this machine took so long that the filter was not waited for any longer.
-fn all_that_waits_is_sent() -> bool {
+/// Returns `true` if they were. Not if this machine was so slow that the wait for the filter ended.
+fn all_waiting_messages_are_sent() -> bool {
     let handle = handle();
     let _ = handle.datafd_events();
     let channel = Channel::ALL[0];
     let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(channel)).unwrap();
-    // The first message holds the others up.
+    // The filter keeps the first message, and the others wait.
     let (gate, first) = (Arc::new(Barrier::new(2)), AtomicBool::new(true));
     let at_filter = gate.clone();
     let filter = move |_: &mut FilterMessage<'_>| {
@@ -65,19 +65,19 @@ fn all_that_waits_is_sent() -> bool {
     (stats.tx_messages, stats.tx_forwarding_off) == (written, 0)
 }
 
-/// Sharpens a test that is right without it: gives other threads time to get where they go.
+/// Gives other threads time to get ahead. The test is correct without it, but shows less.
 fn give_a_head_start() {
     (0..1000).for_each(|_| thread::yield_now());
 }
 
 #[test]
-fn an_order_to_flush_that_comes_during_a_flush_is_not_forgotten() {
-    until("two orders came, one during the other", one_order_comes_during_another);
+fn a_flush_that_is_requested_during_another_is_not_forgotten() {
+    until("one flush is requested during another", one_flush_is_requested_during_another);
 }
 
-/// Whether that was so, both times; not if this machine took so long that the filter was not waited for
-/// any longer. An order that is forgotten is waited for without end.
-fn one_order_comes_during_another() -> bool {
+/// Returns `true` if both requests were served. Not if this machine was so slow that the wait for the filter
+/// ended. A forgotten request would be waited for without end.
+fn one_flush_is_requested_during_another() -> bool {
     let handle = handle();
     let _ = handle.datafd_events();
     let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
@@ -102,13 +102,13 @@ fn one_order_comes_during_another() -> bool {
     for _ in 0..2 {
         let _ = knet_fd::send(&datafd, b"x").unwrap();
         arrivals.recv_timeout(DEADLINE).unwrap();
-        // The first order comes before the second message is read, so that is read for it; the
-        // second order comes meanwhile.
+        // The first request arrives before the second message is read, which is then read for it. The
+        // second request arrives meanwhile.
         switch_off();
         let _ = knet_fd::send(&datafd, b"y").unwrap();
         open.send(()).unwrap();
         let mut second = false;
-        until("the second message came", || {
+        until("the second message arrives", || {
             second = arrivals.try_recv().is_ok();
             second || !handle.forwarding()
         });
@@ -118,15 +118,15 @@ fn one_order_comes_during_another() -> bool {
         switch_off();
         open.send(()).unwrap();
         for _ in 0..2 {
-            over.recv_timeout(DEADLINE).expect("an order was forgotten").unwrap();
+            over.recv_timeout(DEADLINE).expect("a request was forgotten").unwrap();
         }
         handle.set_forwarding(true).unwrap();
     }
     true
 }
 
-/// A handle with a filter that stops at each message in this direction until `open` is dropped, and
-/// tells when it does.
+/// Creates a handle with a filter that reports each message in this direction, and then blocks until the
+/// returned sender is dropped.
 fn with_gate(direction: Direction) -> (Handle, Datafd, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let handle = handle();
     let _ = handle.datafd_events();
@@ -146,19 +146,19 @@ fn with_gate(direction: Direction) -> (Handle, Datafd, mpsc::Receiver<()>, mpsc:
     (handle, datafd, arrivals, open)
 }
 
-/// Switches forwarding off while the filter does not come back.
+/// Turns forwarding off while the filter blocks.
 fn switch_off(handle: &Handle) {
     let (done, over) = mpsc::channel();
     let to_switch = handle.clone();
     thread::spawn(move || done.send(to_switch.set_forwarding(false)).unwrap());
-    over.recv_timeout(DEADLINE).expect("the filter is waited for").unwrap();
+    over.recv_timeout(DEADLINE).expect("the wait for the filter ends").unwrap();
     assert!(!handle.forwarding());
 }
 
 #[test]
-fn a_filter_that_does_not_come_back_does_not_keep_forwarding_on_when_sending() {
+fn a_filter_that_blocks_does_not_keep_forwarding_on_while_sending() {
     let (handle, datafd, arrivals, open) = with_gate(Direction::Tx);
-    let _ = knet_fd::send(&datafd, b"being asked about").unwrap();
+    let _ = knet_fd::send(&datafd, b"in the filter").unwrap();
     arrivals.recv_timeout(DEADLINE).unwrap();
     for _ in 0..200 {
         assert_eq!(knet_fd::send(&datafd, b"waits").unwrap(), knet_fd::Sent::Sent { len: 5 });
@@ -166,27 +166,27 @@ fn a_filter_that_does_not_come_back_does_not_keep_forwarding_on_when_sending() {
     switch_off(&handle);
     drop(open);
     let stats = || handle.channel_stats(Channel::ALL[0]);
-    until("what was left is counted", || stats().tx_forwarding_off == 200);
+    until("the rest is counted", || stats().tx_forwarding_off == 200);
     assert_eq!(stats().tx_messages, 1);
 }
 
 #[test]
-fn a_filter_that_does_not_come_back_does_not_keep_forwarding_on_when_delivering() {
+fn a_filter_that_blocks_does_not_keep_forwarding_on_while_delivering() {
     let (handle, datafd, arrivals, open) = with_gate(Direction::Rx);
-    datafd.send(b"being asked about").unwrap();
+    datafd.send(b"in the filter").unwrap();
     arrivals.recv_timeout(DEADLINE).unwrap();
     (0..200).for_each(|_| assert_eq!(datafd.send(b"waits").unwrap().hosts, 1));
     switch_off(&handle);
     drop(open);
     let stats = || handle.channel_stats(Channel::ALL[0]);
-    until("what was left is counted", || stats().rx_forwarding_off == 200);
+    until("the rest is counted", || stats().rx_forwarding_off == 200);
     assert_eq!(stats().rx_messages, 1);
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let give_up = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < give_up, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "not in time: {what}");
         thread::yield_now();
     }
 }

@@ -1,4 +1,4 @@
-//! What a peer sent before it went away is delivered.
+//! The messages that a peer sent before it went away are delivered.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,8 +14,8 @@ use knet_wire::{Body, DataHeader, Fragment, Packet, SequenceNumber};
 const PEER: HostId = HostId::new(2);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Sends a message of one byte as the peer does.
-fn say(peer: &UdpSocket, to: SocketAddr, number: u8) {
+/// Sends a message of one byte as the peer.
+fn send(peer: &UdpSocket, to: SocketAddr, number: u8) {
     let header = DataHeader {
         sequence: SequenceNumber::new(number.into()),
         compression: 0,
@@ -48,10 +48,10 @@ fn the_last_messages_of_a_peer_that_went_away_are_delivered() {
     peer.send_to(&ping.encode_pong(PEER), here.addr()).unwrap();
     host.wait_until_reachable(DEADLINE).unwrap();
 
-    // The first message holds up the rx thread, so that the rest is still unread when the peer goes.
-    let (tell, entered) = mpsc::sync_channel(0);
+    // The filter keeps the first message, so that the rest is unread when the peer goes away.
+    let (report, entered) = mpsc::sync_channel(0);
     let (go_on, wait) = mpsc::channel::<()>();
-    let gate = std::sync::Mutex::new((tell, wait));
+    let gate = std::sync::Mutex::new((report, wait));
     handle
         .set_filter(move |message| {
             if message.direction() == Direction::Rx && message.payload() == [1] {
@@ -66,14 +66,14 @@ fn the_last_messages_of_a_peer_that_went_away_are_delivered() {
     let first = ChannelRequest::Exact(Channel::ALL[0]);
     let datafd = handle.add_datafd(DatafdSource::Create, first).unwrap();
     handle.set_forwarding(true).unwrap();
-    say(&peer, here.addr(), 1);
+    send(&peer, here.addr(), 1);
     entered.recv_timeout(DEADLINE).unwrap();
     for number in 2..=200 {
-        say(&peer, here.addr(), number);
+        send(&peer, here.addr(), number);
     }
     drop(peer);
-    // The kernel reports that the peer is gone: the report is in the socket's error queue now.
-    let _ = datafd.send(b"anybody there?");
+    // The kernel reports that the port is closed, in the socket's error queue.
+    let _ = datafd.send(b"to a closed port");
     go_on.send(()).unwrap();
 
     let (mut expected, mut buffer) = (1, [0; 10]);

@@ -1,4 +1,4 @@
-//! Datafds are looked up by their numbers, whatever the application does with its descriptors.
+//! Datafds are found by their numbers, whatever the application does with its descriptors.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +22,7 @@ fn a_number_that_its_owner_closed_is_not_given_to_another_datafd() {
     handle.add_datafd(DatafdSource::Fd(brought.as_fd()), ChannelRequest::Any).unwrap();
     drop(brought);
 
-    // The kernel gives out the lowest free number: unless another test is faster, the closed one.
+    // The kernel assigns the lowest free number: unless another test is faster, the closed one.
     let created = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     assert_ne!(created.number(), number);
     assert_eq!(handle.channel_of(&created.number()).unwrap(), Channel::ALL[1]);

@@ -1,4 +1,4 @@
-//! Two handles talk over loopback, through the crate's own API.
+//! Two handles exchange messages over loopback addresses, through the crate's own API.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use knet_handle::{
     LinkConfig, LinkId, LinkState, LocalSocket, PingTimers, Verdict,
 };
 
-/// Two handles with a link, reachable and forwarding, each with a datafd of channel 0.
+/// Two handles with a link between them, reachable and forwarding, each with a datafd of channel 0.
 struct Pair {
     handles: [Handle; 2],
     datafds: [Datafd; 2],
@@ -29,7 +29,7 @@ fn pair(address: IpAddr) -> Pair {
         link.set_pong_count(1).unwrap();
         link.enable().unwrap();
         handles[own].set_forwarding(true).unwrap();
-        // As short as every path takes, so that messages are cut up.
+        // The shortest that every path carries, so that messages are fragmented.
         let shortest = if address.is_ipv4() { 576 } else { 1280 };
         handles[own].set_manual_mtu(Some(shortest)).unwrap();
     }
@@ -45,7 +45,7 @@ fn pair(address: IpAddr) -> Pair {
     Pair { handles, datafds, _ends: ends }
 }
 
-/// Receives a message before the deadline.
+/// Waits for a message and returns it.
 fn receive(datafd: &Datafd) -> Vec<u8> {
     let mut buffer = vec![0; 65_536];
     let deadline = Instant::now() + DEADLINE;
@@ -82,12 +82,12 @@ fn messages_of_every_size_arrive_whole_over_ipv4_and_ipv6() {
 }
 
 #[test]
-fn a_write_to_the_datafd_takes_the_same_way_as_send() {
+fn a_write_to_the_datafd_takes_the_same_path_as_send() {
     let pair = pair(Ipv4Addr::LOCALHOST.into());
     let sent = knet_fd::send(&pair.datafds[1], b"written").unwrap();
     assert_eq!(sent, knet_fd::Sent::Sent { len: 7 });
     assert_eq!(receive(&pair.datafds[0]), b"written");
-    // The peer may have a message before its sender has counted it.
+    // The peer may receive a message before its sender has counted it.
     let deadline = Instant::now() + DEADLINE;
     loop {
         let stats = pair.handles[1].channel_stats(Channel::ALL[0]);
@@ -112,13 +112,13 @@ fn forwarding_off_delivers_what_was_sent_before_and_nothing_after() {
 }
 
 #[test]
-fn a_link_that_is_disabled_says_so_and_comes_back() {
+fn a_disabled_link_is_reported_and_comes_up_again() {
     let pair = pair(Ipv4Addr::LOCALHOST.into());
     let (links, hosts) = (pair.handles[0].link_events(), pair.handles[0].host_events());
     let host = pair.handles[0].host(HostId::new(2)).unwrap();
     let link = host.link(LinkId::ALL[0]).unwrap();
     link.disable().unwrap();
-    // The news of coming up may still have been on its way when the streams were made.
+    // That it came up may still have been queued when the streams were created.
     let down = std::iter::repeat_with(|| next(&links).state).find(|state| !state.is_up());
     assert_eq!(down, Some(LinkState::Down(DownReason::Disabled)));
     while next(&hosts).reachable {}
@@ -131,28 +131,28 @@ fn a_link_that_is_disabled_says_so_and_comes_back() {
 }
 
 #[test]
-fn a_call_that_would_wait_for_the_filter_is_refused_inside_it() {
+fn a_call_that_would_wait_for_the_filter_is_refused_within_it() {
     let pair = pair(Ipv4Addr::LOCALHOST.into());
-    let (tell, told) = crossbeam_channel::bounded(1);
+    let (report, reports) = crossbeam_channel::bounded(1);
     let weak = std::sync::Mutex::new(Some(pair.handles[0].clone()));
     pair.handles[0]
         .set_filter(move |_| {
             if let Some(handle) = weak.lock().ok().and_then(|mut handle| handle.take()) {
-                let _ = tell.send(handle.set_forwarding(false).map_err(|error| error.errno()));
+                let _ = report.send(handle.set_forwarding(false).map_err(|error| error.errno()));
             }
             Verdict::Broadcast
         })
         .unwrap();
     pair.datafds[0].send(b"x").unwrap();
-    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), Err(35), "EDEADLK");
+    assert_eq!(reports.recv_timeout(DEADLINE).unwrap(), Err(35), "EDEADLK");
     assert_eq!(receive(&pair.datafds[1]), b"x");
 }
 
 #[test]
-fn each_message_that_is_too_long_is_told() {
+fn each_message_that_is_too_long_is_reported() {
     let pair = pair(Ipv4Addr::LOCALHOST.into());
     let events = pair.handles[0].datafd_events();
-    // All three are there before the handle reads them, as far as it is fast enough.
+    // All three are written before the handle reads them, if this thread is fast enough.
     for _ in 0..3 {
         let sent = knet_fd::send(&pair.datafds[0], &[0; 65_537]).unwrap();
         assert_eq!(sent, knet_fd::Sent::Sent { len: 65_537 });

@@ -12,17 +12,17 @@ use knet_handle::{Error, Handle, HostError, HostId};
 fn waiting_ends_when_the_host_is_removed() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let host = handle.add_host(HostId::new(2)).unwrap();
-    let (tell, told) = mpsc::channel();
+    let (report, reports) = mpsc::channel();
     thread::spawn(move || {
-        // The first wait is over at once, and shows that the thread is here.
+        // The first wait ends at once, and shows that the thread runs.
         for timeout in [Duration::ZERO, Duration::MAX] {
-            tell.send(host.wait_until_reachable(timeout).unwrap_err()).unwrap();
+            report.send(host.wait_until_reachable(timeout).unwrap_err()).unwrap();
         }
     });
-    let first = told.recv_timeout(DEADLINE).unwrap();
+    let first = reports.recv_timeout(DEADLINE).unwrap();
     assert!(matches!(first, Error::NotReachable { .. }), "{first}");
     handle.remove_host(HostId::new(2)).unwrap();
-    let second = told.recv_timeout(DEADLINE).expect("waits for a host that is gone");
+    let second = reports.recv_timeout(DEADLINE).expect("the wait for a removed host ends");
     assert!(matches!(second, Error::Host(HostError::Unknown(_))), "{second}");
 }
 
