@@ -45,7 +45,7 @@ type Callback<T> = Arc<dyn Fn(&Handle, &T) + Send + Sync>;
 
 /// Who gets the events of one kind.
 pub(crate) struct Audience<T> {
-    asked: AtomicBool,
+    subscribed: AtomicBool,
     callback: Mutex<Option<Callback<T>>>,
     streams: Mutex<Vec<Stream<T>>>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Audience<T> {
 impl<T> Default for Audience<T> {
     fn default() -> Self {
         Self {
-            asked: AtomicBool::new(false),
+            subscribed: AtomicBool::new(false),
             callback: Mutex::default(),
             streams: Mutex::default(),
         }
@@ -62,19 +62,19 @@ impl<T> Default for Audience<T> {
 
 impl<T> std::fmt::Debug for Audience<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Audience").field("asked", &self.asked).finish_non_exhaustive()
+        f.debug_struct("Audience").field("subscribed", &self.subscribed).finish_non_exhaustive()
     }
 }
 
 impl<T: Clone> Audience<T> {
-    /// Returns `true` if these events were ever asked for.
-    pub(crate) fn was_asked(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
+    /// Returns `true` if these events were ever subscribed to.
+    pub(crate) fn was_subscribed(&self) -> bool {
+        self.subscribed.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_callback(&self, callback: Callback<T>) {
         let old = self.callback.lock().replace(callback);
-        self.asked.store(true, Ordering::Release);
+        self.subscribed.store(true, Ordering::Release);
         // Dropped outside the lock: it may own anything.
         drop(old);
     }
@@ -87,7 +87,7 @@ impl<T: Clone> Audience<T> {
     pub(crate) fn stream(&self) -> EventStream<T> {
         let (stream, receiver) = Stream::new();
         self.streams.lock().push(stream);
-        self.asked.store(true, Ordering::Release);
+        self.subscribed.store(true, Ordering::Release);
         receiver
     }
 

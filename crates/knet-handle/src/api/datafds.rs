@@ -56,7 +56,7 @@ impl Handle {
     ) -> Result<Datafd, Error> {
         let shared = self.shared();
         shared.outside_filter()?;
-        if !self.audiences().datafd.was_asked() {
+        if !self.audiences().datafd.was_subscribed() {
             return Err(Error::NotificationsNotEnabled);
         }
         let (entry, fd) = shared.datafds.add(source, request, &shared.tx.poller)?;

@@ -205,7 +205,7 @@ impl Handle {
 
 #[cfg(test)]
 impl Handle {
-    /// A handle without knet-tx, whose part the test plays.
+    /// Creates a handle without knet-tx, for a test that plays its part.
     pub(crate) fn without_tx() -> Self {
         let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
         let settings = HandleConfig {

@@ -91,7 +91,7 @@ impl Datafds {
                 wanted = pair.buffers.wanted,
                 receive = pair.buffers.receive,
                 send = pair.buffers.send,
-                "the kernel gave a datafd smaller buffers than asked for: raise net.core.rmem_max \
+                "the kernel gave a datafd smaller buffers than requested: raise net.core.rmem_max \
                  and net.core.wmem_max"
             );
         }
@@ -141,7 +141,7 @@ impl Datafds {
     /// Adds a datafd to the poller and the table.
     fn install(&self, entry: Entry, tx: &Poller) -> Result<Arc<Entry>, Error> {
         let (number, entry) = (entry.number, Arc::new(entry));
-        // Into the table first: the tx thread looks the channel up when the first event comes.
+        // Into the table first: knet-tx looks the channel up when the first event arrives.
         self.insert(entry.clone());
         let Err(error) = tx.add(&*entry, entry.token, Interest::READ) else {
             return Ok(entry);
