@@ -16,8 +16,6 @@ const BANNED: &[&[&str]] = &[
 ];
 /// A folder that is outside of the repository.
 const OUTSIDE: &str = concat!("sp", "ec/");
-/// Parts of the tree that are still being reworded.
-const PENDING: &[&str] = &["crates/knet-handle/", "crates/kronosnet/"];
 /// Where the rules of prose stand.
 const RULES: &str = "CONTRIBUTING.md";
 
@@ -30,8 +28,7 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
     let mut find = |at: usize, message: String| {
         findings.push(Finding::new(file.path.as_str(), line_of(&lower, at), message));
     };
-    let is_pending = PENDING.iter().any(|part| file.path.starts_with(part));
-    for phrase in BANNED.iter().filter(|_| !is_pending) {
+    for phrase in BANNED {
         for at in words(&lower, phrase[0]).filter(|&at| continues(&lower[at..], phrase)) {
             let phrase = phrase.join(" ");
             find(at, format!("\"{phrase}\" reads translated: see \"Prose\" in {RULES}"));
