@@ -20,6 +20,7 @@ pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod link;
 pub(crate) mod link_config;
+pub(crate) mod link_settings;
 pub(crate) mod local_socket;
 pub(crate) mod marking;
 pub(crate) mod messages;
