@@ -90,7 +90,8 @@ pub struct HandleConfig {
     ///
     /// - Range: 1 s to 86400 s.
     /// - Default: 60 s.
-    /// - Cost: a binary search per link, of up to 16 probe packets.
+    /// - Cost: a search per link, of few probes where the path has a usual MTU; a probe that is lost is
+    ///   repeated (`docs/protocol.md`, "Path MTU discovery").
     pub mtu_interval: Duration,
 
     /// Whether dynamic links accept only peers that their access list accepts:
