@@ -218,7 +218,7 @@ impl Plan {
     }
 }
 
-/// A message has room for its number, and is at most as large as libknet allows.
+/// Parses the size of a message, which has room for its number and is at most as large as libknet allows.
 fn parse_size(text: &str) -> Result<usize, PlanError> {
     parse(text, 8, 65536).map(|size| size as usize)
 }
@@ -227,7 +227,7 @@ fn parse_count(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 1_000_000_000_000)
 }
 
-/// Each message in the window needs a buffer.
+/// Parses the window. Each message in it needs a buffer.
 fn parse_window(text: &str) -> Result<u64, PlanError> {
     parse(text, 1, 4096)
 }
@@ -244,7 +244,7 @@ fn parse_hosts(text: &str) -> Result<u16, PlanError> {
     parse(text, 1, 1000).map(|hosts| hosts as u16)
 }
 
-/// Two channels are in use: for messages and for credit.
+/// Parses the number of channels. Two are in use: for messages and for credit.
 fn parse_channels(text: &str) -> Result<u8, PlanError> {
     parse(text, 2, 32).map(|channels| channels as u8)
 }

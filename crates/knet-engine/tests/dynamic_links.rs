@@ -188,8 +188,8 @@ fn forged_packets_of_every_kind_move_nothing() {
     assert_eq!(known(&pair.status(B, LINK)), (true, Some(address(A, LINK))));
     pair.run(Duration::from_secs(10));
     assert!(pair.delivered[B].is_empty());
-    let told = pair.take_events(B);
-    assert!(told.iter().all(|event| matches!(event, Event::Rejected(_))), "{told:?}");
+    let reported = pair.take_events(B);
+    assert!(reported.iter().all(|event| matches!(event, Event::Rejected(_))), "{reported:?}");
     assert_eq!(pair.astray.len(), 1);
 }
 

@@ -45,8 +45,11 @@ fn we_are_reachable_while_the_link_is_enabled() {
         let [route] = routes.get(OWN).unwrap().links() else { panic!("one link") };
         assert_eq!((route.link, route.path), (link, None));
         assert_eq!(engine.data_mtu(), least, "it does not limit packets");
-        let told = events(&mut engine);
-        assert!(told.iter().any(|e| matches!(e, Event::Host(host) if host.reachable)), "{told:?}");
+        let reported = events(&mut engine);
+        assert!(
+            reported.iter().any(|e| matches!(e, Event::Host(host) if host.reachable)),
+            "{reported:?}"
+        );
 
         // Nothing to send and nothing to wait for, ever.
         assert_eq!(engine.poll_timeout(), None);

@@ -41,7 +41,7 @@ fn both_ends_find_what_the_path_takes_and_use_it() {
 
 #[test]
 fn the_application_is_told_of_another_mtu_only() {
-    let told = |pair: &mut Pair| -> Vec<usize> {
+    let reported = |pair: &mut Pair| -> Vec<usize> {
         let mtu = |event| match event {
             Event::Mtu(MtuEvent::Link { data_mtu, .. }) => Some(data_mtu),
             _ => None,
@@ -49,10 +49,10 @@ fn the_application_is_told_of_another_mtu_only() {
         pair.take_events(A).into_iter().filter_map(mtu).collect()
     };
     let mut pair = found(1500);
-    assert_eq!(told(&mut pair).last(), Some(&1446));
+    assert_eq!(reported(&mut pair).last(), Some(&1446));
     pair.run(Duration::from_secs(200));
-    assert!(told(&mut pair).is_empty(), "the same was found again");
-    assert!(told(&mut found(576)).is_empty(), "it is what was used from the start");
+    assert!(reported(&mut pair).is_empty(), "the same was found again");
+    assert!(reported(&mut found(576)).is_empty(), "it is what was used from the start");
 }
 
 /// The MTU events of the first host, without their host and link.

@@ -143,8 +143,8 @@ fn the_mtu_of_a_host_is_that_of_its_narrowest_link_in_use() {
 }
 
 /// The events about links and hosts, in words.
-fn told(events: impl IntoIterator<Item = Event>) -> Vec<String> {
-    let tell = |event| match event {
+fn reported(events: impl IntoIterator<Item = Event>) -> Vec<String> {
+    let describe = |event| match event {
         Event::Link(event) => Some(format!("link {} {}", event.link, event.state)),
         Event::Host(event) => {
             let (link, state) = event.cause.expect("no other cause is tried here");
@@ -152,7 +152,7 @@ fn told(events: impl IntoIterator<Item = Event>) -> Vec<String> {
         }
         _ => None,
     };
-    events.into_iter().filter_map(tell).collect()
+    events.into_iter().filter_map(describe).collect()
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_host_event_follows_that_of_the_link_that_made_the_difference() {
     pair.enable(B);
     pair.run(Duration::from_secs(10));
     let events = pair.take_events(A);
-    assert_eq!(told(events), ["link 0 up", "host true by link 0 up", "link 1 up"]);
+    assert_eq!(reported(events), ["link 0 up", "host true by link 0 up", "link 1 up"]);
     for link in [1, 0] {
         let link = LinkId::ALL[link];
         pair.engines[A].set_link_enabled(pair.now, HOSTS[B], link, false).unwrap();
@@ -170,7 +170,7 @@ fn a_host_event_follows_that_of_the_link_that_made_the_difference() {
     pair.drain(A);
     let down =
         ["link 1 down: disabled", "link 0 down: disabled", "host false by link 0 down: disabled"];
-    assert_eq!(told(pair.take_events(A)), down);
+    assert_eq!(reported(pair.take_events(A)), down);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_host_is_not_called_lost_before_its_last_link_is() {
     assert_eq!(up.count(), 2);
     engine.handle_transport_error(now, path.socket, path.remote, 111);
     let refused = "down: Connection refused (os error 111)";
-    let events = told(std::iter::from_fn(|| engine.poll_event()));
+    let events = reported(std::iter::from_fn(|| engine.poll_event()));
     let links = [0, 1].map(|link| format!("link {link} {refused}"));
     assert_eq!(events[..2], links);
     assert_eq!(events[2..], [format!("host false by link 1 {refused}")]);

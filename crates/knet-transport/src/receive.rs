@@ -25,7 +25,7 @@ pub(crate) fn receive(
     }
 }
 
-/// One `recvmmsg(2)`. The batch is empty if it fails.
+/// Calls `recvmmsg(2)` once. The batch is empty if it fails.
 #[allow(unsafe_code)]
 fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), Errno> {
     const MAX: usize = ReceiveBatch::MAX_CAPACITY;

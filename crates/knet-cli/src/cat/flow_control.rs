@@ -46,7 +46,7 @@ const LIMIT: usize = 128 * 1024;
 mod tests {
     use super::*;
 
-    /// How many messages of a length are admitted at once.
+    /// Returns how many messages of a length are admitted at once.
     fn admitted(length: usize, data_mtu: usize) -> usize {
         let mut flow = FlowControl::default();
         let first = (0..).take_while(|_| flow.admit(length, data_mtu)).count();

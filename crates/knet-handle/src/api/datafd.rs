@@ -144,7 +144,7 @@ impl AsFd for Datafd {
 }
 
 impl AsRawFd for Datafd {
-    /// [`Datafd::number`], for look-ups.
+    /// Returns [`Datafd::number`], for look-ups.
     fn as_raw_fd(&self) -> RawFd {
         self.number
     }

@@ -139,8 +139,8 @@ fn is_real_time() -> bool {
     fs::read_to_string("/proc/thread-self/stat").is_ok_and(|stat| has_real_time_policy(&stat))
 }
 
-/// Field 41 of `proc_pid_stat(5)` is the policy. The second, in parentheses, may itself contain spaces
-/// and parentheses.
+/// Returns `true` if the policy, field 41 of `proc_pid_stat(5)`, is one of real time. The second field, in
+/// parentheses, may itself contain spaces and parentheses.
 fn has_real_time_policy(stat: &str) -> bool {
     let fields = stat.rsplit_once(')').map(|(_, third_on)| third_on);
     let policy = fields.and_then(|fields| fields.split_whitespace().nth(41 - 3));

@@ -105,14 +105,14 @@ pub(crate) struct RetryAt {
 }
 
 impl RetryAt {
-    /// After this error.
+    /// Schedules a retry after this error.
     pub(crate) fn after(error: &SendError, now: Instant) -> Self {
         let when_writable = error.errno() != ENOBUFS;
         let pause = if when_writable { SOCKET_PAUSE } else { DEVICE_PAUSE };
         Self { latest: now + pause, when_writable }
     }
 
-    /// Behind other packets that are blocked.
+    /// Schedules the first try of packets behind others that are blocked.
     pub(crate) fn behind_others(now: Instant) -> Self {
         Self { latest: now + SOCKET_PAUSE, when_writable: true }
     }

@@ -19,12 +19,12 @@ pub(crate) struct BlockedControl {
 }
 
 impl BlockedControl {
-    /// A packet that found no room for the first time.
+    /// Blocks a packet that found no room for the first time.
     pub(crate) fn new(transmit: Transmit, error: &SendError, now: Instant) -> Self {
         Self { transmit, retry_at: RetryAt::after(error, now), expires: now + CONTROL_TIMEOUT }
     }
 
-    /// The packet after it found no room again.
+    /// Blocks a packet that found no room again.
     pub(crate) fn again(
         transmit: Transmit,
         error: &SendError,

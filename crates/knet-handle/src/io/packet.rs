@@ -20,7 +20,7 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    /// A packet that gets its sequence number from [`Packet::set_number`].
+    /// Creates a packet that gets its sequence number from [`Packet::set_number`].
     pub(crate) fn new(header: DataHeader, message: usize, part: Range<usize>) -> Self {
         Self { header, bytes: [0; DATA_HEADER_LEN], message, part }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A message that leaves as it was written.
+    /// Creates a message that leaves as it was written.
     pub(crate) fn uncompressed(plain: &'a [u8]) -> Self {
         Self { plain, on_wire: plain, method: 0 }
     }
