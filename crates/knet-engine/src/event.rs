@@ -86,6 +86,32 @@ pub struct LinkEvent {
 }
 
 /// A host became reachable or unreachable.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Instant;
+/// # use knet_engine::{DownReason, Engine, EngineConfig, Event, LinkPeer, LinkState};
+/// # use knet_wire::{HostId, LinkId};
+/// # let (now, host, link) = (Instant::now(), HostId::new(1), LinkId::new(0)?);
+/// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
+/// # engine.add_host(host)?;
+/// # engine.add_link(now, host, link, LinkPeer::Loopback)?;
+/// # engine.set_link_enabled(now, host, link, true)?;
+/// # while engine.poll_event().is_some() {}
+/// // The host was reachable by this link only.
+/// engine.set_link_enabled(now, host, link, false)?;
+///
+/// let mut events = std::iter::from_fn(|| engine.poll_event());
+/// let lost = events.find_map(|event| match event {
+///     Event::Host(event) => Some(event),
+///     _ => None,
+/// });
+/// let lost = lost.expect("the host is unreachable");
+/// assert!(!lost.reachable);
+/// assert_eq!(lost.cause, Some((link, LinkState::Down(DownReason::Disabled))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostEvent {

@@ -32,6 +32,19 @@ pub struct Rejection {
 }
 
 /// Why a packet was not let in.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::RejectionReason;
+/// use knet_wire::{HostId, LinkId};
+///
+/// let (host, link) = (HostId::new(7), LinkId::new(1)?);
+/// let reason = RejectionReason::AccessList(host, link);
+/// let text = "the access list of link 1 of host 7 does not accept it";
+/// assert_eq!(reason.to_string(), text);
+/// # Ok::<(), knet_wire::InvalidLinkId>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RejectionReason {

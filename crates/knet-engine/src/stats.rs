@@ -42,6 +42,18 @@ struct KindCounters {
 }
 
 /// The kind of packet that [`LinkCounters`] count.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::{LinkCounters, PacketKind};
+///
+/// let counters = LinkCounters::default();
+/// counters.record_sent(PacketKind::Ping, 1, 31);
+/// counters.record_error(PacketKind::Pong);
+/// let stats = counters.read();
+/// assert_eq!((stats.tx_ping_packets, stats.tx_pong_errors, stats.tx_data_packets), (1, 1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PacketKind {

@@ -89,7 +89,7 @@ pub enum Received {
     Reassembled(Delivery, ReassembledMessage),
 }
 
-/// A message to deliver.
+/// A message to deliver. The example of [`Received`] delivers one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Delivery {
