@@ -246,6 +246,12 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// Returns an unused UDP address with this IP address.
 pub(crate) fn free_port(ip: IpAddr) -> SocketAddr {
-    // The socket is closed again: the port is free, and the kernel does not reuse it soon.
-    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
+    let is_free = |address: &SocketAddr| UdpSocket::bind(address).is_ok();
+    let mut picked = std::iter::repeat_with(|| {
+        let picked = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port();
+        // Moved below the ports that the kernel picks: until the address is bound again, sockets that
+        // ask for any port on all addresses, such as those of a look-up of a route, cannot take it.
+        SocketAddr::new(ip, 10_000 + picked % 20_000)
+    });
+    picked.find(is_free).expect("the iterator does not end")
 }
