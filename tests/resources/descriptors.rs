@@ -187,11 +187,11 @@ fn links_and_endpoints_leave_no_sockets_behind() {
     let any = ([127, 0, 0, 1], 0).into();
     let before = open_fds();
     for link in (0..8).cycle().take(300).map(link_id) {
-        let endpoint = handle.bind(any).unwrap();
-        let config = LinkConfig::udp(endpoint.addr(), ([127, 0, 0, 1], 9).into());
+        let socket = handle.bind(any).unwrap();
+        let config = LinkConfig::udp(socket.addr(), ([127, 0, 0, 1], 9).into());
         let added = host.add_link(link, config.clone()).unwrap();
         added.enable().unwrap();
-        drop(endpoint);
+        drop(socket);
         host.add_link(link, config).unwrap_err();
         added.disable().unwrap();
         added.clear().unwrap();

@@ -85,11 +85,11 @@ fn everything_made_from_a_handle_keeps_it_alive() {
     let _alone = alone();
     no_threads();
     let handle = Handle::new(HostId::new(1)).unwrap();
-    let endpoint = handle.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let socket = handle.bind(([127, 0, 0, 1], 0).into()).unwrap();
     drop(handle);
     some_threads();
-    assert!(UdpSocket::bind(endpoint.addr()).is_err());
-    drop(endpoint);
+    assert!(UdpSocket::bind(socket.addr()).is_err());
+    drop(socket);
     no_threads();
 
     let handle = Handle::new(HostId::new(1)).unwrap();

@@ -180,11 +180,11 @@ fn hosts_and_links_that_are_configured_cost_no_more_per_message() {
     let few = cost(&cluster, 0);
     let nowhere = ([127, 0, 0, 1], 9).into();
     for at in [1, 2] {
-        let endpoint = cluster.handle(at).bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let socket = cluster.handle(at).bind(([127, 0, 0, 1], 0).into()).unwrap();
         for id in 1000..1500 {
             let host = cluster.handle(at).add_host(HostId::new(id)).unwrap();
             for number in 0..8 {
-                let config = LinkConfig::udp(endpoint.addr(), nowhere);
+                let config = LinkConfig::udp(socket.addr(), nowhere);
                 host.add_link(link_id(number), config).unwrap();
             }
         }

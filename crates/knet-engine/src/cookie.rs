@@ -1,4 +1,4 @@
-//! Ping cookies that nobody else can write (`docs/protocol.md`, "Pongs").
+//! Unforgeable ping cookies (`docs/protocol.md`, "Pongs").
 //!
 //! A pong returns the 16 bytes of its ping. libknet puts its clock there and trusts what returns.
 //! Here they are the time since the engine was created, and a keyed hash of that time, of the link

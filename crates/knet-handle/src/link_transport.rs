@@ -1,5 +1,4 @@
 //! Transports of links, by libknet's names and numbers (`docs/porting.md`, "Transports").
-//! "Transports").
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use knet_wire::HostId;
 
-/// What log events say about their handle. Each part of the handle that logs has a copy of it.
+/// The fields that identify a handle in log events. Each part of the handle that logs has a copy of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Log {
     host: HostId,

@@ -253,7 +253,7 @@
 //!
 //! ## Errors
 //!
-//! Every call returns one [`Error`], which says what is wrong and what to do. [`Error::errno`] returns the
+//! Every call returns one [`Error`], which describes what is wrong and what to do. [`Error::errno`] returns the
 //! value of libknet, for programs that are ported from C; `docs/porting.md` lists the calls of libknet
 //! with their counterparts.
 //!

@@ -17,7 +17,6 @@ const GROUPS: &[Group] = &[(
         "crates/knet-handle/src/api/audience.rs",
         "crates/knet-handle/src/api/builder.rs",
         "crates/knet-handle/src/api/datafd.rs",
-        "crates/knet-handle/src/api/endpoint.rs",
         "crates/knet-handle/src/api/host.rs",
         "crates/knet-handle/src/api/link.rs",
         "crates/knet-handle/src/api/messages.rs",

@@ -9,7 +9,9 @@ use super::{Finding, TextFile};
 const MACRO: &str = "crates/knet-handle/src/log.rs";
 
 pub(super) fn check(file: &TextFile) -> Vec<Finding> {
-    let in_library = file.path.starts_with("crates/knet-") && file.path.contains("/src/");
+    let in_library = file.path.starts_with("crates/")
+        && !file.path.starts_with("crates/knet-cli/")
+        && file.path.contains("/src/");
     if !file.is_rust() || !in_library || file.path == MACRO {
         return Vec::new();
     }

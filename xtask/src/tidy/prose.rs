@@ -12,6 +12,7 @@ const BANNED: &[&[&str]] = &[
     &[concat!("any", "more")],
     &[concat!("who", "ever")],
     &["any", "more"],
+    &[concat!("to", "ld")],
     &["for", "ever"],
 ];
 /// A folder that is outside of the repository.

@@ -51,7 +51,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns the MTU set by hand, in bytes of a whole IP packet, or `None`.
+    /// Returns the manual MTU, in bytes of a whole IP packet, or `None`.
     #[must_use]
     pub fn manual_mtu(&self) -> Option<u16> {
         self.manual_mtu

@@ -195,7 +195,7 @@ impl Link {
         self.peer.kind() != LinkKind::Dynamic || !lists_on || self.acl.accepts(source)
     }
 
-    /// Returns how many bytes of payload a packet can carry: by the MTU set by hand, else by the
+    /// Returns how many bytes of payload a packet can carry: by the manual MTU, else by the
     /// one that was found, else by the smallest that the IP version guarantees.
     pub(crate) fn data_mtu(&self, manual: Option<u16>, crypto: CryptoSizes) -> usize {
         if self.peer == LinkPeer::Loopback {

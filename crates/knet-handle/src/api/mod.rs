@@ -2,9 +2,6 @@
 //!
 //! The top room of the crate. It checks arguments, starts and stops the threads, and turns calls into
 //! changes of the state in [`core`](crate::core).
-//!
-//! The top room of the crate. It checks arguments, starts and stops the threads, and turns calls into
-//! changes of the state in [`core`](crate::core).
 
 pub(crate) mod acl;
 pub(crate) mod audience;

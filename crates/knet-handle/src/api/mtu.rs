@@ -29,7 +29,7 @@ impl Handle {
         Ok(self.shared().configure(|engine, now| engine.set_manual_mtu(now, onwire))??)
     }
 
-    /// Returns the MTU set by hand, in bytes of an IP packet, if there is one.
+    /// Returns the manual MTU, in bytes of an IP packet, if there is one.
     #[must_use]
     pub fn manual_mtu(&self) -> Option<u16> {
         self.shared().query(|engine, _| engine.manual_mtu())

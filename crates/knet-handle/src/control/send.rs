@@ -103,7 +103,7 @@ impl ControlSender {
         let (host, link, socket) = (transmit.host(), transmit.link(), transmit.path().socket);
         match transmit.probe_size() {
             Some(size) if errno == EMSGSIZE => {
-                // What the kernel says of it comes first: that makes the next probe the last.
+                // The length that the kernel reports comes first: that makes the next probe the last.
                 self.read_errors(shared, socket);
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
                 // The next probe has a deadline that knet-rx does not know of.

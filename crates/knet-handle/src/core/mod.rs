@@ -2,8 +2,6 @@
 //! notices.
 //!
 //! It knows the threads only as workers that can be woken and flushed.
-//!
-//! It knows the threads only as workers that can be woken and flushed.
 
 pub(crate) mod notices;
 pub(crate) mod settings;

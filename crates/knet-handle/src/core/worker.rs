@@ -41,7 +41,7 @@ impl Worker {
     }
 
     /// Waits until the thread has handled everything that was there when this was called, but at most
-    /// [`PATIENCE`] for a filter.
+    /// [`FLUSH_FILTER_TIMEOUT`] for a filter.
     ///
     /// Only the time for which the thread is found within a filter counts, so that no message is dropped
     /// because the machine is busy.
@@ -52,11 +52,13 @@ impl Worker {
             None => return,
         }
         self.wake();
-        let mut patience = PATIENCE;
+        let mut remaining = FLUSH_FILTER_TIMEOUT;
         // No message comes: the thread drops its end once it is done.
-        while !patience.is_zero() && finished.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        while !remaining.is_zero()
+            && finished.recv_timeout(FILTER_CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout)
+        {
             if self.filter.get().is_some_and(Inside::now) {
-                patience = patience.saturating_sub(LOOK);
+                remaining = remaining.saturating_sub(FILTER_CHECK_INTERVAL);
             }
         }
     }
@@ -87,9 +89,9 @@ impl Drop for Running<'_> {
 }
 
 /// How long a flush waits for a filter in total.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_FILTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a flush checks whether the thread is within a filter.
-const LOOK: Duration = Duration::from_millis(10);
+const FILTER_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Backpressure: what becomes of packets that find no room in their socket.
 //!
-//! Each socket is in one of three states, which apply to data packets. An open socket costs one look at a
-//! flag.
+//! Each socket is in one of three states, which apply to data packets. An open socket costs one atomic
+//! load.
 //!
 //! ```text
 //!                  a packet finds no room            takes nothing for the send timeout
@@ -41,7 +41,7 @@ pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(200);
 const MAX_TURNS: u32 = 10;
 /// How long data lets blocked control packets go first. The thread that retries those may be busy.
 const CONTROL_HEAD_START: Duration = Duration::from_millis(10);
-/// How long a control packet waits for room: what it says does not stay true for long.
+/// How long a control packet waits for room: its content is soon outdated.
 pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_millis(50);
 /// When a full socket is retried although it does not report room. It reports room only once half of its
 /// buffer is free, which takes a slow link long: there may be room for a packet much earlier.

@@ -1,4 +1,4 @@
-//! How much shares a system call.
+//! The batch size of system calls.
 
 /// The most messages or datagrams per system call.
 pub(crate) const BATCH: usize = 64;

@@ -35,8 +35,8 @@ impl BlockedControl {
     }
 }
 
-/// Where all threads put blocked control packets. Looking into it costs one look at a flag while it is
-/// empty.
+/// Where all threads put blocked control packets. Checking it while it is empty costs one
+/// atomic load.
 #[derive(Debug, Default)]
 pub(crate) struct ControlQueue {
     any: AtomicBool,

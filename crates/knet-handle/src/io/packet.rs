@@ -6,7 +6,7 @@ use knet_wire::{DATA_HEADER_LEN, DataHeader, HostId, SequenceNumber};
 
 /// A fragment of a message with its header. It exists once; each copy of it goes to one host over one link.
 ///
-/// Encryption belongs here: everything that a packet says is known when it gets its number, and its bytes
+/// Encryption belongs here: the whole header is final once the packet is numbered, and its bytes
 /// stay the same over all copies and retries.
 #[derive(Debug)]
 pub(crate) struct Packet {

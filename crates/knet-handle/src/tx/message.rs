@@ -14,7 +14,7 @@ pub(crate) struct Message<'a> {
     pub(crate) plain: &'a [u8],
     /// What is cut into packets.
     pub(crate) on_wire: &'a [u8],
-    /// How `on_wire` was made from `plain`, as the header says it: 0 for not compressed.
+    /// The compression method in the header; 0 if uncompressed.
     pub(crate) method: u8,
 }
 

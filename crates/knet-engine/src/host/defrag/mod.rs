@@ -137,7 +137,7 @@ impl ReassembledMessage {
         &self.header
     }
 
-    /// Returns the message, 2 to 65536 bytes; compressed if the header says so.
+    /// Returns the message, 2 to 65536 bytes; compressed if the method in its header is not 0.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.buffer.first(self.len)
