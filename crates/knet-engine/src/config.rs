@@ -194,7 +194,7 @@ pub struct PacketTag(pub u32);
 pub const DEFAULT_PONG_COUNT: u8 = 5;
 
 /// The default time between two searches for the path MTU (`KNET_PMTUD_DEFAULT_INTERVAL`).
-pub(crate) const DEFAULT_MTU_INTERVAL: Duration = Duration::from_secs(60);
+pub const DEFAULT_MTU_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The longest host name in bytes: `KNET_MAX_HOST_LEN` without the terminating NUL.
 pub const MAX_HOST_NAME: usize = 255;

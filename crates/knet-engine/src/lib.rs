@@ -199,8 +199,8 @@ struct Readme;
 
 mod config;
 pub use config::{
-    DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PacketTag, PingTimers, Policy,
-    SocketId,
+    DEFAULT_MTU_INTERVAL, DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PacketTag,
+    PingTimers, Policy, SocketId,
 };
 mod cookie;
 mod engine;

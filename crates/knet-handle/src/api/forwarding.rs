@@ -15,8 +15,8 @@ impl Handle {
     /// [`rx_forwarding_off`](crate::ChannelStats::rx_forwarding_off)). Links stay up.
     ///
     /// Blocks at most a second for a slow filter while sending, and another second while delivering:
-    /// messages that the filter was not called with by then are discarded and counted. Full links are
-    /// waited for for a second as well.
+    /// messages that the filter was not called with by then are discarded and counted. It also waits up
+    /// to a second for full links.
     ///
     /// # Errors
     /// [`Error::InsideFilter`].

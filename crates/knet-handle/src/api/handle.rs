@@ -15,7 +15,8 @@ use crate::api::handle_config::HandleConfig;
 use crate::api::notify_thread;
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
-use crate::error::{Error, Operation};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::tx::pool::TransmitterPool;
 use crate::{rx, tx};
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use knet_engine::DEFAULT_MTU_INTERVAL;
 use knet_transport::QosMarking;
 
 use crate::core::settings::Settings;
@@ -126,9 +127,6 @@ impl HandleConfig {
         }
     }
 }
-
-/// The time for [`HandleConfig::mtu_interval`], which is libknet's.
-const DEFAULT_MTU_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Longer than two sleeping hosts take to answer each other, so that an exchange of messages ends in
 /// busy-polling; and the time for which KVM busy-polls before it halts an idle processor.

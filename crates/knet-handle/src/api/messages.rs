@@ -6,7 +6,8 @@ use knet_channel::Channel;
 use knet_fd::Received;
 
 use crate::api::handle::Handle;
-use crate::error::{Error, Operation};
+use crate::error::Error;
+use crate::operation::Operation;
 use crate::send_report::SendReport;
 use crate::tx::plan::Addressing;
 

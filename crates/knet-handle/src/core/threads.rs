@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use crate::core::shared::Shared;
-use crate::error::{Error, Operation};
+use crate::error::Error;
 use crate::log::log;
+use crate::operation::Operation;
 
 /// Threads that are stopped when this is dropped, unless they are kept.
 pub(crate) struct Threads {

@@ -7,9 +7,10 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use knet_poller::{Poller, Waker};
 use parking_lot::Mutex;
 
-use crate::error::{Error, Operation};
+use crate::error::Error;
 use crate::filter::Inside;
 use crate::log::{Log, log};
+use crate::operation::Operation;
 
 /// A data thread from outside: its poller, and the requests to flush it.
 #[derive(Debug)]

@@ -11,9 +11,10 @@ use knet_poller::{AddError, Interest, Poller, Token};
 
 use crate::datafds::source::DatafdSource;
 use crate::datafds::table::{Datafds, Entry, Traffic};
-use crate::error::{Error, Operation};
+use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 use crate::log::log;
+use crate::operation::Operation;
 
 /// The requested size of the buffers of a created pair, in bytes (`KNET_RING_RCVBUFF`).
 const PAIR_BUFFER: usize = 8_388_608;

@@ -9,10 +9,11 @@ use knet_poller::{Interest, Poller, Token};
 use knet_transport::{MarkError, QosMarking, SocketOptions, UdpSocket};
 use parking_lot::{Mutex, RwLock};
 
-use crate::error::{Error, Operation};
+use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 use crate::io::kernel_limits;
 use crate::log::Log;
+use crate::operation::Operation;
 
 /// All sockets of a handle.
 #[derive(Debug)]
