@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The purpose of a call to the operating system: [`Error::Os`].
+/// The purpose of a call to the operating system: [`Error::Os`](crate::Error::Os).
 ///
 /// # Examples
 ///
