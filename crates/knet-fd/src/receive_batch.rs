@@ -271,6 +271,19 @@ impl fmt::Debug for ReceiveBatch {
 }
 
 /// The result of [`ReceiveBatch::receive`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, ReceiveBatch, SocketPair};
+///
+/// let SocketPair { left, right, .. } = SocketPair::new(PairType::SeqPacket, 4096)?;
+/// let _ = knet_fd::send(&left, b"last")?;
+/// drop(left);
+/// let outcome = ReceiveBatch::new(8, 0, 16).receive(&right)?;
+/// assert_eq!((outcome.messages, outcome.end_of_file), (1, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 #[non_exhaustive]
@@ -304,6 +317,20 @@ impl BatchOutcome {
 }
 
 /// A message in a [`ReceiveBatch`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, ReceiveBatch, SocketPair};
+///
+/// let SocketPair { left, right, .. } = SocketPair::new(PairType::SeqPacket, 4096)?;
+/// let _ = knet_fd::send(&left, b"too long")?;
+/// let mut batch = ReceiveBatch::new(8, 0, 3);
+/// let _ = batch.receive(&right)?;
+/// let message = batch.iter().next().expect("one message");
+/// assert_eq!((message.bytes, message.truncated), (&b"too"[..], true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BatchMessage<'a> {

@@ -119,6 +119,19 @@ fn fill<'c, 'a>(
 }
 
 /// The error of [`SendBatch::send`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairType, SendBatch, SendStop, SocketPair};
+///
+/// let SocketPair { left, right, .. } = SocketPair::new(PairType::SeqPacket, 4096)?;
+/// drop(right);
+/// let error = SendBatch::new(8).send(&left, [&b"nobody reads it"[..]]).unwrap_err();
+/// assert_eq!(error.sent, 0);
+/// assert!(matches!(error.reason, SendStop::Os { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("message {sent} of the batch was not sent: {reason}")]
 #[non_exhaustive]
@@ -142,7 +155,7 @@ impl SendBatchError {
     }
 }
 
-/// Why a message of a batch was not sent.
+/// Why a message of a batch was not sent. The example of [`SendBatchError`] matches on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendStop {

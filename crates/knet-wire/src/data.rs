@@ -47,6 +47,24 @@ pub struct Data<'a> {
 ///
 /// [`Packet::decode`](crate::Packet::decode) returns only fields in their range. Receivers drop packets
 /// with other values, so keep to the ranges when you create a header.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{Body, DataHeader, Fragment, HostId, Packet, SequenceNumber};
+///
+/// let header = DataHeader {
+///     sequence: SequenceNumber::new(7),
+///     compression: 0,
+///     broadcast: true,
+///     fragment: Fragment::Whole,
+///     channel: 3,
+/// };
+/// let packet = [&header.encode(HostId::new(1))[..], b"hello"].concat();
+/// let Body::Data(data) = Packet::decode(&packet)?.body else { panic!("it is data") };
+/// assert_eq!((data.header, data.payload), (header, &b"hello"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct DataHeader {
     /// The number of the message, the same in all its fragments. Never zero.

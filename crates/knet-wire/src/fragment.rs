@@ -121,6 +121,15 @@ impl FragmentPart {
 }
 
 /// The error of an invalid fragment position.
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::FragmentPart;
+///
+/// let error = FragmentPart::new(3, 2).unwrap_err();
+/// assert_eq!((error.index, error.count), (3, 2));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("invalid fragment {index} of {count}, a message has 2 to 254, numbered from 1")]
 pub struct InvalidFragment {

@@ -32,7 +32,7 @@ pub(crate) struct MonitorArgs {
     ///
     /// With a network in place of the remote address, as in 2:127.0.0.1:5001=127.0.0.0/8, the link
     /// is dynamic: the peer's address is learned from its packets, which must come from that
-    /// network, and followed when it changes. The peer has to know our address. 0.0.0.0/0 and ::/0
+    /// network, and followed when it changes. The peer must be configured with our address. 0.0.0.0/0 and ::/0
     /// accept any address.
     #[arg(long = "peer", value_name = "HOST:LOCAL=REMOTE", num_args = 1.., required = true)]
     pub(crate) peers: Vec<PeerLink<Remote>>,

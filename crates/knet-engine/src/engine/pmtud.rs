@@ -261,7 +261,7 @@ impl Engine {
         }
     }
 
-    /// Returns what the discovery has to know of a link.
+    /// Returns what the discovery needs from a link.
     fn conditions(&self, host: HostId, id: LinkId) -> Option<Conditions> {
         let link = self.link(host, id).ok()?;
         let timeout = link.heartbeat.timers().timeout;

@@ -3,7 +3,7 @@
 //!
 //! The size that is known to arrive stays in use while a search runs. A search starts at the top,
 //! because a kernel that knows the limit refuses at once and reports it. Sizes that paths usually
-//! have come next. The gap is halved only where nobody reports a limit. A probe that is not
+//! have come next. The gap is halved only if no limit was reported. A probe that is not
 //! answered is sent again before its size counts as too long, and only once a pong has shown that
 //! the path works at all: neither a lost packet nor an interruption is a narrow path.
 //!
@@ -47,7 +47,7 @@ struct Probe {
     path_works: bool,
 }
 
-/// What the discovery has to know of its link.
+/// What the discovery needs from its link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions {
     pub(crate) version: IpVersion,

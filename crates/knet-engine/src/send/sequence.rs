@@ -55,7 +55,7 @@ impl SequenceCounter {
 /// Returns `true` if [`Engine::force_pings`](crate::Engine::force_pings) has to be called before
 /// message `sequence` is sent.
 ///
-/// That is so for every 8191st message, an eighth of the number space, so that a peer that gets
+/// True for every 8191st message, an eighth of the number space, so that a peer that gets
 /// none of our messages can follow their numbers (`docs/protocol.md`, "Forced pings").
 ///
 /// # Examples

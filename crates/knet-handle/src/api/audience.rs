@@ -1,4 +1,4 @@
-//! Who gets the events of a handle: its callbacks and event streams.
+//! The subscribers of a handle's events: callbacks and event streams.
 
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +43,7 @@ impl Audiences {
 
 type Callback<T> = Arc<dyn Fn(&Handle, &T) + Send + Sync>;
 
-/// Who gets the events of one kind.
+/// The subscribers of one kind of event.
 pub(crate) struct Audience<T> {
     subscribed: AtomicBool,
     callback: Mutex<Option<Callback<T>>>,

@@ -58,7 +58,7 @@ pub(crate) fn write<'a>(
 /// Writes what is left of a message that a stream took the beginning of.
 ///
 /// # Errors
-/// `EAGAIN` if some of it is still left; otherwise the errno for which the rest was given up.
+/// `EAGAIN` if some of it is still left; otherwise the errno because of which the rest was discarded.
 pub(crate) fn write_rest(poller: &Poller, entry: &Entry) -> Result<(), i32> {
     let mut rest = entry.take_rest();
     if rest.is_empty() {

@@ -246,8 +246,8 @@ impl Deliverer {
         self.losses.record(shared, entry, errno);
     }
 
-    /// Gives the engine its buffers back, and names the messages that were not delivered. Returns `true`
-    /// if there were none.
+    /// Returns the engine's buffers, and reports the messages that were not delivered. Returns `true` if there
+    /// were none.
     fn finish(&mut self, shared: &Shared, incoming: &mut Vec<Incoming>) -> bool {
         let reassembled =
             incoming.iter().any(|message| matches!(message.body, Body::Reassembled(_)));

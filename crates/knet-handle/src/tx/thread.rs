@@ -123,8 +123,8 @@ impl<'a> TxThread<'a> {
         }
     }
 
-    /// Sends everything that was written before now (`docs/protocol.md`, "Forwarding"). Neither a writer
-    /// that never stops nor a link that takes nothing delays it without limit.
+    /// Sends everything that was written before now (`docs/protocol.md`, "Forwarding"). Bounded even
+    /// if a writer never stops or a link takes nothing.
     fn flush(&mut self) {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
         let mut turns = 0;
