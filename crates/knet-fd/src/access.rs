@@ -68,6 +68,21 @@ impl AccessMode {
 }
 
 /// The error of [`AccessMode::of`]: the descriptor is not open.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use knet_fd::{AccessMode, AccessModeError};
+///
+/// fn is_read_only(fd: impl AsFd) -> Result<bool, AccessModeError> {
+///     Ok(AccessMode::of(fd)? == AccessMode::ReadOnly)
+/// }
+///
+/// let null = std::fs::File::open("/dev/null")?;
+/// assert!(is_read_only(&null).map_err(|error| error.errno()).unwrap_or(false));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("cannot read the access mode of a descriptor, check that it is open: {source}")]
 #[non_exhaustive]

@@ -39,6 +39,22 @@ pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd, DuplicateError> {
 }
 
 /// The error of [`duplicate()`].
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::{AsFd, OwnedFd};
+/// use knet_fd::DuplicateError;
+///
+/// fn two(fd: impl AsFd) -> Result<[OwnedFd; 2], DuplicateError> {
+///     Ok([knet_fd::duplicate(&fd)?, knet_fd::duplicate(&fd)?])
+/// }
+///
+/// match two(std::io::stdin()) {
+///     Ok([one, other]) => assert_ne!(format!("{one:?}"), format!("{other:?}")),
+///     Err(error) => panic!("errno {}: {error}", error.errno()),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("cannot duplicate a descriptor, raise the limit of open files if it is reached: {source}")]
 #[non_exhaustive]

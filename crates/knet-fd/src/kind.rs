@@ -103,6 +103,21 @@ fn not_a_socket(file_type: libc::mode_t) -> FdKind {
 }
 
 /// The error of [`FdKind::of`].
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use knet_fd::{FdKind, KindError};
+///
+/// fn is_device(fd: impl AsFd) -> Result<bool, KindError> {
+///     Ok(FdKind::of(fd)? == FdKind::CharacterDevice)
+/// }
+///
+/// let null = std::fs::File::open("/dev/null")?;
+/// assert!(is_device(&null).map_err(|error| error.errno()).unwrap_or(false));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KindError {

@@ -116,6 +116,18 @@ impl SocketPair {
 }
 
 /// The error of [`SocketPair::new`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{PairError, PairType, SocketPair};
+///
+/// match SocketPair::new(PairType::SeqPacket, 4096) {
+///     Ok(pair) => assert_eq!(pair.buffers.wanted, 4096),
+///     Err(error @ PairError::Create { .. }) => panic!("too many open files? {error}"),
+///     Err(error) => panic!("errno {}: {error}", error.errno()),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairError {

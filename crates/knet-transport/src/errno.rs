@@ -44,7 +44,8 @@ pub enum SendErrorKind {
     Other,
 }
 
-/// The classification of an entry of the error queue.
+/// The classification of an entry of the error queue. The example of
+/// [`SocketError`](crate::SocketError) compares it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SocketErrorKind {

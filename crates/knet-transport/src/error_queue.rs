@@ -72,7 +72,7 @@ impl SocketError {
     }
 }
 
-/// The reporter of an error.
+/// The reporter of an error. The example of [`SocketError`] compares it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorOrigin {

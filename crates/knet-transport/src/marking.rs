@@ -37,6 +37,22 @@ impl QosMarking {
 const LOW_DELAY: u8 = 0x10;
 
 /// The error of [`UdpSocket::mark`](crate::UdpSocket::mark): the kernel refused an option.
+///
+/// # Examples
+///
+/// ```
+/// use knet_transport::{MarkError, QosMarking, SocketOptions, UdpSocket};
+///
+/// fn prefer(socket: &UdpSocket) -> Result<(), MarkError> {
+///     socket.mark(QosMarking { priority: true, dscp: None })
+/// }
+///
+/// let socket = UdpSocket::bind("127.0.0.1:0".parse()?, &SocketOptions::default())?;
+/// if let Err(error) = prefer(&socket) {
+///     panic!("{} of {}: {}", error.option, error.address, error.source);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set {option} on the UDP socket of {address}")]
 #[non_exhaustive]

@@ -55,8 +55,8 @@ impl Deliverer {
         }
     }
 
-    /// Delivers the messages of one batch of datagrams, those of each channel in their order. Those that
-    /// a slow filter has no time for now go into the backlog, for [`Deliverer::work_off_backlog`].
+    /// Delivers the messages of one batch of datagrams, those of each channel in their order. Those for
+    /// which a slow filter leaves no time go into the backlog, for [`Deliverer::work_off_backlog`].
     /// Returns `true` if each was delivered or is in the backlog.
     pub(crate) fn deliver(
         &mut self,

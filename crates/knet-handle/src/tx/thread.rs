@@ -55,7 +55,7 @@ struct TxThread<'a> {
 enum End {
     /// There may be more.
     More,
-    /// There is no more for now.
+    /// Everything that was there is read.
     Empty,
     /// The other end is closed.
     Closed,
