@@ -1,25 +1,27 @@
-//! Rule: the tests that the list of differences names exist.
+//! Rule: the tests that the list of differences and the list of defences name exist.
 //!
-//! `docs/differences-from-libknet.md` gives each row a test, as `module::name`. Renaming one of them must not
-//! leave the row without proof.
+//! `docs/differences-from-libknet.md` and `docs/hardening.md` give each row a test, as `module::name`. Renaming
+//! one of them must not leave the row without proof.
 
 use super::code::words;
 use super::{Finding, TextFile};
 
-/// The document whose tests are checked.
-const DOCUMENT: &str = "docs/differences-from-libknet.md";
+/// The documents whose tests are checked.
+const DOCUMENTS: [&str; 2] = ["docs/differences-from-libknet.md", "docs/hardening.md"];
 
 pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
-    let Some(document) = files.iter().find(|file| file.path == DOCUMENT) else {
-        return Vec::new();
-    };
+    let is_checked = |file: &&TextFile| DOCUMENTS.contains(&file.path.as_str());
+    files.iter().filter(is_checked).flat_map(|document| check_document(document, files)).collect()
+}
+
+fn check_document(document: &TextFile, files: &[TextFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, text) in (1..).zip(document.text.lines()) {
         // Every second piece between backticks is code.
         for code in text.split('`').skip(1).step_by(2) {
             if is_test_path(code) && !exists(code, files) {
-                let message = format!("{code} is no test: name the one that shows the difference");
-                findings.push(Finding::new(DOCUMENT, line, message));
+                let message = format!("{code} is no test: name the one that shows it");
+                findings.push(Finding::new(&document.path, line, message));
             }
         }
     }
@@ -57,8 +59,12 @@ mod tests {
     use super::*;
 
     fn found(row: &str) -> Vec<String> {
+        found_in(DOCUMENTS[0], row)
+    }
+
+    fn found_in(document: &str, row: &str) -> Vec<String> {
         let files = [
-            TextFile::new(DOCUMENT, format!("# Differences\n\n| libknet | here | {row} |\n")),
+            TextFile::new(document, format!("# Differences\n\n| libknet | here | {row} |\n")),
             TextFile::new("tests/datafd/sizes.rs", "#[test]\nfn too_long() {}\nfn f() { short() }"),
             TextFile::new("crates/a/src/tx/thread.rs", "mod tests {\n    fn waits() {}\n}"),
         ];
@@ -76,6 +82,13 @@ mod tests {
             let found = found(row);
             assert_eq!(found.len(), 1, "{row}");
             assert!(found[0].starts_with("docs/differences-from-libknet.md:3: "), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn every_document_is_checked() {
+        for document in DOCUMENTS {
+            assert_eq!(found_in(document, "`sizes::longer`").len(), 1, "{document}");
         }
     }
 
