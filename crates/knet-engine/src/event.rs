@@ -224,7 +224,7 @@ impl fmt::Display for LinkState {
     }
 }
 
-/// Why a link is down.
+/// Why a link is down: by the latest evidence, which replaces what it contradicts.
 ///
 /// # Examples
 ///
@@ -256,6 +256,18 @@ pub enum DownReason {
         /// The error, an `errno` value such as `ECONNREFUSED`, or `EPERM` of a firewall.
         errno: i32,
     },
+    /// Packets of another host come from the address of the peer: one of the two configurations has
+    /// the wrong host id or address. Such packets may be forged.
+    WrongHost {
+        /// The host that sends from there, by its own account.
+        host: HostId,
+    },
+    /// Packets for another link of the host come from the address of the peer: the links of the two
+    /// configurations differ in their order. Such packets may be forged.
+    WrongLink {
+        /// The link that the packets are for.
+        link: LinkId,
+    },
 }
 
 impl fmt::Display for DownReason {
@@ -270,6 +282,8 @@ impl fmt::Display for DownReason {
             Self::TransportError { errno } => {
                 write!(f, "{}", std::io::Error::from_raw_os_error(*errno))
             }
+            Self::WrongHost { host } => write!(f, "the peer says that it is host {host}"),
+            Self::WrongLink { link } => write!(f, "the peer sends link {link} instead"),
         }
     }
 }

@@ -72,6 +72,16 @@ impl RejectionReason {
             Self::AccessList(..) => 4,
         }
     }
+
+    /// Returns the host, and if known the link, that the sender claims to be on.
+    pub(crate) fn claim(self) -> Option<(HostId, Option<LinkId>)> {
+        match self {
+            Self::InvalidLink(_) | Self::AccessList(..) => None,
+            Self::UnknownHost(host) => Some((host, None)),
+            Self::UnknownLink(host, link) => Some((host, Some(link))),
+            Self::WrongSource(host, link) => Some((host, link)),
+        }
+    }
 }
 
 impl fmt::Display for RejectionReason {
@@ -93,9 +103,12 @@ impl fmt::Display for RejectionReason {
     }
 }
 
-/// Limits how often each kind of rejection is reported.
+/// Limits how often each kind of rejection is reported, and what else a rejection may cost.
 #[derive(Debug, Default)]
-pub(crate) struct RejectionLimiter([Gate; 5]);
+pub(crate) struct RejectionLimiter {
+    gates: [Gate; 5],
+    no_search_before: Option<Instant>,
+}
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -112,7 +125,7 @@ impl RejectionLimiter {
         source: SocketAddr,
         reason: RejectionReason,
     ) -> Option<Rejection> {
-        let gate = self.0.get_mut(reason.index())?;
+        let gate = self.gates.get_mut(reason.index())?;
         if gate.not_before.is_some_and(|at| now < at) {
             gate.suppressed += 1;
             return None;
@@ -120,10 +133,22 @@ impl RejectionLimiter {
         gate.not_before = Some(now + REPORT_INTERVAL);
         Some(Rejection { source, reason, suppressed: std::mem::take(&mut gate.suppressed) })
     }
+
+    /// Returns `true` if the links may be searched now for the one that a packet was meant for. The
+    /// search takes time in proportion to all links, and anybody may cause it.
+    pub(crate) fn may_search(&mut self, now: Instant) -> bool {
+        let may = self.no_search_before.is_none_or(|at| now >= at);
+        if may {
+            self.no_search_before = Some(now + SEARCH_INTERVAL);
+        }
+        may
+    }
 }
 
 /// The least time between two reports of one kind.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The least time between two searches for the link that a packet was meant for.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -141,5 +166,14 @@ mod tests {
         assert_eq!(report(now, RejectionReason::InvalidLink(9)), Some(0));
         assert_eq!(report(now + REPORT_INTERVAL, unknown(3)), Some(1));
         assert_eq!(report(now + 2 * REPORT_INTERVAL, unknown(3)), Some(0));
+    }
+
+    #[test]
+    fn links_are_searched_once_per_interval() {
+        let now = Instant::now();
+        let mut limiter = RejectionLimiter::default();
+        assert!(limiter.may_search(now));
+        assert!(!limiter.may_search(now + SEARCH_INTERVAL / 2));
+        assert!(limiter.may_search(now + SEARCH_INTERVAL));
     }
 }

@@ -109,6 +109,7 @@ impl Engine {
         entry.count_incomplete(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
+        link.peer_heard(now);
         link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
         if let Some(path) = link.peer.path() {
@@ -167,7 +168,7 @@ impl Engine {
         if !link.is_enabled() {
             return;
         }
-        if link.heartbeat.pong_received(now, sent) == Pong::Enough {
+        if link.pong_received(now, sent) == Pong::Enough {
             self.link_up(now, host, pong.link);
         }
         self.set_link_timer(now, host, pong.link);

@@ -18,7 +18,7 @@ use knet_wire::{HostId, LinkId, Ping};
 use super::transmit::Packet;
 use super::{DatagramMeta, Engine};
 use crate::config::LinkPath;
-use crate::event::Event;
+use crate::event::{DownReason, Event};
 use crate::link::LinkPeer;
 use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
@@ -52,6 +52,37 @@ impl Engine {
         }
         if let Some(rejection) = self.rejections.report(now, source, reason) {
             self.events.push_back(Event::Rejected(rejection));
+        }
+        if let Some((host, link)) = reason.claim() {
+            self.explain_by_stray(now, source, host, link);
+        }
+    }
+
+    /// Lets the links whose peer should be at `source` state as their reason that another host, or
+    /// the same host on another link, sends from there.
+    fn explain_by_stray(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        claimed_host: HostId,
+        claimed_link: Option<LinkId>,
+    ) {
+        if !self.rejections.may_search(now) {
+            return;
+        }
+        for (&host, entry) in &mut self.hosts {
+            for id in LinkId::ALL {
+                let Some(link) = entry.link_mut(id) else { continue };
+                let other_link = claimed_link.filter(|&claimed| claimed != id);
+                let reason = match other_link {
+                    _ if host != claimed_host => DownReason::WrongHost { host: claimed_host },
+                    Some(link) => DownReason::WrongLink { link },
+                    None => continue,
+                };
+                if link.peer.path().is_some_and(|path| path.remote == source) {
+                    link.stray_heard(now, reason);
+                }
+            }
         }
     }
 

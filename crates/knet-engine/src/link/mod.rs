@@ -26,6 +26,7 @@ use history::History;
 pub use history::LinkChange;
 mod path_mtu;
 pub(crate) use path_mtu::{Conditions, PathMtu};
+mod reason;
 mod remote;
 pub use remote::{DynamicPeer, LinkKind, LinkPeer};
 
@@ -52,6 +53,8 @@ pub(crate) struct Link {
     refused_since: Option<Instant>,
     enabled: bool,
     state: LinkState,
+    /// When there was evidence of the state, or of the reason of being down, for the last time.
+    confirmed: Instant,
     /// When it came up or went down, or was created.
     since: Instant,
     history: History,
@@ -74,6 +77,7 @@ impl Link {
             refused_since: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
+            confirmed: now,
             since: now,
             history: History::default(),
         }
@@ -121,7 +125,8 @@ impl Link {
 
     /// Notes that a ping is about to leave.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
-        self.refused = None;
+        let refused = self.refused.take().is_some();
+        self.drop_stale_reason(now, refused);
         self.heartbeat.ping_sent(now);
     }
 
@@ -135,7 +140,7 @@ impl Link {
         let since = self.refused_since.filter(|&since| answered.is_none_or(|pong| pong < since));
         let since = *self.refused_since.insert(since.unwrap_or(now));
         let state = LinkState::Down(DownReason::TransportError { errno });
-        if self.enabled && !self.state.is_up() && self.state != state {
+        if self.enabled && !self.state.is_up() {
             self.set_state(now, state);
         }
         self.state.is_up() && since + self.heartbeat.answer_time() <= now
@@ -171,6 +176,7 @@ impl Link {
             self.since = now;
         }
         self.state = state;
+        self.confirmed = now;
     }
 
     /// Resets the counters and the history. The state and the mean latency stay.

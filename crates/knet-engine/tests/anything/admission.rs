@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use knet_engine::{
-    AclAction, DatagramMeta, Engine, Event, HostStats, LinkKind, LinkPath, LinkStats, LinkStatus,
-    Received, Transmit,
+    AclAction, DatagramMeta, DownReason, Engine, Event, HostStats, LinkKind, LinkPath, LinkState,
+    LinkStats, LinkStatus, Received, Transmit,
 };
 use knet_wire::{Body, DecodeError, HostId, LinkId, Packet};
 
@@ -177,7 +177,8 @@ fn dynamic_peers(engine: &Engine, now: Instant) -> Vec<DynamicPeer> {
     peers.collect()
 }
 
-/// Returns the state of hosts, links and timers without counters, one line each.
+/// Returns the state of hosts, links and timers, one line each, without counters and without why an
+/// enabled link is down: that may be what a rejected packet claims.
 fn picture(engine: &Engine, now: Instant) -> Vec<String> {
     let hosts = engine.hosts().filter_map(|host| engine.host_status(host).ok());
     let hosts = hosts.map(|mut status| {
@@ -186,6 +187,9 @@ fn picture(engine: &Engine, now: Instant) -> Vec<String> {
     });
     let links = links(engine, now).map(|(host, link, mut status)| {
         status.stats = LinkStats::default();
+        if status.enabled && !status.state.is_up() {
+            status.state = LinkState::Down(DownReason::NoPongYet);
+        }
         format!("link {link} of host {host}: {status:?}")
     });
     let rest = format!("{} bytes, {:?}", engine.reassembly_memory(), engine.poll_timeout());

@@ -1,0 +1,64 @@
+//! Why a link is down: a reason is replaced when later evidence contradicts it
+//! (`docs/protocol.md`, "Link states").
+
+use std::time::{Duration, Instant};
+
+use super::{Link, Pong};
+use crate::event::{DownReason, LinkState};
+
+impl Link {
+    /// Notes that a packet of the peer was accepted: nothing keeps its packets from arriving.
+    pub(crate) fn peer_heard(&mut self, now: Instant) {
+        if let LinkState::Down(reason) = self.state {
+            // What the kernel refuses to send is not contradicted by what arrives.
+            if self.refused.is_none() && denies_packets(reason) {
+                self.set_state(now, LinkState::Down(DownReason::NoPongYet));
+            }
+        }
+    }
+
+    /// Handles an authentic pong whose ping left at `sent`. Unless it is an old one, packets pass in
+    /// both directions.
+    pub(crate) fn pong_received(&mut self, now: Instant, sent: Instant) -> Pong {
+        let pong = self.heartbeat.pong_received(now, sent);
+        if let (LinkState::Down(reason), true) = (self.state, pong != Pong::Stale) {
+            if denies_packets(reason) || matches!(reason, DownReason::PongTimeout { .. }) {
+                self.set_state(now, LinkState::Down(DownReason::NoPongYet));
+            }
+        }
+        pong
+    }
+
+    /// Notes why a packet from the address of the peer was not accepted. That becomes the reason of a
+    /// link that is down, unless the kernel refuses to send its pings.
+    pub(crate) fn stray_heard(&mut self, now: Instant, reason: DownReason) {
+        if self.enabled && !self.state.is_up() && self.refused.is_none() {
+            self.set_state(now, LinkState::Down(reason));
+        }
+    }
+
+    /// Drops a reason that has not been confirmed for a while, although pings left. `refused` says
+    /// whether the kernel refused the last of them.
+    pub(super) fn drop_stale_reason(&mut self, now: Instant, refused: bool) {
+        let LinkState::Down(reason) = self.state else { return };
+        let fresh = UNCONFIRMED.saturating_add(self.heartbeat.timers().interval.saturating_mul(2));
+        let age = now.saturating_duration_since(self.confirmed);
+        if !refused && denies_packets(reason) && age > fresh {
+            self.set_state(now, LinkState::Down(DownReason::NoPongYet));
+        }
+    }
+}
+
+/// Returns `true` if a packet of the peer contradicts this reason.
+fn denies_packets(reason: DownReason) -> bool {
+    matches!(
+        reason,
+        DownReason::TransportError { .. }
+            | DownReason::WrongHost { .. }
+            | DownReason::WrongLink { .. }
+    )
+}
+
+/// How long a reason holds without being confirmed, besides two pings. Routers report few errors a
+/// second, and the kernel reports an unknown neighbour only after it has asked for it for 3 s.
+const UNCONFIRMED: Duration = Duration::from_secs(4);
