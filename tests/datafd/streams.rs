@@ -1,16 +1,16 @@
 //! Streams have no message boundaries: each read is a packet, and a packet is written whole.
 
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, message};
-use knet_tests::descriptors::stream_pair;
+use knet_tests::descriptors::{clear_flags, stream_pair, tcp_pair};
 use knet_tests::wait::{DEADLINE, read, receive, until};
 use kronosnet::{DatafdProblem, MAX_MESSAGE, Verdict};
 use nix::sys::socket::sockopt::SndBuf;
-use nix::sys::socket::{MsgFlags, recv, setsockopt};
+use nix::sys::socket::{MsgFlags, recv, send, setsockopt};
 
 #[test]
 fn stream_reads_become_packets_of_at_most_65536_bytes() {
@@ -48,6 +48,35 @@ fn stream_to_stream_carries_the_same_bytes() {
             received.extend(read(&far_two));
         }
         assert!(received == sent);
+    }
+}
+
+/// The flag belongs to the open file, which the application still has. A byte of urgent data makes
+/// the stream readable, but a read does not return it.
+#[test]
+fn stream_that_is_made_blocking_again_blocks_nothing() {
+    let (unix, tcp) = (stream_pair(), tcp_pair());
+    let ends: [(OwnedFd, OwnedFd); 2] =
+        [(unix.0.into(), unix.1.into()), (tcp.0.into(), tcp.1.into())];
+    for (given, far) in ends {
+        let cluster = Cluster::pair();
+        cluster.bring(1, &given, 0);
+        let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
+        clear_flags(&given);
+        assert_eq!(send(far.as_raw_fd(), b"!", MsgFlags::MSG_OOB), Ok(1));
+        for number in 0..20 {
+            nix::unistd::write(&from, &message(100, number)).unwrap();
+            assert_eq!(receive(&to), message(100, number));
+        }
+        let handle = cluster.handle(1).clone();
+        let (done, over) = crossbeam_channel::bounded(1);
+        // If it blocks, only its thread is stuck.
+        thread::spawn(move || {
+            handle.set_forwarding(false).unwrap();
+            drop((from, handle, cluster));
+            done.send(()).unwrap();
+        });
+        over.recv_timeout(DEADLINE).expect("a flush and dropping the handle end");
     }
 }
 

@@ -70,6 +70,8 @@ pub use message::{ReadError, Received, Sent, WriteError, read, receive, send, wr
 
 mod mmsg;
 
+mod no_wait;
+
 mod os_error;
 pub use os_error::OsError;
 

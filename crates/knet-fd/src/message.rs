@@ -8,10 +8,9 @@ use std::{
 use nix::{
     errno::Errno,
     sys::socket::{self, MsgFlags},
-    unistd,
 };
 
-use crate::{OsError, end_of_file::is_end_of_file, retry::retry};
+use crate::{OsError, end_of_file::is_end_of_file, no_wait, retry::retry};
 
 /// The result of a read.
 ///
@@ -127,10 +126,12 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadErr
     }
 }
 
-/// Reads the available bytes of a device, a pipe or a file, up to the size of the buffer
+/// Reads the available bytes of a device or a pipe, up to the size of the buffer
 /// ([read(2)](https://man7.org/linux/man-pages/man2/read.2.html)).
 ///
-/// Blocks if the descriptor is blocking. `truncated` is always `false`, because a read does not report
+/// Never blocks, even if the descriptor is blocking. The kernel has no such read for terminals and some other
+/// devices: these are made non-blocking first. Bytes of a regular file that are not in memory count as not
+/// available. `truncated` is always `false`, because a read does not report
 /// truncation: a device with messages, such as a TUN/TAP, needs a buffer larger than any of them. Use
 /// [`receive`] for sockets.
 ///
@@ -158,7 +159,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadError> {
     if buffer.is_empty() {
         return Err(ReadError::EmptyBuffer);
     }
-    match retry(|| unistd::read(&fd, buffer)) {
+    match no_wait::read(fd.as_fd(), buffer) {
         Ok(0) => Ok(Received::EndOfFile),
         Ok(len) => Ok(Received::Message { len, truncated: false }),
         Err(Errno::EAGAIN) => Ok(Received::WouldBlock),
@@ -197,10 +198,11 @@ pub fn send(socket: impl AsFd, message: &[u8]) -> Result<Sent, WriteError> {
     sent(retry(|| socket::send(socket, message, flags)))
 }
 
-/// Writes to a device, a pipe or a file
+/// Writes to a device or a pipe
 /// ([write(2)](https://man7.org/linux/man-pages/man2/write.2.html)).
 ///
-/// Blocks if the descriptor is blocking. The file may accept only the first bytes; a TUN/TAP accepts whole
+/// Never blocks, even if the descriptor is blocking. The kernel has no such write for terminals and some other
+/// devices: these are made non-blocking first. The file may accept only the first bytes; a TUN/TAP accepts whole
 /// messages. Raises `SIGPIPE` on a pipe without a reader, a signal that Rust programs ignore by default.
 /// Use [`send`] for sockets.
 ///
@@ -221,7 +223,7 @@ pub fn send(socket: impl AsFd, message: &[u8]) -> Result<Sent, WriteError> {
 /// # }
 /// ```
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<Sent, WriteError> {
-    sent(retry(|| unistd::write(&fd, bytes)))
+    sent(no_wait::write(fd.as_fd(), bytes))
 }
 
 fn sent(result: Result<usize, Errno>) -> Result<Sent, WriteError> {

@@ -8,7 +8,11 @@ use knet_fd::{
     PairType, ReadError, ReceiveBatch, Received, SendBatch, Sent, read, receive, send,
     set_nonblocking, write,
 };
-use nix::{sys::signal, unistd};
+use nix::{
+    pty::openpty,
+    sys::{signal, termios},
+    unistd,
+};
 
 use crate::samples::{pair, wait_readable};
 
@@ -65,6 +69,31 @@ fn blocking_sockets_do_not_block() {
         while send(&end, &much).unwrap() != Sent::WouldBlock {}
         assert_eq!(SendBatch::new(64).send(&end, [much.as_slice()]), Ok(0));
         done.send((end, peer)).unwrap();
+    });
+    wait.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+/// The flag belongs to the open file, and somebody who shares that may clear it.
+#[test]
+fn blocking_pipes_and_terminals_do_not_block() {
+    let (done, wait) = mpsc::channel();
+    // If one of these blocks, only its thread is stuck.
+    thread::spawn(move || {
+        let (reader, writer) = unistd::pipe().unwrap();
+        let terminal = openpty(None, None).unwrap();
+        let mut raw = termios::tcgetattr(&terminal.slave).unwrap();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&terminal.slave, termios::SetArg::TCSANOW, &raw).unwrap();
+        for (from, to) in [(&reader, &writer), (&terminal.master, &terminal.slave)] {
+            let mut buffer = [0; 8];
+            assert_eq!(read(from, &mut buffer), Ok(Received::WouldBlock));
+            assert_eq!(write(to, b"hello"), Ok(Sent::Sent { len: 5 }));
+            wait_readable(from);
+            assert_eq!(read(from, &mut buffer), Ok(message(5)));
+            set_nonblocking(to, false).unwrap();
+            while write(to, &[0; 4096]).unwrap() != Sent::WouldBlock {}
+        }
+        done.send(()).unwrap();
     });
     wait.recv_timeout(Duration::from_secs(10)).unwrap();
 }

@@ -190,9 +190,14 @@ impl<'a> TxThread<'a> {
 
     /// Reads one message. Its length takes the place of the number of messages.
     fn read_single(&mut self, entry: &Entry) -> (End, usize) {
-        // A stream has no messages: what is left after a read is the next message.
-        let room = if entry.traffic == Traffic::Stream { MAX_MESSAGE } else { MAX_MESSAGE + 1 };
-        match knet_fd::read(entry, &mut self.single[..room]) {
+        // A stream has no messages: what is left after a read is the next message. Neither call blocks, though
+        // anybody who shares the open file may have made it blocking.
+        let read = if entry.traffic == Traffic::Stream {
+            knet_fd::receive(entry, &mut self.single[..MAX_MESSAGE])
+        } else {
+            knet_fd::read(entry, &mut self.single)
+        };
+        match read {
             Ok(Received::Message { len, .. }) => (End::More, len),
             Ok(Received::WouldBlock) => (End::Empty, 0),
             Ok(Received::EndOfFile) => (End::Closed, 0),
