@@ -22,7 +22,7 @@ impl Outgoing<'_> {
         }
         let mut blocked = std::mem::take(&mut self.plan.blocked);
         self.drop_unreachable(&mut blocked);
-        self.renumber(&blocked);
+        self.renumber(blocked.iter().map(|blocked| blocked.copies.clone()));
         blocked.retain_mut(|blocked| !self.retry_socket(blocked));
         self.plan.blocked = blocked;
         self.plan.has_left()
@@ -127,17 +127,17 @@ impl Outgoing<'_> {
         is_up
     }
 
-    /// Gives new numbers to messages that many others have overtaken while they waited, where
-    /// [`renumber`] allows it.
-    fn renumber(&mut self, blocked: &[Blocked]) {
+    /// Gives new numbers to the messages of these copies that many others have overtaken while they waited,
+    /// where [`renumber`] allows it.
+    pub(crate) fn renumber(&mut self, waiting: impl Iterator<Item = Range<usize>>) {
         let current = self.shared.sequence.current();
-        let blocked = blocked.iter().filter_map(|it| self.plan.copies.get(it.copies.clone()));
+        let waiting = waiting.filter_map(|copies| self.plan.copies.get(copies));
         let is_overtaken = |copy: &&PacketCopy| {
             let packet = self.plan.packet(copy);
             packet.is_some_and(|it| PacketAge::of(it.number(), current) > PacketAge::Current)
         };
         let overtaken: BTreeSet<usize> =
-            blocked.flatten().filter(is_overtaken).map(|copy| copy.message_copy).collect();
+            waiting.flatten().filter(is_overtaken).map(|copy| copy.message_copy).collect();
         if overtaken.is_empty() {
             return;
         }

@@ -80,8 +80,11 @@ impl Outgoing<'_> {
             // Checked per packet: of those that were blocked some have new numbers, others do not.
             let length = self.in_time(next..end);
             if length == 0 {
-                self.drop_copies(next..next + 1, NotSent::QueueFull);
-                next += 1;
+                // This thread was not run for so long, whether or not there was room.
+                if !self.give_new_number(next, range.end) {
+                    self.drop_copies(next..next + 1, NotSent::QueueFull);
+                    next += 1;
+                }
                 continue;
             }
             let Some(emitted) = self.emit(socket, next..next + length) else {
@@ -101,6 +104,15 @@ impl Outgoing<'_> {
             next += 1;
         }
         Ok(())
+    }
+
+    /// Renumbers the messages of these copies that many others have overtaken. Returns `true` if that of the
+    /// first copy has a new number, and `false` if a part of it has left under the number that it had.
+    fn give_new_number(&mut self, first: usize, end: usize) -> bool {
+        let number = |plan: &Plan| Some(plan.packet(plan.copies.get(first)?)?.number());
+        let before = number(self.plan);
+        self.renumber(std::iter::once(first..end));
+        number(self.plan) != before
     }
 
     /// Returns how many of the copies, from the first on, have not expired by their number.

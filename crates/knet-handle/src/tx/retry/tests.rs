@@ -30,9 +30,9 @@ fn numbered(current: u16, numbers: &[u16]) -> (Handle, Transmitter) {
 }
 
 fn renumber(handle: &Handle, transmitter: &mut Transmitter) -> Vec<u16> {
-    let blocked = [blocked(SocketId(1), 0..transmitter.plan.copies.len(), Instant::now())];
+    let copies = 0..transmitter.plan.copies.len();
     let routes = handle.shared().routes();
-    transmitter.outgoing(handle.shared(), &routes, &[]).renumber(&blocked);
+    transmitter.outgoing(handle.shared(), &routes, &[]).renumber(std::iter::once(copies));
     let plan = &transmitter.plan;
     plan.copies.iter().map(|copy| plan.packet(copy).unwrap().number().get()).collect()
 }
