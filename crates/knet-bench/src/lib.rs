@@ -54,7 +54,7 @@ pub use plan::{Mode, Plan, PlanError, Policy, Via};
 mod readiness;
 mod rendezvous;
 mod report;
-pub use report::{Latency, Report, print};
+pub use report::{Latency, Report, print, render};
 mod run;
 pub use run::{receive, run, send};
 mod throughput;

@@ -149,8 +149,25 @@ impl fmt::Display for Report {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn print(plan: &Plan, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
+    io::stdout().write_all(render(plan, report)?.as_bytes())
+}
+
+/// Formats a report as [`print`] writes it, with a newline at the end.
+///
+/// # Errors
+/// An error if the report cannot be represented in JSON, which no report of this crate causes.
+///
+/// # Example
+/// ```
+/// let mut plan = knet_bench::Plan::default();
+/// plan.count = 1;
+/// let report = knet_bench::create(&plan, "nothing", || Ok(()))?;
+/// assert!(knet_bench::render(&plan, &report)?.starts_with("nothing: 1 handles\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn render(plan: &Plan, report: &(impl Serialize + fmt::Display)) -> io::Result<String> {
     let text = if plan.json { serde_json::to_string(report)? } else { report.to_string() };
-    writeln!(io::stdout(), "{text}")
+    Ok(text + "\n")
 }
 
 pub(crate) const MIB: f64 = 1024.0 * 1024.0;

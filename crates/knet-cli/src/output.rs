@@ -1,9 +1,8 @@
 //! Prints results: formats, units and aligned columns.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::Context;
+use crate::process::stdio;
 
 /// The format of results.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -14,16 +13,13 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Writes results to standard output. Succeeds if the reader has closed it.
+/// Writes results to standard output.
 ///
 /// # Errors
-/// Any other error of the write.
+/// [`OutputClosed`](crate::process::stdio::OutputClosed) if the reader has closed it; any other error
+/// of the write.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write the output"),
-    }
+    stdio::write_stdout(text.as_bytes())
 }
 
 /// Formats rows as lines, each column as wide as its widest cell.

@@ -4,14 +4,16 @@
 
 mod process;
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kronosnet::{
     ChannelRequest, DatafdSource, Error, Handle, HostId, LinkConfig, LinkId, PingTimers,
 };
 use nix::sys::signal::Signal;
-use process::{Finished, Running, free_address, free_port, run, start};
+use process::{Finished, Running, free_address, free_port, run, start, start_with};
 
 /// Returns `--peer` for both ends of a link between host 1 and host 2.
 fn link() -> [String; 2] {
@@ -303,16 +305,33 @@ fn an_address_in_use_is_a_failure() {
 }
 
 #[test]
-fn signals_end_it_cleanly() {
+fn a_signal_ends_it_before_its_job_is_done() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let [mut one, mut two] = pair(&["--lines"], &["--lines"]);
+        let [mut one, mut two] = pair(&["--lines"], &["--lines", "--recv", "2"]);
         one.feed(b"hello\n");
         two.wait_for_output("hello");
-        // Both wait for more input now.
+        two.close_stdin();
+        // Each waits for something: a second message, and more input.
         two.signal(signal);
-        two.finish_with_open_input().expect_success();
+        let finished = two.finish_with_open_input();
+        assert!(finished.expect_end_by(signal).starts_with("interrupted before "));
         one.signal(signal);
-        one.finish_with_open_input().expect_success();
+        let line = "interrupted before the input ended";
+        assert_eq!(one.finish_with_open_input().expect_end_by(signal), line);
+    }
+}
+
+#[test]
+fn a_signal_ends_it_in_the_middle_of_sending() {
+    let zeros = || Stdio::from(File::open("/dev/zero").unwrap());
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let peers = link();
+        let one = ["cat", "--id", "1", "--peer", &peers[0]];
+        let one = start_with(&one, zeros(), Stdio::piped());
+        let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--lines"]);
+        two.wait_for_output("\0");
+        one.signal(signal);
+        one.finish_with_open_input().expect_end_by(signal);
     }
 }
 
@@ -325,7 +344,9 @@ fn a_signal_ends_the_wait_for_peers() {
     // It is running once it pings.
     silent.recv(&mut [0; 2000]).unwrap();
     running.signal(Signal::SIGTERM);
-    running.finish_with_open_input().expect_success();
+    let finished = running.finish_with_open_input();
+    let line = finished.expect_end_by(Signal::SIGTERM);
+    assert_eq!(line, "interrupted before every peer was reachable");
 }
 
 #[test]
@@ -333,7 +354,7 @@ fn a_receiver_whose_output_is_closed_ends() {
     let [one, mut two] = pair(&[], &["--recv", "5"]);
     two.close_stdin();
     two.close_stdout();
-    two.finish().expect_success();
+    assert_eq!(two.finish().expect_end_by(Signal::SIGPIPE), "");
     drop(one);
 }
 
@@ -342,7 +363,7 @@ fn a_message_into_a_closed_output_ends_it() {
     let [mut one, mut two] = pair(&["--lines"], &["--lines"]);
     two.close_stdout();
     one.feed(b"nobody reads this\n");
-    two.finish_with_open_input().expect_success();
+    assert_eq!(two.finish_with_open_input().expect_end_by(Signal::SIGPIPE), "");
     drop(one);
 }
 

@@ -252,5 +252,5 @@ fn an_address_in_use_is_a_failure_and_a_signal_ends_the_check() {
     silent.recv(&mut [0; 2000]).unwrap();
     checking.signal(Signal::SIGINT);
     let finished = checking.finish_with_open_input();
-    assert!(finished.expect_failure(1).contains("interrupted"), "{}", finished.stderr);
+    assert!(finished.expect_end_by(Signal::SIGINT).contains("interrupted"), "{}", finished.stderr);
 }

@@ -6,6 +6,7 @@ mod process;
 
 use std::io::Write;
 
+use nix::sys::signal::Signal;
 use process::{Finished, run, start};
 
 /// Checks everything that a successful demo shows.
@@ -74,13 +75,24 @@ fn the_hash_is_the_files() {
 fn a_file_that_cannot_be_read_is_a_failure() {
     let finished = run(&["demo", "/no/such/file"], b"");
     assert!(finished.expect_failure(1).contains("/no/such/file"));
-    assert!(run(&["demo", "/"], b"").expect_failure(1).contains("directory"));
 }
 
 #[test]
-fn it_continues_when_its_output_is_closed() {
+fn what_may_have_no_end_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in ["/", "/dev/zero", fifo.to_str().unwrap()] {
+        let finished = run(&["demo", path], b"");
+        let line = finished.expect_failure(2);
+        assert!(line.contains(path) && line.contains("not a regular file"), "{line}");
+    }
+}
+
+#[test]
+fn it_ends_when_its_output_is_closed() {
     let mut demo = start(&["demo"]);
     demo.wait_for_output("link 1");
     demo.close_stdout();
-    demo.finish().expect_success();
+    assert_eq!(demo.finish().expect_end_by(Signal::SIGPIPE), "");
 }

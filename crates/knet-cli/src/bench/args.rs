@@ -17,7 +17,7 @@ use crate::args::{PeerLink, host_id, seconds};
 /// Credit is returned within the process, or over channel 1 between processes.
 ///
 /// Exit codes: 0 success, 1 failure or a lost message, 2 wrong arguments, 3 the hosts cannot reach
-/// each other.
+/// each other, 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]

@@ -9,12 +9,12 @@ mod idle_resources;
 
 use std::io;
 
-use anyhow::Context;
 use knet_bench::Mode;
 use kronosnet::{Handle, HostId};
 
 use crate::bench::args::{BenchArgs, Role};
 use crate::bench::host::BenchHost;
+use crate::output;
 use crate::process::exit::Usage;
 
 /// Measures, and writes the report to standard output.
@@ -22,15 +22,20 @@ use crate::process::exit::Usage;
 /// # Errors
 /// [`Usage`] if the arguments contradict each other;
 /// [`Unreachable`](crate::process::exit::Unreachable) if the hosts cannot reach each other; an error
-/// if a message is lost; any other failure.
+/// if a message is lost or the report cannot be written; any other failure.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    output::print(&measure(args)?)
+}
+
+/// Measures, and returns the report as text.
+fn measure(args: &BenchArgs) -> anyhow::Result<String> {
     let plan = &args.plan;
-    match (plan.mode, args.role) {
+    Ok(match (plan.mode, args.role) {
         (Mode::Create, None) => {
             let report = knet_bench::create(plan, SUBJECT, || {
                 Handle::new(HostId::new(1)).map(drop).map_err(io::Error::other)
             })?;
-            knet_bench::print(plan, &report)
+            knet_bench::render(plan, &report)
         }
         (Mode::Create, Some(_)) => {
             return Err(Usage("--role: handles are created without a peer".to_owned()).into());
@@ -43,22 +48,21 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             let report = knet_bench::idle(plan, SUBJECT)?;
             // The host has to exist until it has been measured.
             drop(host);
-            knet_bench::print(plan, &report)
+            knet_bench::render(plan, &report)
         }
         (_, None) => {
             let (near, far) = BenchHost::pair(plan)?;
-            knet_bench::print(plan, &knet_bench::run(plan, SUBJECT, &near, &far)?)
+            knet_bench::render(plan, &knet_bench::run(plan, SUBJECT, &near, &far)?)
         }
         (_, Some(Role::Send)) => {
             let host = BenchHost::connect(args)?;
-            knet_bench::print(plan, &knet_bench::send(plan, SUBJECT, &host)?)
+            knet_bench::render(plan, &knet_bench::send(plan, SUBJECT, &host)?)
         }
         (_, Some(Role::Recv)) => {
             let host = BenchHost::connect(args)?;
-            knet_bench::print(plan, &knet_bench::receive(plan, SUBJECT, &host)?)
+            knet_bench::render(plan, &knet_bench::receive(plan, SUBJECT, &host)?)
         }
-    }
-    .context("cannot write the report")
+    }?)
 }
 
 /// The name of what is measured.

@@ -9,8 +9,7 @@ use crate::args::{PeerLink, Remote, host_id, seconds};
 /// Sends standard input to the peers, and writes what they send to standard output.
 ///
 /// Starts once every peer is reachable. Ends at the end of the input, once everything has been
-/// sent and --recv messages have been received. Also ends, with exit code 0, on SIGINT or SIGTERM
-/// and when the reader closes the output.
+/// sent and --recv messages have been received.
 ///
 /// Links neither retransmit nor apply backpressure. To let receivers keep up, knet cat sends at
 /// most 128 KiB at once, including the bookkeeping of packets. It then waits until each link has
@@ -18,7 +17,7 @@ use crate::args::{PeerLink, Remote, host_id, seconds};
 /// them on standard error and fails at the end.
 ///
 /// Exit codes: 0 success, 1 failure, 2 wrong arguments or a line that is too long, 3 a peer cannot
-/// be reached.
+/// be reached, 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     /// Our own host id, 0 to 65535.

@@ -17,7 +17,7 @@ pub(crate) enum Event {
     /// Writing has ended: the reader closed the output, the job is done, or a write failed.
     OutputEnded(io::Result<()>),
     /// SIGINT or SIGTERM.
-    Signal,
+    Signal(i32),
 }
 
 /// Where to send events. Sending fails if the main thread has already ended, and may be ignored.

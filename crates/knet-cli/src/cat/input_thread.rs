@@ -1,8 +1,6 @@
 //! The thread that splits standard input into messages and sends them.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
@@ -11,15 +9,16 @@ use crate::cat::event::{Event, Events};
 use crate::cat::flow_control::FlowControl;
 use crate::cat::framing::{Framing, InputError, Messages};
 use crate::process::exit::Usage;
+use crate::process::stdio::Patient;
 
 /// Starts reading. The thread is never joined, because it may block in a read until the process
 /// ends.
 ///
 /// # Errors
-/// An error of the kernel if it refuses a descriptor or a thread.
+/// An error of the kernel if it refuses a thread.
 pub(crate) fn start(cluster: Cluster, framing: Framing, events: Events) -> io::Result<()> {
     // The buffer of `io::stdin()` is smaller than the longest message.
-    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let stdin = Patient(io::stdin());
     let messages = Messages::new(BufReader::with_capacity(BUFFER, stdin), framing);
     thread::Builder::new().name("input".into()).spawn(move || {
         let _ = events.send(Event::InputEnded(send_all(messages, &cluster)));

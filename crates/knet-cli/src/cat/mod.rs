@@ -30,6 +30,8 @@ use crate::cat::event::{Event, Events};
 use crate::cat::framing::Framing;
 use crate::cat::receive_thread::ReceiveThread;
 use crate::cat::spool::Spool;
+use crate::process::exit::Interrupted;
+use crate::process::stdio::{self, OutputClosed};
 use crate::process::{signals, stderr};
 
 /// Runs until the input has ended and enough messages were received, or until something ends the
@@ -37,8 +39,8 @@ use crate::process::{signals, stderr};
 ///
 /// # Errors
 /// [`Usage`](crate::process::exit::Usage) if the arguments contradict each other or a line is too
-/// long; [`Unreachable`](crate::process::exit::Unreachable) if a peer cannot be reached; any other
-/// failure.
+/// long; [`Unreachable`](crate::process::exit::Unreachable) if a peer cannot be reached;
+/// [`Interrupted`]; [`OutputClosed`]; any other failure.
 pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     if args.verbose {
         logging::log_to_stderr();
@@ -46,8 +48,10 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     let on_signal = sender.clone();
     // The channel may be closed: the command is ending anyway.
-    signals::watch(&[SIGINT, SIGTERM], move || drop(on_signal.send(Event::Signal)))
-        .context("cannot watch for signals")?;
+    signals::watch_end(&[SIGINT, SIGTERM], move |signal| {
+        drop(on_signal.send(Event::Signal(signal)));
+    })
+    .context("cannot watch for signals")?;
     let cluster = Cluster::start(args, &sender)?;
     let spool = Arc::new(Spool::default());
     output_thread::start(spool.clone(), sender.clone()).context("cannot start writing")?;
@@ -55,25 +59,12 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
         .context("cannot start receiving")?;
     let mut session = Session { cluster, events, enough: args.recv == 0, output_ended: false };
     let outcome = session.work(args, sender, &receive_thread);
-    let is_done = matches!(outcome, Ok(End::Done));
-    let finished = session.finish(receive_thread, !is_done);
+    let finished = session.finish(receive_thread, outcome.is_err());
     outcome?;
     finished?;
-    // After a signal, or with the output closed, losses are to be expected.
-    let lost = if is_done { session.cluster.lost() } else { 0 };
+    let lost = session.cluster.lost();
     ensure!(lost == 0, "{lost} message(s) were lost: the output was not read fast enough");
     Ok(())
-}
-
-/// Why the command ends without a failure.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
-    /// The job is done.
-    Done,
-    /// The reader closed the output.
-    OutputClosed,
-    /// A signal was received.
-    Signal,
 }
 
 struct Session {
@@ -85,16 +76,14 @@ struct Session {
 }
 
 impl Session {
-    /// Runs the job. Returns when it is done or something ends it.
+    /// Runs the job. Fails if something ends it earlier.
     fn work(
         &mut self,
         args: &CatArgs,
         sender: Events,
         receive_thread: &ReceiveThread,
-    ) -> anyhow::Result<End> {
-        if let Some(end) = self.wait_for_peers(args.wait)? {
-            return Ok(end);
-        }
+    ) -> anyhow::Result<()> {
+        self.wait_for_peers(args.wait)?;
         if args.verbose {
             stderr::line(format_args!("starting"));
         }
@@ -113,25 +102,32 @@ impl Session {
                         receive_thread.input_ended();
                     }
                 }
-                Event::OutputEnded(outcome) => return self.output_ended(outcome),
-                Event::Signal => return Ok(End::Signal),
+                Event::OutputEnded(outcome) => return Err(self.output_ended(outcome)),
+                Event::Signal(signal) => {
+                    let before = if input_ended {
+                        format!("{} messages were received", args.recv)
+                    } else {
+                        "the input ended".to_owned()
+                    };
+                    return Err(Interrupted { signal, before }.into());
+                }
             }
         }
-        Ok(End::Done)
+        Ok(())
     }
 
-    /// Waits until every peer has been reachable at least once. Returns `Some` if something ends
-    /// the command earlier. A peer that has already sent everything may be gone again by then.
+    /// Waits until every peer has been reachable at least once. A peer that has already sent
+    /// everything may be gone again by then.
     ///
     /// Afterwards waits until the peers have found us reachable too, because they drop our messages
     /// until then. This second wait ends quietly after `wait`: a peer may have its link disabled.
-    fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<Option<End>> {
+    fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + wait;
         let mut met = BTreeSet::new();
         loop {
             let complete = self.cluster.is_complete(&met);
             if complete && self.cluster.is_known_to_peers()? {
-                return Ok(None);
+                return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             // A pong that we send causes no event, so poll for it.
@@ -143,19 +139,22 @@ impl Session {
                 // Reading starts only after this wait.
                 Ok(Event::InputEnded(_)) => {}
                 Ok(Event::ReceivedEnough) => self.enough = true,
-                Ok(Event::OutputEnded(outcome)) => return self.output_ended(outcome).map(Some),
-                Ok(Event::Signal) => return Ok(Some(End::Signal)),
+                Ok(Event::OutputEnded(outcome)) => return Err(self.output_ended(outcome)),
+                Ok(Event::Signal(signal)) => {
+                    let before = "every peer was reachable".to_owned();
+                    return Err(Interrupted { signal, before }.into());
+                }
                 Err(_) if !left.is_zero() && complete => {}
-                Err(_) if complete => return Ok(None),
+                Err(_) if complete => return Ok(()),
                 Err(_) => return Err(self.cluster.unreachable().into()),
             }
         }
     }
 
-    fn output_ended(&mut self, outcome: io::Result<()>) -> anyhow::Result<End> {
+    /// Explains why writing has ended before the job was done.
+    fn output_ended(&mut self, outcome: io::Result<()>) -> anyhow::Error {
         self.output_ended = true;
-        outcome.context("cannot write the output")?;
-        Ok(End::OutputClosed)
+        outcome.map_or_else(stdio::output_error, |()| OutputClosed.into())
     }
 
     /// Waits until the peers have received everything and all received messages are written. The
@@ -163,6 +162,7 @@ impl Session {
     fn finish(&mut self, receive_thread: ReceiveThread, mut hurry: bool) -> anyhow::Result<()> {
         self.cluster.close(hurry)?;
         receive_thread.stop();
+        let mut interrupted = Ok(());
         while !self.output_ended {
             let event = if hurry {
                 self.events.recv_timeout(LAST_WRITES).ok()
@@ -171,14 +171,20 @@ impl Session {
             };
             match event {
                 Some(Event::OutputEnded(outcome)) => {
-                    self.output_ended(outcome)?;
+                    self.output_ended = true;
+                    outcome.map_err(stdio::output_error)?;
                 }
-                Some(Event::Signal) => hurry = true,
+                Some(Event::Signal(signal)) => {
+                    hurry = true;
+                    let before = "all received messages were written".to_owned();
+                    interrupted = Err(Interrupted { signal, before });
+                }
                 Some(_) => {}
                 None => break,
             }
         }
-        Ok(())
+        // Everything may have been written in spite of the signal.
+        if self.output_ended { Ok(()) } else { Ok(interrupted?) }
     }
 }
 

@@ -16,10 +16,10 @@ mod report_channel;
 mod verdict;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use kronosnet::{Error, Link, PingTimers};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -32,7 +32,7 @@ use crate::check::report_channel::ReportChannel;
 use crate::check::verdict::Verdict;
 use crate::node::Node;
 use crate::output::{self, Format};
-use crate::process::exit::Faulty;
+use crate::process::exit::{Faulty, Interrupted};
 use crate::process::{readiness, signals};
 
 /// Tests the links and prints the verdict.
@@ -42,10 +42,13 @@ use crate::process::{readiness, signals};
 /// link is at fault; any other failure.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let peers = links_by_host(args.id, &args.peers)?;
-    let interrupted = Arc::new(AtomicBool::new(false));
+    // The number of the signal that arrived; 0 until then.
+    let interrupted = Arc::new(AtomicI32::new(0));
     let on_signal = interrupted.clone();
-    signals::watch(&[SIGINT, SIGTERM], move || on_signal.store(true, Ordering::Relaxed))
-        .context("cannot watch for signals")?;
+    signals::watch_end(&[SIGINT, SIGTERM], move |signal| {
+        on_signal.store(signal, Ordering::Relaxed);
+    })
+    .context("cannot watch for signals")?;
     let channel = ReportChannel::open(args)?;
     let timers =
         PingTimers { interval: PING_INTERVAL, timeout: pong_timeout(args), precision: PRECISION };
@@ -82,14 +85,15 @@ impl Session {
     }
 
     /// Runs until all tests and the exchange of reports are complete.
-    fn work(&mut self, interrupted: &AtomicBool) -> anyhow::Result<()> {
+    fn work(&mut self, interrupted: &AtomicI32) -> anyhow::Result<()> {
         let mut done_at = None;
         let mut next_report = Instant::now();
         loop {
-            ensure!(
-                !interrupted.load(Ordering::Relaxed),
-                "interrupted before the check was complete"
-            );
+            let signal = interrupted.load(Ordering::Relaxed);
+            if signal != 0 {
+                let before = "the check was complete".to_owned();
+                return Err(Interrupted { signal, before }.into());
+            }
             let mut is_done = true;
             for link in &mut self.links {
                 // Every link has to be stepped, so this must not short-circuit.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 /// channel 0, acknowledgements are returned on channel 1. Half-way through, the preferred link
 /// fails; later it is restored.
 ///
-/// Exit codes: 0 if the file arrived unchanged and the link came back, 1 if not, 2 for wrong
-/// arguments.
+/// Exit codes: 0 the file arrived unchanged and the link came back, 1 failure, 2 wrong arguments,
+/// 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// The file to stream; by default the knet command itself.
+    /// The regular file to stream; by default the knet command itself.
     pub(crate) file: Option<PathBuf>,
 }

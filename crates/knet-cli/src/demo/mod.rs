@@ -5,6 +5,7 @@ mod byte_count;
 mod hosts;
 mod message;
 mod outage;
+mod output;
 mod receiver;
 mod report;
 mod sender;
@@ -13,6 +14,7 @@ mod window;
 
 use std::env;
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -27,6 +29,7 @@ use crate::demo::receiver::Received;
 use crate::demo::report::Report;
 use crate::demo::sender::Sent;
 use crate::demo::table::{Counts, Row};
+use crate::process::exit::Usage;
 
 /// Runs the demo.
 ///
@@ -51,14 +54,20 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     report.finish();
     let rows = rows(&hosts, &outage)?;
     report.line(format_args!("\n{}", table::draw(&rows)));
-    summarize(&report, &sent, received)
+    summarize(&report, &sent, received)?;
+    report.check()
 }
 
-/// Opens a file and returns its size in bytes.
+/// Opens a regular file and returns its size in bytes: progress is a share of it, and anything else may
+/// have no end.
 fn open(path: &Path) -> anyhow::Result<(File, u64)> {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = opened.with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(!metadata.is_dir(), "cannot read {}: it is a directory", path.display());
+    let name = path.display();
+    // Before it is opened, because opening a FIFO blocks until somebody writes to it.
+    let metadata = path.metadata().with_context(|| format!("cannot read {name}"))?;
+    if !metadata.is_file() {
+        return Err(Usage(format!("cannot stream {name}: it is not a regular file")).into());
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
     Ok((file, metadata.len()))
 }
 
@@ -72,7 +81,8 @@ fn stream(
 ) -> anyhow::Result<(Sent, Received)> {
     thread::scope(|scope| {
         let receiver = scope.spawn(|| receiver::receive(&hosts.two.data, &hosts.two.acks));
-        let sent = sender::send(file, total, hosts, outage, report);
+        // A file that grows meanwhile has an end all the same.
+        let sent = sender::send(file.take(total), total, hosts, outage, report);
         // Ends the receiver, whether the sender succeeded or not.
         hosts.two.data.clone().remove()?;
         let received = receiver.join().map_err(|_| anyhow!("the receiver panicked"))?;

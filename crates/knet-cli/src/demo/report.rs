@@ -1,18 +1,21 @@
 //! The demo's output: a progress bar on a terminal, plain lines elsewhere.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::demo::byte_count::Bytes;
+use crate::demo::output::Output;
 
-/// Writes to standard output. Ignores a closed output: the exit code still reports the outcome.
+/// Writes to standard output. The first error is kept for [`Report::check`]: lines are written in
+/// callbacks too.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// The size of the stream in bytes.
     total: u64,
+    output: Output,
     /// `None` if standard output is not a terminal.
     bar: Option<ProgressBar>,
     /// The percentage at which the next plain line is due.
@@ -22,18 +25,20 @@ pub(crate) struct Report {
 impl Report {
     /// Creates the output for a stream of `total` bytes.
     pub(crate) fn new(total: u64) -> Self {
+        let output = Output::default();
         let bar = io::stdout().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stdout());
-            bar.with_style(style())
+            let terminal = Box::new(output.clone());
+            let target = ProgressDrawTarget::term_like_with_hz(terminal, REDRAWS_PER_SECOND);
+            ProgressBar::with_draw_target(Some(total), target).with_style(style())
         });
-        Self { total, bar, next_percent: AtomicU64::new(STEP) }
+        Self { total, output, bar, next_percent: AtomicU64::new(STEP) }
     }
 
     /// Writes a line, above the bar if there is one.
     pub(crate) fn line(&self, text: fmt::Arguments<'_>) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| write(text)),
-            None => write(text),
+            Some(bar) => bar.suspend(|| self.output.line(text)),
+            None => self.output.line(text),
         }
     }
 
@@ -58,6 +63,14 @@ impl Report {
             bar.finish_and_clear();
         }
     }
+
+    /// Checks that everything so far was written.
+    ///
+    /// # Errors
+    /// The first error of a write.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.output.check()
+    }
 }
 
 /// Returns `part` in whole percent of `total`; 100 if `total` is 0.
@@ -65,10 +78,6 @@ pub(crate) fn percent(part: u64, total: u64) -> u64 {
     let percent = (u128::from(part) * 100).checked_div(u128::from(total)).unwrap_or(100);
     // `min` makes it fit into a `u64`.
     percent.min(100) as u64
-}
-
-fn write(text: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn style() -> ProgressStyle {
@@ -79,6 +88,7 @@ fn style() -> ProgressStyle {
 
 /// The percentage between two plain lines.
 const STEP: u64 = 10;
+const REDRAWS_PER_SECOND: u8 = 20;
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,7 @@ pub(crate) fn send(
         let mut progress = stream.take_acknowledgements()?;
         stream.retransmit_if_due()?;
         report.progress(stream.arrived());
+        report.check()?;
         let percent = if stream.is_done() { 100 } else { percent(stream.arrived(), total) };
         progress |= outage.advance(hosts, percent, report)?;
         if progress {

@@ -69,8 +69,9 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
 fn watch_signals(sender: &Sender<Event>) -> io::Result<()> {
     let (end, resized) = (sender.clone(), sender.clone());
     // The channel may be closed: the command is ending anyway.
-    signals::watch(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT], move || drop(end.send(Event::End)))?;
-    signals::watch(&[SIGWINCH], move || drop(resized.send(Event::Resized)))
+    let ends = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+    signals::watch_end(&ends, move |_| drop(end.send(Event::End)))?;
+    signals::watch(&[SIGWINCH], move |_| drop(resized.send(Event::Resized)))
 }
 
 fn watch_links(handle: &Handle, sender: &Sender<Event>) {

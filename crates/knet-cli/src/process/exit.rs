@@ -1,17 +1,21 @@
-//! How a failed command ends: with one line on standard error, and an exit code for scripts.
+//! How a command ends that did not do its job: with one line on standard error, and an exit code for
+//! scripts. `docs/operating.md`, "Exit codes", lists them.
 
 use std::process::ExitCode;
 
 use clap::error::{Error as ClapError, ErrorKind};
+use signal_hook::consts::SIGPIPE;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::process::stderr;
+use crate::process::stdio::{self, OutputClosed};
 
 /// The arguments or the input are wrong. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// A peer could not be reached in time. Exit code 3.
+/// A peer could not be reached in time, or was lost. Exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unreachable(pub(crate) String);
@@ -21,18 +25,43 @@ pub(crate) struct Unreachable(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Faulty(pub(crate) String);
 
-/// Reports why the command failed, and returns its exit code.
+/// A signal arrived before the command had done its job. Ends the process by that signal, which a shell
+/// reports as exit code 128 and the number.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted before {before}")]
+pub(crate) struct Interrupted {
+    /// The number of the signal.
+    pub(crate) signal: i32,
+    /// What the command would have done.
+    pub(crate) before: String,
+}
+
+/// Reports why the command failed, and returns its exit code or ends the process by a signal.
 pub(crate) fn after_failure(error: &anyhow::Error) -> ExitCode {
+    if error.is::<OutputClosed>() {
+        return after_signal(SIGPIPE);
+    }
     stderr::line(one_line(error));
-    ExitCode::from(code(error))
+    match error.downcast_ref::<Interrupted>() {
+        Some(interrupted) => after_signal(interrupted.signal),
+        None => ExitCode::from(code(error)),
+    }
+}
+
+/// Ends the process by a signal, so that a shell which runs it in a loop ends the loop too.
+fn after_signal(signal: i32) -> ExitCode {
+    // Returns for signals only that end no process.
+    let _ = emulate_default_handler(signal);
+    ExitCode::from(FAILURE)
 }
 
 /// Reports what is wrong with the arguments, or prints the requested help, and returns the exit code.
 pub(crate) fn after_parse_error(error: &ClapError) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // A reader that closes the output early is not a failure.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        return match stdio::write_stdout(error.render().to_string().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => after_failure(&error),
+        };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         stderr::line("expected a command: demo, cat, bench, monitor or check (see 'knet --help')");

@@ -5,7 +5,8 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -33,6 +34,8 @@ pub(crate) struct Running {
 pub(crate) struct Finished {
     /// `None` if a signal ended the command.
     pub(crate) code: Option<i32>,
+    /// The signal that ended the command.
+    pub(crate) signal: Option<Signal>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
@@ -48,11 +51,16 @@ struct Stream<P> {
 
 /// Starts `knet` with its standard input open.
 pub(crate) fn start(args: &[&str]) -> Running {
+    start_with(args, Stdio::piped(), Stdio::piped())
+}
+
+/// Starts `knet` with these standard streams.
+pub(crate) fn start_with(args: &[&str], stdin: Stdio, stdout: Stdio) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_knet"))
         .args(args)
         .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdin(stdin)
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -60,6 +68,11 @@ pub(crate) fn start(args: &[&str]) -> Running {
     let stdout = Stream { pipe: child.stdout.take(), bytes: Vec::new(), seen: 0 };
     let stderr = Stream { pipe: child.stderr.take(), bytes: Vec::new(), seen: 0 };
     Running { child, stdin, stdout, stderr, deadline: Instant::now() + DEADLINE }
+}
+
+/// Starts `knet` with its output connected to this descriptor.
+pub(crate) fn start_into(args: &[&str], stdout: OwnedFd) -> Running {
+    start_with(args, Stdio::piped(), stdout.into())
 }
 
 /// Runs `knet` with this input and waits for its end.
@@ -134,9 +147,10 @@ impl Running {
             self.read_more();
         }
         // It has closed its pipes, so it is about to end.
-        let code = self.child.wait().unwrap().code();
+        let status = self.child.wait().unwrap();
+        let signal = status.signal().map(|signal| Signal::try_from(signal).unwrap());
         let stdout = std::mem::take(&mut self.stdout.bytes);
-        Finished { code, stdout, stderr: self.stderr.text() }
+        Finished { code: status.code(), signal, stdout, stderr: self.stderr.text() }
     }
 
     /// Returns `true` if it closes its outputs in this time.
@@ -191,6 +205,13 @@ impl Finished {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         assert_eq!(self.stderr.matches('\n').count(), 1, "one line: {}", self.stderr);
         self.stderr.strip_prefix("knet: ").unwrap().trim_end()
+    }
+
+    /// Checks that the command ended by this signal, and returns the line that it wrote before, if any.
+    pub(crate) fn expect_end_by(&self, signal: Signal) -> &str {
+        assert_eq!((self.code, self.signal), (None, Some(signal)), "{}", self.stderr);
+        assert!(self.stderr.matches('\n').count() <= 1, "one line: {}", self.stderr);
+        self.stderr.strip_prefix("knet: ").unwrap_or_default().trim_end()
     }
 
     /// Checks that the command succeeded and wrote nothing to standard error.
