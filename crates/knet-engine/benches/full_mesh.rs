@@ -120,7 +120,8 @@ impl Mesh {
             touched.push(from);
             while let Some(transmit) = self.engines[from].poll_transmit() {
                 let (to, link) = (usize::from(transmit.host().get()), transmit.link());
-                let meta = DatagramMeta { socket: socket(link), source: address(from, link) };
+                let meta =
+                    DatagramMeta { socket: socket(link), source: address(from, link), local: None };
                 // Without the padding of probes, which engines ignore.
                 let _ = self.engines[to].handle_datagram(self.now, meta, transmit.packet());
                 let length = transmit.packet().len();

@@ -43,7 +43,7 @@ impl Incoming {
         };
         let fragments = packets.iter().map(fragment).collect();
         let socket = pair.status(B, LINK).socket.expect("a link over UDP");
-        let meta = DatagramMeta { socket, source: pair.addresses[A][LINK.index()] };
+        let meta = DatagramMeta { socket, source: pair.addresses[A][LINK.index()], local: None };
         Self { pair, meta, packets, fragments, sequence: 1 }
     }
 

@@ -61,7 +61,7 @@ pub enum Event {
 /// # engine.add_link(now, peer, link, path)?;
 /// # engine.set_pong_count(peer, link, 1)?;
 /// # engine.set_link_enabled(now, peer, link, true)?;
-/// # let meta = knet_engine::DatagramMeta { socket: path.socket, source: path.remote };
+/// # let meta = knet_engine::DatagramMeta { socket: path.socket, source: path.remote, local: None };
 /// # let ping = engine.poll_transmit().expect("the first ping");
 /// # let knet_wire::Body::Ping(ping) = knet_wire::Packet::decode(ping.packet())?.body else { panic!() };
 /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));

@@ -103,7 +103,7 @@
 //!         let mut message = None;
 //!         match self.socket.recv_from(&mut buffer) {
 //!             Ok((length, source)) => {
-//!                 let meta = DatagramMeta { socket: SOCKET, source };
+//!                 let meta = DatagramMeta { socket: SOCKET, source, local: None };
 //!                 let datagram = &buffer[..length];
 //!                 match self.engine.handle_datagram(Instant::now(), meta, datagram) {
 //!                     Received::Message(_, bytes) => message = Some(datagram[bytes].to_vec()),

@@ -351,7 +351,7 @@ pub struct LinkTotals {
 /// # use knet_engine::{DatagramMeta, Engine, EngineConfig, SocketId};
 /// # let (now, host) = (Instant::now(), knet_wire::HostId::new(1));
 /// # let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
-/// let meta = DatagramMeta { socket: SocketId(0), source: "10.0.0.2:5405".parse()? };
+/// let meta = DatagramMeta { socket: SocketId(0), source: "10.0.0.2:5405".parse()?, local: None };
 /// let _ = engine.handle_datagram(now, meta, b"no packet of this protocol");
 /// assert_eq!(engine.drops().malformed, 1);
 /// # Ok::<(), std::net::AddrParseError>(())

@@ -182,7 +182,8 @@ fn a_probe_of_any_size_is_answered_with_nine_bytes() {
 #[test]
 fn a_flood_of_pings_and_probes_costs_no_memory() {
     let mut pair = Pair::new(1, Policy::Passive);
-    let arrival = knet_engine::DatagramMeta { socket: socket(LINK), source: address(A, LINK) };
+    let arrival =
+        knet_engine::DatagramMeta { socket: socket(LINK), source: address(A, LINK), local: None };
     let mut probe = [0; 50];
     Pmtu { link: LINK, onwire: [0; 2] }.encode_probe(HOSTS[A], &mut probe).unwrap();
     for _ in 0..50_000 {

@@ -99,7 +99,8 @@ fn packets_from_outside_are_rejected() {
     engine.set_access_lists(false);
     events(&mut engine);
     let ping = Ping { link: LINK, cookie: [0; 16], sequence: number(1), timed: true };
-    let arrival = DatagramMeta { socket: socket(LINK), source: ([127, 0, 0, 1], 5405).into() };
+    let arrival =
+        DatagramMeta { socket: socket(LINK), source: ([127, 0, 0, 1], 5405).into(), local: None };
     for packet in [ping.encode_ping(OWN), ping.encode_pong(OWN)] {
         let _ = engine.handle_datagram(now, arrival, &packet);
     }

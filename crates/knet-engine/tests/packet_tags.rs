@@ -30,7 +30,7 @@ fn control(pair: &mut Pair, expected: [PacketTag; 2]) -> BTreeSet<&'static str> 
     engine.set_manual_mtu(now, None).unwrap();
     for link in LinkId::ALL.into_iter().take(2) {
         let from = path(B, link);
-        let arrival = DatagramMeta { socket: from.socket, source: from.remote };
+        let arrival = DatagramMeta { socket: from.socket, source: from.remote, local: None };
         let ping = Ping { link, cookie: [0; 16], sequence: SequenceNumber::ZERO, timed: true };
         let probe = Pmtu { link, onwire: [0; 2] };
         let _ = engine.handle_datagram(now, arrival, &ping.encode_ping(HOSTS[B]));

@@ -190,7 +190,7 @@ fn a_host_is_not_called_lost_before_its_last_link_is() {
     let pings: Vec<_> = std::iter::from_fn(|| engine.poll_transmit()).collect();
     for ping in pings {
         let Body::Ping(ping) = Packet::decode(ping.packet()).unwrap().body else { panic!() };
-        let arrival = DatagramMeta { socket: path.socket, source: path.remote };
+        let arrival = DatagramMeta { socket: path.socket, source: path.remote, local: None };
         let _ = engine.handle_datagram(now, arrival, &ping.encode_pong(HOSTS[B]));
     }
     let up =

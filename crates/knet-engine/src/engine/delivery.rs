@@ -1,6 +1,6 @@
 //! The values that come in with a datagram and go out to the application.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use knet_channel::Channel;
@@ -9,14 +9,14 @@ use knet_wire::{HostId, SequenceNumber};
 use crate::config::SocketId;
 use crate::host::ReassembledMessage;
 
-/// Where a datagram came from.
+/// Where a datagram came from, and where it arrived.
 ///
 /// # Examples
 ///
 /// ```
 /// use knet_engine::{DatagramMeta, SocketId};
 ///
-/// let meta = DatagramMeta { socket: SocketId(0), source: "192.0.2.7:5405".parse()? };
+/// let meta = DatagramMeta { socket: SocketId(0), source: "192.0.2.7:5405".parse()?, local: None };
 /// assert!(meta.source.is_ipv4());
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
@@ -27,6 +27,10 @@ pub struct DatagramMeta {
     pub socket: SocketId,
     /// The sender's address.
     pub source: SocketAddr,
+    /// The own address that it was sent to, if the socket is bound to all addresses of the machine.
+    /// Packets to the peer have to leave from there ([`Transmit::source`](crate::Transmit::source)).
+    /// `None` if the socket is bound to one address, or if it is not known.
+    pub local: Option<IpAddr>,
 }
 
 /// What became of a datagram. Returned by
@@ -47,7 +51,7 @@ pub struct DatagramMeta {
 /// # engine.add_link(now, peer, link, path)?;
 /// # engine.set_pong_count(peer, link, 1)?;
 /// # engine.set_link_enabled(now, peer, link, true)?;
-/// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+/// # let meta = DatagramMeta { socket: path.socket, source: path.remote, local: None };
 /// # let ping = engine.poll_transmit().expect("the first ping");
 /// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
 /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
@@ -120,7 +124,7 @@ pub struct Delivery {
 /// # engine.add_link(now, peer, link, path)?;
 /// # engine.set_pong_count(peer, link, 1)?;
 /// # engine.set_link_enabled(now, peer, link, true)?;
-/// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+/// # let meta = DatagramMeta { socket: path.socket, source: path.remote, local: None };
 /// # let ping = engine.poll_transmit().expect("the first ping");
 /// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
 /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));

@@ -205,10 +205,11 @@ impl Engine {
     ) {
         let Ok(link) = self.link_mut(host, id) else { return };
         let Some(path) = link.peer.path() else { return };
+        let source = link.own_address.of_next_ping(link.heartbeat.is_unanswered());
         link.ping_sent(now);
         let packet = self.ping_packet(now, host, id, path.remote, sequence, timed);
         let Ok(link) = self.link(host, id) else { return };
-        let ping = Transmit::new(host, id, link, path, PacketKind::Ping, packet);
+        let ping = Transmit::new(host, id, link, (path, source), PacketKind::Ping, packet);
         self.transmits.push_back(ping);
     }
 
@@ -267,6 +268,7 @@ impl Engine {
         let route = |(id, link): (LinkId, &Link)| LinkRoute {
             link: id,
             path: link.peer.path(),
+            source: link.own_address.get(),
             tag: link.tag,
             data_mtu: link.data_mtu(self.manual_mtu, self.crypto),
             counters: link.counters.clone(),

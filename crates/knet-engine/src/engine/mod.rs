@@ -63,7 +63,7 @@ pub use transmit::Transmit;
 ///     for at in [0, 1] {
 ///         engines[at].handle_timeout(now);
 ///         while let Some(transmit) = engines[at].poll_transmit() {
-///             let meta = DatagramMeta { socket, source: addresses[at] };
+///             let meta = DatagramMeta { socket, source: addresses[at], local: None };
 ///             let datagram = [transmit.packet(), &vec![0; transmit.padding_len()]].concat();
 ///             let _ = engines[1 - at].handle_datagram(now, meta, &datagram);
 ///             transmit.record_sent(datagram.len());

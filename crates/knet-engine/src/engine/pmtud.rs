@@ -121,7 +121,7 @@ impl Engine {
     /// # engine.add_link(now, peer, link, path)?;
     /// # engine.set_pong_count(peer, link, 1)?;
     /// # engine.set_link_enabled(now, peer, link, true)?;
-    /// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+    /// # let meta = DatagramMeta { socket: path.socket, source: path.remote, local: None };
     /// # let ping = engine.poll_transmit().expect("the first ping");
     /// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
     /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
@@ -211,7 +211,8 @@ impl Engine {
         let padding = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
         let packet = Packet::Probe { header, padding, size };
         let Some(path) = link.peer.path() else { return };
-        let probe = Transmit::new(host, id, link, path, PacketKind::Pmtu, packet);
+        let from = link.own_address.get();
+        let probe = Transmit::new(host, id, link, (path, from), PacketKind::Pmtu, packet);
         self.transmits.push_back(probe);
     }
 

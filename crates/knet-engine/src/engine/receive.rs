@@ -1,6 +1,6 @@
 //! Received packets: what they mean and which messages they deliver.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use knet_channel::Channel;
@@ -46,18 +46,18 @@ impl Engine {
         match packet.body {
             Body::Data(data) => return self.handle_data(now, meta, host, &data, datagram.len()),
             Body::Ping(ping) => match self.check_source(now, meta, host, ping.link) {
-                Some(Source::Peer) => self.handle_ping(now, host, ping),
+                Some(Source::Peer) => self.handle_ping(now, meta.local, host, ping),
                 Some(Source::Unverified) => self.handle_unverified_ping(now, meta, host, ping),
                 None => {}
             },
             Body::Pong(pong) => match self.check_source(now, meta, host, pong.link) {
-                Some(Source::Peer) => self.handle_pong(now, host, pong),
+                Some(Source::Peer) => self.handle_pong(now, meta.local, host, pong),
                 Some(Source::Unverified) => self.handle_unverified_pong(now, meta, host, pong),
                 None => {}
             },
             Body::PmtuProbe(probe) => {
                 if let Some(path) = self.probe_reply_path(now, meta, host, probe.link) {
-                    self.handle_pmtu_probe(host, path, probe, datagram.len());
+                    self.handle_pmtu_probe(host, (path, meta.local), probe, datagram.len());
                 }
             }
             Body::PmtuReply(reply) => {
@@ -99,8 +99,15 @@ impl Engine {
         self.pool.recycle(message);
     }
 
-    /// Answers a ping on its link, at the known address of the peer.
-    pub(super) fn handle_ping(&mut self, now: Instant, host: HostId, ping: Ping) {
+    /// Answers a ping on its link, at the known address of the peer, from the address that the ping
+    /// was sent to.
+    pub(super) fn handle_ping(
+        &mut self,
+        now: Instant,
+        local: Option<IpAddr>,
+        host: HostId,
+        ping: Ping,
+    ) {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
@@ -110,27 +117,35 @@ impl Engine {
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
         link.peer_heard(now);
+        link.own_address.ping_received(local);
         link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
         if let Some(path) = link.peer.path() {
-            self.answer(host, ping.link, path, PacketKind::Pong, pong);
+            self.answer(host, ping.link, (path, local), PacketKind::Pong, pong);
         }
     }
 
     /// Answers a path MTU probe. The reply shows the peer that the probe arrived.
-    fn handle_pmtu_probe(&mut self, host: HostId, path: LinkPath, probe: Pmtu, length: usize) {
+    fn handle_pmtu_probe(
+        &mut self,
+        host: HostId,
+        path: (LinkPath, Option<IpAddr>),
+        probe: Pmtu,
+        length: usize,
+    ) {
         let reply = transmit::Packet::PmtuReply(probe.encode_reply(self.own));
         let Ok(link) = self.link(host, probe.link) else { return };
         link.counters.record_received(PacketKind::Pmtu, length);
         self.answer(host, probe.link, path, PacketKind::Pmtu, reply);
     }
 
-    /// Queues the answer to a packet of a link, unless too many packets are queued.
+    /// Queues the answer to a packet of a link, unless too many packets are queued. `path` is where
+    /// it goes, and the own address that it leaves from.
     pub(super) fn answer(
         &mut self,
         host: HostId,
         id: LinkId,
-        path: LinkPath,
+        path: (LinkPath, Option<IpAddr>),
         kind: PacketKind,
         packet: transmit::Packet,
     ) {
@@ -142,10 +157,10 @@ impl Engine {
         self.transmits.push_back(answer);
     }
 
-    fn handle_pong(&mut self, now: Instant, host: HostId, pong: Ping) {
+    fn handle_pong(&mut self, now: Instant, local: Option<IpAddr>, host: HostId, pong: Ping) {
         let remote = self.link(host, pong.link).ok().and_then(|link| link.peer.remote());
         let Some(sent) = self.verify_pong(host, &pong, remote) else { return };
-        self.count_pong(now, host, &pong, sent);
+        self.count_pong(now, local, host, (pong.link, sent));
     }
 
     /// Returns when the ping that this pong answers left for this address, or `None` if no such
@@ -161,17 +176,29 @@ impl Engine {
         sent
     }
 
-    /// Counts an authentic pong from the peer, whose ping left at `sent`.
-    pub(super) fn count_pong(&mut self, now: Instant, host: HostId, pong: &Ping, sent: Instant) {
-        let Ok(link) = self.link_mut(host, pong.link) else { return };
+    /// Counts an authentic pong from the peer, which arrived at the address `local` and whose ping
+    /// left at `sent`.
+    pub(super) fn count_pong(
+        &mut self,
+        now: Instant,
+        local: Option<IpAddr>,
+        host: HostId,
+        (id, sent): (LinkId, Instant),
+    ) {
+        let Ok(link) = self.link_mut(host, id) else { return };
         link.counters.record_received(PacketKind::Pong, knet_wire::PING_LEN);
         if !link.is_enabled() {
             return;
         }
-        if link.pong_received(now, sent) == Pong::Enough {
-            self.link_up(now, host, pong.link);
+        let counted = link.pong_received(now, sent);
+        let moved = counted != Pong::Stale && link.own_address.pong_received(local);
+        if counted == Pong::Enough {
+            self.link_up(now, host, id);
         }
-        self.set_link_timer(now, host, pong.link);
+        if moved {
+            self.refresh_routes(now, host);
+        }
+        self.set_link_timer(now, host, id);
     }
 
     /// Handles a data packet up to the filter (`docs/protocol.md`, "Receiving").

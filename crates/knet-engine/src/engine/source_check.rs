@@ -173,11 +173,11 @@ impl Engine {
             // A disabled link answers, but does not look for its peer.
             link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
             let pong = Packet::Ping(ping.encode_pong(own));
-            return self.answer(host, ping.link, path, PacketKind::Pong, pong);
+            return self.answer(host, ping.link, (path, meta.local), PacketKind::Pong, pong);
         }
         link.unverified = Some((meta.source, ping));
         let question = self.ping_packet(now, host, ping.link, meta.source, sequence, true);
-        self.answer(host, ping.link, path, PacketKind::Ping, question);
+        self.answer(host, ping.link, (path, meta.local), PacketKind::Ping, question);
     }
 
     /// Handles a pong from an unknown address. If it answers a ping to that address, the peer is
@@ -200,9 +200,9 @@ impl Engine {
         let same_ip = before.is_none_or(|before| before.ip() == meta.source.ip());
         self.refresh_routes(now, host);
         self.path_changed(now, host, pong.link, same_ip);
-        self.count_pong(now, host, &pong, sent);
+        self.count_pong(now, meta.local, host, (pong.link, sent));
         if let Some((_, ping)) = asked {
-            self.handle_ping(now, host, ping);
+            self.handle_ping(now, meta.local, host, ping);
         }
     }
 }

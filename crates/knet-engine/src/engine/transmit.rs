@@ -1,5 +1,6 @@
 //! Control packets to be sent by the driver.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use knet_wire::{Body, HostId, LinkId, PING_LEN, PMTU_HEADER_LEN, SequenceNumber};
@@ -11,8 +12,8 @@ use crate::stats::{LinkCounters, PacketKind};
 
 /// A control packet to send. Returned by [`Engine::poll_transmit`](crate::Engine::poll_transmit).
 ///
-/// Send [`Transmit::packet`] and [`Transmit::padding_len`] zeros over [`Transmit::path`], then
-/// record the outcome with [`Transmit::record_sent`] or [`Transmit::record_error`].
+/// Send [`Transmit::packet`] and [`Transmit::padding_len`] zeros over [`Transmit::path`], from
+/// [`Transmit::source`], then record the outcome with [`Transmit::record_sent`] or [`Transmit::record_error`].
 ///
 /// # Examples
 ///
@@ -43,6 +44,7 @@ pub struct Transmit {
     host: HostId,
     link: LinkId,
     path: LinkPath,
+    source: Option<IpAddr>,
     tag: PacketTag,
     kind: PacketKind,
     packet: Packet,
@@ -68,12 +70,12 @@ impl Transmit {
         host: HostId,
         id: LinkId,
         link: &Link,
-        path: LinkPath,
+        (path, source): (LinkPath, Option<IpAddr>),
         kind: PacketKind,
         packet: Packet,
     ) -> Self {
         let (tag, counters) = (link.tag, link.counters.clone());
-        Self { host, link: id, path, tag, kind, packet, counters }
+        Self { host, link: id, path, source, tag, kind, packet, counters }
     }
 
     /// Returns the host that receives it.
@@ -92,6 +94,13 @@ impl Transmit {
     #[must_use]
     pub fn path(&self) -> LinkPath {
         self.path
+    }
+
+    /// Returns the own address that it has to leave from, or `None` if the kernel chooses: the
+    /// socket is bound to one address, or the peer has not been heard yet.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
     /// Returns the tag that the driver set for the link.
@@ -227,7 +236,11 @@ mod tests {
         let packet = knet_wire::Packet::decode(ping.packet()).unwrap();
         let Body::Ping(ping) = packet.body else { panic!("{packet:?}") };
         let question = ping.encode_ping(PEER);
-        let meta = crate::DatagramMeta { socket: SocketId(0), source: ([127, 0, 0, 1], 1).into() };
+        let meta = crate::DatagramMeta {
+            socket: SocketId(0),
+            source: ([127, 0, 0, 1], 1).into(),
+            local: None,
+        };
         let _ = engine.handle_datagram(Instant::now(), meta, &question);
         let pong = engine.poll_transmit().unwrap();
         assert!(!pong.is_ping());

@@ -137,11 +137,15 @@ impl Heartbeat {
     /// is longer than the clock can represent.
     pub(crate) fn next_ping(&self, now: Instant) -> Option<Instant> {
         let Some(last) = self.last_ping else { return Some(now) };
-        let answered = self.newest_answered.is_some_and(|answered| answered >= last);
         // A link that is silent anyway misses no answer.
-        let missed = self.last_pong.is_some() && !answered;
+        let missed = self.last_pong.is_some() && self.is_unanswered();
         let interval = self.timers.interval;
         last.checked_add(if missed { self.answer_time().min(interval) } else { interval })
+    }
+
+    /// Returns `true` if the latest ping was not answered yet, or none has left.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.last_ping.is_none() || self.newest_answered < self.last_ping
     }
 
     /// Returns after how long an unanswered ping is repeated.

@@ -24,6 +24,8 @@ pub(crate) use heartbeat::Pong;
 mod history;
 use history::History;
 pub use history::LinkChange;
+mod own_address;
+use own_address::OwnAddress;
 mod path_mtu;
 pub(crate) use path_mtu::{Conditions, PathMtu};
 mod reason;
@@ -42,6 +44,8 @@ pub(crate) struct Link {
     /// The numbers in the pings of its peer.
     pub(crate) heard: Heard,
     pub(crate) mtu: PathMtu,
+    /// Our own address, if the socket is bound to all of them.
+    pub(crate) own_address: OwnAddress,
     /// From where the peer of a dynamic link may send.
     pub(crate) acl: AccessList,
     /// The last ping from an unknown address, to be answered once that address is known to be the
@@ -71,6 +75,7 @@ impl Link {
             deadline: Deadline::default(),
             heard: Heard::default(),
             mtu: PathMtu::default(),
+            own_address: OwnAddress::default(),
             acl: AccessList::default(),
             unverified: None,
             refused: None,
@@ -120,6 +125,7 @@ impl Link {
         }
         self.heartbeat.restart(now);
         self.peer.lose();
+        self.own_address.link_down();
         was_up
     }
 
@@ -230,6 +236,7 @@ impl Link {
             kind: self.peer.kind(),
             socket: self.peer.socket(),
             remote: self.peer.remote(),
+            own_address: self.own_address.get(),
             peer_known: self.peer.is_known(),
             priority: self.priority,
             ping_timers: self.heartbeat.timers(),
@@ -287,6 +294,9 @@ pub struct LinkStatus {
     pub socket: Option<SocketId>,
     /// The peer's address: the given one, or the one that was learned last; `None` before that.
     pub remote: Option<SocketAddr>,
+    /// The own address that the peer speaks to, from which packets leave; `None` while it is not
+    /// known, and if the socket is bound to one address.
+    pub own_address: Option<IpAddr>,
     /// `true` if the peer is believed to be at `remote`. With a given address always; on a dynamic
     /// link from when the peer was found until the link goes down (libknet's `dynconnected`).
     pub peer_known: bool,

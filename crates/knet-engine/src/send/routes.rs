@@ -4,6 +4,7 @@
 //! latest one and need no lock to read it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -180,6 +181,8 @@ pub struct LinkRoute {
     /// The socket to send from, and the destination; `None` for a loopback link, whose messages the
     /// driver delivers itself.
     pub path: Option<LinkPath>,
+    /// The own address to send from, or `None` if the kernel chooses.
+    pub source: Option<IpAddr>,
     /// The tag that the driver set for the link.
     pub tag: PacketTag,
     /// How many bytes of payload a packet on this link can carry.
@@ -244,6 +247,7 @@ mod tests {
         LinkRoute {
             link: LinkId::new(id).unwrap(),
             path: Some(LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() }),
+            source: None,
             tag: PacketTag::default(),
             data_mtu,
             counters: Arc::default(),

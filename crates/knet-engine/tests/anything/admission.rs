@@ -118,7 +118,7 @@ pub(crate) fn check_way(
 
 /// Returns `true` if the rules accept a packet.
 fn admits(engine: &Engine, now: Instant, arrival: DatagramMeta, packet: &Packet<'_>) -> bool {
-    let (host, DatagramMeta { socket, source }) = (packet.source, arrival);
+    let (host, DatagramMeta { socket, source, .. }) = (packet.source, arrival);
     let status = |link| engine.link_status(now, host, link).ok();
     let lists_in = |link, kind| kind != LinkKind::Dynamic || accepts(engine, host, link, source);
     let is_known = |status: &LinkStatus| status.peer_known && status.remote == Some(source);

@@ -100,7 +100,7 @@ impl Driver {
             Step::FromPeer(host, link, datagram) => {
                 let status = engine.link_status(now, host, link).ok();
                 if let Some((socket, source)) = status.and_then(|it| it.socket.zip(it.remote)) {
-                    self.receive(DatagramMeta { socket, source }, &datagram);
+                    self.receive(DatagramMeta { socket, source, local: None }, &datagram);
                 }
             }
             Step::Answer => self.answer(None),
@@ -145,7 +145,7 @@ impl Driver {
             let LinkPath { socket, remote } = path;
             let version = if remote.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 };
             let source = elsewhere.map_or(remote, |at| place(version, at));
-            let arrival = DatagramMeta { socket, source };
+            let arrival = DatagramMeta { socket, source, local: None };
             match question {
                 Question::Ping(ping) => self.receive(arrival, &ping.encode_pong(host)),
                 Question::Probe(probe) => self.receive(arrival, &probe.encode_reply(host)),

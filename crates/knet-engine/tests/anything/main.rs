@@ -59,7 +59,7 @@ fn set_up(driver: &mut Driver) {
         Step::SetPongCount(host, dynamic, 1),
         Step::Enable(host, fixed, true),
         Step::Enable(host, dynamic, true),
-        Step::Datagram(DatagramMeta { socket, source }, ping.to_vec()),
+        Step::Datagram(DatagramMeta { socket, source, local: None }, ping.to_vec()),
         Step::Answer,
     ] {
         driver.take(step);

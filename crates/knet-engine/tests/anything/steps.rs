@@ -112,12 +112,12 @@ fn arrivals(host: HostId, link: LinkId) -> impl Strategy<Value = DatagramMeta> {
     let (socket, version) = dynamic_socket(link);
     let path = path(host, link);
     prop_oneof![
-        10 => Just(DatagramMeta { socket: path.socket, source: path.remote }),
-        10 => (0u8..8).prop_map(move |at| DatagramMeta { socket, source: place(version, at) }),
+        10 => Just(DatagramMeta { socket: path.socket, source: path.remote, local: None }),
+        10 => (0u8..8).prop_map(move |at| DatagramMeta { socket, source: place(version, at), local: None }),
         1 => (0u64..4, 0u8..8).prop_map(move |(socket, at)| {
-            DatagramMeta { socket: SocketId(socket), source: place(version, at) }
+            DatagramMeta { socket: SocketId(socket), source: place(version, at), local: None }
         }),
-        1 => Just(DatagramMeta { socket, source: path.remote }),
+        1 => Just(DatagramMeta { socket, source: path.remote, local: None }),
     ]
 }
 

@@ -204,7 +204,7 @@ impl Pair {
         source: SocketAddr,
         datagram: &[u8],
     ) {
-        let arrival = DatagramMeta { socket, source };
+        let arrival = DatagramMeta { socket, source, local: None };
         match self.engines[to].handle_datagram(self.now, arrival, datagram) {
             Received::Message(delivery, range) => {
                 self.delivered[to].push((delivery, datagram[range].to_vec()));

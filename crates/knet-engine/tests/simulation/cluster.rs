@@ -342,8 +342,11 @@ impl Cluster {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&path.to) else { return };
         let clock = node.clock(now);
-        let arrival =
-            DatagramMeta { socket: socket(path.link), source: address(path.from, path.link) };
+        let arrival = DatagramMeta {
+            socket: socket(path.link),
+            source: address(path.from, path.link),
+            local: None,
+        };
         let refused = node.engine.drops().not_reachable;
         match node.engine.handle_datagram(clock, arrival, &datagram) {
             Received::Message(delivery, range) => {

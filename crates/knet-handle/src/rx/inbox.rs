@@ -75,7 +75,7 @@ impl Inbox {
     /// [`len`](Self::len) or above.
     pub(crate) fn get(&self, index: usize) -> Option<ClearDatagram<'_>> {
         let datagram = self.batch.get(index).filter(|datagram| !datagram.truncated)?;
-        let meta = DatagramMeta { socket: self.socket, source: datagram.source };
+        let meta = DatagramMeta { socket: self.socket, source: datagram.source, local: None };
         Some(ClearDatagram { meta, bytes: datagram.bytes })
     }
 }
@@ -133,7 +133,7 @@ mod tests {
                 all.extend((0..inbox.len()).map(|index| {
                     let datagram = inbox.get(index)?;
                     let source = self.from.local_addr();
-                    assert_eq!(datagram.meta, DatagramMeta { socket: SOCKET, source });
+                    assert_eq!(datagram.meta, DatagramMeta { socket: SOCKET, source, local: None });
                     Some(datagram.bytes.to_vec())
                 }));
                 assert!(inbox.get(inbox.len()).is_none());

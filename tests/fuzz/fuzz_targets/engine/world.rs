@@ -263,7 +263,7 @@ impl World {
     fn arrive(&mut self, flight: &Flight) {
         let Flight { from, place, to, link, datagram } = flight;
         let source = address(*from, *place, *link);
-        let arrival = DatagramMeta { socket: socket(*to, *from, *link), source };
+        let arrival = DatagramMeta { socket: socket(*to, *from, *link), source, local: None };
         let Host { engine, admission, .. } = &mut self.hosts[*to];
         let (received, transmits) = admission.receive(engine, self.now, arrival, datagram);
         match received {

@@ -95,7 +95,7 @@ pub(crate) enum DropReason {
 /// # engine.add_link(now, peer, link, path)?;
 /// # engine.set_pong_count(peer, link, 1)?;
 /// # engine.set_link_enabled(now, peer, link, true)?;
-/// # let meta = DatagramMeta { socket: path.socket, source: path.remote };
+/// # let meta = DatagramMeta { socket: path.socket, source: path.remote, local: None };
 /// # let ping = engine.poll_transmit().expect("the first ping");
 /// # let Body::Ping(ping) = Packet::decode(ping.packet())?.body else { panic!() };
 /// # let _ = engine.handle_datagram(now, meta, &ping.encode_pong(peer));
