@@ -8,6 +8,7 @@ mod boundaries;
 mod channels;
 mod delivery;
 mod devices;
+mod identity;
 mod notifications;
 mod ownership;
 mod refusals;

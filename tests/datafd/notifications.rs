@@ -36,12 +36,10 @@ fn row_01_notifications_must_be_enabled_first() {
     for source in [
         DatafdSource::Create,
         DatafdSource::Fd(given.as_fd()),
-        DatafdSource::Raw(0),
-        DatafdSource::Raw(given.as_raw_fd()),
-        DatafdSource::Raw(-1),
+        DatafdSource::Owned(given.as_fd().try_clone_to_owned().unwrap()),
     ] {
         let error = handle.add_datafd(source, ChannelRequest::Any).unwrap_err();
-        assert!(matches!(error, Error::NotificationsNotEnabled), "{source:?}: {error}");
+        assert!(matches!(error, Error::NotificationsNotEnabled), "{error}");
         assert_eq!(error.errno(), nix::libc::EINVAL);
     }
     assert!(handle.channels().is_empty());
@@ -140,7 +138,7 @@ fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
     let (report, reports) = crossbeam_channel::bounded(1);
     cluster.handle(1).on_datafd_event(move |handle, event| {
         // Each of these would hang if a lock were held or a data thread waited for this callback.
-        handle.remove_datafd(&event.datafd).unwrap();
+        handle.remove_datafd(event.id).unwrap();
         let again = handle.add_datafd(DatafdSource::Create, exactly(3)).unwrap();
         assert_eq!(handle.datafd_status(again.channel()).unwrap().number, again.number());
         again.remove().unwrap();
@@ -198,7 +196,7 @@ fn row_03_after_end_of_file_the_channel_stays_until_it_is_removed() {
     assert_eq!(status.state, DatafdState::Disabled);
     assert_eq!((status.number, status.created), (given.as_raw_fd(), false));
     assert_eq!(handle.channels(), [channel(4)]);
-    assert_eq!(handle.channel_of(&given.as_raw_fd()).unwrap(), channel(4));
+    assert_eq!(handle.channel_of(given.as_raw_fd()).unwrap(), channel(4));
     let error = handle.add_datafd(DatafdSource::Create, exactly(4)).unwrap_err();
     assert!(matches!(error, Error::ChannelInUse(at) if at == channel(4)), "{error}");
 
@@ -219,7 +217,7 @@ fn row_03_after_a_read_error_the_channel_stays_until_it_is_removed() {
 
     assert_eq!(handle.datafd_status(channel(4)).unwrap().state, DatafdState::Disabled);
     assert_eq!(handle.channels(), [channel(4)]);
-    handle.remove_datafd(&given.as_raw_fd()).unwrap();
+    handle.remove_datafd(given.as_raw_fd()).unwrap();
     assert!(handle.channels().is_empty());
 }
 
@@ -262,7 +260,7 @@ fn row_03_a_refused_datagram_is_an_error_that_can_be_recovered_from() {
     from.send(b"anybody?").unwrap();
     let event = next(cluster.problems(1));
     assert_eq!(event.problem.errno(), nix::libc::ECONNREFUSED);
-    cluster.handle(1).remove_datafd(&given.as_raw_fd()).unwrap();
+    cluster.handle(1).remove_datafd(given.as_raw_fd()).unwrap();
 
     let (given, far) = udp_pair();
     cluster.bring(1, &given, 4);

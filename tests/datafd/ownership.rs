@@ -129,8 +129,8 @@ fn closing_the_callers_fd_early_does_no_harm() {
     there.send(b"in").unwrap();
     assert_eq!(read(&far), b"in");
     assert!(cluster.problems(1).is_empty());
-    assert_eq!(cluster.handle(1).channel_of(&number).unwrap(), channel(0));
-    cluster.handle(1).remove_datafd(&number).unwrap();
+    assert_eq!(cluster.handle(1).channel_of(number).unwrap(), channel(0));
+    cluster.handle(1).remove_datafd(number).unwrap();
     drop(datafd);
     assert!(cluster.handle(1).channels().is_empty());
     // Once the last duplicate is closed, its other end reads end of file.
@@ -145,8 +145,8 @@ fn closing_the_callers_fd_early_frees_its_number() {
     let number = given.as_raw_fd();
     cluster.bring(1, &given, 0);
     drop(given);
-    cluster.handle(1).remove_datafd(&number).unwrap();
-    let error = cluster.handle(1).remove_datafd(&number).unwrap_err();
+    cluster.handle(1).remove_datafd(number).unwrap();
+    let error = cluster.handle(1).remove_datafd(number).unwrap_err();
     assert!(matches!(error, Error::UnknownDatafd { fd } if fd == number), "{error}");
 }
 
@@ -156,7 +156,7 @@ fn removing_from_inside_a_callback_works() {
     let (report, reports) = crossbeam_channel::unbounded();
     handle.on_datafd_event(move |handle, event| {
         assert_eq!(event.problem, DatafdProblem::EndOfFile);
-        handle.remove_datafd(&event.datafd).unwrap();
+        handle.remove_datafd(event.id).unwrap();
         report.send((event.channel, handle.channels())).unwrap();
     });
     for round in 0..50_u8 {
@@ -175,10 +175,10 @@ fn removing_another_datafd_from_inside_a_callback_works() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
     let (report, reports) = crossbeam_channel::unbounded();
-    let other = to.number();
+    let other = to.id();
     cluster.handle(2).on_datafd_event(move |handle, event| {
-        handle.remove_datafd(&other).unwrap();
-        handle.remove_datafd(&event.datafd).unwrap();
+        handle.remove_datafd(other).unwrap();
+        handle.remove_datafd(event.id).unwrap();
         report.send(()).unwrap();
     });
     let (given, far) = stream_pair();
@@ -196,7 +196,7 @@ fn replacing_a_datafd_from_inside_a_callback_keeps_the_channel_going() {
     let from = cluster.create(1, 0);
     let (report, reports) = crossbeam_channel::unbounded();
     cluster.handle(2).on_datafd_event(move |handle, event| {
-        handle.remove_datafd(&event.datafd).unwrap();
+        handle.remove_datafd(event.id).unwrap();
         let request = ChannelRequest::Exact(event.channel);
         report.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();
     });

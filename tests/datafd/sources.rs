@@ -53,8 +53,8 @@ fn row_04_one_fd_carries_both_directions() {
 #[test]
 fn row_06_created_is_a_pair_of_seqpacket_sockets() {
     let cluster = Cluster::pair();
-    for source in [DatafdSource::Create, DatafdSource::Raw(0)] {
-        let datafd = cluster.handle(1).add_datafd(source, ChannelRequest::Any).unwrap();
+    for request in [exactly(7), ChannelRequest::Any] {
+        let datafd = cluster.handle(1).add_datafd(DatafdSource::Create, request).unwrap();
         assert_eq!(datafd.as_fd().as_raw_fd(), datafd.number());
         assert_eq!(getsockopt(&datafd, SockType), Ok(nix::sys::socket::SockType::SeqPacket));
         let name: UnixAddr = getsockname(datafd.number()).unwrap();
@@ -81,29 +81,26 @@ fn row_06_created_pairs_have_big_buffers() {
 }
 
 #[test]
-fn row_06_a_positive_number_is_the_callers_fd() {
+fn row_06_a_given_fd_is_the_datafd() {
     let cluster = Cluster::pair();
     let (given, far) = datagram_pair();
-    let source = DatafdSource::Raw(given.as_raw_fd());
+    let number = given.as_raw_fd();
+    clear_flags(&given);
+    let source = DatafdSource::Owned(given.into());
     let datafd = cluster.handle(1).add_datafd(source, exactly(2)).unwrap();
-    assert_eq!(datafd.number(), given.as_raw_fd());
-    let there = cluster.create(2, 2);
-    far.send(b"by number").unwrap();
-    assert_eq!(receive(&there), b"by number");
-}
+    assert_eq!((datafd.number(), datafd.caller_fd()), (number, None));
+    assert!(!cluster.handle(1).datafd_status(datafd.channel()).unwrap().created);
+    let (status, descriptor) = flags(&datafd);
+    assert!(status.contains(OFlag::O_NONBLOCK), "{status:?}");
+    assert!(descriptor.contains(FdFlag::FD_CLOEXEC), "{descriptor:?}");
 
-#[test]
-fn row_06_a_negative_number_is_an_error() {
-    let cluster = Cluster::pair();
-    for number in [-1, -2, i32::MIN] {
-        let error = cluster
-            .handle(1)
-            .add_datafd(DatafdSource::Raw(number), ChannelRequest::Any)
-            .unwrap_err();
-        assert!(matches!(error, Error::NegativeDatafd { fd } if fd == number), "{error}");
-        assert_eq!(error.errno(), nix::libc::EINVAL);
-    }
-    assert!(cluster.handle(1).channels().is_empty());
+    let there = cluster.create(2, 2);
+    far.send(b"out").unwrap();
+    assert_eq!(receive(&there), b"out");
+    there.send(b"in").unwrap();
+    assert_eq!(read(&far), b"in");
+    let error = datafd.recv(&mut [0; 10]).unwrap_err();
+    assert!(matches!(error, Error::NotOurDatafd(_)), "{error}");
 }
 
 #[test]

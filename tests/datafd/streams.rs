@@ -243,7 +243,7 @@ fn stream_that_is_stuck_does_not_delay_other_channels() {
 fn stream_that_is_removed_in_the_middle_of_a_packet_leaves_nothing_behind() {
     let (cluster, far, from) = stuck();
     let given = cluster.handle(2).datafd_status(channel(0)).unwrap().number;
-    cluster.handle(2).remove_datafd(&given).unwrap();
+    cluster.handle(2).remove_datafd(given).unwrap();
     let there = cluster.create(2, 0);
     from.send(b"to the next").unwrap();
     assert_eq!(receive(&there), b"to the next");

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use knet_tests::cluster::{Cluster, channel, exactly, link_id};
 use knet_tests::descriptors::{datagram_pair, seqpacket_pair, stream_pair};
 use knet_tests::process::open_fds;
-use knet_tests::wait::{is_readable, next, read, receive};
+use knet_tests::wait::{is_readable, next, read, readable, receive};
 use kronosnet::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig};
 
 use crate::alone;
@@ -115,14 +115,34 @@ fn row_14_a_refusal_leaks_nothing() {
             (DatafdSource::Fd(null.as_fd()), ChannelRequest::Any),
             (DatafdSource::Fd(unconnected.as_fd()), ChannelRequest::Any),
             (DatafdSource::Fd(created.as_fd()), ChannelRequest::Any),
-            (DatafdSource::Raw(-1), ChannelRequest::Any),
-            (DatafdSource::Raw(i32::MAX), ChannelRequest::Any),
+            (DatafdSource::Owned(file.try_clone().unwrap()), ChannelRequest::Any),
         ] {
             handle.add_datafd(source, request).unwrap_err();
         }
     }
     assert_eq!(open_fds(), before);
     assert_eq!(handle.channels(), [channel(0)]);
+}
+
+#[test]
+fn row_07_a_given_fd_is_closed_when_it_is_removed_or_refused() {
+    let _alone = alone();
+    let cluster = Cluster::pair();
+    let handle = cluster.handle(1);
+    let before = open_fds();
+    let (given, far) = stream_pair();
+    let datafd = handle.add_datafd(DatafdSource::Owned(given.into()), exactly(0)).unwrap();
+    datafd.remove().unwrap();
+    readable(&far);
+    assert_eq!(nix::unistd::read(&far, &mut [0; 10]), Ok(0), "both ends of the handle are closed");
+
+    let (given, also_far) = stream_pair();
+    let _created = cluster.create(1, 0);
+    handle.add_datafd(DatafdSource::Owned(given.into()), exactly(0)).unwrap_err();
+    readable(&also_far);
+    drop((far, also_far, _created));
+    handle.remove_datafd(handle.datafd(channel(0)).unwrap().id()).unwrap();
+    assert_eq!(open_fds(), before);
 }
 
 #[test]
@@ -158,7 +178,7 @@ fn a_reused_number_of_an_early_closed_fd_is_not_touched() {
     assert_eq!(receive(&there), b"public");
     there.send(b"answer").unwrap();
     assert_eq!(read(&far), b"answer");
-    cluster.handle(1).remove_datafd(&number).unwrap();
+    cluster.handle(1).remove_datafd(number).unwrap();
     assert_eq!(read(&stranger), b"private");
     assert!(!is_readable(&other));
     assert!(open_fds().contains(&number));

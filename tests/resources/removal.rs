@@ -1,6 +1,6 @@
 //! Datafds that are added and removed a thousand times while other channels carry traffic.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -66,7 +66,7 @@ fn add_and_remove(cluster: &Cluster, round: usize) {
             let (given, far) = stream_pair();
             cluster.bring(at, &given, number);
             there.send(b"on its way").unwrap();
-            cluster.handle(at).remove_datafd(&given.as_raw_fd()).unwrap();
+            cluster.handle(at).remove_datafd(&given).unwrap();
             drop(far);
         }
         2 => {

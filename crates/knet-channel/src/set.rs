@@ -210,6 +210,16 @@ impl IntoIterator for ChannelSet {
     }
 }
 
+/// Formats the numbers in ascending order, separated by commas: `0, 2, 31`; `none` for the empty set.
+impl fmt::Display for ChannelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut channels = self.iter();
+        let Some(first) = channels.next() else { return f.write_str("none") };
+        write!(f, "{first}")?;
+        channels.try_for_each(|channel| write!(f, ", {channel}"))
+    }
+}
+
 impl fmt::Debug for ChannelSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(Channel::get)).finish()
@@ -265,7 +275,7 @@ fn lowest(bits: u32) -> Option<Channel> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use std::{format, vec::Vec};
+    use std::{format, string::ToString, vec::Vec};
 
     use super::*;
 
@@ -286,5 +296,11 @@ mod tests {
     #[test]
     fn debug_shows_the_numbers() {
         assert_eq!(format!("{:?}", ChannelSet::from_bits(0b101)), "{0, 2}");
+    }
+
+    #[test]
+    fn display_lists_the_numbers() {
+        assert_eq!(ChannelSet::EMPTY.to_string(), "none");
+        assert_eq!(ChannelSet::from_bits(1 << 31 | 0b101).to_string(), "0, 2, 31");
     }
 }

@@ -4,15 +4,15 @@
 //!
 //! - setting and restoring flags: [`set_nonblocking`], [`set_cloexec`];
 //! - the kind of a descriptor and the access it was opened for: [`FdKind`], [`AccessMode`];
-//! - duplicates: [`duplicate()`];
+//! - duplicates: [`duplicate()`]; whether two descriptors are duplicates of each other: [`compare_files`];
 //! - local socket pairs with large buffers: [`SocketPair`], [`set_buffer_sizes`];
 //! - messages, with truncation reported and end of file distinguished from empty messages:
 //!   [`receive`], [`send`] and, with many messages per system call, [`ReceiveBatch`], [`SendBatch`];
 //! - the bytes of devices and pipes: [`read()`], [`write()`].
 //!
 //! Descriptors are passed as `impl AsFd` and returned as `OwnedFd`. A borrowed descriptor is never
-//! closed, and a call that fails changes nothing. Only [`with_raw_fd`] takes an integer, for callers
-//! that use the C convention.
+//! closed, and a call that fails changes nothing. [`with_raw_fd`] borrows an integer of a caller that uses
+//! the C convention; it is `unsafe`, because only that caller knows what the number refers to.
 //!
 //! # Out of scope
 //!
@@ -71,6 +71,9 @@ pub use message::{ReadError, Received, Sent, WriteError, read, receive, send, wr
 mod mmsg;
 
 mod no_wait;
+
+mod open_file;
+pub use open_file::{CompareError, FileComparison, compare_files, is_open_as};
 
 mod os_error;
 pub use os_error::OsError;

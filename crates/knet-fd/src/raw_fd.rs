@@ -7,11 +7,14 @@ use std::os::fd::{BorrowedFd, RawFd};
 /// For numbers from a C caller or a command line. Rust code passes an [`AsFd`](std::os::fd::AsFd)
 /// instead.
 ///
-/// The number is checked (`F_GETFD`) before the closure runs, and the borrow cannot leave the closure. It
-/// cannot be checked that the number still refers to the file the caller meant, or that no other thread
-/// closes it while the closure runs. As with every C function that takes a number, that is up to the
-/// caller. A mistake makes the closure use another file or get `EBADF`, but cannot corrupt memory. Code
+/// The number is checked (`F_GETFD`) before the closure runs, and the borrow cannot leave the closure. Code
 /// that needs the descriptor for longer should [`duplicate()`](crate::duplicate()) it first.
+///
+/// # Safety
+///
+/// The number must refer to a file that the caller may use, and must not be closed while the closure runs
+/// ([I/O safety](std::io#io-safety)). Neither can be checked: with another number, the closure reads and
+/// writes a file that belongs to somebody else. A number that is negative or not open is an error.
 ///
 /// # Errors
 ///
@@ -28,13 +31,19 @@ use std::os::fd::{BorrowedFd, RawFd};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let file = std::fs::File::open("/dev/null")?;
-/// assert_eq!(with_raw_fd(file.as_raw_fd(), |fd| FdKind::of(fd))??, FdKind::CharacterDevice);
-/// assert_eq!(with_raw_fd(-1, |_| ()), Err(RawFdError::Negative(-1)));
+/// // SAFETY: the file is open until the end of this function.
+/// let kind = unsafe { with_raw_fd(file.as_raw_fd(), |fd| FdKind::of(fd)) };
+/// assert_eq!(kind??, FdKind::CharacterDevice);
+/// // SAFETY: the number is never open.
+/// assert_eq!(unsafe { with_raw_fd(-1, |_| ()) }, Err(RawFdError::Negative(-1)));
 /// # Ok(())
 /// # }
 /// ```
 #[allow(unsafe_code)]
-pub fn with_raw_fd<T>(number: RawFd, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Result<T, RawFdError> {
+pub unsafe fn with_raw_fd<T>(
+    number: RawFd,
+    f: impl FnOnce(BorrowedFd<'_>) -> T,
+) -> Result<T, RawFdError> {
     if number < 0 {
         return Err(RawFdError::Negative(number));
     }
@@ -42,9 +51,8 @@ pub fn with_raw_fd<T>(number: RawFd, f: impl FnOnce(BorrowedFd<'_>) -> T) -> Res
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(RawFdError::NotOpen(number));
     }
-    // SAFETY: the number is not -1, and it is open. The borrow ends with the closure, and it is up to
-    // the caller, as documented above, that the number is not closed before. A `BorrowedFd` neither
-    // closes the number nor accesses memory through it.
+    // SAFETY: the number is not -1, and it is open. The borrow ends with the closure, before which the
+    // caller keeps the number open.
     Ok(f(unsafe { BorrowedFd::borrow_raw(number) }))
 }
 

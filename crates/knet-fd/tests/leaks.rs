@@ -10,8 +10,8 @@ use std::{
 };
 
 use knet_fd::{
-    FdKind, PairError, PairType, ReceiveBatch, Received, SocketPair, duplicate, receive,
-    set_buffer_sizes, with_raw_fd,
+    FdKind, PairError, PairType, ReceiveBatch, Received, SocketPair, compare_files, duplicate,
+    receive, set_buffer_sizes, with_raw_fd,
 };
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
@@ -96,6 +96,7 @@ fn a_failed_duplicate_leaves_the_original_open() {
 }
 
 #[test]
+#[allow(unsafe_code)]
 fn failed_calls_open_and_close_nothing() {
     let _alone = alone();
     let file = File::open("/dev/null").unwrap();
@@ -105,9 +106,12 @@ fn failed_calls_open_and_close_nothing() {
         ReceiveBatch::new(2, 0, 8).receive(&file).unwrap_err();
         set_buffer_sizes(&file, 4096).unwrap_err();
         FdKind::of(&file).unwrap();
-        with_raw_fd(-1, |_| ()).unwrap_err();
-        with_raw_fd(i32::MAX, |_| ()).unwrap_err();
-        with_raw_fd(file.as_raw_fd(), |_| ()).unwrap();
+        compare_files(&file, &file).unwrap();
+        for (number, is_open) in [(-1, false), (i32::MAX, false), (file.as_raw_fd(), true)] {
+            // SAFETY: two of the numbers are never open, and the third is that of `file`.
+            let borrowed = unsafe { with_raw_fd(number, |_| ()) };
+            assert_eq!(borrowed.is_ok(), is_open);
+        }
     }
     assert_eq!(open_descriptors(), before);
     assert_eq!(FdKind::of(&file), Ok(FdKind::CharacterDevice));

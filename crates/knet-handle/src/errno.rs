@@ -2,7 +2,6 @@
 
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;
-pub(crate) const EBADF: i32 = 9;
 pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const EFAULT: i32 = 14;
 pub(crate) const EBUSY: i32 = 16;

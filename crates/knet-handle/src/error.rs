@@ -3,7 +3,7 @@
 use std::fmt;
 use std::os::fd::RawFd;
 
-use knet_channel::{Channel, InvalidChannel};
+use knet_channel::{Channel, ChannelSet, InvalidChannel};
 use knet_engine::{AclEntryError, AclError, HostError, LinkError, LinkState, MtuError};
 use knet_fd::{AccessMode, FdKind};
 use knet_transport::{BindError, DscpOutOfRange, MarkError};
@@ -65,17 +65,16 @@ pub enum Error {
         /// The descriptor.
         fd: RawFd,
     },
-    /// The number is negative, and a descriptor was expected.
-    #[error("fd {fd} is negative: 0 asks for a socket pair, a positive number is an fd of yours")]
-    NegativeDatafd {
+    /// Several datafds were added under the number, because the application closed its own descriptors, and
+    /// none of them is open under it now.
+    #[error(
+        "fd {fd} was the number of several datafds, of channels {channels}: name one by its id"
+    )]
+    AmbiguousDatafd {
         /// The number.
         fd: RawFd,
-    },
-    /// The descriptor is not open.
-    #[error("fd {fd} is not open")]
-    DatafdNotOpen {
-        /// The descriptor.
-        fd: RawFd,
+        /// The channels of the datafds.
+        channels: ChannelSet,
     },
     /// The kernel cannot poll this kind of file.
     #[error("fd {fd} ({kind:?}) cannot be polled: use a socket, a TUN/TAP or a pollable device")]
@@ -275,7 +274,7 @@ impl Error {
             Self::NotificationsNotEnabled
             | Self::ChannelNotInUse(_)
             | Self::UnknownDatafd { .. }
-            | Self::NegativeDatafd { .. }
+            | Self::AmbiguousDatafd { .. }
             | Self::NotReadWrite { .. }
             | Self::UnsupportedDatafd { .. }
             | Self::MessageSize { .. }
@@ -286,7 +285,6 @@ impl Error {
             | Self::MixedFamilies { .. } => EINVAL,
             Self::ChannelInUse(_) | Self::NoChannelFree | Self::StillInUse { .. } => EBUSY,
             Self::DatafdExists { .. } => EEXIST,
-            Self::DatafdNotOpen { .. } => EBADF,
             Self::NotPollable { .. } => EPERM,
             Self::WouldBlock(_) => EAGAIN,
             Self::DatafdClosed(_) => EPIPE,

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use knet_channel::Channel;
 
+use crate::datafd_key::DatafdId;
 use crate::errno::{EAGAIN, EMSGSIZE};
 
 /// An event of an [`EventStream`](crate::EventStream).
@@ -74,7 +75,7 @@ pub enum Direction {
 /// let handle = Handle::new(HostId::new(1))?;
 /// handle.on_datafd_event(|handle, event| match event.problem {
 ///     DatafdProblem::EndOfFile | DatafdProblem::ReadFailed { .. } => {
-///         let _ = handle.remove_datafd(&event.datafd);
+///         let _ = handle.remove_datafd(event.id);
 ///     }
 ///     problem => eprintln!("channel {}: {problem}", event.channel),
 /// });
@@ -83,7 +84,10 @@ pub enum Direction {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DatafdEvent {
-    /// The number under which the datafd was added.
+    /// The datafd, which no other ever has the id of.
+    pub id: DatafdId,
+    /// The number under which the datafd was added, which the application may have closed or used again
+    /// since.
     pub datafd: RawFd,
     /// The channel.
     pub channel: Channel,
@@ -111,7 +115,7 @@ pub struct DatafdEvent {
 /// let event = problems.recv()?.event;
 /// assert_eq!((event.problem, event.direction), (DatafdProblem::EndOfFile, Direction::Tx));
 /// assert_eq!(event.problem.to_string(), "the other end is closed");
-/// handle.remove_datafd(&event.datafd)?;
+/// handle.remove_datafd(event.id)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -52,6 +52,7 @@
 mod api;
 mod control;
 mod core;
+mod datafd_key;
 mod datafds;
 mod errno;
 mod error;
@@ -77,6 +78,7 @@ pub use api::link::Link;
 pub use api::link_config::{LinkConfig, LinkEnds};
 pub use api::local_socket::LocalSocket;
 pub use api::stats::{ClearStats, HandleStats};
+pub use datafd_key::{DatafdId, DatafdKey};
 pub use datafds::counters::ChannelStats;
 pub use datafds::source::DatafdSource;
 pub use error::{Destinations, Error};

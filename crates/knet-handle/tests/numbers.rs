@@ -25,10 +25,10 @@ fn a_number_that_its_owner_closed_is_not_given_to_another_datafd() {
     // The kernel assigns the lowest free number: unless another test is faster, the closed one.
     let created = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     assert_ne!(created.number(), number);
-    assert_eq!(handle.channel_of(&created.number()).unwrap(), Channel::ALL[1]);
+    assert_eq!(handle.channel_of(&created).unwrap(), Channel::ALL[1]);
     created.remove().unwrap();
     assert_eq!(handle.channels(), [Channel::ALL[0]]);
-    handle.remove_datafd(&number).unwrap();
+    handle.remove_datafd(number).unwrap();
 }
 
 /// Runs itself again in a process that has a socket as standard input.
@@ -50,7 +50,7 @@ fn a_datafd_that_is_standard_input_can_be_removed() {
 
 fn standard_input_is_added_and_removed() {
     let handle = handle();
-    let none = handle.remove_datafd(&0).unwrap_err();
+    let none = handle.remove_datafd(0).unwrap_err();
     assert!(matches!(none, Error::UnknownDatafd { fd: 0 }), "{none}");
     let stdin = std::io::stdin();
     let datafd = handle.add_datafd(DatafdSource::Fd(stdin.as_fd()), ChannelRequest::Any).unwrap();

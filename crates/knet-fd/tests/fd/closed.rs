@@ -10,6 +10,8 @@ use nix::{
     unistd,
 };
 
+use crate::raw_numbers::with_raw_fd;
+
 /// Opens a number so high that no other test gets it once it is closed.
 fn high_number() -> RawFd {
     let file = File::open("/dev/null").unwrap();
@@ -19,7 +21,7 @@ fn high_number() -> RawFd {
 #[test]
 fn every_call_returns_ebadf() {
     let number = high_number();
-    knet_fd::with_raw_fd(number, |fd| {
+    with_raw_fd(number, |fd| {
         unistd::close(number).unwrap();
 
         let error = knet_fd::is_nonblocking(fd).unwrap_err();
@@ -37,6 +39,10 @@ fn every_call_returns_ebadf() {
         let error = knet_fd::set_buffer_sizes(fd, 4096).unwrap_err();
         assert!(matches!(error, BufferError::Resize { .. }), "{error:?}");
         assert_eq!(error.errno(), libc::EBADF);
+
+        let error = knet_fd::compare_files(fd, fd).unwrap_err();
+        assert_eq!(error.errno(), libc::EBADF);
+        assert!(!knet_fd::is_open_as(fd, number));
 
         let mut buffer = [0; 8];
         let error = knet_fd::receive(fd, &mut buffer).unwrap_err();

@@ -11,6 +11,7 @@ mod end_of_file;
 mod flags;
 mod kinds;
 mod messages;
+mod open_files;
 mod pairs;
 mod raw_numbers;
 mod refusals;

@@ -1,8 +1,22 @@
 //! `with_raw_fd`.
 
-use std::{fs::File, os::fd::AsRawFd};
+use std::{
+    fs::File,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+};
 
-use knet_fd::{AccessMode, RawFdError, is_cloexec, set_cloexec, with_raw_fd};
+use knet_fd::{AccessMode, RawFdError, is_cloexec, set_cloexec};
+
+/// Calls `with_raw_fd`, as a C door does.
+#[allow(unsafe_code)]
+pub(crate) fn with_raw_fd<T>(
+    number: RawFd,
+    f: impl FnOnce(BorrowedFd<'_>) -> T,
+) -> Result<T, RawFdError> {
+    // SAFETY: the tests pass numbers of files that they own and do not close meanwhile, or that no file has.
+    // One closes its file early, and the number is so high that no other file gets it.
+    unsafe { knet_fd::with_raw_fd(number, f) }
+}
 
 #[test]
 fn an_open_number_is_borrowed_and_stays_open() {

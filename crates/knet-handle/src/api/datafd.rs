@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use knet_channel::Channel;
-use knet_poller::Token;
 
 use crate::api::handle::Handle;
 use crate::api::messages;
-use crate::datafds::table::Entry;
+use crate::datafd_key::DatafdId;
+use crate::datafds::table::{Entry, Origin};
 use crate::error::Error;
 use crate::send_report::SendReport;
 
@@ -50,11 +50,9 @@ use crate::send_report::SendReport;
 pub struct Datafd {
     handle: Handle,
     channel: Channel,
-    number: RawFd,
-    /// Its successor may have the same channel and the same number, but not this.
-    token: Token,
-    /// Whether the handle made it: then `fd` is the application's end.
-    created: bool,
+    id: DatafdId,
+    origin: Origin,
+    /// The application's end of a created pair, or a duplicate of what the application brought.
     fd: Arc<OwnedFd>,
 }
 
@@ -62,9 +60,8 @@ impl Datafd {
     /// Creates the datafd of an entry, with the application's end of a created pair, or a duplicate of the
     /// descriptor that the application brought.
     pub(crate) fn new(handle: &Handle, entry: &Entry, fd: Arc<OwnedFd>) -> Self {
-        let Entry { channel, number, token, .. } = *entry;
-        let created = entry.application.is_some();
-        Self { handle: handle.clone(), channel, number, token, created, fd }
+        let (channel, id, origin) = (entry.channel, entry.id(), entry.origin.clone());
+        Self { handle: handle.clone(), channel, id, origin, fd }
     }
 
     /// Returns the channel.
@@ -73,11 +70,44 @@ impl Datafd {
         self.channel
     }
 
-    /// Returns the number by which the handle identifies the datafd: that of the application's end of a
+    /// Returns the identity, by which events name the datafd too.
+    #[must_use]
+    pub fn id(&self) -> DatafdId {
+        self.id
+    }
+
+    /// Returns the number that events and [`DatafdStatus`] report: that of the application's end of a
     /// created pair, or of the descriptor that the application brought.
+    ///
+    /// It does not identify the datafd: an application may close a descriptor that it brought, and bring
+    /// another that gets the same number.
     #[must_use]
     pub fn number(&self) -> RawFd {
-        self.number
+        self.id.number
+    }
+
+    /// Returns the number that the application's own descriptor had when it was added with
+    /// [`DatafdSource::Fd`](crate::DatafdSource::Fd), or `None` for a datafd of another source.
+    /// [`Datafd::as_fd`] is another descriptor of the same open file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::{AsFd, AsRawFd};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// # let events = handle.datafd_events();
+    /// let (stream, peer) = UnixStream::pair()?;
+    /// let datafd = handle.add_datafd(DatafdSource::Fd(stream.as_fd()), ChannelRequest::Any)?;
+    /// assert_eq!(datafd.caller_fd(), Some(stream.as_raw_fd()));
+    /// assert_ne!(datafd.as_raw_fd(), stream.as_raw_fd());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn caller_fd(&self) -> Option<RawFd> {
+        matches!(self.origin, Origin::Lent).then_some(self.id.number)
     }
 
     /// Sends a message to the other hosts: [`Handle::send`].
@@ -86,7 +116,7 @@ impl Datafd {
     /// - [`Error::ChannelNotInUse`] if the datafd was removed, even if its channel has another one now.
     /// - Those of [`Handle::send`].
     pub fn send(&self, message: &[u8]) -> Result<SendReport, Error> {
-        if self.handle.shared().datafds.by_token(self.token).is_none() {
+        if self.handle.shared().datafds.by_token(self.id.token).is_none() {
             return Err(Error::ChannelNotInUse(self.channel));
         }
         self.handle.send(self.channel, message)
@@ -122,7 +152,8 @@ impl Datafd {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn recv(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        messages::recv(self.channel, self.created.then_some(&*self.fd), buffer)
+        let created = matches!(self.origin, Origin::Created(_));
+        messages::recv(self.channel, created.then_some(&*self.fd), buffer)
     }
 
     /// Removes the datafd from the handle: [`Handle::remove_datafd`].
@@ -131,7 +162,7 @@ impl Datafd {
     /// - [`Error::UnknownDatafd`] if it was removed before, even if another datafd has its number now.
     /// - [`Error::InsideFilter`].
     pub fn remove(self) -> Result<(), Error> {
-        self.handle.take_datafd(self.number, Some(self.token))
+        self.handle.remove_datafd(self.id)
     }
 }
 
@@ -144,9 +175,9 @@ impl AsFd for Datafd {
 }
 
 impl AsRawFd for Datafd {
-    /// Returns [`Datafd::number`], for look-ups.
+    /// Returns the number of [`Datafd::as_fd`].
     fn as_raw_fd(&self) -> RawFd {
-        self.number
+        self.fd.as_raw_fd()
     }
 }
 
@@ -154,7 +185,7 @@ impl fmt::Debug for Datafd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Datafd")
             .field("channel", &self.channel)
-            .field("number", &self.number)
+            .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }

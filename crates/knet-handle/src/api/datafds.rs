@@ -1,12 +1,10 @@
 //! The datafds of a handle.
 
-use std::os::fd::{AsRawFd, RawFd};
-
 use knet_channel::{Channel, ChannelRequest};
-use knet_poller::Token;
 
 use crate::api::datafd::{Datafd, DatafdState, DatafdStatus};
 use crate::api::handle::Handle;
+use crate::datafd_key::DatafdKey;
 use crate::datafds::source::DatafdSource;
 use crate::error::Error;
 
@@ -21,8 +19,8 @@ impl Handle {
     /// - [`Error::NotificationsNotEnabled`] before [`Handle::datafd_events`] or
     ///   [`Handle::on_datafd_event`] was called.
     /// - [`Error::ChannelInUse`] or [`Error::NoChannelFree`] if the channel is not available.
-    /// - [`Error::DatafdExists`] if the descriptor is a datafd of this handle already.
-    /// - [`Error::NegativeDatafd`] or [`Error::DatafdNotOpen`] for a raw number that is no descriptor.
+    /// - [`Error::DatafdExists`] if the descriptor refers to the same open file as a datafd of this handle.
+    ///   That another had the same number does not matter.
     /// - [`Error::NotPollable`], [`Error::NotReadWrite`] or [`Error::UnsupportedDatafd`] if the descriptor
     ///   cannot be a datafd.
     /// - [`Error::InsideFilter`]; [`Error::Os`].
@@ -63,14 +61,14 @@ impl Handle {
         Ok(Datafd::new(self, &entry, fd))
     }
 
-    /// Removes a datafd, given as its [`Datafd`], the descriptor that the application brought, or its
-    /// number. Messages that were written to it and not read yet are lost.
+    /// Removes a datafd, given as its id, its [`Datafd`], a descriptor of the same open file, or its number
+    /// ([`DatafdKey`]). Messages that were written to it and not read yet are lost.
     ///
     /// A descriptor that the application brought stays open, with its flags as they are. Failed datafds
     /// can be removed too, and datafds can be removed in a callback.
     ///
     /// # Errors
-    /// [`Error::UnknownDatafd`]; [`Error::InsideFilter`].
+    /// [`Error::UnknownDatafd`]; [`Error::AmbiguousDatafd`]; [`Error::InsideFilter`].
     ///
     /// # Examples
     ///
@@ -83,15 +81,10 @@ impl Handle {
     /// assert!(handle.channels().is_empty());
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
-    pub fn remove_datafd(&self, datafd: &impl AsRawFd) -> Result<(), Error> {
-        self.take_datafd(datafd.as_raw_fd(), None)
-    }
-
-    /// Removes a datafd; if a token is given, only the one that has it.
-    pub(crate) fn take_datafd(&self, number: RawFd, token: Option<Token>) -> Result<(), Error> {
+    pub fn remove_datafd<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<(), Error> {
         let shared = self.shared();
         shared.outside_filter()?;
-        shared.datafds.remove(number, token, &shared.tx.poller, &shared.rx.poller)
+        shared.datafds.remove(datafd.into(), &shared.tx.poller, &shared.rx.poller)
     }
 
     /// Returns the datafd of a channel.
@@ -109,7 +102,7 @@ impl Handle {
     /// let added = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
     /// let channel = added.channel();
     /// assert_eq!(handle.datafd(channel)?.number(), added.number());
-    /// assert_eq!(handle.channel_of(&added.number())?, channel);
+    /// assert_eq!(handle.channel_of(&added)?, channel);
     /// assert_eq!(handle.datafd_status(channel)?.state, DatafdState::Active);
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
@@ -122,11 +115,9 @@ impl Handle {
     /// Returns the channel of a datafd, which is given as in [`Handle::remove_datafd`].
     ///
     /// # Errors
-    /// [`Error::UnknownDatafd`].
-    pub fn channel_of(&self, datafd: &impl AsRawFd) -> Result<Channel, Error> {
-        let fd = datafd.as_raw_fd();
-        let entry = self.shared().datafds.by_number(fd).ok_or(Error::UnknownDatafd { fd })?;
-        Ok(entry.channel)
+    /// [`Error::UnknownDatafd`]; [`Error::AmbiguousDatafd`].
+    pub fn channel_of<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<Channel, Error> {
+        Ok(self.shared().datafds.find(datafd.into())?.channel)
     }
 
     /// Returns the state of the datafd of a channel.
@@ -139,7 +130,7 @@ impl Handle {
         Ok(DatafdStatus {
             channel,
             number: entry.number,
-            created: entry.application.is_some(),
+            created: entry.created().is_some(),
             state,
         })
     }
@@ -147,6 +138,6 @@ impl Handle {
     /// Returns the channels that have a datafd, in ascending order.
     #[must_use]
     pub fn channels(&self) -> Vec<Channel> {
-        self.shared().datafds.list().into_iter().map(|(channel, _)| channel).collect()
+        self.shared().datafds.list().iter().map(|entry| entry.channel).collect()
     }
 }

@@ -127,7 +127,7 @@ impl Handle {
     pub fn recv(&self, channel: Channel, buffer: &mut [u8]) -> Result<usize, Error> {
         let entry = self.shared().datafds.get(channel).ok_or(Error::ChannelNotInUse(channel))?;
         // The entry must not be kept across a system call.
-        let application = entry.application.clone();
+        let application = entry.created().cloned();
         drop(entry);
         recv(channel, application, buffer)
     }

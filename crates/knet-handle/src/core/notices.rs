@@ -152,13 +152,16 @@ mod tests {
 
     use knet_channel::Channel;
     use knet_engine::{Engine, EngineConfig, Event, LinkPeer};
+    use knet_poller::Token;
     use knet_wire::{HostId, LinkId};
 
     use super::*;
+    use crate::datafd_key::DatafdId;
     use crate::event::{DatafdProblem, Direction};
 
     fn datafd(number: RawFd) -> Notice {
         Notice::Datafd(DatafdEvent {
+            id: DatafdId { token: Token(0), number },
             datafd: number,
             channel: Channel::ALL[0],
             direction: Direction::Tx,

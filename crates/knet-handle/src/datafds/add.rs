@@ -4,13 +4,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use knet_channel::{AllocateError, Channel, ChannelAllocator, ChannelRequest};
-use knet_fd::{
-    AccessMode, FdKind, PairType, RawFdError, SocketDomain, SocketPair, SocketState, SocketType,
-};
-use knet_poller::{AddError, Interest, Poller, Token};
+use knet_fd::{AccessMode, FdKind, PairType, SocketDomain, SocketPair, SocketState, SocketType};
+use knet_poller::{AddError, Interest, Poller};
 
+use crate::datafd_key::DatafdKey;
 use crate::datafds::source::DatafdSource;
-use crate::datafds::table::{Datafds, Entry, Traffic};
+use crate::datafds::table::{Datafds, Entry, Origin, Traffic};
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 use crate::log::log;
@@ -30,36 +29,21 @@ impl Datafds {
     ) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
         let _adding = self.adding.lock();
         match source {
-            DatafdSource::Create | DatafdSource::Raw(0) => {
+            DatafdSource::Create => {
                 let channel = self.choose_channel(request)?;
                 self.create(channel, tx)
             }
-            DatafdSource::Fd(fd) => self.bring(fd, request, tx),
-            DatafdSource::Raw(number) => knet_fd::with_raw_fd(number, |fd| {
-                self.bring(fd, request, tx)
-            })
-            .map_err(|error| match error {
-                RawFdError::Negative(fd) => Error::NegativeDatafd { fd },
-                _ => Error::DatafdNotOpen { fd: number },
-            })?,
+            DatafdSource::Fd(fd) => self.bring(Brought::Lent(fd), request, tx),
+            DatafdSource::Owned(fd) => self.bring(Brought::Given(fd), request, tx),
         }
     }
 
-    /// Removes a datafd; if a token is given, only the one that has it. Once this returns, everything
-    /// that the handle held of it is closed.
-    pub(crate) fn remove(
-        &self,
-        number: RawFd,
-        token: Option<Token>,
-        tx: &Poller,
-        rx: &Poller,
-    ) -> Result<(), Error> {
+    /// Removes a datafd. Once this returns, everything that the handle held of it is closed.
+    pub(crate) fn remove(&self, key: DatafdKey<'_>, tx: &Poller, rx: &Poller) -> Result<(), Error> {
         let _adding = self.adding.lock();
-        let unknown = Error::UnknownDatafd { fd: number };
-        if token.is_some_and(|token| self.by_token(token).is_none()) {
-            return Err(unknown);
-        }
-        let entry = self.take(number).ok_or(unknown)?;
+        let entry = self.find(key)?;
+        // Nobody else can have taken it since: that needs the lock.
+        self.take(&entry);
         entry.disable(tx);
         let entry = wait_until_unused(entry);
         if let Some(entry) = entry {
@@ -71,9 +55,9 @@ impl Datafds {
 
     fn choose_channel(&self, request: ChannelRequest) -> Result<Channel, Error> {
         let mut allocator = ChannelAllocator::new();
-        for (channel, _) in self.list() {
+        for entry in self.list() {
             // Channels of the table are distinct, so each is free in a new allocator.
-            let _ = allocator.allocate(ChannelRequest::Exact(channel));
+            let _ = allocator.allocate(ChannelRequest::Exact(entry.channel));
         }
         allocator.allocate(request).map_err(|error| match error {
             AllocateError::InUse(channel) => Error::ChannelInUse(channel),
@@ -98,10 +82,11 @@ impl Datafds {
         }
         let application = Arc::new(self.numbered(pair.left)?);
         let number = application.as_raw_fd();
-        let token = self.new_token(channel);
-        let (traffic, ours) = (Traffic::Messages, pair.right);
-        let entry = Entry::new(token, channel, number, traffic, ours, Some(application.clone()));
-        Ok((self.install(entry, tx)?, application))
+        let (token, origin) = (self.new_token(channel), Origin::Created(application.clone()));
+        let entry = Entry::new(token, channel, number, Traffic::Messages, pair.right, origin);
+        let entry = Arc::new(entry);
+        self.install(&entry, tx)?;
+        Ok((entry, application))
     }
 
     /// Returns the same descriptor under a number that no datafd has. An application that closes a
@@ -110,7 +95,7 @@ impl Datafds {
     /// datafds are plain numbers.
     fn numbered(&self, fd: OwnedFd) -> Result<OwnedFd, Error> {
         let number = fd.as_raw_fd();
-        if number != 0 && self.by_number(number).is_none() {
+        if number != 0 && self.list().iter().all(|entry| entry.number != number) {
             return Ok(fd);
         }
         // The duplicate gets another number: `fd` is open until this returns.
@@ -119,49 +104,68 @@ impl Datafds {
 
     fn bring(
         &self,
-        fd: BorrowedFd<'_>,
+        brought: Brought<'_>,
         request: ChannelRequest,
         tx: &Poller,
     ) -> Result<(Arc<Entry>, Arc<OwnedFd>), Error> {
+        let fd = brought.as_fd();
         let number = fd.as_raw_fd();
-        if let Some(entry) = self.by_number(number) {
+        if let Some(entry) = self.by_file(fd) {
             return Err(Error::DatafdExists { fd: number, channel: entry.channel });
         }
         let channel = self.choose_channel(request)?;
         let traffic = judge(fd, number)?;
-        let watched = duplicate(fd)?;
         let application = Arc::new(duplicate(fd)?);
-        let flags = Flags::set(fd)?;
+        let (watched, origin, lent) = match brought {
+            Brought::Lent(fd) => (duplicate(fd)?, Origin::Lent, Some(fd)),
+            Brought::Given(fd) => (fd, Origin::Given, None),
+        };
         let token = self.new_token(channel);
-        let entry = Entry::new(token, channel, number, traffic, watched, None);
-        let entry = self.install(entry, tx)?;
+        let entry = Arc::new(Entry::new(token, channel, number, traffic, watched, origin));
+        let flags = Flags::set(lent.unwrap_or(entry.as_fd()))?;
+        self.install(&entry, tx)?;
         flags.keep();
         Ok((entry, application))
     }
 
     /// Adds a datafd to the poller and the table.
-    fn install(&self, entry: Entry, tx: &Poller) -> Result<Arc<Entry>, Error> {
-        let (number, entry) = (entry.number, Arc::new(entry));
+    fn install(&self, entry: &Arc<Entry>, tx: &Poller) -> Result<(), Error> {
         // Into the table first: knet-tx looks the channel up when the first event arrives.
         self.insert(entry.clone());
-        let Err(error) = tx.add(&*entry, entry.token, Interest::READ) else {
-            return Ok(entry);
+        let Err(error) = tx.add(&**entry, entry.token, Interest::READ) else {
+            return Ok(());
         };
-        self.take(number);
+        self.take(entry);
         Err(match error {
             AddError::NotPollable { .. } => {
-                let kind = FdKind::of(&*entry).unwrap_or(FdKind::CharacterDevice);
-                Error::NotPollable { fd: number, kind }
+                let kind = FdKind::of(&**entry).unwrap_or(FdKind::CharacterDevice);
+                Error::NotPollable { fd: entry.number, kind }
             }
             error => Error::os(Operation::WatchDatafd, error.errno(), error),
         })
     }
 }
 
+/// A descriptor that the application brought.
+enum Brought<'a> {
+    /// It stays the application's.
+    Lent(BorrowedFd<'a>),
+    Given(OwnedFd),
+}
+
+impl AsFd for Brought<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Lent(fd) => *fd,
+            Self::Given(fd) => fd.as_fd(),
+        }
+    }
+}
+
 impl Entry {
     /// Returns the descriptor of the application, like [`Datafds::add`].
     pub(crate) fn descriptor(&self) -> Result<Arc<OwnedFd>, Error> {
-        match &self.application {
+        match self.created() {
             Some(application) => Ok(application.clone()),
             None => Ok(Arc::new(duplicate(self.as_fd())?)),
         }

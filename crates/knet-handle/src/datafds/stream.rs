@@ -138,6 +138,7 @@ mod tests {
     use knet_poller::Events;
 
     use super::*;
+    use crate::datafds::table::Origin;
     use crate::errno::EPIPE;
 
     const CHANNEL: Channel = Channel::ALL[7];
@@ -146,7 +147,7 @@ mod tests {
     fn stream() -> (Entry, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
-        (Entry::new(Token(0), CHANNEL, 5, Traffic::Stream, near.into(), None), far)
+        (Entry::new(Token(0), CHANNEL, 5, Traffic::Stream, near.into(), Origin::Lent), far)
     }
 
     fn is_writable(poller: &Poller) -> bool {

@@ -1,15 +1,19 @@
 //! The datafds of a handle, by channel.
 
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use arrayvec::ArrayVec;
 use knet_channel::{Channel, ChannelMap};
+use knet_fd::FileComparison;
 use knet_poller::{Interest, Poller, Token};
 use parking_lot::{Mutex, RwLock};
 
+use crate::datafd_key::{DatafdId, DatafdKey};
 use crate::datafds::counters::Counters;
+use crate::error::Error;
 use crate::log::Log;
 
 /// How messages are read from and written to a datafd.
@@ -21,6 +25,17 @@ pub(crate) enum Traffic {
     Stream,
     /// A device: one read or write is one message.
     Device,
+}
+
+/// Who opened the descriptor of a datafd.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// The handle: this is the application's end of a pair.
+    Created(Arc<OwnedFd>),
+    /// The application, which keeps its own.
+    Lent,
+    /// The application, which gave it away.
+    Given,
 }
 
 /// Whether knet-tx reads a datafd.
@@ -37,15 +52,16 @@ enum Reading {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) channel: Channel,
-    /// The number under which the application knows it.
+    /// The number under which the application knows it. Another datafd, or another file of the
+    /// application, may have the same if the application closed its own.
     pub(crate) number: RawFd,
     pub(crate) traffic: Traffic,
     /// The token under which the poller of knet-tx reports it.
     pub(crate) token: Token,
-    /// The handle's end of a pair that it created, or its duplicate of the caller's descriptor.
+    /// The handle's end of a pair that it created, its duplicate of the caller's descriptor, or the one that
+    /// it was given.
     fd: OwnedFd,
-    /// The application's end of a pair that the handle created.
-    pub(crate) application: Option<Arc<OwnedFd>>,
+    pub(crate) origin: Origin,
     reading: Mutex<Reading>,
     /// The rest of a message that a stream took only the beginning of. Only knet-rx uses it.
     rest: Mutex<Vec<u8>>,
@@ -59,10 +75,39 @@ impl Entry {
         number: RawFd,
         traffic: Traffic,
         fd: OwnedFd,
-        application: Option<Arc<OwnedFd>>,
+        origin: Origin,
     ) -> Self {
         let (reading, rest) = (Mutex::new(Reading::Yes), Mutex::default());
-        Self { channel, number, traffic, token, fd, application, reading, rest }
+        Self { channel, number, traffic, token, fd, origin, reading, rest }
+    }
+
+    pub(crate) fn id(&self) -> DatafdId {
+        DatafdId { token: self.token, number: self.number }
+    }
+
+    /// Returns the application's end of a pair that the handle created.
+    pub(crate) fn created(&self) -> Option<&Arc<OwnedFd>> {
+        if let Origin::Created(application) = &self.origin { Some(application) } else { None }
+    }
+
+    /// Returns `true` if a descriptor refers to the open file that the application knows as this datafd.
+    pub(crate) fn is_open_as(&self, fd: BorrowedFd<'_>) -> bool {
+        let own = self.created().map_or(self.as_fd(), |application| application.as_fd());
+        // Comparing two open descriptors does not fail.
+        match knet_fd::compare_files(own, fd) {
+            Ok(FileComparison::Same) => true,
+            // Two descriptors of a device, where the kernel does not say more: the number decides.
+            Ok(FileComparison::Undecided) => fd.as_raw_fd() == self.number,
+            Ok(FileComparison::Different) | Err(_) => false,
+        }
+    }
+
+    /// Returns `true` if the file that the application knows as this datafd is open under its number.
+    fn is_open_under_its_number(&self) -> bool {
+        match self.created() {
+            Some(application) => knet_fd::is_open_as(application, self.number),
+            None => knet_fd::is_open_as(self, self.number),
+        }
     }
 
     /// Takes out the rest of a message, to write it without holding the lock.
@@ -165,14 +210,39 @@ impl Datafds {
         self.get(channel).filter(|entry| entry.token == token)
     }
 
-    /// Returns the datafd with this number.
-    pub(crate) fn by_number(&self, number: RawFd) -> Option<Arc<Entry>> {
-        self.entries.read().values().find(|entry| entry.number == number).cloned()
+    /// Returns the datafd that a key names.
+    pub(crate) fn find(&self, key: DatafdKey<'_>) -> Result<Arc<Entry>, Error> {
+        let (found, fd) = match key {
+            DatafdKey::Id(id) => (self.by_token(id.token), id.number),
+            DatafdKey::Fd(fd) => (self.by_file(fd), fd.as_raw_fd()),
+            DatafdKey::Number(number) => (self.by_number(number)?, number),
+        };
+        found.ok_or(Error::UnknownDatafd { fd })
     }
 
-    /// Returns the channels in use, with the numbers of their datafds.
-    pub(crate) fn list(&self) -> Vec<(Channel, RawFd)> {
-        self.entries.read().iter().map(|(channel, entry)| (channel, entry.number)).collect()
+    /// Returns the datafd that has the same open file as a descriptor.
+    pub(crate) fn by_file(&self, fd: BorrowedFd<'_>) -> Option<Arc<Entry>> {
+        self.list().into_iter().find(|entry| entry.is_open_as(fd))
+    }
+
+    /// Returns the datafd that was added under a number.
+    fn by_number(&self, number: RawFd) -> Result<Option<Arc<Entry>>, Error> {
+        let mut candidates = self.list();
+        candidates.retain(|entry| entry.number == number);
+        if candidates.len() > 1 {
+            let open = candidates.iter().find(|entry| entry.is_open_under_its_number()).cloned();
+            let channels = || candidates.iter().map(|entry| entry.channel).collect();
+            return open
+                .map(Some)
+                .ok_or_else(|| Error::AmbiguousDatafd { fd: number, channels: channels() });
+        }
+        Ok(candidates.pop())
+    }
+
+    /// Returns the datafds, in ascending order of their channels. Do not hold them longer than a few system
+    /// calls take.
+    pub(crate) fn list(&self) -> ArrayVec<Arc<Entry>, { Channel::COUNT }> {
+        self.entries.read().values().cloned().collect()
     }
 
     /// Adds a datafd to the table.
@@ -180,11 +250,14 @@ impl Datafds {
         self.entries.write().insert(entry.channel, entry);
     }
 
-    /// Removes the datafd with this number from the table and returns it.
-    pub(crate) fn take(&self, number: RawFd) -> Option<Arc<Entry>> {
+    /// Removes a datafd from the table. Returns `false` if it is not in it.
+    pub(crate) fn take(&self, entry: &Entry) -> bool {
         let mut entries = self.entries.write();
-        let channel = entries.iter().find(|(_, entry)| entry.number == number)?.0;
-        entries.remove(channel)
+        let is_there = entries.get(entry.channel).is_some_and(|there| there.token == entry.token);
+        if is_there {
+            entries.remove(entry.channel);
+        }
+        is_there
     }
 
     pub(crate) fn counters(&self, channel: Channel) -> &Counters {

@@ -96,6 +96,7 @@ impl LossReport {
     fn send(&mut self, shared: &Shared, entry: &Entry, now: Instant) {
         for problem in self.take(now).into_iter().flatten() {
             shared.notices.push_datafd(DatafdEvent {
+                id: entry.id(),
                 datafd: entry.number,
                 channel: entry.channel,
                 direction: Direction::Rx,
@@ -129,12 +130,13 @@ mod tests {
     use knet_poller::Token;
 
     use super::*;
-    use crate::datafds::table::Traffic;
+    use crate::datafds::table::{Origin, Traffic};
     use crate::errno::EPIPE;
 
     fn datafd() -> Arc<Entry> {
         let pair = SocketPair::new(PairType::SeqPacket, 4096).unwrap();
-        Arc::new(Entry::new(Token(0), Channel::ALL[0], 5, Traffic::Messages, pair.left, None))
+        let (channel, traffic) = (Channel::ALL[0], Traffic::Messages);
+        Arc::new(Entry::new(Token(0), channel, 5, traffic, pair.left, Origin::Lent))
     }
 
     #[test]

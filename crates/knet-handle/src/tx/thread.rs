@@ -247,6 +247,7 @@ impl<'a> TxThread<'a> {
 
     fn report(&self, entry: &Entry, problem: DatafdProblem) {
         self.shared.notices.push_datafd(DatafdEvent {
+            id: entry.id(),
             datafd: entry.number,
             channel: entry.channel,
             direction: Direction::Tx,
