@@ -98,6 +98,7 @@ fn an_unrelated_descriptor_with_the_number_of_a_datafd_is_not_the_datafd() {
 
     is_unknown(handle.channel_of(&number.0), number.get());
     is_unknown(handle.remove_datafd(&number.0), number.get());
+    is_unknown(handle.resume_datafd(&number.0), number.get());
     assert_eq!(handle.channel_of(&given).unwrap(), channel(0), "what is open decides");
     // The number itself still names it: the application has no other name for it in C.
     assert_eq!(handle.channel_of(number.get()).unwrap(), channel(0));

@@ -12,6 +12,7 @@ mod identity;
 mod notifications;
 mod ownership;
 mod refusals;
+mod resuming;
 mod sending;
 mod sizes;
 mod slow_readers;

@@ -92,7 +92,8 @@ fn row_02_a_read_error_is_reported_as_tx() {
     drop(far);
     let event = next(cluster.problems(1));
     assert_eq!(place(&event), (8, given.as_raw_fd(), Direction::Tx));
-    assert_eq!(event.problem, DatafdProblem::ReadFailed { errno: nix::libc::ECONNRESET });
+    let failed = DatafdProblem::ReadFailed { errno: nix::libc::ECONNRESET, passing: false };
+    assert_eq!(event.problem, failed);
 }
 
 #[test]

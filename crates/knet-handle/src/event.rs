@@ -74,6 +74,9 @@ pub enum Direction {
 ///
 /// let handle = Handle::new(HostId::new(1))?;
 /// handle.on_datafd_event(|handle, event| match event.problem {
+///     DatafdProblem::ReadFailed { passing: true, .. } => {
+///         let _ = handle.resume_datafd(event.id);
+///     }
 ///     DatafdProblem::EndOfFile | DatafdProblem::ReadFailed { .. } => {
 ///         let _ = handle.remove_datafd(event.id);
 ///     }
@@ -123,10 +126,15 @@ pub struct DatafdEvent {
 pub enum DatafdProblem {
     /// The other end is closed. The datafd is no longer read: remove it.
     EndOfFile,
-    /// Reading failed. The datafd is no longer read: remove it.
+    /// Reading failed. The datafd is no longer read: remove it, or let it be read again with
+    /// [`Datafd::resume`](crate::Datafd::resume).
     ReadFailed {
         /// The errno.
         errno: i32,
+        /// Whether the datafd can still carry messages. A connected UDP socket whose other end is not there
+        /// yet returns such an error (`ECONNREFUSED`). Other errors are final: they would be returned again,
+        /// or be followed by the end of file.
+        passing: bool,
     },
     /// A message of more than 65536 bytes was discarded as a whole. The datafd stays in use.
     MessageTooLong,
@@ -151,7 +159,7 @@ impl DatafdProblem {
     pub fn errno(&self) -> i32 {
         match self {
             Self::EndOfFile => 0,
-            Self::ReadFailed { errno } | Self::WriteFailed { errno, .. } => *errno,
+            Self::ReadFailed { errno, .. } | Self::WriteFailed { errno, .. } => *errno,
             Self::MessageTooLong => EMSGSIZE,
             Self::Full { .. } => EAGAIN,
         }
@@ -163,7 +171,12 @@ impl fmt::Display for DatafdProblem {
         let os = std::io::Error::from_raw_os_error;
         match self {
             Self::EndOfFile => f.write_str("the other end is closed"),
-            Self::ReadFailed { errno } => write!(f, "reading failed: {}", os(*errno)),
+            Self::ReadFailed { errno, passing: false } => {
+                write!(f, "reading failed: {}", os(*errno))
+            }
+            Self::ReadFailed { errno, passing: true } => {
+                write!(f, "reading failed for now: {}", os(*errno))
+            }
             Self::MessageTooLong => f.write_str("a message of more than 65536 bytes was dropped"),
             Self::WriteFailed { errno, messages } => {
                 write!(f, "{messages} message(s) could not be written: {}", os(*errno))

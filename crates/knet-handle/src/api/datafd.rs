@@ -156,6 +156,15 @@ impl Datafd {
         messages::recv(self.channel, created.then_some(&*self.fd), buffer)
     }
 
+    /// Reads the datafd again after an error: [`Handle::resume_datafd`].
+    ///
+    /// # Errors
+    /// - [`Error::UnknownDatafd`] if it was removed.
+    /// - [`Error::Os`].
+    pub fn resume(&self) -> Result<(), Error> {
+        self.handle.resume_datafd(self.id)
+    }
+
     /// Removes the datafd from the handle: [`Handle::remove_datafd`].
     ///
     /// # Errors
@@ -245,6 +254,7 @@ pub struct DatafdStatus {
 pub enum DatafdState {
     /// It is read: messages written to it are sent.
     Active,
-    /// It reached its end or failed, and is no longer read. Its channel stays in use until it is removed.
+    /// It reached its end or failed, and is not read until [`Datafd::resume`]. Its channel stays in use until
+    /// it is removed.
     Disabled,
 }

@@ -87,6 +87,48 @@ impl Handle {
         shared.datafds.remove(datafd.into(), &shared.tx.poller, &shared.rx.poller)
     }
 
+    /// Reads a datafd again that was disabled after an error or its end ([`DatafdState::Disabled`]). Messages
+    /// that were written to it meanwhile are sent. Does nothing if the datafd is active.
+    ///
+    /// If the reason is still there, it is reported again. [`DatafdProblem::ReadFailed`] says whether it
+    /// passes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownDatafd`]; [`Error::AmbiguousDatafd`]; [`Error::Os`].
+    ///
+    /// # Examples
+    ///
+    /// The other end of a connected UDP socket is not there at first:
+    ///
+    /// ```
+    /// use std::net::UdpSocket;
+    /// use std::os::fd::AsFd;
+    /// use knet_handle::{DatafdProblem, DatafdState};
+    ///
+    /// # use knet_handle::{ChannelRequest, DatafdSource, Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let events = handle.datafd_events();
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// let absent = UdpSocket::bind("127.0.0.1:0")?;
+    /// let address = absent.local_addr()?;
+    /// drop(absent);
+    /// socket.connect(address)?;
+    /// let datafd = handle.add_datafd(DatafdSource::Fd(socket.as_fd()), ChannelRequest::Any)?;
+    /// socket.send(b"refused")?;
+    ///
+    /// let event = events.recv()?.event;
+    /// assert!(matches!(event.problem, DatafdProblem::ReadFailed { passing: true, .. }));
+    /// handle.resume_datafd(event.id)?;
+    /// assert_eq!(handle.datafd_status(datafd.channel())?.state, DatafdState::Active);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`DatafdProblem::ReadFailed`]: crate::DatafdProblem::ReadFailed
+    pub fn resume_datafd<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<(), Error> {
+        let shared = self.shared();
+        shared.datafds.find(datafd.into())?.resume(&shared.tx.poller)
+    }
+
     /// Returns the datafd of a channel.
     ///
     /// # Errors

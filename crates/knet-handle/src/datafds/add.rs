@@ -44,7 +44,7 @@ impl Datafds {
         let entry = self.find(key)?;
         // Nobody else can have taken it since: that needs the lock.
         self.take(&entry);
-        entry.disable(tx);
+        entry.retire(tx);
         let entry = wait_until_unused(entry);
         if let Some(entry) = entry {
             // It is watched for writing only while the rest of a message waits.

@@ -4,6 +4,7 @@
 
 pub(crate) mod add;
 pub(crate) mod counters;
+pub(crate) mod read_error;
 pub(crate) mod source;
 pub(crate) mod stream;
 pub(crate) mod table;

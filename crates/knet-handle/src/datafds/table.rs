@@ -15,6 +15,7 @@ use crate::datafd_key::{DatafdId, DatafdKey};
 use crate::datafds::counters::Counters;
 use crate::error::Error;
 use crate::log::Log;
+use crate::operation::Operation;
 
 /// How messages are read from and written to a datafd.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,8 +45,10 @@ enum Reading {
     Yes,
     /// The messages that were read last wait for room in a link's socket.
     NotNow,
-    /// The datafd reached its end, or failed, or is being removed.
-    NoMore,
+    /// The datafd reached its end, or failed.
+    Disabled,
+    /// It was removed.
+    Removed,
 }
 
 /// A datafd, from the time it is added until it is removed.
@@ -119,21 +122,49 @@ impl Entry {
         *self.rest.lock() = rest;
     }
 
-    /// Returns `true` if the datafd reached its end or failed, and is to be removed.
+    /// Returns `true` if the datafd reached its end or failed.
     pub(crate) fn is_disabled(&self) -> bool {
-        *self.reading.lock() == Reading::NoMore
+        *self.reading.lock() == Reading::Disabled
     }
 
-    /// Stops reading the datafd for good.
+    /// Stops reading the datafd, which reached its end or failed, until [`Entry::resume`].
     pub(crate) fn disable(&self, poller: &Poller) {
+        self.stop_reading(poller, Reading::Disabled);
+    }
+
+    /// Stops reading the datafd for good, because it is being removed.
+    pub(crate) fn retire(&self, poller: &Poller) {
+        self.stop_reading(poller, Reading::Removed);
+    }
+
+    fn stop_reading(&self, poller: &Poller, then: Reading) {
         let mut reading = self.reading.lock();
-        if mem::replace(&mut *reading, Reading::NoMore) == Reading::Yes {
+        if *reading == Reading::Removed {
+            return;
+        }
+        if mem::replace(&mut *reading, then) == Reading::Yes {
             // This fails if the kernel has removed it from the poller by itself.
             let _ = poller.remove(self);
         }
     }
 
-    /// Stops reading the datafd until [`Entry::resume`].
+    /// Reads the datafd again after [`Entry::disable`].
+    pub(crate) fn resume(&self, poller: &Poller) -> Result<(), Error> {
+        let mut reading = self.reading.lock();
+        match *reading {
+            Reading::Yes | Reading::NotNow => Ok(()),
+            Reading::Removed => Err(Error::UnknownDatafd { fd: self.number }),
+            Reading::Disabled => {
+                poller
+                    .add(self, self.token, Interest::READ)
+                    .map_err(|error| Error::os(Operation::WatchDatafd, error.errno(), error))?;
+                *reading = Reading::Yes;
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops reading the datafd until [`Entry::unpause`].
     pub(crate) fn pause(&self, poller: &Poller) {
         let mut reading = self.reading.lock();
         if *reading == Reading::Yes {
@@ -143,17 +174,17 @@ impl Entry {
         }
     }
 
-    /// Resumes reading the datafd, unless it is disabled.
+    /// Reads the datafd again after [`Entry::pause`], unless it is disabled.
     ///
     /// # Errors
     /// The errno if the poller does not accept it. The datafd is then disabled.
-    pub(crate) fn resume(&self, poller: &Poller) -> Result<(), i32> {
+    pub(crate) fn unpause(&self, poller: &Poller) -> Result<(), i32> {
         let mut reading = self.reading.lock();
         if *reading != Reading::NotNow {
             return Ok(());
         }
         let added = poller.add(self, self.token, Interest::READ);
-        *reading = if added.is_ok() { Reading::Yes } else { Reading::NoMore };
+        *reading = if added.is_ok() { Reading::Yes } else { Reading::Disabled };
         added.map_err(|error| error.errno())
     }
 }

@@ -93,7 +93,7 @@ impl Parked {
                 continue;
             }
             for entry in paused.drain(..).filter_map(|entry| entry.upgrade()) {
-                if let Err(errno) = entry.resume(&shared.tx.poller) {
+                if let Err(errno) = entry.unpause(&shared.tx.poller) {
                     let _ = failed.try_push((entry.channel, errno));
                 }
             }

@@ -12,6 +12,7 @@ use knet_wire::MAX_MESSAGE;
 
 use crate::core::shared::Shared;
 use crate::datafds::counters::count;
+use crate::datafds::read_error::is_passing;
 use crate::datafds::table::{Entry, Traffic};
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::io::backpressure::FLUSH_TIMEOUT;
@@ -118,7 +119,8 @@ impl<'a> TxThread<'a> {
     fn retry_parked(&mut self) {
         for (channel, errno) in self.parked.retry(self.shared) {
             if let Some(entry) = self.shared.datafds.get(channel) {
-                self.report(&entry, DatafdProblem::ReadFailed { errno });
+                // The poller did not accept it, for want of memory or of watches.
+                self.report(&entry, DatafdProblem::ReadFailed { errno, passing: true });
             }
         }
     }
@@ -163,7 +165,10 @@ impl<'a> TxThread<'a> {
         match end {
             End::More | End::Empty => {}
             End::Closed => self.disable(&entry, DatafdProblem::EndOfFile),
-            End::Failed(errno) => self.disable(&entry, DatafdProblem::ReadFailed { errno }),
+            End::Failed(errno) => {
+                let passing = is_passing(&entry, errno);
+                self.disable(&entry, DatafdProblem::ReadFailed { errno, passing });
+            }
         }
         // Released before the filter runs, so that removing a datafd never waits for a filter.
         let (channel, read) = (entry.channel, Arc::downgrade(&entry));
