@@ -21,15 +21,13 @@ mod process;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
 use crate::process::exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_args() {
         Ok(cli) => cli,
-        Err(error) => return exit::after_parse_error(&error),
+        Err(error) => return exit::after_parse_error(&error, &Cli::commands()),
     };
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),

@@ -1,7 +1,7 @@
 //! A link as it is written on the command line: `HOST:LOCAL=REMOTE`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use kronosnet::{HostId, LinkId};
@@ -32,13 +32,15 @@ pub(crate) enum PeerLinkError {
     Address(String),
     #[error("'{0}' is a network: write the peer's address, such as 127.0.0.1:5002")]
     NotAnAddress(String),
-    #[error("{0} has no port: the peer has to know it, so the kernel cannot choose one")]
+    #[error("{0} has no port: the peer has to know it, write one from 1 to 65535")]
     NoPort(SocketAddr),
-    #[error("{0} is not an address to send to")]
-    Unspecified(SocketAddr),
-    #[error("{local} and {remote} are not both IPv4 or both IPv6")]
+    #[error("{0} is not an address of one host: write the address of an interface")]
+    NotOneHost(SocketAddr),
+    #[error("both ends are {0}: write the address of the peer after '='")]
+    SameEnds(SocketAddr),
+    #[error("{local} and {remote} are of different families: write two IPv4 or two IPv6 addresses")]
     MixedFamilies { local: SocketAddr, remote: SocketAddr },
-    #[error("{local} and {network} are not both IPv4 or both IPv6")]
+    #[error("{local} and {network} are of different families: use IPv4 or IPv6 for both")]
     NetworkOfOtherFamily { local: SocketAddr, network: Network },
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -54,7 +56,10 @@ impl FromStr for PeerLink {
         }
         let remote = address(remote)?;
         if remote.ip().is_unspecified() {
-            return Err(PeerLinkError::Unspecified(remote));
+            return Err(PeerLinkError::NotOneHost(remote));
+        }
+        if remote == local {
+            return Err(PeerLinkError::SameEnds(remote));
         }
         if local.is_ipv4() != remote.is_ipv4() {
             return Err(PeerLinkError::MixedFamilies { local, remote });
@@ -90,7 +95,14 @@ fn parts(text: &str) -> Result<(HostId, SocketAddr, &str), PeerLinkError> {
 
 fn address(text: &str) -> Result<SocketAddr, PeerLinkError> {
     let address: SocketAddr = text.parse().map_err(|_| PeerLinkError::Address(text.to_owned()))?;
-    if address.port() == 0 { Err(PeerLinkError::NoPort(address)) } else { Ok(address) }
+    if address.port() == 0 {
+        return Err(PeerLinkError::NoPort(address));
+    }
+    let is_broadcast = matches!(address.ip(), IpAddr::V4(v4) if v4.is_broadcast());
+    if is_broadcast || address.ip().is_multicast() {
+        return Err(PeerLinkError::NotOneHost(address));
+    }
+    Ok(address)
 }
 
 /// Groups links by host. The links of each host keep the order of the command line.
@@ -104,13 +116,21 @@ pub(crate) fn links_by_host<R: Copy>(
     let mut peers: BTreeMap<HostId, Vec<PeerLink<R>>> = BTreeMap::new();
     for &link in links {
         if link.host == own {
-            return Err(Usage(format!("--peer {}: this is our own id", link.host)));
+            let text = format!(
+                "--peer {own}:{}=...: host {own} is this host itself: --id is {own}",
+                link.local
+            );
+            return Err(Usage(text));
         }
         let links = peers.entry(link.host).or_default();
         links.push(link);
         if links.len() > usize::from(LinkId::COUNT) {
             let most = LinkId::COUNT;
-            return Err(Usage(format!("host {} has more than {most} links", link.host)));
+            let text = format!(
+                "--peer {}: this host has more than {most} links: leave some out",
+                link.host
+            );
+            return Err(Usage(text));
         }
     }
     Ok(peers)
@@ -145,7 +165,7 @@ mod tests {
     fn an_unspecified_local_address_is_fine_and_a_remote_one_is_not() {
         assert!(parse("2:0.0.0.0:5001=127.0.0.1:5002").is_ok());
         let error = parse("2:127.0.0.1:5001=0.0.0.0:5002").unwrap_err();
-        assert_eq!(error, PeerLinkError::Unspecified("0.0.0.0:5002".parse().unwrap()));
+        assert_eq!(error, PeerLinkError::NotOneHost("0.0.0.0:5002".parse().unwrap()));
     }
 
     #[test]
@@ -165,6 +185,14 @@ mod tests {
         }
         assert!(matches!(parse("2:127.0.0.1:0=127.0.0.1:1"), Err(PeerLinkError::NoPort(_))));
         assert!(matches!(parse("2:127.0.0.1:1=127.0.0.1:0"), Err(PeerLinkError::NoPort(_))));
+        let same = parse("2:127.0.0.1:1=127.0.0.1:1");
+        assert_eq!(same, Err(PeerLinkError::SameEnds("127.0.0.1:1".parse().unwrap())));
+        for address in ["224.0.0.1:1", "255.255.255.255:1", "[ff02::1]:1"] {
+            let other = if address.starts_with('[') { "[::1]:1" } else { "127.0.0.1:1" };
+            for link in [format!("2:{address}={other}"), format!("2:{other}={address}")] {
+                assert!(matches!(parse(&link), Err(PeerLinkError::NotOneHost(_))), "{link}");
+            }
+        }
         let network = parse("2:127.0.0.1:5001=127.0.0.0/8");
         assert_eq!(network, Err(PeerLinkError::NotAnAddress("127.0.0.0/8".into())));
         let mixed = parse("2:127.0.0.1:5001=[::1]:5002");

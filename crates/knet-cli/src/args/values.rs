@@ -1,5 +1,7 @@
 //! Parsers of single values.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use kronosnet::HostId;
@@ -10,6 +12,18 @@ use kronosnet::HostId;
 /// The range of host ids if `text` is outside of it or is not a number.
 pub(crate) fn host_id(text: &str) -> Result<HostId, String> {
     text.parse().map_err(|_| "expected a number from 0 to 65535".to_owned())
+}
+
+/// Parses a number from `least` to `most`.
+///
+/// # Errors
+/// The range if `text` is outside of it or is not a number.
+pub(crate) fn number<T>(text: &str, least: T, most: T) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+    number.ok_or_else(|| format!("expected a number from {least} to {most}"))
 }
 
 /// Parses a number of seconds, with or without a fraction.
@@ -35,6 +49,15 @@ mod tests {
         assert!(Instant::now().checked_add(seconds("1e18").unwrap()).is_some());
         for wrong in ["-1", "soon", "NaN", ""] {
             assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_within_their_range() {
+        assert_eq!([number("1", 1, 9_u8), number("9", 1, 9)], [Ok(1), Ok(9)]);
+        for wrong in ["0", "10", "256", "-1", "one", "", "1.5"] {
+            let expected = "expected a number from 1 to 9".to_owned();
+            assert_eq!(number(wrong, 1, 9_u8), Err(expected), "{wrong:?}");
         }
     }
 

@@ -11,6 +11,7 @@ use kronosnet::{
     LinkConfig, LinkId, MtuEvent, PingTimers,
 };
 
+use crate::args::require_local;
 use crate::bench::args::BenchArgs;
 use crate::bench::idle_resources::IdleResources;
 use crate::process::exit::{Unreachable, Usage};
@@ -76,6 +77,7 @@ impl BenchHost {
             let text = "--peer: all links have to lead to one other host";
             return Err(Usage(text.to_owned()).into());
         }
+        require_local(&args.peers)?;
         let mut host = Self::new(&args.plan, own, peer)?;
         for (path, id) in args.peers.iter().zip(LinkId::ALL) {
             host.add_link(id, LinkConfig::udp(path.local, path.remote))?;

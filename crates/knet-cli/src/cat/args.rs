@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kronosnet::{Channel, HostId, MAX_MESSAGE};
 
-use crate::args::{PeerLink, Remote, host_id, seconds};
+use crate::args::{PeerLink, Remote, host_id, number, seconds};
 
 /// Sends standard input to the peers, and writes what they send to standard output.
 ///
@@ -47,7 +47,10 @@ pub(crate) struct CatArgs {
 
     /// Splits the input into messages of this size, 1 to 65536 bytes. A message is sent when it is
     /// full, or at the end of the input.
-    #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = message_size)]
+    #[arg(
+        long, value_name = "BYTES", default_value = "8192",
+        value_parser = |text: &str| number(text, 1, MAX_MESSAGE)
+    )]
     pub(crate) message_size: usize,
 
     /// How long to wait for the peers at the start, and for a peer that is lost later.
@@ -55,23 +58,20 @@ pub(crate) struct CatArgs {
     pub(crate) wait: Duration,
 
     /// How many messages to receive before ending. To receive only, leave the input empty.
-    #[arg(long, value_name = "COUNT", default_value = "0")]
+    #[arg(
+        long, value_name = "COUNT", default_value = "0",
+        value_parser = |text: &str| number(text, 0, u64::MAX)
+    )]
     pub(crate) recv: u64,
 
     /// Sends to these peers only.
     #[arg(long, value_name = "HOST", num_args = 1.., value_parser = host_id)]
     pub(crate) to: Vec<HostId>,
 
-    /// Reports link and host events on standard error. RUST_LOG selects what else is logged.
+    /// Reports link and host events on standard error, and warnings of the library. RUST_LOG selects
+    /// what else is logged: a level, such as debug, or a level for a part, such as knet::link=debug.
     #[arg(short, long)]
     pub(crate) verbose: bool,
-}
-
-fn message_size(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(size @ 1..=MAX_MESSAGE) => Ok(size),
-        _ => Err(format!("expected a number from 1 to {MAX_MESSAGE}")),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kronosnet::{
     Verdict,
 };
 
-use crate::args::{PeerLink, Remote, links_by_host};
+use crate::args::{PeerLink, Remote, links_by_host, require_local};
 use crate::cat::args::CatArgs;
 use crate::cat::event::{Event, Events};
 use crate::cat::links::Links;
@@ -35,6 +35,7 @@ impl Cluster {
     /// [`Usage`] if the arguments contradict each other; those of kronosnet.
     pub(crate) fn start(args: &CatArgs, events: &Events) -> anyhow::Result<Self> {
         let paths = by_host(args)?;
+        require_local(&args.peers)?;
         let handle = Handle::new(args.id)?;
         // Both have to be in place before the first link comes up.
         watch(&handle, args.verbose, events);
@@ -156,7 +157,9 @@ impl Cluster {
 fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink<Remote>>>, Usage> {
     let peers = links_by_host(args.id, &args.peers)?;
     match args.to.iter().find(|host| !peers.contains_key(host)) {
-        Some(host) => Err(Usage(format!("--to {host}: there is no --peer {host}"))),
+        Some(host) => Err(Usage(format!(
+            "--to {host}: there is no link to host {host}: add it with --peer {host}:LOCAL=REMOTE"
+        ))),
         None => Ok(peers),
     }
 }

@@ -43,7 +43,7 @@ use crate::process::{signals, stderr};
 /// [`Interrupted`]; [`OutputClosed`]; any other failure.
 pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     if args.verbose {
-        logging::log_to_stderr();
+        logging::log_to_stderr()?;
     }
     let (sender, events) = mpsc::channel();
     let on_signal = sender.clone();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kronosnet::{Channel, HostId};
 
-use crate::args::{PeerLink, host_id, seconds};
+use crate::args::{PeerLink, host_id, number, seconds};
 use crate::output::Format;
 
 /// Tests each link of a planned cluster and explains what is wrong.
@@ -35,7 +35,7 @@ pub(crate) struct CheckArgs {
     /// How many pings to count on each link, at 20 per second.
     #[arg(
         long, value_name = "COUNT", default_value = "50",
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = |text: &str| number(text, 1, u32::MAX)
     )]
     pub(crate) count: u32,
 

@@ -24,7 +24,7 @@ use anyhow::Context;
 use kronosnet::{Handle, PingTimers};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
-use crate::args::links_by_host;
+use crate::args::{links_by_host, require_local};
 use crate::monitor::args::MonitorArgs;
 use crate::monitor::event::Event;
 use crate::monitor::log_entry::LogEntry;
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
             }
         }
     }
+    require_local(&args.peers)?;
     let (sender, events) = mpsc::channel();
     watch_signals(&sender).context("cannot watch for signals")?;
     let handle = Handle::new(args.id)?;

@@ -7,8 +7,8 @@ use clap::error::{Error as ClapError, ErrorKind};
 use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::process::stderr;
 use crate::process::stdio::{self, OutputClosed};
+use crate::process::{parse_error, stderr};
 
 /// The arguments or the input are wrong. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -56,18 +56,16 @@ fn after_signal(signal: i32) -> ExitCode {
 }
 
 /// Reports what is wrong with the arguments, or prints the requested help, and returns the exit code.
-pub(crate) fn after_parse_error(error: &ClapError) -> ExitCode {
+/// `commands` are the subcommands.
+pub(crate) fn after_parse_error(error: &ClapError, commands: &[String]) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return match stdio::write_stdout(error.render().to_string().as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => after_failure(&error),
         };
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        stderr::line("expected a command: demo, cat, bench, monitor or check (see 'knet --help')");
-    } else {
-        stderr::line(first_paragraph(&error.render().to_string()));
-    }
+    let args: Vec<_> = std::env::args_os().collect();
+    stderr::line(parse_error::text(error, &args, commands));
     ExitCode::from(USAGE)
 }
 
@@ -97,14 +95,6 @@ fn one_line(error: &anyhow::Error) -> String {
     line.replace('\n', " ")
 }
 
-/// Returns clap's message without the usage and the hints that follow it.
-fn first_paragraph(text: &str) -> String {
-    let lines = text.trim_start().lines().take_while(|line| !line.trim().is_empty());
-    let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
-    format!("{line} (see 'knet --help')")
-}
-
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 const FAULTY: u8 = 3;
@@ -129,12 +119,5 @@ mod tests {
         assert_eq!(one_line(&error), "cannot open x: no such file or directory");
         let error = anyhow!("refused").context("cannot bind: refused");
         assert_eq!(one_line(&error), "cannot bind: refused");
-    }
-
-    #[test]
-    fn a_list_of_missing_arguments_becomes_one_line() {
-        let text = "error: these are missing:\n  --id <HOST>\n  --peer <PEER>\n\nUsage: knet cat\n";
-        let line = first_paragraph(text);
-        assert_eq!(line, "these are missing: --id <HOST> --peer <PEER> (see 'knet --help')");
     }
 }

@@ -2,6 +2,7 @@
 //! readiness of descriptors.
 
 pub(crate) mod exit;
+mod parse_error;
 pub(crate) mod readiness;
 pub(crate) mod signals;
 pub(crate) mod stderr;
