@@ -144,12 +144,12 @@ impl SendReport {
     /// Returns the hosts that the message was intended for and not sent to, with the reasons. For a message
     /// to all hosts, that includes the unreachable ones.
     pub fn failures(&self) -> impl Iterator<Item = SendFailure> {
-        let down = match &self.targets {
-            Targets::All(routes) => routes.unreachable(),
-            Targets::Few(_) | Targets::Many(_) => &[],
+        let routes = match &self.targets {
+            Targets::All(routes) => Some(routes),
+            Targets::Few(_) | Targets::Many(_) => None,
         };
-        let down = down.iter().map(|&host| SendFailure::unreachable(host));
-        self.failures.iter().copied().chain(down)
+        let down = routes.into_iter().flat_map(|routes| routes.unreachable());
+        self.failures.iter().copied().chain(down.map(SendFailure::unreachable))
     }
 
     fn targets(&self) -> impl Iterator<Item = HostId> {

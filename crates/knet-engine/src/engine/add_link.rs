@@ -5,6 +5,7 @@ use std::time::Instant;
 use knet_wire::{HostId, LinkId};
 
 use super::Engine;
+use crate::config::SocketId;
 use crate::error::LinkError;
 use crate::link::{Link, LinkKind, LinkPeer};
 
@@ -28,6 +29,7 @@ impl Engine {
         let peer = peer.into();
         self.check_link(host, link, &peer)?;
         let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
+        self.sockets.add(&peer);
         *entry.slot(link) = Some(Box::new(Link::new(now, peer)));
         Ok(())
     }
@@ -46,15 +48,17 @@ impl Engine {
         if entry.link(id).is_some() {
             return Err(LinkError::Configured { host, link: id });
         }
-        let clashes = |link: &Link| {
-            link.peer.kind() != peer.kind()
-                && link.peer.socket().is_some_and(|socket| peer.socket() == Some(socket))
-        };
-        for (&host, entry) in &self.hosts {
-            if let Some((link, _)) = entry.links().find(|(_, link)| clashes(link)) {
-                return Err(LinkError::SharedSocket { host, link });
-            }
+        match self.sockets.clashes(peer).then(|| self.first_link_of(peer.socket())).flatten() {
+            Some((host, link)) => Err(LinkError::SharedSocket { host, link }),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Returns the first link that uses a socket.
+    fn first_link_of(&self, socket: Option<SocketId>) -> Option<(HostId, LinkId)> {
+        let links = self.hosts.iter().flat_map(|(&host, entry)| {
+            entry.links().map(move |(id, link)| (host, id, link.peer.socket()))
+        });
+        links.filter(|(.., used)| *used == socket).map(|(host, id, _)| (host, id)).next()
     }
 }

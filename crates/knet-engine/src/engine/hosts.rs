@@ -21,7 +21,7 @@ impl Engine {
             return Err(HostError::Exists(host));
         }
         self.hosts.insert(host, Host::new());
-        self.routes.hosts_changed();
+        self.routes.add_host(host);
         Ok(())
     }
 
@@ -38,8 +38,9 @@ impl Engine {
         self.timers.set(TimerKey::Reassembly(host), &mut entry.reassembly, None);
         entry.receive.reassembler.clear(&mut self.pool);
         entry.count_incomplete(&mut self.drops);
+        self.names.replace(host, entry.name.as_deref(), None);
         self.hosts.remove(&host);
-        self.routes.hosts_changed();
+        self.routes.remove_host(host);
         Ok(())
     }
 
@@ -69,12 +70,14 @@ impl Engine {
         if name.len() > MAX_HOST_NAME {
             return Err(HostError::NameTooLong { length: name.len() });
         }
-        let spelled = name.parse::<HostId>().ok().filter(|id| id.to_string() == name);
+        let spelled = id_spelled(name);
         if let Some(owner) = spelled.or_else(|| self.named(name)).filter(|&owner| owner != host) {
             return Err(HostError::NameTaken { name: name.to_owned(), owner });
         }
         if let Some(entry) = self.hosts.get_mut(&host) {
-            entry.name = spelled.is_none().then(|| name.to_owned());
+            let new = spelled.is_none().then_some(name);
+            self.names.replace(host, entry.name.as_deref(), new);
+            entry.name = new.map(str::to_owned);
         }
         Ok(())
     }
@@ -88,11 +91,8 @@ impl Engine {
     }
 
     fn named(&self, name: &str) -> Option<HostId> {
-        let has = |id: &HostId, host: &Host| match &host.name {
-            Some(own) => own == name,
-            None => id.to_string() == name,
-        };
-        self.hosts.iter().find(|(id, host)| has(id, host)).map(|(&id, _)| id)
+        let unnamed = |id: &HostId| self.hosts.get(id).is_some_and(|host| host.name.is_none());
+        self.names.get(name).or_else(|| id_spelled(name).filter(unnamed))
     }
 
     /// Sets which of a host's links its messages take. Takes effect at once.
@@ -144,4 +144,9 @@ impl Engine {
         self.hosts.get_mut(&host).ok_or(HostError::Unknown(host))?.clear_stats();
         Ok(())
     }
+}
+
+/// Returns the id that the name is the decimal form of.
+fn id_spelled(name: &str) -> Option<HostId> {
+    name.parse::<HostId>().ok().filter(|id| id.to_string() == name)
 }

@@ -25,6 +25,7 @@ impl Engine {
         let slot = entry.slot(link);
         let mut cleared = slot.take().ok_or(LinkError::NotConfigured { host, link })?;
         self.timers.set(TimerKey::Link(host, link), &mut cleared.deadline, None);
+        self.sockets.remove(&cleared.peer);
         Ok(cleared.peer)
     }
 

@@ -25,11 +25,15 @@ mod acl_config;
 mod add_link;
 mod delivery;
 pub use delivery::{DatagramMeta, Delivery, DeliveryToken, Received};
+mod host_names;
+use host_names::HostNames;
 mod hosts;
 mod link_settings;
 mod liveness;
 mod pmtud;
 mod receive;
+mod socket_uses;
+use socket_uses::SocketUses;
 mod source_check;
 mod transmit;
 pub use transmit::Transmit;
@@ -79,6 +83,8 @@ pub use transmit::Transmit;
 pub struct Engine {
     own: HostId,
     hosts: BTreeMap<HostId, Host>,
+    names: HostNames,
+    sockets: SocketUses,
     timers: TimerQueue,
     routes: RouteTable,
     transmits: VecDeque<Transmit>,
@@ -103,6 +109,8 @@ impl Engine {
         Self {
             own: config.host,
             hosts: BTreeMap::new(),
+            names: HostNames::default(),
+            sockets: SocketUses::default(),
             timers: TimerQueue::default(),
             routes: RouteTable::default(),
             transmits: VecDeque::new(),
@@ -179,7 +187,7 @@ impl Engine {
     /// Returns the routes if they changed since the last call.
     #[must_use]
     pub fn poll_routes(&mut self) -> Option<Routes> {
-        self.routes.take_changed(self.hosts.keys().copied())
+        self.routes.take_changed()
     }
 
     /// Returns when to call [`Engine::handle_timeout`] next, or `None` if no timer runs.

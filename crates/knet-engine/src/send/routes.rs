@@ -2,8 +2,10 @@
 //!
 //! The engine makes a new snapshot when reachability, links, policy or MTU change. Senders hold the
 //! latest one and need no lock to read it.
+//!
+//! Snapshots share what did not change: the hosts are divided into sections of neighbouring ids, and
+//! a change copies one section and the list of sections.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -37,51 +39,164 @@ use crate::stats::LinkCounters;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    hosts: Vec<Arc<HostRoute>>,
+    /// The sections with hosts, in ascending order.
+    sections: Vec<Section>,
+    /// The number of reachable hosts.
+    len: usize,
+}
+
+/// The hosts whose ids have the same [`section_of`].
+#[derive(Clone, Debug)]
+struct Section {
+    number: u16,
+    /// How many hosts are reachable in the sections before this one.
+    first: usize,
+    hosts: Arc<SectionHosts>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct SectionHosts {
+    /// In ascending order.
+    reachable: Vec<Arc<HostRoute>>,
+    /// In ascending order.
     unreachable: Vec<HostId>,
 }
 
 impl Routes {
     /// Iterates over all reachable hosts, in ascending order: the destinations of a broadcast.
     pub fn hosts(&self) -> impl Iterator<Item = &HostRoute> {
-        self.hosts.iter().map(Arc::as_ref)
+        self.sections.iter().flat_map(|section| &section.hosts.reachable).map(Arc::as_ref)
     }
 
     /// Returns how many hosts are reachable.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.hosts.len()
+        self.len
     }
 
     /// Returns `true` if no host is reachable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
+        self.len == 0
     }
 
-    /// Returns the known hosts that are not reachable, in ascending order.
+    /// Iterates over the known hosts that are not reachable, in ascending order.
+    pub fn unreachable(&self) -> impl Iterator<Item = HostId> {
+        self.sections.iter().flat_map(|section| &section.hosts.unreachable).copied()
+    }
+
+    /// Returns `true` if the host was added and is not reachable.
     #[must_use]
-    pub fn unreachable(&self) -> &[HostId] {
-        &self.unreachable
+    pub fn is_unreachable(&self, host: HostId) -> bool {
+        let section = self.section(host);
+        section.is_some_and(|section| section.hosts.unreachable.binary_search(&host).is_ok())
     }
 
     /// Returns the index of a host in [`Routes::hosts`] if it is reachable.
     #[must_use]
     pub fn position(&self, host: HostId) -> Option<usize> {
-        self.hosts.binary_search_by_key(&host, |route| route.host).ok()
+        let section = self.section(host)?;
+        Some(section.first + section.hosts.find(host).ok()?)
     }
 
     /// Returns the route to the host at this index.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<&HostRoute> {
-        self.hosts.get(place).map(Arc::as_ref)
+        // The last section that begins at or before the place: those before it have no host there.
+        let after = self.sections.partition_point(|section| section.first <= place);
+        let section = self.sections.get(after.checked_sub(1)?)?;
+        section.hosts.reachable.get(place - section.first).map(Arc::as_ref)
     }
 
     /// Returns the route to a host if it is reachable.
     #[must_use]
     pub fn get(&self, host: HostId) -> Option<&HostRoute> {
-        self.at(self.position(host)?)
+        let hosts = &self.section(host)?.hosts;
+        hosts.reachable.get(hosts.find(host).ok()?).map(Arc::as_ref)
     }
+
+    /// Sets the route to a host, or `None` for a host that was added and is not reachable. Returns
+    /// the route before.
+    pub(super) fn insert(
+        &mut self,
+        host: HostId,
+        route: Option<Arc<HostRoute>>,
+    ) -> Option<Arc<HostRoute>> {
+        let hosts = self.section_mut(host);
+        let before = hosts.take(host);
+        match route {
+            Some(route) => {
+                let place = hosts.find(host).unwrap_or_else(|place| place);
+                hosts.reachable.insert(place, route);
+            }
+            None => {
+                let place = hosts.unreachable.binary_search(&host).unwrap_or_else(|place| place);
+                hosts.unreachable.insert(place, host);
+            }
+        }
+        self.count();
+        before
+    }
+
+    /// Removes a host. Returns the route to it, if it was reachable.
+    pub(super) fn remove(&mut self, host: HostId) -> Option<Arc<HostRoute>> {
+        let number = section_of(host);
+        let place = self.place(number).ok()?;
+        let hosts = Arc::make_mut(&mut self.sections[place].hosts);
+        let before = hosts.take(host);
+        if hosts.reachable.is_empty() && hosts.unreachable.is_empty() {
+            self.sections.remove(place);
+        }
+        self.count();
+        before
+    }
+
+    fn place(&self, number: u16) -> Result<usize, usize> {
+        self.sections.binary_search_by_key(&number, |section| section.number)
+    }
+
+    fn section(&self, host: HostId) -> Option<&Section> {
+        self.sections.get(self.place(section_of(host)).ok()?)
+    }
+
+    /// Returns the hosts of a section to change them, copied if a snapshot shares them.
+    fn section_mut(&mut self, host: HostId) -> &mut SectionHosts {
+        let number = section_of(host);
+        let place = self.place(number).unwrap_or_else(|place| {
+            self.sections.insert(place, Section { number, first: 0, hosts: Arc::default() });
+            place
+        });
+        Arc::make_mut(&mut self.sections[place].hosts)
+    }
+
+    /// Counts the reachable hosts again, by section.
+    fn count(&mut self) {
+        self.len = 0;
+        for section in &mut self.sections {
+            section.first = self.len;
+            self.len += section.hosts.reachable.len();
+        }
+    }
+}
+
+impl SectionHosts {
+    fn find(&self, host: HostId) -> Result<usize, usize> {
+        self.reachable.binary_search_by_key(&host, |route| route.host)
+    }
+
+    /// Removes a host. Returns the route to it, if it was reachable.
+    fn take(&mut self, host: HostId) -> Option<Arc<HostRoute>> {
+        if let Ok(place) = self.unreachable.binary_search(&host) {
+            self.unreachable.remove(place);
+        }
+        Some(self.reachable.remove(self.find(host).ok()?))
+    }
+}
+
+/// Returns the number of a host's section, which has 64 ids: as many as there may be sections for
+/// 4096 hosts.
+fn section_of(host: HostId) -> u16 {
+    host.get() >> 6
 }
 
 /// The route to one reachable host, part of [`Routes`].
@@ -114,6 +229,18 @@ pub struct HostRoute {
 }
 
 impl HostRoute {
+    /// Creates the route over these links. Returns `None` if there are none.
+    pub(super) fn new(host: HostId, policy: Policy, links: Vec<LinkRoute>) -> Option<Self> {
+        let data_mtu = links.iter().map(|link| link.data_mtu).min()?;
+        Some(Self { host, policy, data_mtu, links, turn: AtomicUsize::new(0) })
+    }
+
+    /// Returns the smallest data MTU of the links over UDP, `None` if there is only a loopback link.
+    pub(super) fn least_udp_mtu(&self) -> Option<usize> {
+        let links = self.links.iter().filter(|link| link.path.is_some());
+        links.map(|link| link.data_mtu).min()
+    }
+
     /// Returns the host.
     #[must_use]
     pub fn host(&self) -> HostId {
@@ -189,111 +316,4 @@ pub struct LinkRoute {
     pub data_mtu: usize,
     /// Counters for the packets that are sent.
     pub counters: Arc<LinkCounters>,
-}
-
-/// The routes as the engine edits them.
-#[derive(Debug, Default)]
-pub(crate) struct RouteTable {
-    hosts: BTreeMap<HostId, Arc<HostRoute>>,
-    changed: bool,
-}
-
-impl RouteTable {
-    /// Replaces the route to a host, or removes it if there are no links.
-    pub(crate) fn set(&mut self, host: HostId, policy: Policy, links: Vec<LinkRoute>) {
-        self.changed = true;
-        let Some(data_mtu) = links.iter().map(|link| link.data_mtu).min() else {
-            self.hosts.remove(&host);
-            return;
-        };
-        let route = HostRoute { host, policy, data_mtu, links, turn: AtomicUsize::new(0) };
-        self.hosts.insert(host, Arc::new(route));
-    }
-
-    pub(crate) fn get(&self, host: HostId) -> Option<&HostRoute> {
-        self.hosts.get(&host).map(Arc::as_ref)
-    }
-
-    /// Returns the smallest data MTU of all links in use, without loopback links.
-    pub(crate) fn least_mtu(&self) -> Option<usize> {
-        let links = self.hosts.values().flat_map(|route| &route.links);
-        links.filter(|link| link.path.is_some()).map(|link| link.data_mtu).min()
-    }
-
-    /// Notes that a host was added or removed.
-    pub(crate) fn hosts_changed(&mut self) {
-        self.changed = true;
-    }
-
-    /// Returns a new snapshot if something changed since the last one. `known` are all hosts in
-    /// ascending order.
-    pub(crate) fn take_changed(&mut self, known: impl Iterator<Item = HostId>) -> Option<Routes> {
-        if !std::mem::take(&mut self.changed) {
-            return None;
-        }
-        Some(Routes {
-            hosts: self.hosts.values().cloned().collect(),
-            unreachable: known.filter(|host| !self.hosts.contains_key(host)).collect(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::SocketId;
-
-    fn link(id: u8, data_mtu: usize) -> LinkRoute {
-        LinkRoute {
-            link: LinkId::new(id).unwrap(),
-            path: Some(LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() }),
-            source: None,
-            tag: PacketTag::default(),
-            data_mtu,
-            counters: Arc::default(),
-        }
-    }
-
-    fn sent_on(route: &HostRoute, messages: usize) -> Vec<Vec<u8>> {
-        let ids = || route.links_of_next_message().map(|(_, link)| link.link.get()).collect();
-        (0..messages).map(|_| ids()).collect()
-    }
-
-    #[test]
-    fn each_policy_takes_the_links_it_promises() {
-        let mut table = RouteTable::default();
-        let host = HostId::new(2);
-        let all = || vec![link(0, 500), link(1, 400), link(2, 600)];
-
-        table.set(host, Policy::Active, all());
-        assert_eq!(sent_on(table.get(host).unwrap(), 2), [[0, 1, 2], [0, 1, 2]]);
-        table.set(host, Policy::RoundRobin, all());
-        let rounds = sent_on(table.get(host).unwrap(), 6);
-        assert_eq!(rounds, [[0], [1], [2], [0], [1], [2]]);
-        table.set(host, Policy::Passive, vec![link(1, 400)]);
-        assert_eq!(sent_on(table.get(host).unwrap(), 2), [[1], [1]]);
-    }
-
-    #[test]
-    fn a_snapshot_is_returned_once_per_change() {
-        let mut table = RouteTable::default();
-        let known = || [3, 5, 7].map(HostId::new).into_iter();
-        assert!(table.take_changed(known()).is_none());
-        table.set(HostId::new(7), Policy::Active, vec![link(0, 500), link(1, 400)]);
-        table.set(HostId::new(3), Policy::Passive, vec![link(0, 600)]);
-        let routes = table.take_changed(known()).unwrap();
-        assert!(table.take_changed(known()).is_none());
-        assert_eq!(routes.unreachable(), [HostId::new(5)]);
-
-        let ids: Vec<_> = routes.hosts().map(|route| route.host().get()).collect();
-        assert_eq!(ids, [3, 7]);
-        assert_eq!(routes.get(HostId::new(7)).unwrap().data_mtu(), 400);
-        assert!(routes.get(HostId::new(4)).is_none());
-        assert_eq!(table.least_mtu(), Some(400));
-
-        table.set(HostId::new(7), Policy::Active, vec![]);
-        let without = table.take_changed(known()).unwrap();
-        assert_eq!((without.len(), without.unreachable().len()), (1, 2));
-        assert_eq!(routes.len(), 2, "an old snapshot stays as it was");
-    }
 }

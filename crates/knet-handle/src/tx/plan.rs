@@ -145,7 +145,7 @@ impl Planner {
                 match routes.position(host) {
                     Some(place) => self.targets.push(place),
                     None if self.reporting => {
-                        let down = routes.unreachable().binary_search(&host).is_ok();
+                        let down = routes.is_unreachable(host);
                         let reason = if down { NotSent::Unreachable } else { NotSent::Unknown };
                         self.failures.push(SendFailure { host, reason });
                     }
@@ -157,8 +157,7 @@ impl Planner {
             return Ok(());
         }
         if broadcast && self.reporting {
-            let down = routes.unreachable().iter();
-            self.failures.extend(down.map(|&host| SendFailure::unreachable(host)));
+            self.failures.extend(routes.unreachable().map(SendFailure::unreachable));
         }
         Err(Error::NoReachableHost { failures: std::mem::take(&mut self.failures) })
     }
