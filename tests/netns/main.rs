@@ -12,4 +12,5 @@ mod mtu;
 mod peer_process;
 mod restart;
 mod roaming;
+mod strangers;
 mod traffic;

@@ -68,10 +68,9 @@ pub enum Event {
 /// # while engine.poll_event().is_some() {}
 /// use knet_engine::{DownReason, Event, LinkState};
 ///
-/// // The kernel reports ECONNREFUSED for a link that is up.
-/// engine.handle_transport_error(now, path.socket, path.remote, 111);
+/// engine.set_link_enabled(now, peer, link, false)?;
 /// let Some(Event::Link(event)) = engine.poll_event() else { panic!() };
-/// assert_eq!(event.state, LinkState::Down(DownReason::TransportError { errno: 111 }));
+/// assert_eq!(event.state, LinkState::Down(DownReason::Disabled));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -250,8 +249,8 @@ pub enum DownReason {
         /// The age of the last pong when the link went down.
         silence: Duration,
     },
-    /// The kernel or a router reported that the peer cannot be reached, or the kernel refused to
-    /// send pings.
+    /// The kernel or a router reported that the peer cannot be reached, and no ping was answered
+    /// since then; or the kernel refused to send pings.
     TransportError {
         /// The error, an `errno` value such as `ECONNREFUSED`, or `EPERM` of a firewall.
         errno: i32,

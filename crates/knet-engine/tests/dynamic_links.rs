@@ -12,7 +12,7 @@ use knet_engine::{
     DownReason, Engine, Event, LinkError, LinkKind, LinkPeer, LinkState, LinkStatus,
 };
 use knet_wire::{Body, DataHeader, Fragment, HostId, IpVersion, LinkId, Packet, Ping, Pmtu};
-use pair::{A, B, HOSTS, LINK, Pair, address, number, path, socket};
+use pair::{A, B, HOSTS, LINK, Pair, REFUSED, address, number, path, socket};
 
 /// Two hosts of which `B` has found `A`.
 fn found() -> Pair {
@@ -250,12 +250,12 @@ fn a_link_that_goes_down_waits_for_its_peer_to_speak_again() {
 #[test]
 fn a_refusal_by_the_peers_machine_takes_the_link_down_and_a_new_process_is_found() {
     let mut pair = found();
-    let (at, errno) = (address(A, LINK), 111);
-    pair.engines[B].handle_transport_error(pair.now, socket(LINK), at, errno);
-    pair.drain(B);
+    pair.gone[A] = true;
+    pair.report(B, LINK);
+    pair.run(Duration::from_millis(250));
     let status = pair.status(B, LINK);
-    assert_eq!(status.state, LinkState::Down(DownReason::TransportError { errno }));
-    assert_eq!(known(&status), (false, Some(at)));
+    assert_eq!(status.state, LinkState::Down(DownReason::TransportError { errno: REFUSED }));
+    assert_eq!(known(&status), (false, Some(address(A, LINK))));
     pair.restart(A);
     pair.run(Duration::from_secs(10));
     assert!(pair.status(B, LINK).state.is_up());

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use knet_engine::{DownReason, Event, LinkEvent, LinkState, PingTimers, Policy};
 use knet_wire::{Body, HostId, LinkId, Packet};
-use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
+use pair::{A, B, HOSTS, LATENCY, LINK, Pair};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const EPERM: i32 = 1;
 const ENETUNREACH: i32 = 101;
-const ECONNREFUSED: i32 = 111;
 
 fn link_states(events: &[Event]) -> Vec<(HostId, LinkId, LinkState)> {
     let state = |event: &Event| match event {
@@ -154,34 +153,6 @@ fn a_link_that_went_down_comes_up_again() {
     pair.run(Duration::from_secs(6));
     assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
     assert_eq!(pair.status(A, LINK).stats.up_count, 2);
-}
-
-#[test]
-fn a_transport_error_takes_a_link_down_at_once_and_it_recovers() {
-    let mut pair = Pair::up(2, Policy::Active);
-    let (other, now) = (LinkId::ALL[1], pair.now);
-    let fail = |pair: &mut Pair, link, destination| {
-        pair.engines[A].handle_transport_error(now, socket(link), destination, ECONNREFUSED);
-        pair.drain(A);
-    };
-    // Not a socket or an address of a link.
-    fail(&mut pair, LinkId::ALL[5], address(B, LINK));
-    fail(&mut pair, LINK, address(A, LINK));
-    assert_eq!(pair.events[A], []);
-
-    fail(&mut pair, LINK, address(B, LINK));
-    let reason = DownReason::TransportError { errno: ECONNREFUSED };
-    assert_eq!(link_states(&pair.take_events(A)), down(reason));
-    assert_eq!(pair.status(A, LINK).state, LinkState::Down(reason));
-    assert!(pair.status(A, other).state.is_up() && pair.reachable(A));
-    assert_eq!(pair.send(A, b"message"), [other]);
-
-    // A second report changes nothing, and does not make the engine ping faster.
-    let due = pair.engines[A].poll_timeout();
-    fail(&mut pair, LINK, address(B, LINK));
-    assert_eq!((pair.take_events(A), pair.engines[A].poll_timeout()), (vec![], due));
-    pair.run(Duration::from_secs(6));
-    assert_eq!(link_states(&pair.events[A]), [(HOSTS[B], LINK, LinkState::Up)]);
 }
 
 #[test]

@@ -196,7 +196,11 @@ fn a_host_is_not_called_lost_before_its_last_link_is() {
     let up =
         std::iter::from_fn(|| engine.poll_event()).filter(|event| matches!(event, Event::Link(_)));
     assert_eq!(up.count(), 2);
+    let give_up = now + Duration::from_millis(250);
     engine.handle_transport_error(now, path.socket, path.remote, 111);
+    while let Some(due) = engine.poll_timeout().filter(|&due| due < give_up) {
+        engine.handle_timeout(due);
+    }
     let refused = "down: Connection refused (os error 111)";
     let events = reported(std::iter::from_fn(|| engine.poll_event()));
     let links = [0, 1].map(|link| format!("link {link} {refused}"));

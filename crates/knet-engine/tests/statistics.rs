@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use knet_engine::{DownReason, LinkPath, LinkState, LinkStats, Policy};
 use knet_wire::LinkId;
-use pair::{A, B, HOSTS, LATENCY, LINK, Pair, address, socket};
+use pair::{A, B, HOSTS, LATENCY, LINK, Pair, REFUSED, address, socket};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,16 +24,17 @@ fn a_link_remembers_when_it_came_up_and_went_down_and_why() {
     pair.run(SECOND * 4 + LATENCY * 2);
     let up = pair.now;
     pair.run(SECOND * 3);
-    pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
+    pair.gone[B] = true;
+    pair.report(A, LINK);
+    pair.run(SECOND / 5);
     let down = pair.now;
     pair.run(SECOND);
     // The next ping is refused too, which changes nothing.
-    pair.engines[A].handle_transport_error(pair.now, socket(LINK), address(B, LINK), 111);
     pair.run(SECOND);
 
     let status = pair.status(A, LINK);
     let seen: Vec<_> = status.history.iter().map(|c| (pair.now - c.age, c.state)).collect();
-    let reason = DownReason::TransportError { errno: 111 };
+    let reason = DownReason::TransportError { errno: REFUSED };
     assert_eq!(seen, [(up, LinkState::Up), (down, LinkState::Down(reason))]);
     assert_eq!(status.state_age, SECOND * 2);
 }

@@ -9,9 +9,10 @@ use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 use super::Engine;
 use super::transmit::{Packet, Transmit};
 use crate::config::SocketId;
+use crate::errno::{ECONNREFUSED, EHOSTDOWN, ENONET};
 use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
 use crate::host::Host;
-use crate::link::Link;
+use crate::link::{CheckStep, Link};
 use crate::send::{HostRoute, LinkRoute};
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
@@ -48,7 +49,7 @@ impl Engine {
         let late = self.timers.next().map(|due| now.saturating_duration_since(due));
         if let Some(late) = late.filter(|&late| late >= LATE) {
             for link in self.hosts.values_mut().flat_map(Host::links_mut) {
-                link.heartbeat.add_stall(now, late);
+                link.add_stall(now, late);
             }
         }
         while let Some(key) = self.timers.due(now) {
@@ -59,8 +60,11 @@ impl Engine {
         }
     }
 
-    /// Handles a report of the kernel or a router that a packet from this socket could not be
-    /// delivered. Links to that address go down at once instead of at their timeout.
+    /// Handles a report of the network, an ICMP message, that a packet from this socket could not be
+    /// delivered.
+    ///
+    /// Anybody can send such a message, so it takes no link down. It starts a check: links to that
+    /// address are pinged at once, several times, and go down if no pong comes.
     pub fn handle_transport_error(
         &mut self,
         now: Instant,
@@ -68,7 +72,6 @@ impl Engine {
         destination: SocketAddr,
         errno: i32,
     ) {
-        let reason = DownReason::TransportError { errno };
         let mut hit = Vec::new();
         for (&host, entry) in &self.hosts {
             for (id, link) in entry.links().filter(|(_, link)| link.is_enabled()) {
@@ -82,12 +85,11 @@ impl Engine {
                 }
             }
         }
-        // One after the other, so that a host is not reported lost before its last link is down.
         for (host, id) in hit {
-            if self.link_mut(host, id).is_ok_and(|link| link.take_down(now, reason)) {
-                self.announce_down(now, host, id, reason);
-                self.watch_link(now, host, id);
+            if let Ok(link) = self.link_mut(host, id) {
+                link.unreachable_reported(now, errno);
             }
+            self.watch_link(now, host, id);
         }
     }
 
@@ -99,10 +101,17 @@ impl Engine {
     /// down early would gain nothing, and it would need all its pongs again to come back.
     ///
     /// In any case `errno` becomes the reason of a link that is down, or goes down without a pong.
+    ///
+    /// `ECONNREFUSED`, `EHOSTDOWN` and `ENONET` are what the kernel derives from ICMP messages about
+    /// earlier packets, so they are handled like [`Engine::handle_transport_error`].
     pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, id: LinkId, errno: i32) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let another = entry.links().any(|(other, link)| other != id && link.is_usable());
         let Some(link) = entry.link_mut(id) else { return };
+        if matches!(errno, ECONNREFUSED | EHOSTDOWN | ENONET) {
+            link.unreachable_reported(now, errno);
+            return self.watch_link(now, host, id);
+        }
         let reason = DownReason::TransportError { errno };
         if link.ping_refused(now, errno) && another && link.take_down(now, reason) {
             self.announce_down(now, host, id, reason);
@@ -161,12 +170,15 @@ impl Engine {
             return self.timers_off(host, id);
         }
         let expired = link.heartbeat.expired(now);
-        let ping_due = link.heartbeat.next_ping(now).is_some_and(|ping| ping <= now);
-        if let Some(silence) = expired {
-            let reason = link.silence_reason(silence);
-            if link.take_down(now, reason) {
-                self.announce_down(now, host, id, reason);
-            }
+        let mut ping_due = link.heartbeat.next_ping(now).is_some_and(|ping| ping <= now);
+        let mut gone = expired.map(|silence| link.silence_reason(silence));
+        match link.poll_check(now) {
+            CheckStep::None => {}
+            CheckStep::Ping => ping_due = true,
+            CheckStep::Unanswered(errno) => gone = Some(link.unreachable_reason(errno)),
+        }
+        if let Some(reason) = gone.filter(|&reason| link.take_down(now, reason)) {
+            self.announce_down(now, host, id, reason);
         }
         if ping_due {
             let sequence = self.sequence.current();
@@ -176,14 +188,12 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
-    /// Sets a link's timer to its next ping, its next probe or its pong timeout, whichever comes
-    /// first. The timer of a link without a known peer is off.
+    /// Sets a link's timer to what its heartbeat, its check and its path MTU require next. The timer of a link without a known peer is off.
     pub(super) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
-        let (ping, expiry) = (link.heartbeat.next_ping(now), link.heartbeat.next_expiry());
-        let next = ping.into_iter().chain(expiry).chain(link.mtu.next_timeout(now)).min();
+        let next = link.next_heartbeat(now).into_iter().chain(link.mtu.next_timeout(now)).min();
         let next = next.filter(|_| link.peer.path().is_some());
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }

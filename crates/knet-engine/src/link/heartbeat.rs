@@ -154,6 +154,14 @@ impl Heartbeat {
         (self.timers.interval / REPEATS).max(round_trip.saturating_mul(2)).max(LEAST_ANSWER_TIME)
     }
 
+    /// Returns the time between two pings of a check. A check waits four times as long for the
+    /// answer to its first ping.
+    pub(crate) fn check_spacing(&self) -> Duration {
+        let mean = self.latency.mean().unwrap_or_default();
+        // The mean of thousands of round trips follows a path that has become longer only slowly.
+        mean.max(self.latency.last).max(LEAST_ANSWER_TIME)
+    }
+
     /// Returns the earliest time at which [`Heartbeat::expired`] returns a silence if no pong
     /// comes.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
@@ -224,12 +232,15 @@ impl Heartbeat {
 pub(crate) struct Latency {
     samples: u32,
     mean_nanos: u64,
+    /// The latest round trip.
+    last: Duration,
     /// The lowest and the highest mean, in nanoseconds.
     range: Option<(u64, u64)>,
 }
 
 impl Latency {
     fn add(&mut self, sample: Duration, precision: u32) {
+        self.last = sample;
         let sample = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX);
         self.samples = self.samples.saturating_add(1).min(precision);
         let n = u128::from(self.samples);

@@ -30,7 +30,10 @@ mod path_mtu;
 pub(crate) use path_mtu::{Conditions, PathMtu};
 mod reason;
 mod remote;
+mod report_check;
 pub use remote::{DynamicPeer, LinkKind, LinkPeer};
+pub(crate) use report_check::CheckStep;
+use report_check::ReportCheck;
 
 /// A configured link.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub(crate) struct Link {
     pub(crate) priority: u8,
     pub(crate) tag: PacketTag,
     pub(crate) heartbeat: Heartbeat,
+    pub(crate) check: ReportCheck,
     pub(crate) counters: Arc<LinkCounters>,
     pub(crate) deadline: Deadline,
     /// The numbers in the pings of its peer.
@@ -71,6 +75,7 @@ impl Link {
             priority: 0,
             tag: PacketTag::default(),
             heartbeat: Heartbeat::new(now),
+            check: ReportCheck::default(),
             counters: Arc::default(),
             deadline: Deadline::default(),
             heard: Heard::default(),
@@ -124,9 +129,38 @@ impl Link {
             self.counters.record_down();
         }
         self.heartbeat.restart(now);
+        self.check.stop();
         self.peer.lose();
         self.own_address.link_down();
         was_up
+    }
+
+    /// Handles a report that the peer cannot be reached, which anybody may have sent. A link that
+    /// is up is checked. One that is down has a new reason, unless its peer has answered.
+    pub(crate) fn unreachable_reported(&mut self, now: Instant, errno: i32) {
+        if self.state.is_up() {
+            self.check.report(now, errno);
+        } else if self.heartbeat.good_pongs() == 0 {
+            self.set_state(now, LinkState::Down(DownReason::TransportError { errno }));
+        }
+    }
+
+    /// Returns what the check after such a report requires now.
+    pub(crate) fn poll_check(&mut self, now: Instant) -> CheckStep {
+        self.check.poll(now, self.heartbeat.check_spacing())
+    }
+
+    /// Notes that the driver did not run for `duration` until now. Answers may wait in the socket.
+    pub(crate) fn add_stall(&mut self, now: Instant, duration: Duration) {
+        self.heartbeat.add_stall(now, duration);
+        self.check.start_over(now);
+    }
+
+    /// Returns the time of the next ping, of the next step of a check, or of the pong timeout,
+    /// whichever comes first.
+    pub(crate) fn next_heartbeat(&self, now: Instant) -> Option<Instant> {
+        let (ping, expiry) = (self.heartbeat.next_ping(now), self.heartbeat.next_expiry());
+        ping.into_iter().chain(expiry).chain(self.check.next_timeout(now)).min()
     }
 
     /// Notes that a ping is about to leave.
@@ -159,6 +193,12 @@ impl Link {
             Some(errno) => DownReason::TransportError { errno },
             None => DownReason::PongTimeout { silence },
         }
+    }
+
+    /// Returns why the link goes down after a check without an answer: the error that kept its
+    /// pings from leaving, or else what was reported.
+    pub(crate) fn unreachable_reason(&self, reported: i32) -> DownReason {
+        DownReason::TransportError { errno: self.refused.unwrap_or(reported) }
     }
 
     /// Sets the address of a dynamic link's peer, and starts the heartbeat there. Returns the

@@ -21,6 +21,9 @@ impl Link {
     /// both directions.
     pub(crate) fn pong_received(&mut self, now: Instant, sent: Instant) -> Pong {
         let pong = self.heartbeat.pong_received(now, sent);
+        if pong != Pong::Stale {
+            self.check.pong(now);
+        }
         if let (LinkState::Down(reason), true) = (self.state, pong != Pong::Stale) {
             if denies_packets(reason) || matches!(reason, DownReason::PongTimeout { .. }) {
                 self.set_state(now, LinkState::Down(DownReason::NoPongYet));

@@ -21,7 +21,10 @@ pub(crate) const B: usize = 1;
 
 pub(crate) const LINK: LinkId = LinkId::ALL[0];
 
-/// How long a packet takes.
+/// `ECONNREFUSED`, by which the kernel reports a closed port.
+pub(crate) const REFUSED: i32 = 111;
+
+/// How long a packet takes at first.
 pub(crate) const LATENCY: Duration = Duration::from_millis(1);
 
 /// A packet on its way.
@@ -43,12 +46,16 @@ pub(crate) struct Pair {
     pub(crate) delivered: [Vec<(Delivery, Vec<u8>)>; 2],
     /// Whether what this host sends on this link is lost.
     pub(crate) cut: [[bool; LinkId::COUNT as usize]; 2],
+    /// Whether this host has no process: its machine answers each packet with "port unreachable".
+    pub(crate) gone: [bool; 2],
     pub(crate) flying: VecDeque<Flight>,
     /// Where each of them is on each link; the other end of a static link knows only the first
     /// place.
     pub(crate) addresses: [[SocketAddr; LinkId::COUNT as usize]; 2],
     /// The packets to addresses without a host, in order.
     pub(crate) astray: Vec<(SocketAddr, Vec<u8>)>,
+    /// How long a packet takes from now on.
+    pub(crate) latency: Duration,
     /// The path MTU of every link, for probes; by default the least that every path takes.
     pub(crate) mtu: u16,
     links: usize,
@@ -66,9 +73,11 @@ impl Pair {
             events: Default::default(),
             delivered: Default::default(),
             cut: Default::default(),
+            gone: [false; 2],
             flying: VecDeque::new(),
             addresses: [A, B].map(|at| LinkId::ALL.map(|link| address(at, link))),
             astray: Vec::new(),
+            latency: LATENCY,
             mtu: 576,
             links,
             policy,
@@ -126,6 +135,7 @@ impl Pair {
     /// Puts a new process in the place of one that ends now, with its links enabled.
     pub(crate) fn restart(&mut self, at: usize) {
         self.engines[at] = engine(self.now, at, 1);
+        self.gone[at] = false;
         self.routes[at] = Routes::default();
         self.configure(at);
         self.enable(at);
@@ -158,7 +168,11 @@ impl Pair {
                 assert!(self.engines[at].poll_timeout().is_none_or(|next| next > self.now));
                 self.drain(at);
             } else if let Some(Flight { to, link, datagram, .. }) = self.flying.pop_front() {
-                self.arrive(to, link, &datagram);
+                if self.gone[to] {
+                    self.report(1 - to, link);
+                } else {
+                    self.arrive(to, link, &datagram);
+                }
             }
         }
         self.now = end;
@@ -194,6 +208,13 @@ impl Pair {
     /// Gives a packet to a host as if it came on this link from the other host.
     pub(crate) fn arrive(&mut self, to: usize, link: LinkId, datagram: &[u8]) {
         self.arrive_from(to, socket(link), self.addresses[1 - to][link.index()], datagram);
+    }
+
+    /// Reports to a host that nothing listens at the other end of this link. Anybody can do that.
+    pub(crate) fn report(&mut self, to: usize, link: LinkId) {
+        let destination = address(1 - to, link);
+        self.engines[to].handle_transport_error(self.now, socket(link), destination, REFUSED);
+        self.drain(to);
     }
 
     /// Gives a packet to a host.
@@ -253,7 +274,7 @@ impl Pair {
 
     fn fly(&mut self, to: usize, link: LinkId, datagram: Vec<u8>) {
         if !self.cut[1 - to][link.index()] {
-            self.flying.push_back(Flight { to, link, datagram, at: self.now + LATENCY });
+            self.flying.push_back(Flight { to, link, datagram, at: self.now + self.latency });
         }
     }
 

@@ -69,9 +69,9 @@ fn a_refused_packet_takes_links_down_long_before_their_timeout() {
         cluster.refuses = true;
         cluster.stop_host(TWO);
         let stopped = cluster.now;
-        cluster.run_for(Duration::from_millis(1100));
+        cluster.run_for(Duration::from_millis(1350));
         let node = cluster.node(ONE);
-        assert!(node.routes.is_empty(), "within an interval and the way there");
+        assert!(node.routes.is_empty(), "within an interval, the way there and a check");
         let refused = |event: &Event| {
             matches!(event, Event::Link(link)
             if link.state == LinkState::Down(DownReason::TransportError { errno: 111 }))

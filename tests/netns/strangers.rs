@@ -1,0 +1,70 @@
+//! A third machine on the network that sends what it pleases (`docs/hardening.md`, "Unauthenticated
+//! hints").
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use knet_tests::forge::Report;
+use knet_tests::lan::{Family, Lan, address};
+use knet_tests::wait::DEADLINE;
+use kronosnet::{DownReason, LinkState, PingTimers};
+use nix::libc::{ECONNREFUSED, EHOSTUNREACH};
+
+use crate::member::{Member, PORT};
+use crate::traffic::Traffic;
+
+/// Timers so long that pings in quick succession are those of checks.
+const TIMERS: PingTimers = PingTimers {
+    interval: Duration::from_secs(2),
+    timeout: Duration::from_secs(600),
+    precision: 64,
+};
+
+/// Forges each report that host 2 cannot be reached, to host 1, again and again.
+fn forged_reports(family: Family) {
+    // The third machine is no member.
+    let lan = Lan::new(3, 1);
+    let members = [Member::new(1), Member::new(2)];
+    let [here, there] = [1, 2].map(|host| SocketAddr::new(address(family, host, 0), PORT));
+    let link = members[0].connect(lan.host(1), (2, 0), (here.ip(), there.ip()), TIMERS);
+    members[1].connect(lan.host(2), (1, 0), (there.ip(), here.ip()), TIMERS);
+    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    let pings = || link.status().unwrap().stats.tx_ping_packets;
+    let mut traffic = Traffic::new(&members, 3000);
+    let (start, before) = (Instant::now(), pings());
+    let mut sent = 0;
+    // Pings that are due anyway, and one for each of many checks.
+    while pings() - before < 10 + start.elapsed().as_secs() {
+        assert!(start.elapsed() < DEADLINE, "{sent} reports started no check");
+        Report::UNREACHABLE[sent % 3].send(lan.host(3), here, there);
+        sent += 1;
+        traffic.round();
+    }
+    let events = |member: &Member| member.link_events.try_iter().count();
+    assert_eq!(members.iter().map(events).sum::<usize>(), 0, "a link went down");
+
+    // The peer's socket is closed while the reports go on.
+    let other = members[1].link(1, 0);
+    other.disable().unwrap();
+    other.clear().unwrap();
+    let down = loop {
+        assert!(start.elapsed() < 2 * DEADLINE, "the closed port was not noticed");
+        Report::UNREACHABLE[sent % 3].send(lan.host(3), here, there);
+        sent += 1;
+        if let Some(notification) = members[0].link_events.try_iter().next() {
+            break notification.event.state;
+        }
+    };
+    let reasons = [ECONNREFUSED, EHOSTUNREACH].map(|errno| DownReason::TransportError { errno });
+    assert!(reasons.map(LinkState::Down).contains(&down), "{down}");
+}
+
+#[test]
+fn forged_reports_take_no_link_down() {
+    forged_reports(Family::V4);
+}
+
+#[test]
+fn forged_ipv6_reports_take_no_link_down() {
+    forged_reports(Family::V6);
+}
