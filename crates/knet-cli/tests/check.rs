@@ -220,6 +220,78 @@ fn a_peer_with_another_id_is_reported() {
     finished.expect_failure(3);
     let text = finished.text();
     assert!(text.contains("host ids that are not in the plan: is --id correct"), "{text}");
+    assert!(text.contains(&format!("FAULT: {far} says that it is host 7")), "{text}");
+}
+
+/// Answers the first ping of a check with a ping from the address of its peer, and closes that port.
+/// The change is made to the header of the packet, with the host id and the link id in it.
+fn answered_once(change: impl Fn(&mut [u8])) -> Value {
+    let (near, far) = (free_address(), free_address());
+    let peer = UdpSocket::bind(far).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let checking = check("1", &[&format!("2:{near}={far}")], &["--wait", "2"]);
+    let mut packet = [0; 2000];
+    let (length, _) = peer.recv_from(&mut packet).unwrap();
+    packet[2..4].copy_from_slice(&2_u16.to_be_bytes());
+    change(&mut packet);
+    peer.send_to(&packet[..length], near).unwrap();
+    drop(peer);
+    json(&checking.finish_with_open_input())["links"][0].take()
+}
+
+#[test]
+fn what_was_heard_outweighs_a_port_that_is_closed_afterwards() {
+    for (change, code) in [
+        (&(|_: &mut [u8]| {}) as &dyn Fn(&mut [u8]), "one-way"),
+        (&|packet| packet[3] = 9, "wrong-host-id"),
+        (&|packet| packet[6] = 1, "wrong-link-id"),
+    ] {
+        let link = answered_once(change);
+        assert_eq!(codes(&link), [code], "{link}");
+    }
+}
+
+#[test]
+fn a_peer_with_another_plan_that_starts_later_is_reported() {
+    let (near, far) = (free_address(), free_address());
+    let early = UdpSocket::bind(far).unwrap();
+    early.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let checking = check("1", &[&format!("2:{near}={far}")], &["--wait", "4"]);
+    early.recv(&mut [0; 2000]).unwrap();
+    // From here on its pings are refused.
+    drop(early);
+    let _peer =
+        start(&["cat", "--id", "9", "--wait", "3600", "--peer", &format!("1:{far}={near}")]);
+    let link = json(&checking.finish_with_open_input())["links"][0].take();
+    assert_eq!(codes(&link), ["wrong-host-id"], "{link}");
+    let expected = format!("FAULT: {far} says that it is host 9");
+    assert!(link["verdict"].as_str().unwrap().starts_with(&expected), "{link}");
+}
+
+#[test]
+fn a_peer_on_another_port_is_reported() {
+    let (near, far) = (free_address(), free_address());
+    let elsewhere = free_port(far.ip());
+    let _peer = node("2", &format!("1:{elsewhere}={near}"), near, &[]);
+    let finished = check("1", &[&format!("2:{near}={far}")], &["--wait", "3"]);
+    let link = json(&finished.finish_with_open_input())["links"][0].take();
+    assert_eq!(codes(&link), ["wrong-port"], "{link}");
+}
+
+#[test]
+fn a_check_that_is_done_stays_for_its_peer() {
+    let (one, two) = (free_address(), free_address());
+    let listener = UdpSocket::bind(one).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let plans = ends(one, two);
+    let more = ["--exchange", "never", "--wait", "20", "--count"];
+    let second = check("2", &[&plans[1]], &[&more[..], &["25"]].concat());
+    listener.recv(&mut [0; 2000]).unwrap();
+    drop(listener);
+    let first = check("1", &[&plans[0]], &[&more[..], &["1"]].concat());
+    for finished in [first, second].map(Running::finish_with_open_input) {
+        finished.expect_success();
+    }
 }
 
 #[test]

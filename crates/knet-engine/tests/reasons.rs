@@ -54,6 +54,16 @@ fn a_peer_that_was_refused_at_first_is_heard_later() {
 }
 
 #[test]
+fn a_peer_at_another_port_does_not_contradict_that_nothing_listens() {
+    let mut pair = refused();
+    let mut elsewhere = address(B, LINK);
+    elsewhere.set_port(1);
+    pair.arrive_from(A, socket(LINK), elsewhere, &ping_of(HOSTS[B], LINK));
+    assert_eq!(pair.status(A, LINK).stats.rx_ping_packets, 1);
+    assert_eq!(state(&pair), error(ECONNREFUSED));
+}
+
+#[test]
 fn a_refusal_that_is_not_repeated_gives_way_to_silence() {
     let mut pair = refused();
     for _ in 0..20 {

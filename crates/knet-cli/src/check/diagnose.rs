@@ -1,28 +1,30 @@
 //! Turns the facts about a link into findings, the most useful ones first.
 
 use kronosnet::{DownReason, LinkState};
-use nix::errno::Errno;
 
-use crate::check::facts::{Facts, PeerView};
+use crate::check::facts::{Facts, PeerView, Stray, is_refusal};
 use crate::check::finding::{ETHERNET, Finding};
 use crate::check::probe::PingCount;
 
 /// Returns the findings about a link; none if it is fine.
 pub(crate) fn diagnose(facts: &Facts) -> Vec<Finding> {
-    let mut findings = facts.planned.findings.clone();
-    // A plan that cannot work explains everything else.
-    if !findings.iter().any(Finding::is_fault) {
-        if facts.was_up {
-            findings.extend(link_findings(facts));
-        } else {
-            findings.push(silence_finding(facts));
-        }
+    // What was measured refutes what was guessed. A link that went down may have lost its carrier.
+    let works = if facts.was_up { facts.state.is_up() } else { facts.total.answered > 0 };
+    let planned = facts.planned.findings.iter();
+    let mut findings: Vec<_> =
+        planned.filter(|found| !(works && found.is_guess())).cloned().collect();
+    if facts.was_up {
+        findings.extend(link_findings(facts));
+    } else if !findings.iter().any(Finding::is_fault) {
+        // A plan that cannot work would explain the silence.
+        findings.push(silence_finding(facts));
     }
     findings.extend(peer_findings(facts));
     findings
 }
 
-/// Explains why a link never came up.
+/// Explains why a link never came up. What was heard outweighs a refusal, which may date from before
+/// the process of the peer was started or from after its end.
 fn silence_finding(facts: &Facts) -> Finding {
     let (host, remote) = (facts.planned.path.host, facts.planned.path.remote);
     let PingCount { sent, answered } = facts.total;
@@ -30,16 +32,30 @@ fn silence_finding(facts: &Facts) -> Finding {
         // Both directions work if any ping was answered.
         return Finding::TooFewPongs { sent, answered };
     }
-    let arrive_there = matches!(&facts.peer, PeerView::Report(there) if there.heard > 0);
-    match facts.state {
-        LinkState::Down(DownReason::TransportError { errno: ECONNREFUSED }) => {
-            Finding::ConnectionRefused(remote)
+    if facts.heard > 0 {
+        return if facts.from_other_port {
+            Finding::WrongPort { host, remote }
+        } else {
+            Finding::OneWay { host }
+        };
+    }
+    match facts.stray {
+        Some(Stray::Host(other)) => {
+            return Finding::WrongHostId { remote, planned: host, host: other };
         }
+        Some(Stray::Link(link)) => {
+            return Finding::WrongLinkId { remote, planned: facts.planned.id, link };
+        }
+        None => {}
+    }
+    if matches!(&facts.peer, PeerView::Report(there) if there.heard > 0) {
+        return Finding::InboundLost { host };
+    }
+    match facts.state {
+        LinkState::Down(reason) if is_refusal(reason) => Finding::ConnectionRefused(remote),
         LinkState::Down(reason @ DownReason::TransportError { .. }) => {
             Finding::HostUnreachable { remote: remote.ip(), why: reason.to_string() }
         }
-        _ if facts.heard > 0 => Finding::OneWay { host },
-        _ if arrive_there => Finding::InboundLost { host },
         _ => Finding::NoAnswer { host, remote },
     }
 }
@@ -99,13 +115,11 @@ fn peer_findings(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-const ECONNREFUSED: i32 = Errno::ECONNREFUSED as i32;
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use kronosnet::HostId;
+    use kronosnet::{HostId, LinkId};
 
     use super::*;
     use crate::check::example::{healthy, interface, silent, there};
@@ -149,11 +163,65 @@ mod tests {
     }
 
     #[test]
+    fn what_was_heard_outweighs_a_refusal_before_or_after_it() {
+        let refused = LinkState::Down(DownReason::TransportError { errno: 111 });
+        let after = |state| Facts { state, heard: 7, ..silent() };
+        assert_eq!(diagnose(&after(refused)), [Finding::OneWay { host: HOST }]);
+        assert_eq!(diagnose(&after(silent().state)), [Finding::OneWay { host: HOST }]);
+
+        let remote = silent().planned.path.remote;
+        let now = Facts { from_other_port: true, ..after(refused) };
+        assert_eq!(diagnose(&now), [Finding::WrongPort { host: HOST, remote }]);
+
+        let (planned, host) = (HOST, HostId::new(9));
+        let other_host = Facts { state: refused, stray: Some(Stray::Host(host)), ..silent() };
+        assert_eq!(diagnose(&other_host), [Finding::WrongHostId { remote, planned, host }]);
+        let expected =
+            "10.0.0.2:5405 says that it is host 9: correct --id there, or host 2 in this plan";
+        assert_eq!(texts(&other_host), [expected]);
+
+        let [planned, link] = [LinkId::ALL[0], LinkId::ALL[1]];
+        let other_link = Facts { state: refused, stray: Some(Stray::Link(link)), ..silent() };
+        assert_eq!(diagnose(&other_link), [Finding::WrongLinkId { remote, planned, link }]);
+        let expected = "10.0.0.2:5405 sends link 1 where link 0 is planned";
+        assert!(texts(&other_link)[0].starts_with(expected), "{:?}", texts(&other_link));
+    }
+
+    #[test]
     fn a_plan_that_cannot_work_explains_the_silence() {
         let mut facts = silent();
         let finding = Finding::AddressNotLocal("10.0.0.1".parse().unwrap());
         facts.planned.findings.push(finding.clone());
         assert_eq!(diagnose(&facts), [finding]);
+    }
+
+    #[test]
+    fn what_was_measured_is_never_overruled_by_what_was_guessed() {
+        let guesses = [
+            Finding::AddressNotLocal("10.0.0.1".parse().unwrap()),
+            Finding::NoRoute { remote: "10.0.0.2".parse().unwrap(), why: "?".into() },
+            Finding::InterfaceDown("eth0".into()),
+            Finding::NoCarrier("eth0".into()),
+        ];
+        for guess in guesses {
+            let with = |mut facts: Facts| {
+                facts.planned.findings.push(guess.clone());
+                diagnose(&facts)
+            };
+            assert_eq!(with(healthy()), [], "{guess}");
+            let few = Facts { total: PingCount { sent: 200, answered: 3 }, ..silent() };
+            assert_eq!(with(few), [Finding::TooFewPongs { sent: 200, answered: 3 }], "{guess}");
+
+            // It may be true by now.
+            let silence = Duration::from_secs(3);
+            let state = LinkState::Down(DownReason::PongTimeout { silence });
+            let down = with(Facts { state, ..healthy() });
+            assert_eq!(down[0], guess);
+            assert!(matches!(down[1], Finding::LinkWentDown(_)), "{down:?}");
+        }
+        let mut facts = healthy();
+        facts.planned.findings.push(Finding::RemoteIsLocal);
+        assert_eq!(diagnose(&facts), [Finding::RemoteIsLocal], "this is no guess");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) fn healthy() -> Facts {
         total: PingCount { sent: 60, answered: 58 },
         counted: Some(PingCount { sent: 50, answered: 50 }),
         heard: 60,
+        from_other_port: false,
+        stray: None,
         latency_us: Some(83),
         path_mtu: Some(1500),
         data_mtu: 1446,

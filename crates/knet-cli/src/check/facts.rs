@@ -1,6 +1,7 @@
 //! What a check has found out about a link.
 
-use kronosnet::LinkState;
+use kronosnet::{DownReason, HostId, LinkId, LinkState};
+use nix::errno::Errno;
 
 use crate::check::plan::PlannedLink;
 use crate::check::probe::PingCount;
@@ -19,11 +20,29 @@ pub(crate) struct Facts {
     pub(crate) counted: Option<PingCount>,
     /// Pings received from the peer.
     pub(crate) heard: u64,
+    /// `true` if they arrive although nothing listens on the planned port.
+    pub(crate) from_other_port: bool,
+    /// Why packets from the address of the peer were not for this link, if there were any.
+    pub(crate) stray: Option<Stray>,
     /// The mean round-trip time, in microseconds.
     pub(crate) latency_us: Option<u64>,
     pub(crate) path_mtu: Option<usize>,
     pub(crate) data_mtu: usize,
     pub(crate) peer: PeerView,
+}
+
+/// Returns `true` if nothing listens on the peer's port.
+pub(crate) fn is_refusal(reason: DownReason) -> bool {
+    reason == DownReason::TransportError { errno: Errno::ECONNREFUSED as i32 }
+}
+
+/// Why a packet from the address of the peer was not for the link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stray {
+    /// It came from this host.
+    Host(HostId),
+    /// It was for this link of the peer.
+    Link(LinkId),
 }
 
 /// What the peer reports about the link.

@@ -17,6 +17,9 @@ pub(crate) enum Finding {
     DuplicateAddresses { host: HostId, link: LinkId },
     SharedNetwork { link: LinkId, network: String, interface: String },
     // Observed from here.
+    WrongHostId { remote: SocketAddr, planned: HostId, host: HostId },
+    WrongLinkId { remote: SocketAddr, planned: LinkId, link: LinkId },
+    WrongPort { host: HostId, remote: SocketAddr },
     ConnectionRefused(SocketAddr),
     HostUnreachable { remote: IpAddr, why: String },
     OneWay { host: HostId },
@@ -76,6 +79,18 @@ impl Finding {
         }
     }
 
+    /// Returns `true` if the finding is guessed from the configuration of this machine: that a link
+    /// works refutes it.
+    pub(crate) fn is_guess(&self) -> bool {
+        matches!(
+            self,
+            Self::AddressNotLocal(_)
+                | Self::NoRoute { .. }
+                | Self::InterfaceDown(_)
+                | Self::NoCarrier(_)
+        )
+    }
+
     /// Returns `true` if the finding is a fault.
     pub(crate) fn is_fault(&self) -> bool {
         self.severity() == Severity::Fault
@@ -91,6 +106,9 @@ impl Finding {
             Self::RemoteIsLocal => "remote-is-local",
             Self::DuplicateAddresses { .. } => "duplicate-addresses",
             Self::SharedNetwork { .. } => "shared-network",
+            Self::WrongHostId { .. } => "wrong-host-id",
+            Self::WrongLinkId { .. } => "wrong-link-id",
+            Self::WrongPort { .. } => "wrong-port",
             Self::ConnectionRefused(_) => "connection-refused",
             Self::HostUnreachable { .. } => "host-unreachable",
             Self::OneWay { .. } => "one-way",
@@ -140,6 +158,22 @@ impl fmt::Display for Finding {
                 "it shares a network with link {link} ({network}, {interface}): one failure takes \
                  down both"
             ),
+            Self::WrongHostId { remote, planned, host } => write!(
+                f,
+                "{remote} says that it is host {host}: correct --id there, or host {planned} in this \
+                 plan"
+            ),
+            Self::WrongLinkId { remote, planned, link } => write!(
+                f,
+                "{remote} sends link {link} where link {planned} is planned: list the links in the \
+                 same order on both sides"
+            ),
+            Self::WrongPort { host, remote } => write!(
+                f,
+                "host {host} sends from another port of {}, and nothing listens on {remote}: correct \
+                 one of the two plans",
+                remote.ip()
+            ),
             Self::ConnectionRefused(remote) => write!(
                 f,
                 "the peer's port is closed: nothing listens on {remote}; is the other side running, \
@@ -153,8 +187,8 @@ impl fmt::Display for Finding {
             Self::OneWay { host } => write!(
                 f,
                 "pings from host {host} arrive here but ours are not answered: a firewall passes \
-                 packets in one direction only, or host {host} has a different address or id for \
-                 us"
+                 packets in one direction only, or host {host} has a different address, port or id \
+                 for us"
             ),
             Self::InboundLost { host } => write!(
                 f,

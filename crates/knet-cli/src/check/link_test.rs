@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use kronosnet::{Error, Link, LinkStatus, PingTimers};
+use kronosnet::{DownReason, Error, Link, LinkState, LinkStatus, PingTimers};
 
-use crate::check::facts::{Facts, PeerView};
+use crate::check::facts::{Facts, PeerView, Stray, is_refusal};
 use crate::check::plan::PlannedLink;
 use crate::check::probe::{PING_INTERVAL, Pace, PingCount, Probe, Reading};
 use crate::check::report::LinkReport;
@@ -18,13 +18,51 @@ pub(crate) struct LinkTest {
     /// The status when the test ended. The peer may end right afterwards, which must not count.
     last: Option<LinkStatus>,
     timers: PingTimers,
+    heard: Heard,
+}
+
+/// What was heard from the address of the peer, whether the link came up or not.
+#[derive(Debug, Default)]
+struct Heard {
+    pings: u64,
+    at: Option<Instant>,
+    stray: Option<Stray>,
+    is_refused: bool,
+    from_other_port: bool,
+}
+
+impl Heard {
+    fn note(&mut self, now: Instant, status: &LinkStatus) {
+        let pings = status.stats.rx_ping_packets;
+        let stray = match status.state {
+            LinkState::Down(DownReason::WrongHost { host }) => Some(Stray::Host(host)),
+            LinkState::Down(DownReason::WrongLink { link }) => Some(Stray::Link(link)),
+            _ => None,
+        };
+        // A ping from the planned port would replace the refusal as the reason.
+        let is_refused = matches!(status.state, LinkState::Down(reason) if is_refusal(reason));
+        if pings > self.pings {
+            self.from_other_port = self.is_refused && is_refused;
+        }
+        self.is_refused = is_refused;
+        if pings > self.pings || stray.is_some() {
+            self.at = Some(now);
+        }
+        self.pings = pings;
+        self.stray = stray.or(self.stray);
+    }
+
+    /// Returns `true` if something was heard within the last second, or so.
+    fn is_recent(&self, now: Instant) -> bool {
+        self.at.is_some_and(|at| now.saturating_duration_since(at) < RECENT)
+    }
 }
 
 impl LinkTest {
     /// Starts the test of a link that has just been enabled.
     pub(crate) fn new(link: Link, count: u32, timeout: Duration, timers: PingTimers) -> Self {
         let probe = Probe::new(Instant::now(), count, timeout);
-        Self { link, probe, last: None, timers }
+        Self { link, probe, last: None, timers, heard: Heard::default() }
     }
 
     /// Continues the test. Returns `true` once it has ended.
@@ -32,12 +70,13 @@ impl LinkTest {
     /// # Errors
     /// Those of kronosnet.
     pub(crate) fn step(&mut self) -> Result<bool, Error> {
+        let (now, status) = (Instant::now(), self.link.status()?);
+        self.heard.note(now, &status);
         if self.probe.is_done() {
             return Ok(true);
         }
-        let status = self.link.status()?;
         let pace = self.probe.step(&Reading {
-            now: Instant::now(),
+            now,
             is_up: status.state.is_up(),
             sent: status.stats.tx_ping_packets,
             answered: status.stats.rx_pong_packets,
@@ -57,6 +96,11 @@ impl LinkTest {
             self.link.set_ping_timers(PingTimers { interval, ..self.timers })?;
         }
         Ok(self.probe.is_done())
+    }
+
+    /// Returns `true` if a process at the address of the peer was heard lately.
+    pub(crate) fn is_peer_there(&self) -> bool {
+        self.heard.is_recent(Instant::now())
     }
 
     /// Returns what is reported to the peer.
@@ -92,7 +136,9 @@ impl LinkTest {
                 answered: status.stats.rx_pong_packets,
             },
             counted: self.probe.result(),
-            heard: status.stats.rx_ping_packets,
+            heard: self.heard.pings,
+            from_other_port: self.heard.from_other_port,
+            stray: self.heard.stray,
             latency_us: status.latency.map(micros),
             path_mtu: status.path_mtu,
             data_mtu: status.data_mtu,
@@ -105,5 +151,8 @@ impl LinkTest {
     }
 }
 
+/// How long ago a process that is still there was heard at most. knet check pings more often, and so
+/// does every other knet node by default.
+const RECENT: Duration = Duration::from_millis(1500);
 /// A ping interval that outlasts any check.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);

@@ -73,10 +73,14 @@ impl PeerReports {
         report
     }
 
-    /// Returns `true` if the exchange with a peer is complete, `waited` after our results were final.
-    pub(crate) fn is_over(&self, host: HostId, is_reachable: bool, waited: Duration) -> bool {
-        if self.exchange == Exchange::Never || !is_reachable || waited >= self.timeout {
+    /// Returns `true` if the exchange with a peer is complete, `waited` after our results were final, or
+    /// if the peer is not there. A peer that is may still need our answers for its own test.
+    pub(crate) fn is_over(&self, host: HostId, is_there: bool, waited: Duration) -> bool {
+        if !is_there || waited >= self.timeout {
             return true;
+        }
+        if self.exchange == Exchange::Never {
+            return waited >= GRACE;
         }
         let Some(peer) = self.peers.get(&host) else { return true };
         match &peer.report {
@@ -102,7 +106,8 @@ impl PeerReports {
     }
 }
 
-/// How long to wait for the first report of a peer that may not run `knet check`.
+/// How long to wait for the first report of a peer that may not run `knet check`, or may not be able to
+/// send it.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often to acknowledge a peer's final report: the peer waits for one of these messages.
 const ACKNOWLEDGEMENTS: u32 = 3;
@@ -172,11 +177,11 @@ mod tests {
     #[test]
     fn the_wait_for_silent_peers_depends_on_the_option() {
         let over = |exchange, waited| over(&pair(exchange), waited)[0];
-        assert!(over(Exchange::Never, Duration::ZERO));
+        assert!(!over(Exchange::Never, GRACE / 2) && over(Exchange::Never, GRACE));
         assert!(!over(Exchange::Auto, GRACE / 2) && over(Exchange::Auto, GRACE));
         assert!(!over(Exchange::Always, TIMEOUT / 2) && over(Exchange::Always, TIMEOUT));
         let alone = pair(Exchange::Always);
-        assert!(alone[0].is_over(HOSTS[1], false, Duration::ZERO), "it cannot be reached");
+        assert!(alone[0].is_over(HOSTS[1], false, Duration::ZERO), "it is not there");
         assert_eq!(alone[0].view(HOSTS[1], ZERO), PeerView::Missing);
         assert_eq!(pair(Exchange::Auto)[0].view(HOSTS[1], ZERO), PeerView::Unknown);
     }

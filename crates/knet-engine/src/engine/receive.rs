@@ -46,7 +46,12 @@ impl Engine {
         match packet.body {
             Body::Data(data) => return self.handle_data(now, meta, host, &data, datagram.len()),
             Body::Ping(ping) => match self.check_source(now, meta, host, ping.link) {
-                Some(Source::Peer) => self.handle_ping(now, meta.local, host, ping),
+                Some(Source::Peer) => {
+                    if let Ok(link) = self.link_mut(host, ping.link) {
+                        link.peer_heard(now, meta.source);
+                    }
+                    self.handle_ping(now, meta.local, host, ping);
+                }
                 Some(Source::Unverified) => self.handle_unverified_ping(now, meta, host, ping),
                 None => {}
             },
@@ -116,7 +121,6 @@ impl Engine {
         entry.count_incomplete(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
-        link.peer_heard(now);
         link.own_address.ping_received(local);
         link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
         let pong = transmit::Packet::Ping(ping.encode_pong(own));

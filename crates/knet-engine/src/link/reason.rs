@@ -1,17 +1,24 @@
 //! Why a link is down: a reason is replaced when later evidence contradicts it
 //! (`docs/protocol.md`, "Link states").
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Link, Pong};
 use crate::event::{DownReason, LinkState};
 
 impl Link {
-    /// Notes that a packet of the peer was accepted: nothing keeps its packets from arriving.
-    pub(crate) fn peer_heard(&mut self, now: Instant) {
+    /// Notes that a packet of the peer was accepted. If it comes from the very address that pings go
+    /// to, a process of the peer is there.
+    pub(crate) fn peer_heard(&mut self, now: Instant, source: SocketAddr) {
+        // Without the IPv6 scope, which only one of the two may have.
+        let is_there = self
+            .peer
+            .remote()
+            .is_some_and(|remote| (remote.ip(), remote.port()) == (source.ip(), source.port()));
         if let LinkState::Down(reason) = self.state {
             // What the kernel refuses to send is not contradicted by what arrives.
-            if self.refused.is_none() && denies_packets(reason) {
+            if is_there && self.refused.is_none() && denies_packets(reason) {
                 self.set_state(now, LinkState::Down(DownReason::NoPongYet));
             }
         }
