@@ -1,4 +1,4 @@
-//! Log events. Each names its handle and its subsystem.
+//! Log events. Each names its handle and its subsystem, which is also its target.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -40,10 +40,14 @@ impl Default for Log {
 /// The part of the handle that an event comes from. The names are libknet's, where it has one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Subsystem {
-    /// Threads and callbacks.
+    /// Settings of the handle, threads and callbacks.
     Handle,
-    /// The links' settings and control packets.
+    /// Hosts, and whether they are reachable.
+    Host,
+    /// The links' settings, state and control packets.
     Link,
+    /// The path MTU.
+    Pmtud,
     /// The links' sockets.
     Transport,
     /// The datafds. In libknet their events are of the handle.
@@ -57,10 +61,27 @@ pub(crate) enum Subsystem {
 }
 
 impl Subsystem {
+    /// Returns the target of its events, by which subscribers filter them.
+    pub(crate) const fn target(self) -> &'static str {
+        match self {
+            Self::Handle => "knet::handle",
+            Self::Host => "knet::host",
+            Self::Link => "knet::link",
+            Self::Pmtud => "knet::pmtud",
+            Self::Transport => "knet::transport",
+            Self::Datafd => "knet::datafd",
+            Self::Filter => "knet::filter",
+            Self::Tx => "knet::tx",
+            Self::Rx => "knet::rx",
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Handle => "handle",
+            Self::Host => "host",
             Self::Link => "link",
+            Self::Pmtud => "pmtud",
             Self::Transport => "transport",
             Self::Datafd => "datafd",
             Self::Filter => "filter",
@@ -75,6 +96,7 @@ impl Subsystem {
 macro_rules! log {
     ($level:ident, $log:expr, $subsystem:ident, $($event:tt)+) => {
         ::tracing::$level!(
+            target: $crate::log::Subsystem::$subsystem.target(),
             handle = $log.host().get(),
             instance = $log.instance(),
             subsystem = $crate::log::Subsystem::$subsystem.name(),

@@ -5,6 +5,7 @@ use knet_engine::AclEntry;
 use crate::api::handle::Handle;
 use crate::api::link::Link;
 use crate::error::Error;
+use crate::log::log;
 
 impl Handle {
     /// Turns the access lists of dynamic links on or off, from the next packet on. On by default. While
@@ -26,7 +27,9 @@ impl Handle {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn set_access_lists(&self, on: bool) -> Result<(), Error> {
-        self.shared().configure(|engine, _| engine.set_access_lists(on))
+        self.shared().configure(|engine, _| engine.set_access_lists(on))?;
+        log!(debug, self.shared().log, Handle, on, "access lists switched");
+        Ok(())
     }
 
     /// Returns `true` if the access lists of dynamic links are on.
@@ -86,7 +89,10 @@ impl Link {
     pub fn insert_acl_entry(&self, index: usize, entry: AclEntry) -> Result<(), Error> {
         let (host, link) = (self.host_id(), self.id());
         let shared = self.handle().shared();
-        Ok(shared.configure(|engine, _| engine.insert_acl_entry(host, link, index, entry))??)
+        shared.configure(|engine, _| engine.insert_acl_entry(host, link, index, entry))??;
+        let (host, link) = (host.get(), link.get());
+        log!(debug, shared.log, Link, host, link, %entry, "access list entry added");
+        Ok(())
     }
 
     /// Removes an entry from the access list.
@@ -96,7 +102,10 @@ impl Link {
     pub fn remove_acl_entry(&self, entry: AclEntry) -> Result<(), Error> {
         let (host, link) = (self.host_id(), self.id());
         let shared = self.handle().shared();
-        Ok(shared.configure(|engine, _| engine.remove_acl_entry(host, link, entry))??)
+        shared.configure(|engine, _| engine.remove_acl_entry(host, link, entry))??;
+        let (host, link) = (host.get(), link.get());
+        log!(debug, shared.log, Link, host, link, %entry, "access list entry removed");
+        Ok(())
     }
 
     /// Removes all entries from the access list.
@@ -105,7 +114,10 @@ impl Link {
     /// [`Error::Acl`] with `NotDynamic` or `Link`; [`Error::InsideFilter`].
     pub fn clear_acl(&self) -> Result<(), Error> {
         let (host, link) = (self.host_id(), self.id());
-        Ok(self.handle().shared().configure(|engine, _| engine.clear_acl(host, link))??)
+        let shared = self.handle().shared();
+        shared.configure(|engine, _| engine.clear_acl(host, link))??;
+        log!(debug, shared.log, Link, host = host.get(), link = link.get(), "access list cleared");
+        Ok(())
     }
 
     /// Returns the access list, in the order in which its entries are matched.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent, Rejection};
+use knet_engine::{HostEvent, LinkEvent, MtuEvent};
 use parking_lot::Mutex;
 
+use crate::api::event_log;
 use crate::api::handle::Handle;
 use crate::core::notices::Notice;
 use crate::event::{DatafdEvent, Notification};
@@ -27,16 +28,15 @@ pub(crate) struct Audiences {
 }
 
 impl Audiences {
-    /// Reports an event to the audience of its kind. Before it `dropped` others of the kind were lost.
+    /// Logs an event and reports it to the audience of its kind. Before it `dropped` others of the kind were lost.
     pub(crate) fn deliver(&self, handle: &Handle, notice: Notice, dropped: u64) {
+        event_log::notice(handle.shared().log, &notice, dropped);
         match notice {
             Notice::Datafd(event) => self.datafd.deliver(handle, event, dropped),
             Notice::Host(event) => self.host.deliver(handle, event, dropped),
             Notice::Link(event) => self.link.deliver(handle, event, dropped),
             Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
-            Notice::Rejected(Rejection { source, reason, suppressed, .. }) => {
-                log!(warn, handle.shared().log, Rx, %source, %reason, suppressed, "packet rejected");
-            }
+            Notice::Rejected(_) => {}
         }
     }
 }

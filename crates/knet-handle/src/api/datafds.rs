@@ -7,6 +7,7 @@ use crate::api::handle::Handle;
 use crate::datafd_key::DatafdKey;
 use crate::datafds::source::DatafdSource;
 use crate::error::Error;
+use crate::log::log;
 
 /// # Datafds
 impl Handle {
@@ -58,6 +59,8 @@ impl Handle {
             return Err(Error::NotificationsNotEnabled);
         }
         let (entry, fd) = shared.datafds.add(source, request, &shared.tx.poller)?;
+        let (datafd, channel) = (entry.number, entry.channel);
+        log!(info, shared.log, Datafd, datafd, %channel, "datafd added");
         Ok(Datafd::new(self, &entry, fd))
     }
 
@@ -126,7 +129,11 @@ impl Handle {
     /// [`DatafdProblem::ReadFailed`]: crate::DatafdProblem::ReadFailed
     pub fn resume_datafd<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<(), Error> {
         let shared = self.shared();
-        shared.datafds.find(datafd.into())?.resume(&shared.tx.poller)
+        let entry = shared.datafds.find(datafd.into())?;
+        entry.resume(&shared.tx.poller)?;
+        let (datafd, channel) = (entry.number, entry.channel);
+        log!(info, shared.log, Datafd, datafd, %channel, "datafd resumed");
+        Ok(())
     }
 
     /// Returns the datafd of a channel.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::api::handle::Handle;
 use crate::error::Error;
 use crate::filter::{FilterMessage, Verdict};
+use crate::log::log;
 
 /// # Filter
 impl Handle {
@@ -48,6 +49,7 @@ impl Handle {
     ) -> Result<(), Error> {
         self.shared().outside_filter()?;
         self.shared().set_filter(Some(Arc::new(filter)));
+        log!(debug, self.shared().log, Filter, "filter installed");
         Ok(())
     }
 
@@ -59,6 +61,7 @@ impl Handle {
     pub fn remove_filter(&self) -> Result<(), Error> {
         self.shared().outside_filter()?;
         self.shared().set_filter(None);
+        log!(debug, self.shared().log, Filter, "filter removed");
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::api::handle::Handle;
 use crate::error::Error;
+use crate::log::log;
 
 /// # Forwarding
 impl Handle {
@@ -39,6 +40,7 @@ impl Handle {
             shared.rx.flush();
         }
         shared.forwarding.store(on, Ordering::Release);
+        log!(info, shared.log, Handle, on, "forwarding switched");
         Ok(())
     }
 

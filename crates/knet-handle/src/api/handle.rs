@@ -16,6 +16,7 @@ use crate::api::notify_thread;
 use crate::core::shared::Shared;
 use crate::core::threads::{self, Threads};
 use crate::error::Error;
+use crate::log::log;
 use crate::operation::Operation;
 use crate::tx::pool::TransmitterPool;
 use crate::{rx, tx};
@@ -121,6 +122,7 @@ impl Handle {
                 notify_thread::run(&shared, &handle);
             }
         })?;
+        log!(info, shared.log, Handle, ?config, "handle created");
         let inner = Arc::new(Inner::new(shared.clone(), threads));
         // The thread is receiving.
         let _ = send.send((shared, WeakHandle(Arc::downgrade(&inner))));
@@ -252,5 +254,6 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         threads::stop(&self.shared, &mut self.threads);
+        log!(info, self.shared.log, Handle, "handle closed");
     }
 }

@@ -9,6 +9,7 @@ use crate::api::handle::Handle;
 use crate::api::link::Link;
 use crate::api::link_config::LinkConfig;
 use crate::error::Error;
+use crate::log::log;
 
 /// A host of a [`Handle`]. It counts as a clone of the handle.
 ///
@@ -71,7 +72,10 @@ impl Host {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn set_name(&self, name: &str) -> Result<(), Error> {
-        Ok(self.handle.shared().configure(|engine, _| engine.set_host_name(self.id, name))??)
+        let shared = self.handle.shared();
+        shared.configure(|engine, _| engine.set_host_name(self.id, name))??;
+        log!(debug, shared.log, Host, host = self.id.get(), name, "host name set");
+        Ok(())
     }
 
     /// Returns the policy by which links are chosen.
@@ -103,7 +107,9 @@ impl Host {
     /// ```
     pub fn set_policy(&self, policy: Policy) -> Result<(), Error> {
         let shared = self.handle.shared();
-        Ok(shared.configure(|engine, now| engine.set_policy(now, self.id, policy))??)
+        shared.configure(|engine, now| engine.set_policy(now, self.id, policy))??;
+        log!(debug, shared.log, Host, host = self.id.get(), ?policy, "link policy set");
+        Ok(())
     }
 
     /// Returns the settings, the state and the statistics.

@@ -8,6 +8,7 @@ use crate::api::handle::Handle;
 use crate::api::host::Host;
 use crate::api::local_socket::LocalSocket;
 use crate::error::Error;
+use crate::log::log;
 
 /// # Hosts
 impl Handle {
@@ -33,6 +34,7 @@ impl Handle {
     /// ```
     pub fn add_host(&self, host: HostId) -> Result<Host, Error> {
         self.shared().configure(|engine, _| engine.add_host(host))??;
+        log!(info, self.shared().log, Host, host = host.get(), "host added");
         Ok(Host::new(self.clone(), host))
     }
 
@@ -66,7 +68,9 @@ impl Handle {
     /// - [`Error::Host`] with `Unknown` or `HasLinks`.
     /// - [`Error::InsideFilter`].
     pub fn remove_host(&self, host: HostId) -> Result<(), Error> {
-        Ok(self.shared().configure(|engine, _| engine.remove_host(host))??)
+        self.shared().configure(|engine, _| engine.remove_host(host))??;
+        log!(info, self.shared().log, Host, host = host.get(), "host removed");
+        Ok(())
     }
 
     /// Opens a UDP socket before the first link that uses it. Links with the same local address share the

@@ -11,6 +11,7 @@ use crate::api::link_config::{LinkConfig, LinkEnds};
 use crate::core::shared::Shared;
 use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
+use crate::log::log;
 
 /// A link to a host. It counts as a clone of the [`Handle`].
 ///
@@ -84,6 +85,17 @@ impl Link {
             return Err(error);
         }
         kernel_limits::log_link_marking(shared.log, config.marking);
+        let (ends, link) = (config.ends, id.get());
+        log!(info, shared.log, Link, host = host.get(), link, ?ends, "link added");
+        log!(
+            debug,
+            shared.log,
+            Link,
+            host = host.get(),
+            link,
+            ?config,
+            "configuration of the link"
+        );
         Ok(Self::new(handle.clone(), host, id))
     }
 
@@ -139,7 +151,10 @@ impl Link {
     fn set_enabled(&self, enabled: bool) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
-        Ok(shared.configure(|engine, now| engine.set_link_enabled(now, host, id, enabled))??)
+        shared.configure(|engine, now| engine.set_link_enabled(now, host, id, enabled))??;
+        let (host, link) = (host.get(), id.get());
+        log!(info, shared.log, Link, host, link, enabled, "link switched");
+        Ok(())
     }
 
     /// Returns `true` if the link is enabled, whether it is up or not.
@@ -273,6 +288,7 @@ impl Link {
         let shared = self.handle.shared();
         let peer = shared.configure(|engine, _| engine.clear_link(host, id))??;
         release(shared, &peer);
+        log!(info, shared.log, Link, host = host.get(), link = id.get(), "link cleared");
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use knet_transport::QosMarking;
 use crate::api::link::Link;
 use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
+use crate::log::log;
 
 /// # Settings
 ///
@@ -39,7 +40,10 @@ impl Link {
     pub fn set_ping_timers(&self, timers: PingTimers) -> Result<(), Error> {
         let (host, id) = (self.host_id(), self.id());
         let shared = self.handle().shared();
-        Ok(shared.configure(|engine, now| engine.set_ping_timers(now, host, id, timers))??)
+        shared.configure(|engine, now| engine.set_ping_timers(now, host, id, timers))??;
+        let (host, link) = (host.get(), id.get());
+        log!(debug, shared.log, Link, host, link, ?timers, "ping timers set");
+        Ok(())
     }
 
     /// Returns the timers of the heartbeat.
@@ -57,10 +61,11 @@ impl Link {
     /// - [`Error::InsideFilter`].
     pub fn set_pong_count(&self, count: u8) -> Result<(), Error> {
         let (host, id) = (self.host_id(), self.id());
-        Ok(self
-            .handle()
-            .shared()
-            .configure(|engine, _| engine.set_pong_count(host, id, count))??)
+        let shared = self.handle().shared();
+        shared.configure(|engine, _| engine.set_pong_count(host, id, count))??;
+        let (host, link) = (host.get(), id.get());
+        log!(debug, shared.log, Link, host, link, count, "pong count set");
+        Ok(())
     }
 
     /// Returns how many pongs must arrive in time before the link comes up.
@@ -80,7 +85,10 @@ impl Link {
     pub fn set_priority(&self, priority: u8) -> Result<(), Error> {
         let (host, id) = (self.host_id(), self.id());
         let shared = self.handle().shared();
-        Ok(shared.configure(|engine, now| engine.set_priority(now, host, id, priority))??)
+        shared.configure(|engine, now| engine.set_priority(now, host, id, priority))??;
+        let (host, link) = (host.get(), id.get());
+        log!(debug, shared.log, Link, host, link, priority, "priority set");
+        Ok(())
     }
 
     /// Returns the priority.
@@ -123,7 +131,10 @@ impl Link {
         self.socket()?;
         let shared = self.handle().shared();
         kernel_limits::log_link_marking(shared.log, marking);
-        Ok(shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??)
+        shared.configure(|engine, now| engine.set_packet_tag(now, host, id, tag))??;
+        let (host, link) = (host.get(), id.get());
+        log!(debug, shared.log, Link, host, link, ?marking, "marking set");
+        Ok(())
     }
 
     /// Returns the marking of the link's packets, if it differs from

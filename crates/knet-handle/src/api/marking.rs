@@ -4,6 +4,7 @@ use knet_transport::QosMarking;
 
 use crate::api::handle::Handle;
 use crate::error::Error;
+use crate::log::log;
 
 /// # Marking
 impl Handle {
@@ -30,7 +31,9 @@ impl Handle {
     /// ```
     pub fn set_marking(&self, marking: QosMarking) -> Result<(), Error> {
         self.shared().outside_filter()?;
-        Ok(self.shared().sockets.set_marking(marking)?)
+        self.shared().sockets.set_marking(marking)?;
+        log!(debug, self.shared().log, Transport, ?marking, "marking set");
+        Ok(())
     }
 
     /// Returns the marking of packets whose link has none of its own.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::handle::Handle;
 use crate::error::Error;
+use crate::log::log;
 
 /// # Path MTU
 impl Handle {
@@ -26,7 +27,9 @@ impl Handle {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn set_manual_mtu(&self, onwire: Option<u16>) -> Result<(), Error> {
-        Ok(self.shared().configure(|engine, now| engine.set_manual_mtu(now, onwire))??)
+        self.shared().configure(|engine, now| engine.set_manual_mtu(now, onwire))??;
+        log!(debug, self.shared().log, Pmtud, onwire, "manual MTU set");
+        Ok(())
     }
 
     /// Returns the manual MTU, in bytes of an IP packet, if there is one.
@@ -57,7 +60,9 @@ impl Handle {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn set_mtu_interval(&self, interval: Duration) -> Result<(), Error> {
-        Ok(self.shared().configure(|engine, _| engine.set_mtu_interval(interval))??)
+        self.shared().configure(|engine, _| engine.set_mtu_interval(interval))??;
+        log!(debug, self.shared().log, Pmtud, ?interval, "interval of MTU searches set");
+        Ok(())
     }
 
     /// Returns the time between two discoveries of the path MTU of a link.

@@ -44,12 +44,14 @@ impl Datafds {
         let entry = self.find(key)?;
         // Nobody else can have taken it since: that needs the lock.
         self.take(&entry);
+        let (datafd, channel) = (entry.number, entry.channel);
         entry.retire(tx);
         let entry = wait_until_unused(entry);
         if let Some(entry) = entry {
             // It is watched for writing only while the rest of a message waits.
             let _ = rx.remove(&entry);
         }
+        log!(info, self.log(), Datafd, datafd, %channel, "datafd removed");
         Ok(())
     }
 
