@@ -12,5 +12,6 @@ mod mtu;
 mod peer_process;
 mod restart;
 mod roaming;
+mod slow_link;
 mod strangers;
 mod traffic;

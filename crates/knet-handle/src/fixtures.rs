@@ -7,11 +7,11 @@ use knet_engine::{
     DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received, SocketId, Transmit,
 };
 use knet_poller::{Event, Events};
-use knet_transport::{Datagram, SendBatch};
 use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
 
 use crate::core::settings::Settings;
 use crate::core::shared::Shared;
+use crate::io::backpressure::NoRoom;
 use crate::io::control_queue::BlockedControl;
 use crate::{Handle, LinkConfig, PingTimers};
 
@@ -97,12 +97,7 @@ impl Scene {
 
     /// Blocks a packet as if it had found no room at this time.
     pub(crate) fn blocked(&self, packet: Transmit, then: Instant) -> BlockedControl {
-        // Any error of the socket's.
-        let (payload, destination) = (&[0; 70_000], self.peer.local_addr().unwrap());
-        let too_long = Datagram { header: &[], payload, destination, marking: None };
-        let socket = self.shared.sockets.get(self.socket).unwrap();
-        let error = socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap();
-        BlockedControl::new(packet, &error, then)
+        BlockedControl::new(packet, NoRoom::Socket, then)
     }
 
     /// Returns what the poller of knet-rx reports.

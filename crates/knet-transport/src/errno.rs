@@ -159,6 +159,20 @@ impl SendError {
         SendError { errno }
     }
 
+    /// Creates the error for an error number of the operating system, for tests of code that handles it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_transport::{SendError, SendErrorKind};
+    ///
+    /// assert_eq!(SendError::from_errno(libc::ENOBUFS).kind(), SendErrorKind::WouldBlock);
+    /// ```
+    #[must_use]
+    pub fn from_errno(errno: i32) -> SendError {
+        SendError::new(Errno::from_raw(errno))
+    }
+
     /// Returns the classification of the error.
     #[must_use]
     pub fn kind(&self) -> SendErrorKind {

@@ -79,6 +79,8 @@ mod offload;
 mod options;
 pub use options::SocketOptions;
 
+mod queued;
+
 mod receive;
 mod receive_batch;
 pub use receive_batch::ReceiveBatch;

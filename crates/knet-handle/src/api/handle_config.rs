@@ -54,9 +54,10 @@ pub struct HandleConfig {
     /// none at all. After that they are dropped, and the link is not waited for until it accepts a packet
     /// again ([`ChannelStats::tx_queue_full`](crate::ChannelStats::tx_queue_full)).
     ///
-    /// Where the socket accepts other packets, waiting packets have ten times as long. A message of which
-    /// a fragment was sent is also dropped once 2048 others have overtaken it. Control packets wait for
-    /// at most 50 ms, because what they report becomes outdated.
+    /// A call of [`Handle::send`] never waits for longer. Messages of a datafd have fifty times as long where
+    /// the socket accepts other packets. A message of which a fragment was sent is also dropped once 2048
+    /// others have overtaken it. Control packets wait for at most 50 ms, because what they report becomes
+    /// outdated.
     ///
     /// - Range: any; zero drops packets at once, [`Duration::MAX`] never.
     /// - Default: 200 ms.

@@ -17,7 +17,7 @@ impl Handle {
     /// the filter and the links as if it had been written to the channel's datafd.
     ///
     /// Returns once the kernel has accepted the packets of the message, with the hosts that it was sent to.
-    /// Blocks while a link is full, for the time of
+    /// Blocks while a link is full, for no longer than
     /// [`HandleConfig::send_timeout`](crate::HandleConfig::send_timeout).
     ///
     /// # Errors

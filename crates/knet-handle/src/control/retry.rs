@@ -69,12 +69,12 @@ impl ControlRetry {
             return packet.transmit.record_error();
         }
         packet.transmit.record_retry();
-        let Err((transmit, error)) = sender.try_send(shared, packet.transmit) else { return };
+        let Err((transmit, no_room)) = sender.try_send(shared, packet.transmit) else { return };
         if packet.expires <= now {
             transmit.record_error();
         } else {
             shared.backpressure.let_control_go_first(transmit.path().socket, now);
-            self.packets.push(BlockedControl::again(transmit, &error, now, packet.expires));
+            self.packets.push(BlockedControl::again(transmit, no_room, now, packet.expires));
         }
     }
 

@@ -4,15 +4,15 @@ use std::iter;
 use std::time::Instant;
 
 use knet_engine::{Engine, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, ErrorQueue, SendError};
+use knet_transport::{Datagram, ErrorQueue};
 use knet_wire::SequenceNumber;
 
 use crate::control::error_queue;
 use crate::core::shared::Shared;
 use crate::errno::EMSGSIZE;
+use crate::io::backpressure::NoRoom;
 use crate::io::control_queue::BlockedControl;
-use crate::io::emit::Emitter;
-use crate::io::packet_tag;
+use crate::io::emit::{Emitter, Stop};
 use crate::log::log;
 
 /// What a thread sends control packets with. A thread that sends data owns one through its transmitter,
@@ -60,10 +60,10 @@ impl ControlSender {
 
     /// Sends a control packet. One that finds no room is retried on knet-rx.
     fn send(&mut self, shared: &Shared, transmit: Transmit) {
-        if let Err((transmit, error)) = self.try_send(shared, transmit) {
+        if let Err((transmit, no_room)) = self.try_send(shared, transmit) {
             let now = Instant::now();
             shared.backpressure.let_control_go_first(transmit.path().socket, now);
-            shared.control_queue.push(BlockedControl::new(transmit, &error, now));
+            shared.control_queue.push(BlockedControl::new(transmit, no_room, now));
             shared.rx.wake();
         }
     }
@@ -73,10 +73,10 @@ impl ControlSender {
         &mut self,
         shared: &Shared,
         transmit: Transmit,
-    ) -> Result<(), (Transmit, SendError)> {
+    ) -> Result<(), (Transmit, NoRoom)> {
         let path = transmit.path();
         let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
-        let marking = packet_tag::from_tag(transmit.tag());
+        let marking = shared.sockets.control_marking(transmit.tag());
         let header = transmit.packet();
         let datagram = Datagram { header, payload, destination: path.remote, marking };
         let mut sent = None;
@@ -86,15 +86,15 @@ impl ControlSender {
             transmit.record_error();
             return Ok(());
         };
-        let Some(error) = emitted.error else {
-            transmit.record_sent(sent.unwrap_or_default());
-            return Ok(());
-        };
-        if emitted.is_blocked() {
-            return Err((transmit, error));
+        match emitted.stop {
+            None => transmit.record_sent(sent.unwrap_or_default()),
+            Some(Stop::NoRoom(no_room)) => return Err((transmit, no_room)),
+            Some(Stop::Refused(error)) => {
+                let log = shared.log;
+                log!(debug, log, Link, remote = %path.remote, %error, "control packet not sent");
+                self.handle_refusal(shared, transmit, error.errno());
+            }
         }
-        log!(debug, shared.log, Link, remote = %path.remote, %error, "control packet not sent");
-        self.handle_refusal(shared, transmit, error.errno());
         Ok(())
     }
 

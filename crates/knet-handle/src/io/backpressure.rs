@@ -21,7 +21,8 @@
 //! | Full | is blocked behind the others | is retried, and expires once others overtook it for [`MAX_TURNS`] timeouts |
 //! | Stuck | is blocked if others are, or else tried, and dropped if there is no room | is retried, and expires if there is no room |
 //!
-//! So a link that takes nothing costs a sender one timeout, not one per message. Control packets go first:
+//! So a link that takes nothing costs a sender one timeout, not one per message. A caller of `send` gives up after
+//! one timeout in any case. Control packets go first:
 //! while some of them are blocked, data leaves the next room to them for [`CONTROL_HEAD_START`], once per
 //! time that the socket takes data. They expire after [`CONTROL_TIMEOUT`], whatever the state.
 
@@ -29,16 +30,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use knet_engine::SocketId;
-use knet_transport::SendError;
 use parking_lot::Mutex;
-
-use crate::errno::ENOBUFS;
 
 /// The default of [`HandleBuilder::send_timeout`](crate::HandleBuilder): longer than the longest packet
 /// run that the kernel cuts (GSO) takes over a link of 5 Mbit/s.
 pub(crate) const SEND_TIMEOUT: Duration = Duration::from_millis(200);
 /// How many send timeouts a packet waits for its turn while the socket takes others.
-const MAX_TURNS: u32 = 10;
+const MAX_TURNS: u32 = 50;
 /// How long data lets blocked control packets go first. The thread that retries those may be busy.
 const CONTROL_HEAD_START: Duration = Duration::from_millis(10);
 /// How long a control packet waits for room: its content is soon outdated.
@@ -95,6 +93,18 @@ pub(crate) enum Turn {
     Expired,
 }
 
+/// What has no room for a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NoRoom {
+    /// The buffer of the socket.
+    Socket,
+    /// The queue of the device.
+    Device,
+    /// What may wait for the device at once ([`crate::io::queue_limit`]). The queue is known to shrink if
+    /// `drains`.
+    Queue { drains: bool },
+}
+
 /// When blocked packets are retried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RetryAt {
@@ -105,11 +115,10 @@ pub(crate) struct RetryAt {
 }
 
 impl RetryAt {
-    /// Schedules a retry after this error.
-    pub(crate) fn after(error: &SendError, now: Instant) -> Self {
-        let when_writable = error.errno() != ENOBUFS;
-        let pause = if when_writable { SOCKET_PAUSE } else { DEVICE_PAUSE };
-        Self { latest: now + pause, when_writable }
+    /// Schedules a retry.
+    pub(crate) fn after(no_room: NoRoom, now: Instant) -> Self {
+        let pause = if no_room == NoRoom::Device { DEVICE_PAUSE } else { SOCKET_PAUSE };
+        Self { latest: now + pause, when_writable: no_room == NoRoom::Socket }
     }
 
     /// Schedules the first try of packets behind others that are blocked.
@@ -142,13 +151,13 @@ impl Backpressure {
 
     /// Records that packets of a new batch found no room. Returns when to retry them; `None` if the
     /// socket is stuck and they are to be dropped.
-    pub(crate) fn block(&self, id: SocketId, error: &SendError, now: Instant) -> Option<RetryAt> {
+    pub(crate) fn block(&self, id: SocketId, no_room: NoRoom, now: Instant) -> Option<RetryAt> {
         let is_stuck = |socket: &mut Socket| matches!(socket.state, State::Stuck { .. });
         if self.send_timeout.is_zero() || self.find(id, is_stuck) == Some(true) {
             return None;
         }
         self.begin(id, now);
-        Some(RetryAt::after(error, now))
+        Some(RetryAt::after(no_room, now))
     }
 
     /// Decides whether blocked packets are retried now. `since` is when one of their batch last left, or
@@ -171,7 +180,7 @@ impl Backpressure {
     pub(crate) fn block_again(
         &self,
         id: SocketId,
-        error: &SendError,
+        no_room: NoRoom,
         since: Instant,
         now: Instant,
     ) -> Option<RetryAt> {
@@ -179,9 +188,12 @@ impl Backpressure {
             let (State::Full { moved } | State::Stuck { moved }) = socket.state else {
                 return false;
             };
+            // A device that takes what is queued is not stuck, though it leaves no room yet.
+            let moved = if no_room == (NoRoom::Queue { drains: true }) { now } else { moved };
             let is_stuck = now.saturating_duration_since(moved) >= self.send_timeout;
-            if is_stuck {
-                socket.state = State::Stuck { moved };
+            match &mut socket.state {
+                State::Full { moved: then } if !is_stuck => *then = moved,
+                state => *state = State::Stuck { moved },
             }
             is_stuck
         });
@@ -190,7 +202,7 @@ impl Backpressure {
             self.end(id);
             return None;
         }
-        Some(RetryAt::after(error, now))
+        Some(RetryAt::after(no_room, now))
     }
 
     /// Records that a blocked batch has left, or is dropped for another reason.

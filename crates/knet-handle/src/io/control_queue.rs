@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use knet_engine::Transmit;
-use knet_transport::SendError;
 use parking_lot::Mutex;
 
-use crate::io::backpressure::{CONTROL_TIMEOUT, RetryAt};
+use crate::io::backpressure::{CONTROL_TIMEOUT, NoRoom, RetryAt};
 
 /// A control packet that is blocked.
 #[derive(Debug)]
@@ -20,18 +19,18 @@ pub(crate) struct BlockedControl {
 
 impl BlockedControl {
     /// Blocks a packet that found no room for the first time.
-    pub(crate) fn new(transmit: Transmit, error: &SendError, now: Instant) -> Self {
-        Self { transmit, retry_at: RetryAt::after(error, now), expires: now + CONTROL_TIMEOUT }
+    pub(crate) fn new(transmit: Transmit, no_room: NoRoom, now: Instant) -> Self {
+        Self { transmit, retry_at: RetryAt::after(no_room, now), expires: now + CONTROL_TIMEOUT }
     }
 
     /// Blocks a packet that found no room again.
     pub(crate) fn again(
         transmit: Transmit,
-        error: &SendError,
+        no_room: NoRoom,
         now: Instant,
         expires: Instant,
     ) -> Self {
-        Self { transmit, retry_at: RetryAt::after(error, now), expires }
+        Self { transmit, retry_at: RetryAt::after(no_room, now), expires }
     }
 }
 

@@ -4,9 +4,12 @@ use arrayvec::ArrayVec;
 use knet_engine::SocketId;
 use knet_transport::{Datagram, SendBatch, SendError, SendErrorKind};
 
+use crate::errno::ENOBUFS;
+use crate::io::backpressure::NoRoom;
 use crate::io::batch::BATCH;
-use crate::io::sockets::Sockets;
-use crate::log::log;
+use crate::io::queue_limit::{QueueLimit, Room};
+use crate::io::sockets::{LinkSocket, Sockets};
+use crate::log::{Log, log};
 
 /// Sends datagrams by the batch. Each thread that sends has one.
 #[derive(Debug)]
@@ -15,19 +18,38 @@ pub(crate) struct Emitter {
 }
 
 /// How far a batch of datagrams got.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub(crate) struct Emitted {
     /// How many datagrams the kernel took, from the first on.
     pub(crate) sent: usize,
-    /// Why it refused the next one.
-    pub(crate) error: Option<SendError>,
+    /// Why the next one did not leave.
+    pub(crate) stop: Option<Stop>,
 }
 
-impl Emitted {
-    /// Returns `true` if the next datagram found no room in the socket or in the queue of its device.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.error.is_some_and(|error| error.kind() == SendErrorKind::WouldBlock)
+/// Why a datagram did not leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stop {
+    NoRoom(NoRoom),
+    Refused(SendError),
+}
+
+/// Which part of a message a datagram is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// The first that is sent.
+    First,
+    /// A part after others.
+    Later,
+}
+
+impl Stop {
+    fn of(error: SendError) -> Self {
+        match (error.kind(), error.errno()) {
+            (SendErrorKind::WouldBlock, ENOBUFS) => Self::NoRoom(NoRoom::Device),
+            (SendErrorKind::WouldBlock, _) => Self::NoRoom(NoRoom::Socket),
+            _ => Self::Refused(error),
+        }
     }
 }
 
@@ -43,45 +65,97 @@ impl Emitter {
     ///
     /// `count` is called for each datagram that is on the wire, with its index and its length in bytes of
     /// UDP payload.
-    ///
-    /// An ICMP message about an earlier datagram makes the kernel refuse the next one, whatever that is.
-    /// Such a refusal is retried, at most [`MAX_PENDING`] times, because the error may be the datagram's
-    /// own after all.
     pub(crate) fn emit<'a>(
         &mut self,
         sockets: &Sockets,
         id: SocketId,
         datagrams: impl Iterator<Item = Datagram<'a>>,
-        mut count: impl FnMut(usize, usize),
+        count: impl FnMut(usize, usize),
     ) -> Option<Emitted> {
         // Filled in place: collecting would move the datagrams once more.
         let mut batch: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
         batch.extend(datagrams.take(BATCH));
         let socket = sockets.get(id)?;
-        let mut emitted = Emitted { sent: 0, error: None };
+        Some(self.send(sockets.log(), id, &socket, &batch, count))
+    }
+
+    /// Does the same with data, of which only so much leaves at once as its device takes soon
+    /// ([`QueueLimit`]). `part` returns which part of a message a datagram is, by its index.
+    ///
+    /// Messages are not torn: a message that waits half sent could not be renumbered.
+    pub(crate) fn emit_data<'a>(
+        &mut self,
+        sockets: &Sockets,
+        id: SocketId,
+        datagrams: impl Iterator<Item = Datagram<'a>>,
+        part: impl Fn(usize) -> Part,
+        mut count: impl FnMut(usize, usize),
+    ) -> Option<Emitted> {
+        let mut batch: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
+        batch.extend(datagrams.take(BATCH));
+        let socket = sockets.get(id)?;
+        let fitting = match socket.limit.room(|| socket.queued()) {
+            Room::Batch => batch.len(),
+            Room::Bytes(room) => QueueLimit::fitting(room, batch.iter().map(length)),
+            Room::None { drains } if part(0) == Part::First => {
+                let stop = Some(Stop::NoRoom(NoRoom::Queue { drains }));
+                return Some(Emitted { sent: 0, stop });
+            }
+            Room::None { .. } => 1,
+        };
+        let rest = (fitting..batch.len()).take_while(|&index| part(index) == Part::Later).count();
+        batch.truncate(fitting + rest);
+        let mut bytes = 0;
+        let emitted = self.send(sockets.log(), id, &socket, &batch, |index, length| {
+            bytes += length;
+            count(index, length);
+        });
+        socket.limit.record_sent(emitted.sent, bytes);
+        Some(emitted)
+    }
+
+    /// Sends a batch until a datagram is refused.
+    ///
+    /// An ICMP message about an earlier datagram makes the kernel refuse the next one, whatever that is.
+    /// Such a refusal is retried, at most [`MAX_PENDING`] times, because the error may be the datagram's
+    /// own after all.
+    fn send(
+        &mut self,
+        log: Log,
+        id: SocketId,
+        socket: &LinkSocket,
+        batch: &[Datagram<'_>],
+        mut count: impl FnMut(usize, usize),
+    ) -> Emitted {
+        let mut emitted = Emitted { sent: 0, stop: None };
         for _ in 0..=MAX_PENDING {
             let rest = batch.get(emitted.sent..).unwrap_or_default();
-            let progress = socket.send(&mut self.batch, rest);
+            let progress = socket.transmit(&mut self.batch, rest);
             for (index, datagram) in rest.iter().enumerate().take(progress.sent) {
-                count(emitted.sent + index, datagram.header.len() + datagram.payload.len());
+                count(emitted.sent + index, length(datagram));
             }
             if progress.gso_disabled {
                 log!(
                     debug,
-                    sockets.log(),
+                    log,
                     Transport,
                     socket = id.0,
                     "GSO is not available: packets are sent one by one"
                 );
             }
             emitted.sent += progress.sent;
-            emitted.error = progress.error;
-            if emitted.error.is_none_or(|error| error.kind() != SendErrorKind::Pending) {
+            emitted.stop = progress.error.map(Stop::of);
+            if progress.error.is_none_or(|error| error.kind() != SendErrorKind::Pending) {
                 break;
             }
         }
-        Some(emitted)
+        emitted
     }
+}
+
+/// Returns the length of a datagram in bytes of UDP payload.
+fn length(datagram: &Datagram<'_>) -> usize {
+    datagram.header.len() + datagram.payload.len()
 }
 
 /// How many refusals that are about earlier datagrams a batch survives.
@@ -95,6 +169,8 @@ mod tests {
     use knet_poller::Poller;
 
     use super::*;
+
+    const ECONNREFUSED: i32 = 111;
 
     fn open() -> (Sockets, SocketId, Poller) {
         let (sockets, poller) = (Sockets::default(), Poller::new().unwrap());
@@ -120,13 +196,64 @@ mod tests {
         let count = |index, length| counted.push((index, length));
         let emitted = Emitter::default().emit(&sockets, id, datagrams, count).unwrap();
         assert_eq!(emitted.sent, 2);
-        assert!(emitted.error.is_some() && !emitted.is_blocked());
+        assert!(matches!(emitted.stop, Some(Stop::Refused(_))));
         assert_eq!(counted, [(0, 1), (1, 4)]);
         let mut buffer = [0; 100];
         for expected in [&b"h"[..], b"htwo"] {
             let length = receiver.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], expected);
         }
+    }
+
+    /// Sends four datagrams of messages that begin at these, while more is queued than a device takes soon.
+    fn emit_to_a_slow_device(begins: &[usize]) -> Emitted {
+        let (sockets, id, _poller) = open();
+        sockets.get(id).unwrap().script.lock().queued = Some(1 << 30);
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let datagrams = (0..4).map(|_| datagram(b"x", receiver.local_addr().unwrap()));
+        let part = |index| if begins.contains(&index) { Part::First } else { Part::Later };
+        Emitter::default().emit_data(&sockets, id, datagrams, part, |_, _| ()).unwrap()
+    }
+
+    #[test]
+    fn data_waits_for_a_slow_device_and_only_the_rest_of_a_message_leaves() {
+        let stop = Some(Stop::NoRoom(NoRoom::Queue { drains: false }));
+        assert_eq!(emit_to_a_slow_device(&[0, 2]), Emitted { sent: 0, stop });
+        assert_eq!(emit_to_a_slow_device(&[2]), Emitted { sent: 2, stop: None });
+        assert_eq!(emit_to_a_slow_device(&[]), Emitted { sent: 4, stop: None });
+    }
+
+    #[test]
+    fn the_last_message_that_fits_leaves_whole() {
+        let (sockets, id, _poller) = open();
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let payload = [0; 60_000];
+        let datagrams = (0..4).map(|_| datagram(&payload, receiver.local_addr().unwrap()));
+        let part = |index| if index % 2 == 0 { Part::First } else { Part::Later };
+        let emitted = Emitter::default().emit_data(&sockets, id, datagrams, part, |_, _| ());
+        assert_eq!(emitted, Some(Emitted { sent: 2, stop: None }), "the first limit is 64 KiB");
+    }
+
+    /// The kernel reports it once per message, whatever is sent next.
+    #[test]
+    fn errors_of_earlier_datagrams_are_retried_a_few_times() {
+        let (sockets, id, _poller) = open();
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (refused, remote) = (Some(ECONNREFUSED), receiver.local_addr().unwrap());
+        let emit = |errors: usize| {
+            let socket = sockets.get(id).unwrap();
+            socket.script.lock().sends = std::iter::repeat_n(refused, errors).collect();
+            let emitted = Emitter::default().emit(
+                &sockets,
+                id,
+                [datagram(b"x", remote)].into_iter(),
+                |_, _| (),
+            );
+            emitted.unwrap()
+        };
+        assert_eq!(emit(MAX_PENDING), Emitted { sent: 1, stop: None });
+        let stopped = emit(MAX_PENDING + 1);
+        assert!(stopped.sent == 0 && matches!(stopped.stop, Some(Stop::Refused(_))));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod kernel_limits;
 pub(crate) mod loopback;
 pub(crate) mod packet;
 pub(crate) mod packet_tag;
+pub(crate) mod queue_limit;
 pub(crate) mod read_limit;
 pub(crate) mod sockets;
 pub(crate) mod writable_watch;

@@ -21,6 +21,16 @@ pub(crate) fn from_tag(PacketTag(bits): PacketTag) -> Option<QosMarking> {
     Some(QosMarking { priority: bits & PRIORITY != 0, dscp })
 }
 
+/// Returns the marking of a control packet whose data packets have this one: with a priority, so that the queue of
+/// a device that knows priorities lets it overtake data, and with the same bits on the wire.
+pub(crate) fn of_control(marking: QosMarking) -> QosMarking {
+    if marking.priority {
+        return marking;
+    }
+    // Without a code point, a priority would set bits on the wire.
+    QosMarking { priority: true, dscp: marking.dscp.or(Dscp::try_from(0).ok()) }
+}
+
 /// The tag of a new link.
 const AS_SOCKET: u32 = 0;
 // Above the byte of the code point.

@@ -2,16 +2,24 @@
 //! the same local address, and closed with the last.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
 
-use knet_engine::SocketId;
+use knet_engine::{PacketTag, SocketId};
 use knet_poller::{Interest, Poller, Token};
-use knet_transport::{MarkError, QosMarking, SocketOptions, UdpSocket};
+use knet_transport::{
+    Datagram, MarkError, QosMarking, SendBatch, SendProgress, SocketOptions, UdpSocket,
+};
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::Error;
 use crate::io::drain::wait_until_unused;
 use crate::io::kernel_limits;
+use crate::io::packet_tag;
+use crate::io::queue_limit::{QueueLimit, Queued};
 use crate::log::Log;
 use crate::operation::Operation;
 
@@ -21,17 +29,84 @@ use crate::operation::Operation;
 pub(crate) struct Sockets {
     log: Log,
     /// The open sockets, in ascending order of their ids. The data threads lock it for look-ups only.
-    open: RwLock<Vec<(SocketId, Arc<UdpSocket>)>>,
+    open: RwLock<Vec<(SocketId, Arc<LinkSocket>)>>,
     /// The users of each socket. Locked by configuration calls only.
     registry: Mutex<Registry>,
+    /// The marking of packets whose link has none of its own, as a tag. Written with the registry locked.
+    marking: AtomicU32,
+}
+
+/// An open socket, and how much of it may wait for its device.
+#[derive(Debug)]
+pub(crate) struct LinkSocket {
+    udp: UdpSocket,
+    pub(crate) limit: QueueLimit,
+    /// What the kernel is to answer in a test.
+    #[cfg(test)]
+    pub(crate) script: Mutex<Script>,
+}
+
+/// Answers in place of the kernel's.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// For the next sends: an errno, or `None` to ask the kernel.
+    pub(crate) sends: std::collections::VecDeque<Option<i32>>,
+    /// How many bytes are queued.
+    pub(crate) queued: Option<u64>,
+}
+
+impl LinkSocket {
+    fn new(udp: UdpSocket) -> Self {
+        Self {
+            udp,
+            limit: QueueLimit::default(),
+            #[cfg(test)]
+            script: Mutex::default(),
+        }
+    }
+
+    /// Sends datagrams. The only caller is `io/emit.rs`.
+    pub(super) fn transmit(
+        &self,
+        batch: &mut SendBatch,
+        datagrams: &[Datagram<'_>],
+    ) -> SendProgress {
+        #[cfg(test)]
+        if let Some(Some(errno)) = self.script.lock().sends.pop_front() {
+            let error = Some(knet_transport::SendError::from_errno(errno));
+            return SendProgress { sent: 0, error, gso_disabled: false };
+        }
+        self.udp.send(batch, datagrams)
+    }
+
+    /// Returns how many bytes wait for their device.
+    pub(super) fn queued(&self) -> Option<Queued> {
+        let bytes = self.udp.queued_bytes().ok()? as u64;
+        #[cfg(test)]
+        let bytes = self.script.lock().queued.unwrap_or(bytes);
+        Some(Queued { bytes, at: Instant::now() })
+    }
+}
+
+impl Deref for LinkSocket {
+    type Target = UdpSocket;
+
+    fn deref(&self) -> &UdpSocket {
+        &self.udp
+    }
+}
+
+impl AsFd for LinkSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.udp.as_fd()
+    }
 }
 
 #[derive(Debug, Default)]
 struct Registry {
     entries: Vec<Entry>,
     last_id: u64,
-    /// The marking of packets whose link has none of its own.
-    marking: QosMarking,
 }
 
 #[derive(Debug)]
@@ -45,7 +120,8 @@ struct Entry {
 
 impl Sockets {
     pub(crate) fn new(log: Log) -> Self {
-        Self { log, open: RwLock::default(), registry: Mutex::default() }
+        let (open, registry) = (RwLock::default(), Mutex::default());
+        Self { log, open, registry, marking: AtomicU32::new(0) }
     }
 
     /// Returns the log of their handle.
@@ -93,11 +169,12 @@ impl Sockets {
         local: SocketAddr,
         poller: &Poller,
     ) -> Result<(SocketId, SocketAddr), Error> {
-        let marking = registry.marking;
+        let marking = self.marking();
         // GRO is safe: the inbox has room for the longest run.
         let options = SocketOptions { marking, gro: true, ..SocketOptions::default() };
-        let socket = UdpSocket::bind(local, &options)?;
-        kernel_limits::log_new_socket(self.log, &socket);
+        let udp = UdpSocket::bind(local, &options)?;
+        kernel_limits::log_new_socket(self.log, &udp);
+        let socket = LinkSocket::new(udp);
         let id = SocketId(registry.last_id + 1);
         poller
             .add(&socket, Token(id.0), Interest::READ)
@@ -138,8 +215,8 @@ impl Sockets {
     /// Marks the packets of all sockets, open ones and later ones. A marking of the packet's own takes
     /// precedence.
     pub(crate) fn set_marking(&self, marking: QosMarking) -> Result<(), MarkError> {
-        let mut registry = self.registry.lock();
-        registry.marking = marking;
+        let registry = self.registry.lock();
+        self.marking.store(packet_tag::to_tag(Some(marking)).0, Relaxed);
         registry
             .entries
             .iter()
@@ -148,11 +225,20 @@ impl Sockets {
     }
 
     pub(crate) fn marking(&self) -> QosMarking {
-        self.registry.lock().marking
+        packet_tag::from_tag(PacketTag(self.marking.load(Relaxed))).unwrap_or_default()
+    }
+
+    /// Returns the marking of a control packet of a link with this tag.
+    pub(crate) fn control_marking(&self, tag: PacketTag) -> Option<QosMarking> {
+        let own = packet_tag::from_tag(tag);
+        if !knet_transport::supports_datagram_priority() {
+            return own;
+        }
+        Some(packet_tag::of_control(own.unwrap_or_else(|| self.marking())))
     }
 
     /// Returns a socket to send or receive with. Do not hold it longer than one system call takes.
-    pub(crate) fn get(&self, id: SocketId) -> Option<Arc<UdpSocket>> {
+    pub(crate) fn get(&self, id: SocketId) -> Option<Arc<LinkSocket>> {
         let open = self.open.read();
         let at = open.binary_search_by_key(&id, |&(open, _)| open).ok()?;
         open.get(at).map(|(_, socket)| socket.clone())

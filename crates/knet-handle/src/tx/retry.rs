@@ -60,7 +60,7 @@ impl Outgoing<'_> {
             blocked.since = now;
         }
         blocked.copies.start = no_room.next;
-        let again = backpressure.block_again(socket, &no_room.error, blocked.since, now);
+        let again = backpressure.block_again(socket, no_room.cause, blocked.since, now);
         if let Some(retry_at) = again {
             blocked.retry_at = retry_at;
         } else {
@@ -69,10 +69,16 @@ impl Outgoing<'_> {
         again.is_none()
     }
 
-    /// Blocks this thread, and no other, until all planned packets have left or have expired.
-    pub(crate) fn wait_for_room(&mut self) {
+    /// Blocks this thread, and no other, until all planned packets have left or have expired, but not past the
+    /// deadline. `None` is one that never comes.
+    pub(crate) fn wait_for_room(&mut self, deadline: Option<Instant>) {
         while let Some(&Blocked { socket: id, retry_at, .. }) = self.plan.blocked.first() {
-            let left = retry_at.latest.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return self.drop_blocked();
+            }
+            let until = deadline.map_or(retry_at.latest, |deadline| deadline.min(retry_at.latest));
+            let left = until.saturating_duration_since(now);
             let socket = self.shared.sockets.get(id).filter(|_| retry_at.when_writable);
             let waited = socket.map(|socket| socket.wait_writable(left));
             if !matches!(waited, Some(Ok(_))) {
@@ -83,6 +89,14 @@ impl Outgoing<'_> {
                 // An error that nobody reads would end the next wait at once.
                 self.sender.read_errors(self.shared, id);
             }
+        }
+    }
+
+    /// Drops all blocked packets: there was no room for them in time.
+    fn drop_blocked(&mut self) {
+        for blocked in std::mem::take(&mut self.plan.blocked) {
+            self.drop_copies(blocked.copies, NotSent::QueueFull);
+            self.shared.backpressure.end(blocked.socket);
         }
     }
 

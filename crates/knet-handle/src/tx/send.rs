@@ -8,18 +8,18 @@ use knet_engine::{PacketAge, PacketKind, Routes, SocketId};
 use knet_transport::{Datagram, SendError};
 
 use crate::errno::EMSGSIZE;
-use crate::io::backpressure::{Admission, RetryAt};
+use crate::io::backpressure::{Admission, NoRoom, RetryAt};
 use crate::io::batch::BATCH;
-use crate::io::emit::Emitted;
+use crate::io::emit::{Emitted, Part, Stop};
 use crate::io::packet::Packet;
 use crate::send_report::NotSent;
 use crate::tx::outgoing::{Blocked, MessageCopy, Outgoing, PacketCopy, Plan};
 
-/// Where sending stopped, because the socket has no room for this copy.
+/// Where sending stopped, because there is no room for this copy.
 #[derive(Debug)]
-pub(crate) struct NoRoom {
+pub(crate) struct NoRoomAt {
     pub(crate) next: usize,
-    pub(crate) error: SendError,
+    pub(crate) cause: NoRoom,
 }
 
 impl Outgoing<'_> {
@@ -59,8 +59,8 @@ impl Outgoing<'_> {
             return;
         }
         let end = copies.end;
-        if let Err(NoRoom { next, error }) = self.send_copies(copies) {
-            match self.shared.backpressure.block(socket, &error, Instant::now()) {
+        if let Err(NoRoomAt { next, cause }) = self.send_copies(copies) {
+            match self.shared.backpressure.block(socket, cause, Instant::now()) {
                 Some(retry_at) => self.wait(socket, next..end, retry_at),
                 None => self.drop_copies(next..end, NotSent::QueueFull),
             }
@@ -72,7 +72,7 @@ impl Outgoing<'_> {
     }
 
     /// Sends copies of one socket until there is no room for one.
-    pub(crate) fn send_copies(&mut self, range: Range<usize>) -> Result<(), NoRoom> {
+    pub(crate) fn send_copies(&mut self, range: Range<usize>) -> Result<(), NoRoomAt> {
         let mut next = range.start;
         while next < range.end {
             let Some(socket) = self.plan.copies.get(next).map(|copy| copy.socket) else { break };
@@ -93,15 +93,17 @@ impl Outgoing<'_> {
                 break;
             };
             next += emitted.sent;
-            if emitted.sent > 0 || !emitted.is_blocked() {
+            if emitted.sent > 0 || !matches!(emitted.stop, Some(Stop::NoRoom(_))) {
                 self.shared.backpressure.record_progress(socket);
             }
-            let Some(error) = emitted.error else { continue };
-            if emitted.is_blocked() {
-                return Err(NoRoom { next, error });
+            match emitted.stop {
+                None => {}
+                Some(Stop::NoRoom(cause)) => return Err(NoRoomAt { next, cause }),
+                Some(Stop::Refused(error)) => {
+                    self.drop_copies(next..next + 1, not_sent(&error));
+                    next += 1;
+                }
             }
-            self.drop_copies(next..next + 1, not_sent(&error));
-            next += 1;
         }
         Ok(())
     }
@@ -141,6 +143,16 @@ impl Outgoing<'_> {
                 marking: copy.marking,
             })
         });
+        let begun = copies.first().and_then(|copy| message_copies.get(copy.message_copy));
+        let begun = begun.is_some_and(|copy| copy.left);
+        let part = |index: usize| match index.checked_sub(1) {
+            None if begun => Part::Later,
+            None => Part::First,
+            Some(before) => {
+                let message = |at: usize| copies.get(at).map(|copy| copy.message_copy);
+                if message(before) == message(index) { Part::Later } else { Part::First }
+            }
+        };
         let mut run = SentRun::default();
         let count = |index: usize, length: usize| {
             let Some(&PacketCopy { message_copy, .. }) = copies.get(index) else { return };
@@ -151,7 +163,7 @@ impl Outgoing<'_> {
             run.packets += 1;
             run.bytes += length as u64;
         };
-        let emitted = sender.emitter.emit(&shared.sockets, socket, datagrams, count);
+        let emitted = sender.emitter.emit_data(&shared.sockets, socket, datagrams, part, count);
         run.record(message_copies, routes);
         emitted
     }

@@ -1,6 +1,7 @@
 //! Sends messages: one message in the thread of its caller, or a batch on knet-tx.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use knet_channel::Channel;
 use knet_engine::Routes;
@@ -61,7 +62,10 @@ impl Transmitter {
         let messages = [message];
         let mut outgoing = self.outgoing(shared, &routes, &messages);
         outgoing.send();
-        outgoing.wait_for_room();
+        if !outgoing.plan.has_left() {
+            // Others may take the room again and again, so the timeout of the socket is not enough.
+            outgoing.wait_for_room(Instant::now().checked_add(shared.backpressure.send_timeout()));
+        }
         settle(&mut self.plan, &mut self.planner, &routes, &messages, counters);
         let failures = self.planner.take_failures();
         let report = if broadcast {

@@ -1,8 +1,5 @@
 //! Tests of the states of a socket.
 
-use std::net::Ipv4Addr;
-
-use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,15 +7,6 @@ use super::*;
 const FULL: SocketId = SocketId(1);
 const OTHER: SocketId = SocketId(2);
 const TIMEOUT: Duration = SEND_TIMEOUT;
-
-/// Any error of a socket: which one makes a difference for the pause only.
-fn error() -> SendError {
-    let any = (Ipv4Addr::LOCALHOST, 0).into();
-    let socket = UdpSocket::bind(any, &SocketOptions::default()).unwrap();
-    let destination = socket.local_addr();
-    let too_long = Datagram { header: &[], payload: &[0; 70_000], destination, marking: None };
-    socket.send(&mut SendBatch::new(1), &[too_long]).error.unwrap()
-}
 
 impl Backpressure {
     fn is_empty(&self) -> bool {
@@ -38,30 +26,53 @@ impl Backpressure {
 
 #[test]
 fn a_socket_that_took_nothing_is_stuck_until_it_takes_something() {
-    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
+    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
     for id in [FULL, OTHER] {
         assert_eq!(sockets.admit(id), Admission::Send);
-        let retry = sockets.block(id, &error, start).expect("it is blocked");
+        let retry = sockets.block(id, error, start).expect("it is blocked");
         assert!(retry.latest > start && retry.when_writable);
     }
     sockets.record_progress(OTHER);
     let late = start + TIMEOUT;
-    assert_eq!(sockets.block_again(FULL, &error, start, late), None, "it has expired");
-    assert!(sockets.block_again(OTHER, &error, start, late).is_some());
+    assert_eq!(sockets.block_again(FULL, error, start, late), None, "it has expired");
+    assert!(sockets.block_again(OTHER, error, start, late).is_some());
     sockets.end(OTHER);
     assert!(sockets.is_stuck(FULL) && !sockets.is_stuck(OTHER));
 
     assert_eq!(sockets.admit(FULL), Admission::Send, "nobody waits, so it is tried");
-    assert_eq!(sockets.block(FULL, &error, late), None, "it is dropped at once");
+    assert_eq!(sockets.block(FULL, error, late), None, "it is dropped at once");
     sockets.record_progress(FULL);
     assert!(!sockets.is_stuck(FULL));
     assert!(sockets.is_empty());
 }
 
 #[test]
+fn a_device_that_takes_what_is_queued_is_not_stuck() {
+    let (sockets, start) = (Backpressure::new(TIMEOUT), Instant::now());
+    let again = |drains, after: u32| {
+        let cause = NoRoom::Queue { drains };
+        sockets.block_again(FULL, cause, start, start + after * TIMEOUT).is_some()
+    };
+    let _ = sockets.block(FULL, NoRoom::Queue { drains: false }, start);
+    assert!(again(true, 2) && again(true, 4));
+    assert!(!again(false, 5), "it has stopped");
+    assert!(sockets.is_stuck(FULL));
+}
+
+#[test]
+fn only_a_full_socket_reports_that_it_has_room() {
+    let now = Instant::now();
+    let retry = |cause| RetryAt::after(cause, now);
+    assert!(retry(NoRoom::Socket).when_writable);
+    assert!(!retry(NoRoom::Device).when_writable);
+    assert!(!retry(NoRoom::Queue { drains: true }).when_writable);
+    assert!(retry(NoRoom::Device).latest < retry(NoRoom::Socket).latest);
+}
+
+#[test]
 fn new_packets_are_blocked_behind_those_that_are_blocked() {
-    let (sockets, now, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
-    let _ = sockets.block(FULL, &error, now);
+    let (sockets, now, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
+    let _ = sockets.block(FULL, error, now);
     assert_eq!(sockets.admit(FULL), Admission::Blocked);
     assert_eq!(sockets.admit(OTHER), Admission::Send);
     sockets.end(FULL);
@@ -73,38 +84,38 @@ fn new_packets_are_blocked_behind_those_that_are_blocked() {
 
 #[test]
 fn no_packet_expires_while_the_socket_takes_others() {
-    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
-    let _ = sockets.block(FULL, &error, start);
+    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
+    let _ = sockets.block(FULL, error, start);
     let just_before = start + TIMEOUT - Duration::from_micros(1);
-    assert!(sockets.block_again(FULL, &error, start, just_before).is_some());
+    assert!(sockets.block_again(FULL, error, start, just_before).is_some());
     // Somebody else found room, a moment ago.
     sockets.record_progress(FULL);
-    assert!(sockets.block_again(FULL, &error, start, start + TIMEOUT).is_some());
+    assert!(sockets.block_again(FULL, error, start, start + TIMEOUT).is_some());
     sockets.forget(FULL);
     assert!(sockets.is_empty());
 }
 
 #[test]
 fn a_packet_that_others_overtake_expires_in_the_end() {
-    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
-    let _ = sockets.block(FULL, &error, start);
+    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
+    let _ = sockets.block(FULL, error, start);
     let turns = |n| start + n * TIMEOUT;
     // The socket takes others all the time.
-    sockets.insert(FULL, |socket| socket.state = State::Full { moved: turns(11) });
-    assert!(sockets.block_again(FULL, &error, start, turns(9)).is_some());
-    assert_eq!(sockets.block_again(FULL, &error, start, turns(10)), None);
+    sockets.insert(FULL, |socket| socket.state = State::Full { moved: turns(MAX_TURNS + 1) });
+    assert!(sockets.block_again(FULL, error, start, turns(MAX_TURNS - 1)).is_some());
+    assert_eq!(sockets.block_again(FULL, error, start, turns(MAX_TURNS)), None);
     assert!(!sockets.is_stuck(FULL), "it takes packets");
 
     let patient = Backpressure::new(Duration::MAX);
-    let _ = patient.block(FULL, &error, start);
-    assert!(patient.block_again(FULL, &error, start, turns(1000)).is_some());
+    let _ = patient.block(FULL, error, start);
+    assert!(patient.block_again(FULL, error, start, turns(1000)).is_some());
 }
 
 #[test]
 fn control_packets_go_first_but_only_once() {
-    let (sockets, now, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
+    let (sockets, now, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
     let late = now + CONTROL_HEAD_START;
-    let _ = sockets.block(FULL, &error, now);
+    let _ = sockets.block(FULL, error, now);
     sockets.let_control_go_first(FULL, now);
     let Turn::Later(retry) = sockets.turn(FULL, now, now) else { panic!("data goes first") };
     assert!(!retry.when_writable, "the poller would report room at once");
@@ -120,8 +131,8 @@ fn control_packets_go_first_but_only_once() {
 
 #[test]
 fn packets_expire_even_if_control_packets_always_go_first() {
-    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
-    let _ = sockets.block(FULL, &error, start);
+    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
+    let _ = sockets.block(FULL, error, start);
     let late = start + MAX_TURNS * TIMEOUT;
     sockets.let_control_go_first(FULL, late);
     assert_eq!(sockets.turn(FULL, start, late), Turn::Expired);
@@ -139,18 +150,18 @@ fn a_head_start_that_is_over_is_forgotten_without_being_asked_for() {
 #[test]
 fn without_a_send_timeout_nothing_is_ever_blocked() {
     let sockets = Backpressure::new(Duration::ZERO);
-    assert_eq!(sockets.block(FULL, &error(), Instant::now()), None);
+    assert_eq!(sockets.block(FULL, NoRoom::Socket, Instant::now()), None);
     assert!(sockets.is_empty());
 }
 
 #[test]
 fn the_timeout_starts_when_the_first_packet_is_blocked() {
-    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), error());
+    let (sockets, start, error) = (Backpressure::new(TIMEOUT), Instant::now(), NoRoom::Socket);
     sockets.let_control_go_first(FULL, start + 4 * TIMEOUT);
     let later = start + 2 * TIMEOUT;
-    let _ = sockets.block(FULL, &error, later);
-    assert!(sockets.block_again(FULL, &error, later, later).is_some());
-    assert_eq!(sockets.block_again(FULL, &error, later, later + TIMEOUT), None);
+    let _ = sockets.block(FULL, error, later);
+    assert!(sockets.block_again(FULL, error, later, later).is_some());
+    assert_eq!(sockets.block_again(FULL, error, later, later + TIMEOUT), None);
 }
 
 /// What may happen to a socket, in the hands of threads that keep to the rules: who is blocked goes on
@@ -179,7 +190,7 @@ proptest! {
     /// Every blocked batch is counted, and a socket without blocked packets is open or stuck.
     #[test]
     fn the_count_of_blocked_batches_is_that_of_the_threads(steps in steps()) {
-        let (sockets, error) = (Backpressure::new(TIMEOUT), error());
+        let (sockets, error) = (Backpressure::new(TIMEOUT), NoRoom::Socket);
         let mut now = Instant::now();
         // When each blocked batch was blocked, or last made progress.
         let mut blocked: Vec<Instant> = Vec::new();
@@ -192,7 +203,7 @@ proptest! {
                     }
                     Admission::Send => {
                         prop_assert!(blocked.is_empty());
-                        if sockets.block(FULL, &error, now).is_some() {
+                        if sockets.block(FULL, error, now).is_some() {
                             blocked.push(now);
                         }
                     }
@@ -205,7 +216,7 @@ proptest! {
                             sockets.end(FULL);
                         }
                         Turn::Send => {
-                            if sockets.block_again(FULL, &error, since, now).is_some() {
+                            if sockets.block_again(FULL, error, since, now).is_some() {
                                 blocked.push(since);
                             }
                         }
@@ -235,7 +246,7 @@ proptest! {
         for since in blocked {
             match sockets.turn(FULL, since, now) {
                 Turn::Send => {
-                    prop_assert_eq!(sockets.block_again(FULL, &error, since, now), None);
+                    prop_assert_eq!(sockets.block_again(FULL, error, since, now), None);
                 }
                 Turn::Expired => {}
                 Turn::Later(_) => prop_assert!(false, "it waits on"),

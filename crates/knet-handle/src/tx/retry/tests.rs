@@ -189,6 +189,21 @@ fn a_packet_that_expires_is_dropped_as_one_without_room() {
     assert!(!backpressure.has_blocked(socket));
 }
 
+/// Control packets have a head start that is longer than the test, and packets never expire.
+#[test]
+fn a_call_of_send_does_not_wait_past_its_deadline() {
+    let handle = Handle::builder(HostId::new(1)).send_timeout(Duration::MAX).build().unwrap();
+    let (shared, socket, now) = (handle.shared(), SocketId(1), Instant::now());
+    let mut transmitter = blocked_to_itself(&handle, socket, now);
+    shared.backpressure.let_control_go_first(socket, now + 10 * DEADLINE);
+    let (routes, messages) = (shared.routes(), [Message::uncompressed(b"x")]);
+    let deadline = Some(now + Duration::from_millis(5));
+    transmitter.outgoing(shared, &routes, &messages).wait_for_room(deadline);
+    assert!(now.elapsed() < DEADLINE, "it waited for the head start to end");
+    assert_eq!(transmitter.plan.message_copies[0].refused, Some(NotSent::QueueFull));
+    assert!(!shared.backpressure.has_blocked(socket), "others would be blocked behind it");
+}
+
 #[test]
 fn packets_of_a_closed_socket_are_dropped_and_it_is_forgotten() {
     let handle = Handle::new(HostId::new(1)).unwrap();

@@ -1,0 +1,174 @@
+//! How many bytes of a socket may wait in the kernel for their device: about as many as the device takes in
+//! [`TARGET`].
+//!
+//! A socket has room for megabytes, which take a slow link seconds. Pings that wait behind them time out, and
+//! the sender takes its own link down. So data waits in this process instead, where it blocks its datafd, and
+//! control packets overtake it.
+//!
+//! The rate of the device is measured by how fast the queue shrinks while nothing is added to it. The kernel is
+//! asked once per [`QUANTUM`] bytes as long as a link is fast; a batch of packets then costs two atomic
+//! operations.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// The limit of one socket. Bytes are those that the kernel charges to it, which includes its own bookkeeping.
+#[derive(Debug)]
+pub(crate) struct QueueLimit {
+    /// How many bytes may still be sent before the kernel is asked how many are queued.
+    credit: AtomicI64,
+    /// Whether the limit leaves room for no more than the credit.
+    tight: AtomicBool,
+    pace: Mutex<Pace>,
+}
+
+/// The bytes of a socket that are queued at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queued {
+    pub(crate) bytes: u64,
+    pub(crate) at: Instant,
+}
+
+/// What may be sent now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    /// A batch of any length.
+    Batch,
+    /// Packets of so many bytes, and at least one packet.
+    Bytes(u64),
+    /// Nothing. The queue is known to shrink if `drains`.
+    None { drains: bool },
+}
+
+#[derive(Debug)]
+struct Pace {
+    limit: u64,
+    /// The last credit.
+    granted: i64,
+    last: Option<Queued>,
+    /// How many bytes left the queue in how much time, while it was never empty and nothing was added.
+    drained: u64,
+    during: Duration,
+}
+
+impl Default for QueueLimit {
+    fn default() -> Self {
+        let pace =
+            Pace { limit: FIRST, granted: 0, last: None, drained: 0, during: Duration::ZERO };
+        Self { credit: AtomicI64::new(0), tight: AtomicBool::new(false), pace: Mutex::new(pace) }
+    }
+}
+
+impl QueueLimit {
+    /// Returns what may be sent now. Calls `queued` if that depends on how many bytes are queued.
+    pub(crate) fn room(&self, queued: impl FnOnce() -> Option<Queued>) -> Room {
+        let credit = self.credit.load(Relaxed);
+        match u64::try_from(credit) {
+            Ok(credit) if credit > 0 && self.tight.load(Relaxed) => Room::Bytes(credit),
+            Ok(credit) if credit > 0 => Room::Batch,
+            // A socket that cannot be asked has no limit but its buffer.
+            _ => queued().map_or(Room::Batch, |queued| self.refill(queued)),
+        }
+    }
+
+    /// Records that packets were sent.
+    pub(crate) fn record_sent(&self, packets: usize, bytes: usize) {
+        let charge = bytes + packets * PACKET_OVERHEAD;
+        self.credit.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Relaxed);
+    }
+
+    /// Returns how many of these packets, at least one, fit into the room. Lengths are in bytes.
+    pub(crate) fn fitting(room: u64, lengths: impl Iterator<Item = usize>) -> usize {
+        let mut rest = room;
+        let fits = |length: &usize| {
+            let fits = rest > 0;
+            rest = rest.saturating_sub((length + PACKET_OVERHEAD) as u64);
+            fits
+        };
+        lengths.take_while(fits).count()
+    }
+
+    fn refill(&self, queued: Queued) -> Room {
+        let mut pace = self.pace.lock();
+        let spent = pace.granted.saturating_sub(self.credit.load(Relaxed));
+        let drains = pace.observe(u64::try_from(spent).unwrap_or(0), queued);
+        let room = pace.limit.saturating_sub(queued.bytes);
+        let tight = room < QUANTUM;
+        // A run is uncharged as a whole, so one that fills the queue would hide how fast that shrinks.
+        let room = if tight { room.min(pace.limit / 4) } else { room };
+        let credit = i64::try_from(room.min(QUANTUM)).unwrap_or(i64::MAX);
+        pace.granted = credit;
+        self.credit.store(credit, Relaxed);
+        self.tight.store(tight, Relaxed);
+        match (room, tight) {
+            (0, _) => Room::None { drains },
+            (_, true) => Room::Bytes(room),
+            (_, false) => Room::Batch,
+        }
+    }
+}
+
+impl Pace {
+    /// Adapts the limit to what is queued now, after about `spent` bytes were sent. Returns `true` if the queue
+    /// has shrunk.
+    fn observe(&mut self, spent: u64, now: Queued) -> bool {
+        let Some(last) = self.last.replace(now) else { return false };
+        let elapsed = now.at.saturating_duration_since(last.at);
+        if spent > 0 {
+            // What was sent is an estimate, so this shows only whether the device takes about all that it is given.
+            let drained = (last.bytes + spent).saturating_sub(now.bytes);
+            if now.bytes < self.limit / 4 && drained > spent / 2 {
+                self.raise(drained, elapsed);
+            }
+            return false;
+        }
+        let drained = last.bytes.saturating_sub(now.bytes);
+        if now.bytes == 0 {
+            self.raise(drained, elapsed);
+            (self.drained, self.during) = (0, Duration::ZERO);
+            return drained > 0;
+        }
+        self.drained += drained;
+        self.during += elapsed;
+        // A long run of packets is uncharged as a whole, when its last packet has left.
+        if self.drained > 0 && self.during >= WINDOW {
+            let measured = in_target(self.drained, self.during).min(self.limit.saturating_mul(4));
+            self.limit = (measured.saturating_add(self.limit) / 2).clamp(LEAST, MOST);
+            (self.drained, self.during) = (0, Duration::ZERO);
+        }
+        drained > 0
+    }
+
+    /// Raises the limit, since the device took at least so many bytes in this time and could have taken more.
+    fn raise(&mut self, drained: u64, elapsed: Duration) {
+        let shown = in_target(drained, elapsed).min(self.limit.saturating_mul(2));
+        self.limit = self.limit.max(shown).min(MOST);
+    }
+}
+
+/// Returns how many bytes leave in [`TARGET`] if so many leave in `elapsed`.
+fn in_target(bytes: u64, elapsed: Duration) -> u64 {
+    let scaled = u128::from(bytes) * TARGET.as_nanos() / elapsed.as_nanos().max(1);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// How long a packet may take through the queue of its device: a fraction of any useful ping timeout, but longer
+/// than the pause of the threads that wait for room.
+const TARGET: Duration = Duration::from_millis(50);
+/// How long the queue is observed for a measurement.
+const WINDOW: Duration = Duration::from_millis(40);
+/// The limit before anything was measured: 60 ms of a link of 5 Mbit/s.
+const FIRST: u64 = 64 * 1024;
+/// A few packets, so that a device is busy while the next ones come.
+const LEAST: u64 = 8 * 1024;
+/// What the largest send buffer holds.
+const MOST: u64 = 16 * 1024 * 1024;
+/// How many bytes are sent before the kernel is asked again.
+const QUANTUM: u64 = 256 * 1024;
+/// About what the kernel charges for a packet in addition to its bytes.
+const PACKET_OVERHEAD: usize = 512;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Tests of the limit against a simulated device, in virtual time.
+
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A device with a queue. The kernel charges for a packet until it has left.
+struct Device {
+    start: Instant,
+    now: Duration,
+    /// Bytes per second.
+    rate: u64,
+    /// The packets that wait: what is charged for each, and how many bytes of it are still to be sent.
+    queue: VecDeque<(u64, f64)>,
+    /// How many bytes have left.
+    sent: f64,
+}
+
+impl Device {
+    fn new(megabits: u64) -> Self {
+        let rate = megabits * 125_000;
+        Self { start: Instant::now(), now: Duration::ZERO, rate, queue: VecDeque::new(), sent: 0.0 }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let mut bytes = self.rate as f64 * time.as_secs_f64();
+        while let Some((_, left)) = self.queue.front_mut().filter(|_| bytes > 0.0) {
+            let some = left.min(bytes);
+            *left -= some;
+            bytes -= some;
+            self.sent += some;
+            if *left <= 0.0 {
+                self.queue.pop_front();
+            }
+        }
+    }
+
+    fn queued(&self) -> Queued {
+        let bytes = self.queue.iter().map(|&(charge, _)| charge).sum();
+        Queued { bytes, at: self.start + self.now }
+    }
+
+    /// Returns how long a packet that is added now waits.
+    fn delay(&self) -> Duration {
+        let bytes: f64 = self.queue.iter().map(|&(_, left)| left).sum();
+        Duration::from_secs_f64(bytes / self.rate as f64)
+    }
+
+    /// Sends as much as the limit permits: packets of this length, as one run if it permits several.
+    fn send(&mut self, limit: &QueueLimit, length: usize, most: usize) -> usize {
+        let count = match limit.room(|| Some(self.queued())) {
+            Room::None { .. } => return 0,
+            Room::Batch => most,
+            Room::Bytes(bytes) => QueueLimit::fitting(bytes, std::iter::repeat_n(length, most)),
+        };
+        limit.record_sent(count, count * length);
+        let charge = (count * (length + 900)) as u64;
+        self.queue.push_back((charge, (count * length) as f64));
+        count
+    }
+
+    /// Sends without a pause for this long, and retries as blocked packets are. Returns the longest delay.
+    fn flood(&mut self, limit: &QueueLimit, length: usize, time: Duration) -> Duration {
+        let (end, mut longest) = (self.now + time, Duration::ZERO);
+        while self.now < end {
+            while self.now < end && self.send(limit, length, 45) > 0 {
+                longest = longest.max(self.delay());
+                self.pass(Duration::from_micros(20));
+            }
+            self.pass(Duration::from_millis(2));
+        }
+        longest
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_packet_waits_for_a_fraction_of_a_second_and_the_device_is_never_idle() {
+    for megabits in [1, 2, 5, 20, 50, 100, 1000] {
+        for length in [100, 1400] {
+            let (mut device, limit) = (Device::new(megabits), QueueLimit::default());
+            let first = device.flood(&limit, length, SECOND);
+            // Until the rate of a very slow device is known, it gets too much.
+            assert!(first < Duration::from_millis(400), "{megabits} Mbit/s: {first:?} at first");
+            let before = device.sent;
+            let longest = device.flood(&limit, length, SECOND);
+            assert!(longest < TARGET * 3 / 2, "{megabits} Mbit/s, {length} bytes: {longest:?}");
+            let used = (device.sent - before) / device.rate as f64;
+            assert!(used > 0.97, "{megabits} Mbit/s, {length} bytes: {used} of it used");
+        }
+    }
+}
+
+#[test]
+fn the_limit_follows_a_rate_that_changes() {
+    let (mut device, limit) = (Device::new(50), QueueLimit::default());
+    device.flood(&limit, 1400, SECOND);
+    for megabits in [5, 200, 20, 1000, 50] {
+        device.rate = megabits * 125_000;
+        device.flood(&limit, 1400, SECOND);
+        let before = device.sent;
+        let longest = device.flood(&limit, 1400, SECOND);
+        assert!(longest < 2 * TARGET, "{megabits} Mbit/s: {longest:?}");
+        let used = (device.sent - before) / device.rate as f64;
+        assert!(used > 0.97, "{megabits} Mbit/s: {used} of it used");
+    }
+}
+
+#[test]
+fn a_fast_link_is_asked_about_once_per_quantum_and_never_limited() {
+    let (limit, start) = (QueueLimit::default(), Instant::now());
+    let (mut asked, mut sent) = (0, 0);
+    for turn in 0..10_000_u64 {
+        let at = start + Duration::from_micros(10 * turn);
+        let room = limit.room(|| {
+            asked += 1;
+            Some(Queued { bytes: 0, at })
+        });
+        assert!(!matches!(room, Room::None { .. }));
+        limit.record_sent(64, 64 * 1400);
+        sent += 64 * (1400 + PACKET_OVERHEAD as u64);
+    }
+    assert!(asked < sent / QUANTUM + 10, "asked {asked} times");
+}
+
+#[test]
+fn a_queue_that_shrinks_without_room_is_reported() {
+    let (mut device, limit) = (Device::new(1), QueueLimit::default());
+    while device.send(&limit, 1400, 45) > 0 {}
+    assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: false });
+    let more = (100_000, 100_000.0);
+    device.queue.push_back(more);
+    assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: false });
+    device.pass(SECOND);
+    assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: true });
+}
+
+#[test]
+fn a_socket_that_cannot_be_asked_has_no_limit() {
+    let limit = QueueLimit::default();
+    for _ in 0..100 {
+        assert_eq!(limit.room(|| None), Room::Batch);
+        limit.record_sent(64, 64 * 1400);
+    }
+}
