@@ -122,7 +122,7 @@ fn running_monitor() -> (Running, Terminal) {
     let (peer, link) = peer("2");
     let mut monitor = terminal::start(&["monitor", "--id", "1", "--peer", &link], 24, 100);
     monitor.wait_for("1 of 1 links up");
-    assert!(monitor.is_taken());
+    monitor.wait_until_taken();
     (peer, monitor)
 }
 
@@ -175,6 +175,118 @@ fn it_adapts_to_the_size_of_the_window() {
     }
     monitor.press("q");
     assert_eq!(monitor.wait(), Some(0));
+}
+
+#[test]
+fn no_key_is_lost_while_the_window_changes_its_size() {
+    let (_peer, mut monitor) = running_monitor();
+    for round in 0..20 {
+        let order = if round % 2 == 0 { "order: trouble first" } else { "order: by host" };
+        // Both at once, as when a pane is closed while keys are typed.
+        monitor.resize(20 + round, 100);
+        monitor.press("s");
+        monitor.wait_for(order);
+    }
+    monitor.resize(30, 90);
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+    monitor.expect_restored();
+}
+
+/// Starts a monitor of this many peers, none of which answers. Returns it with their socket.
+fn monitor_of(peers: u16, rows: u16, columns: u16) -> (UdpSocket, Terminal) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = socket.local_addr().unwrap();
+    let near = free_address();
+    let links: Vec<String> =
+        (2..).take(peers.into()).map(|id| format!("{id}:{near}={silent}")).collect();
+    let mut args = vec!["monitor", "--id", "1", "--peer"];
+    args.extend(links.iter().map(String::as_str));
+    (socket, terminal::start(&args, rows, columns))
+}
+
+#[test]
+fn a_small_window_shows_rows_first_and_scrolls() {
+    let (_silent, mut monitor) = monitor_of(30, 24, 80);
+    // The details of the selected link take two lines or three.
+    let is_row = |line: &&str| line.contains(" no    0    down ");
+    monitor.wait_until("16 rows, and which they are", |screen| {
+        let rows = screen.lines().filter(is_row).count();
+        rows >= 16 && screen.contains(&format!("links 1 to {rows} of 30"))
+    });
+    monitor.press("\x1b[F");
+    monitor.wait_for(" to 30 of 30");
+    monitor.wait_for("link 0 to host 31");
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+
+    let (_silent, mut monitor) = monitor_of(3, 10, 40);
+    monitor.wait_until("all rows, details and keys", |screen| {
+        let lines: Vec<&str> = screen.lines().collect();
+        lines.len() == 10
+            && lines[1].starts_with("HOST")
+            && (2..5).all(|row| lines[row].starts_with(&row.to_string()))
+            && lines[6].starts_with("link 0 to host 2:")
+            && lines[7].starts_with("  127.")
+            && lines[9].starts_with("q quit")
+    });
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+}
+
+#[test]
+fn nothing_is_left_behind_on_the_screen() {
+    let (_peer, link) = peer("2");
+    let args = ["monitor", "--id", "1", "--peer", &link];
+    let mut monitor = terminal::start_below("$ knet monitor\r\n", &args, 24, 100);
+    monitor.wait_for("1 of 1 links up");
+    for (rows, columns) in [(12, 60), (24, 100)] {
+        monitor.resize(rows, columns);
+        monitor.wait_until("a complete screen", |screen| {
+            screen.lines().count() == usize::from(rows)
+                && screen.lines().filter(|line| line.starts_with("q quit")).count() == 1
+                && screen.lines().filter(|line| line.starts_with("HOST")).count() == 1
+        });
+    }
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+    monitor.expect_restored();
+    assert_eq!(monitor.screen().trim_end(), "$ knet monitor");
+}
+
+#[test]
+fn the_help_lists_the_keys() {
+    let (_peer, mut monitor) = running_monitor();
+    monitor.press("?");
+    monitor.wait_for("control-Z");
+    monitor.press("?");
+    monitor.wait_for("HOST");
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+}
+
+#[test]
+fn control_z_stops_it_and_it_goes_on_when_it_is_continued() {
+    let (_peer, mut monitor) = running_monitor();
+    for _ in 0..2 {
+        monitor.press("\x1a");
+        monitor.wait_until_stopped();
+        monitor.expect_restored();
+        monitor.signal(Signal::SIGCONT);
+        monitor.wait_for("1 of 1 links up");
+        monitor.wait_until_taken();
+    }
+    // Without warning, and the shell uses the terminal meanwhile.
+    monitor.signal(Signal::SIGSTOP);
+    monitor.wait_until_stopped();
+    monitor.disturb("\x1b[?1049l$ fg\r\n");
+    monitor.signal(Signal::SIGCONT);
+    monitor.wait_until("a complete screen", |screen| {
+        screen.contains("1 of 1 links up") && !screen.contains("$ fg")
+    });
+    monitor.press("q");
+    assert_eq!(monitor.wait(), Some(0));
+    monitor.expect_restored();
 }
 
 #[test]

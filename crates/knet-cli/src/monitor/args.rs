@@ -13,13 +13,13 @@ use crate::output::Format;
 /// shows what its own links observe. Sends only pings and path MTU probes.
 ///
 /// On a terminal it fills the screen until q is pressed. The up and down keys select a link, whose
-/// details are shown below the table; s changes the order.
+/// details are shown below the table; s changes the order, and ? lists all keys.
 ///
 /// With --once it waits until every peer is reachable, then up to 2 s more for the other links and
 /// the path MTU, prints the state, and ends. A signal ends the wait.
 ///
 /// Exit codes: 0 success, 1 failure, 2 wrong arguments, or no terminal without --once, 3 a peer is
-/// not reachable with --once.
+/// not reachable with --once, 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MonitorArgs {
     /// Our own host id, 0 to 65535.

@@ -18,6 +18,37 @@ pub(crate) const HEADERS: [&str; 11] = [
     "LAST DOWN",
 ];
 
+/// The position of the column that is as wide as the screen allows.
+pub(crate) const LAST: usize = HEADERS.len() - 1;
+
+/// Columns in the order in which a narrow screen gives them room.
+const BY_IMPORTANCE: [usize; HEADERS.len()] = [0, 2, 3, 1, LAST, 4, 5, 6, 8, 7, 9];
+
+/// The width of each column; of the last one, the least width. A latency such as 0.08 ms fits below its
+/// own header only.
+const WIDTHS: [u16; HEADERS.len()] = [5, 5, 4, 5, 7, 5, 7, 7, 6, 6, 9];
+
+/// Returns the width of a column; of the last one, the least width.
+pub(crate) fn width(column: usize) -> u16 {
+    WIDTHS[column]
+}
+
+/// Returns the columns that fit into a width, in their order on the screen. The first one always does.
+pub(crate) fn fitting(width_of_screen: u16) -> Vec<usize> {
+    let mut used = 0;
+    let fits = |column: &usize| {
+        // A space separates columns.
+        used += width(*column) + u16::from(used > 0);
+        used <= width_of_screen
+    };
+    let mut columns: Vec<usize> = BY_IMPORTANCE.into_iter().take_while(fits).collect();
+    if columns.is_empty() {
+        columns.push(BY_IMPORTANCE[0]);
+    }
+    columns.sort_unstable();
+    columns
+}
+
 /// Returns the row of a link.
 pub(crate) fn cells(host: &HostSnapshot, link: &LinkSnapshot) -> [String; HEADERS.len()] {
     [
@@ -103,6 +134,17 @@ fn amount(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrow_screen_shows_the_columns_that_matter() {
+        let names =
+            |width| fitting(width).into_iter().map(|column| HEADERS[column]).collect::<Vec<_>>();
+        assert_eq!(names(100), HEADERS);
+        assert_eq!(names(80), HEADERS);
+        assert_eq!(names(40), ["HOST", "REACH", "LINK", "STATE", "LATENCY", "LAST DOWN"]);
+        assert_eq!(names(12), ["HOST", "LINK"]);
+        assert_eq!(names(0), ["HOST"]);
+    }
 
     #[test]
     fn rates_have_units() {

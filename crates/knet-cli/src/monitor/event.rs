@@ -1,6 +1,6 @@
 //! What the monitor reacts to.
 
-use ratatui::crossterm::event::KeyEvent;
+use termion::event::Key;
 
 use crate::monitor::log_entry::LogEntry;
 
@@ -9,9 +9,13 @@ use crate::monitor::log_entry::LogEntry;
 pub(crate) enum Event {
     /// An entry for the event log.
     Log(LogEntry),
-    Key(KeyEvent),
+    Key(Key),
     /// The terminal has a new size.
     Resized,
+    /// SIGTSTP: the command is to stop.
+    Suspend,
+    /// SIGCONT: the command was stopped, and others may have used the terminal.
+    Continued,
     /// A signal was received, or the terminal was closed.
     End,
 }

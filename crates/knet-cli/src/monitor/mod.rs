@@ -7,6 +7,7 @@ mod down_reason;
 mod event;
 #[cfg(test)]
 mod example;
+mod layout;
 mod log;
 mod log_entry;
 mod model;
@@ -14,6 +15,7 @@ mod sampler;
 mod screen;
 mod snapshot;
 mod table;
+mod terminal;
 mod view;
 
 use std::io::{self, IsTerminal};
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kronosnet::{Handle, PingTimers};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
 use crate::args::{links_by_host, require_local};
 use crate::monitor::args::MonitorArgs;
@@ -54,7 +56,7 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
     }
     require_local(&args.peers)?;
     let (sender, events) = mpsc::channel();
-    watch_signals(&sender).context("cannot watch for signals")?;
+    watch_signals(&sender, args.once).context("cannot watch for signals")?;
     let handle = Handle::new(args.id)?;
     // Subscribe before there are links, so that no event is missed.
     watch_links(&handle, &sender);
@@ -67,12 +69,23 @@ pub(crate) fn run(args: &MonitorArgs) -> anyhow::Result<()> {
     }
 }
 
-fn watch_signals(sender: &Sender<Event>) -> io::Result<()> {
-    let (end, resized) = (sender.clone(), sender.clone());
-    // The channel may be closed: the command is ending anyway.
+fn watch_signals(sender: &Sender<Event>, once: bool) -> io::Result<()> {
+    let end = sender.clone();
     let ends = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+    // The channel may be closed: the command is ending anyway.
     signals::watch_end(&ends, move |_| drop(end.send(Event::End)))?;
-    signals::watch(&[SIGWINCH], move |_| drop(resized.send(Event::Resized)))
+    if once {
+        return Ok(());
+    }
+    let screen = sender.clone();
+    signals::watch(&[SIGWINCH, SIGCONT, SIGTSTP], move |signal| {
+        let event = match signal {
+            SIGTSTP => Event::Suspend,
+            SIGCONT => Event::Continued,
+            _ => Event::Resized,
+        };
+        drop(screen.send(event));
+    })
 }
 
 fn watch_links(handle: &Handle, sender: &Sender<Event>) {
@@ -125,7 +138,7 @@ fn wait_until(
         let left = deadline.saturating_duration_since(Instant::now());
         match events.recv_timeout(left.min(POLL_INTERVAL)) {
             Ok(Event::Log(entry)) => sampler.log(entry),
-            Ok(Event::Key(_) | Event::Resized) => {}
+            Ok(Event::Key(_) | Event::Resized | Event::Suspend | Event::Continued) => {}
             Ok(Event::End) => return Ok(()),
             Err(_) if left.is_zero() => return Ok(()),
             Err(_) => {}

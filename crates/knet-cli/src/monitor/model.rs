@@ -1,6 +1,6 @@
 //! The state of the screen, and the effect of keys on it.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use termion::event::Key;
 
 use crate::monitor::snapshot::{HostSnapshot, LinkSnapshot, Snapshot};
 
@@ -11,6 +11,19 @@ pub(crate) struct Model {
     pub(crate) order: Order,
     /// The selected link, by host and link id, so that it stays selected when the order changes.
     selected: Option<(u16, u8)>,
+    /// `true` while the help is shown.
+    pub(crate) help: bool,
+}
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    /// To show what may have changed.
+    Show,
+    /// To stop the command until it is continued.
+    Suspend,
+    /// To end the command.
+    End,
 }
 
 /// The order in which links are shown.
@@ -33,7 +46,7 @@ impl Order {
 
 impl Model {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, order: Order::Id, selected: None }
+        Self { snapshot, order: Order::Id, selected: None, help: false }
     }
 
     /// Returns the links in the order in which they are shown.
@@ -57,33 +70,32 @@ impl Model {
         rows.iter().position(is_selected).unwrap_or(0)
     }
 
-    /// Handles a key. Returns `false` if it ends the command.
+    /// Handles a key.
     #[must_use]
-    pub(crate) fn press(&mut self, key: KeyEvent) -> bool {
-        // Some terminals report the release of a key too.
-        if key.kind == KeyEventKind::Release {
-            return true;
-        }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            // In raw mode control-C is a key and not a signal.
-            KeyCode::Char('c') if control => return false,
-            KeyCode::Char('q') | KeyCode::Esc => return false,
-            KeyCode::Char('s') => {
+    pub(crate) fn press(&mut self, key: Key) -> Action {
+        match key {
+            // In raw mode these are keys and not signals.
+            Key::Ctrl('c') => return Action::End,
+            Key::Ctrl('z') => return Action::Suspend,
+            Key::Char('q') => return Action::End,
+            Key::Esc if self.help => self.help = false,
+            Key::Esc => return Action::End,
+            Key::Char('?') => self.help = !self.help,
+            Key::Char('s') => {
                 self.order = match self.order {
                     Order::Id => Order::Trouble,
                     Order::Trouble => Order::Id,
                 };
             }
-            KeyCode::Down | KeyCode::Char('j') => self.select(|row| row + 1),
-            KeyCode::Up | KeyCode::Char('k') => self.select(|row| row.saturating_sub(1)),
-            KeyCode::PageDown => self.select(|row| row + PAGE),
-            KeyCode::PageUp => self.select(|row| row.saturating_sub(PAGE)),
-            KeyCode::Home => self.select(|_| 0),
-            KeyCode::End => self.select(|_| usize::MAX),
+            Key::Down | Key::Char('j') => self.select(|row| row + 1),
+            Key::Up | Key::Char('k') => self.select(|row| row.saturating_sub(1)),
+            Key::PageDown => self.select(|row| row + PAGE),
+            Key::PageUp => self.select(|row| row.saturating_sub(PAGE)),
+            Key::Home => self.select(|_| 0),
+            Key::End => self.select(|_| usize::MAX),
             _ => {}
         }
-        true
+        Action::Show
     }
 
     fn select(&mut self, other: impl FnOnce(usize) -> usize) {
@@ -102,15 +114,15 @@ mod tests {
     use super::*;
     use crate::monitor::example;
 
-    fn pressed(keys: &[KeyCode]) -> Model {
+    fn pressed(keys: &[Key]) -> Model {
         let mut model = Model::new(example::snapshot());
         for &key in keys {
-            assert!(model.press(key.into()), "{key:?} ended the command");
+            assert_eq!(model.press(key), Action::Show, "{key:?}");
         }
         model
     }
 
-    fn selected(keys: &[KeyCode]) -> (u16, u8) {
+    fn selected(keys: &[Key]) -> (u16, u8) {
         let model = pressed(keys);
         let rows = model.rows();
         let (host, link) = rows[model.selected_row()];
@@ -119,7 +131,7 @@ mod tests {
 
     #[test]
     fn keys_select_links_and_stop_at_the_ends() {
-        use KeyCode::{Char, Down, End, Home, PageDown, PageUp, Up};
+        use Key::{Char, Down, End, Home, PageDown, PageUp, Up};
         for (keys, expected) in [
             (&[][..], (2, 0)),
             (&[Up], (2, 0)),
@@ -139,28 +151,39 @@ mod tests {
         let ids = |model: &Model| -> Vec<_> {
             model.rows().iter().map(|(host, link)| (host.id, link.id)).collect()
         };
-        let model = pressed(&[KeyCode::Down, KeyCode::Char('s')]);
+        let model = pressed(&[Key::Down, Key::Char('s')]);
         assert_eq!(ids(&model), [(3, 0), (2, 1), (2, 0)]);
         assert_eq!(model.selected_row(), 1);
-        let model = pressed(&[KeyCode::Char('s'), KeyCode::Char('s')]);
+        let model = pressed(&[Key::Char('s'), Key::Char('s')]);
         assert_eq!(ids(&model), [(2, 0), (2, 1), (3, 0)]);
     }
 
     #[test]
-    fn q_and_control_c_end_it_and_other_keys_do_not() {
-        let mut model = Model::new(example::snapshot());
-        let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert!(!model.press(control_c));
-        assert!(!model.press(KeyCode::Char('q').into()));
-        assert!(!model.press(KeyCode::Esc.into()));
-        assert!(model.press(KeyCode::Char('c').into()));
-        assert!(model.press(KeyCode::Enter.into()));
+    fn some_keys_end_or_stop_the_command() {
+        for (key, action) in [
+            (Key::Char('q'), Action::End),
+            (Key::Esc, Action::End),
+            (Key::Ctrl('c'), Action::End),
+            (Key::Ctrl('z'), Action::Suspend),
+            (Key::Char('c'), Action::Show),
+            (Key::Char('z'), Action::Show),
+            (Key::Char('\n'), Action::Show),
+        ] {
+            assert_eq!(Model::new(example::snapshot()).press(key), action, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_comes_and_goes() {
+        assert!(pressed(&[Key::Char('?')]).help);
+        assert!(!pressed(&[Key::Char('?'), Key::Char('?')]).help);
+        assert!(!pressed(&[Key::Char('?'), Key::Esc]).help, "escape leaves the help first");
     }
 
     #[test]
     fn nothing_can_be_selected_from_an_empty_table() {
         let mut model = Model::new(Snapshot { hosts: Vec::new(), ..example::snapshot() });
-        assert!(model.press(KeyCode::End.into()));
+        assert_eq!(model.press(Key::End), Action::Show);
         assert_eq!(model.selected_row(), 0);
     }
 }

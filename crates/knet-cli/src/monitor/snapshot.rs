@@ -110,11 +110,21 @@ impl Snapshot {
 
     /// Summarizes how many hosts are reachable and how many links are up.
     pub(crate) fn summary(&self) -> String {
-        let reachable = self.hosts.iter().filter(|host| host.reachable).count();
-        let links = self.links().count();
-        let up = self.links().filter(|(_, link)| link.up).count();
-        let hosts = self.hosts.len();
+        let [reachable, hosts, up, links] = self.counts();
         format!("{reachable} of {hosts} peers reachable, {up} of {links} links up")
+    }
+
+    /// Returns the summary for a narrow screen.
+    pub(crate) fn short_summary(&self) -> String {
+        let [reachable, hosts, up, links] = self.counts();
+        format!("{reachable}/{hosts} peers, {up}/{links} links")
+    }
+
+    /// Returns the number of reachable hosts, of all hosts, of links that are up, and of all links.
+    fn counts(&self) -> [usize; 4] {
+        let reachable = self.hosts.iter().filter(|host| host.reachable).count();
+        let up = self.links().filter(|(_, link)| link.up).count();
+        [reachable, self.hosts.len(), up, self.links().count()]
     }
 }
 

@@ -2,69 +2,54 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pts};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 /// Long enough for a busy machine. No test waits for it to expire.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How often to check whether the command has ended, in milliseconds.
 const POLL_INTERVAL: u8 = 20;
 
-/// A command on a terminal.
+/// A command on a terminal that controls its session, as an emulator starts a shell.
 pub(crate) struct Terminal {
     child: Child,
     /// The user's end.
     user: File,
     /// The command's end. It stays open, so that its modes can be checked afterwards.
-    command: File,
+    command: Pts,
     emulator: vt100::Parser,
     deadline: Instant,
 }
 
-/// Opens a pseudo-terminal of this size. Returns the user's end and the command's end.
-fn open(rows: u16, columns: u16) -> (File, File) {
-    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&user).unwrap();
-    unlockpt(&user).unwrap();
-    let name = ptsname(&user, Vec::new()).unwrap();
-    let flags = OFlag::O_NOCTTY.bits();
-    let command = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(std::ffi::OsStr::from_bytes(name.to_bytes()))
-        .unwrap();
-    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&user, size).unwrap();
-    (File::from(user), command)
-}
-
 /// Starts `knet` on a terminal of this size.
 pub(crate) fn start(args: &[&str], rows: u16, columns: u16) -> Terminal {
-    let (user, command) = open(rows, columns);
-    let end = || Stdio::from(OwnedFd::from(command.try_clone().unwrap()));
+    start_below("", args, rows, columns)
+}
+
+/// Starts `knet` on a terminal of this size, which shows this text already.
+pub(crate) fn start_below(text: &str, args: &[&str], rows: u16, columns: u16) -> Terminal {
+    let (user, command) = pty_process::blocking::open().unwrap();
+    user.resize(Size::new(rows, columns)).unwrap();
+    let mut emulator = vt100::Parser::new(rows, columns, 0);
+    emulator.process(text.as_bytes());
     let child = Command::new(env!("CARGO_BIN_EXE_knet"))
         .args(args)
         .env("TERM", "xterm-256color")
         .env_remove("RUST_LOG")
-        .stdin(end())
-        .stdout(end())
-        .stderr(end())
-        .spawn()
+        .spawn_borrowed(&command)
         .unwrap();
-    let emulator = vt100::Parser::new(rows, columns, 0);
+    let user = File::from(OwnedFd::from(user));
     Terminal { child, user, command, emulator, deadline: Instant::now() + DEADLINE }
 }
 
@@ -87,10 +72,14 @@ impl Terminal {
         self.emulator.screen().contents()
     }
 
-    /// Returns `true` if the command uses the alternate screen and receives raw keys.
-    pub(crate) fn is_taken(&self) -> bool {
-        let echoes = tcgetattr(&self.command).unwrap().local_modes.contains(LocalModes::ECHO);
-        self.emulator.screen().alternate_screen() && !echoes
+    /// Waits until the command uses the alternate screen and receives raw keys.
+    pub(crate) fn wait_until_taken(&mut self) {
+        while !self.emulator.screen().alternate_screen()
+            || tcgetattr(&self.command).unwrap().local_modes.contains(LocalModes::ECHO)
+        {
+            assert!(Instant::now() < self.deadline, "it is not taken\n{}", self.screen());
+            self.read_some();
+        }
     }
 
     /// Checks that the terminal is in its original state.
@@ -105,16 +94,38 @@ impl Terminal {
         self.user.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Makes the terminal show what another program writes to it, and cook its input.
+    pub(crate) fn disturb(&mut self, text: &str) {
+        self.emulator.process(text.as_bytes());
+        let mut modes = tcgetattr(&self.command).unwrap();
+        modes.local_modes.insert(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        tcsetattr(&self.command, OptionalActions::Now, &modes).unwrap();
+    }
+
     pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.user, size).unwrap();
         self.emulator.set_size(rows, columns);
-        // The kernel sends SIGWINCH only if the terminal controls the session.
-        self.signal(Signal::SIGWINCH);
+    }
+
+    /// Waits until the command has been stopped.
+    pub(crate) fn wait_until_stopped(&mut self) {
+        let child = self.pid();
+        while waitpid(child, Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG)).unwrap()
+            == WaitStatus::StillAlive
+        {
+            assert!(Instant::now() < self.deadline, "it does not stop\n{}", self.screen());
+            self.read_some();
+        }
+        while self.read_some() {}
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Waits until the command ends, and returns its exit code.
