@@ -1,23 +1,24 @@
 //! Credit: the receiver reports how many messages it has received, which keeps the sender within the
 //! window.
 
-use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use knet_fd::{Received, Sent};
 use parking_lot::{Condvar, Mutex};
 
+use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
+use crate::greeting::Greeting;
 use crate::numbered::NUMBER;
-use crate::readiness::{STALL_TIMEOUT, readable, writable};
+use crate::patience::{STALL_TIMEOUT, Waited, readable, writable};
 
 /// How credit travels from the receiver to the sender: as the total number of received messages.
 #[derive(Debug)]
-pub(crate) enum Credits<'a> {
+pub(crate) enum Credits<'a, E> {
     /// Within the process.
     Local(&'a LocalCredits),
-    /// Between processes, as messages of eight bytes.
-    Remote(BorrowedFd<'a>),
+    /// Between processes, as messages of eight bytes on the lane of this endpoint.
+    Remote(&'a E),
 }
 
 /// A number that one thread increases and another waits for.
@@ -27,7 +28,7 @@ pub(crate) struct LocalCredits {
     increased: Condvar,
 }
 
-impl Credits<'_> {
+impl<E: Endpoint> Credits<'_, E> {
     /// Reports to the sender how many messages have been received.
     pub(crate) fn give(&self, received: u64) -> Result<(), BenchError> {
         match self {
@@ -36,7 +37,7 @@ impl Credits<'_> {
                 credits.increased.notify_one();
                 Ok(())
             }
-            Self::Remote(fd) => give_remote(*fd, received),
+            Self::Remote(endpoint) => give_remote(*endpoint, received),
         }
     }
 
@@ -44,40 +45,42 @@ impl Credits<'_> {
     pub(crate) fn latest(&self, known: u64) -> Result<u64, BenchError> {
         match self {
             Self::Local(credits) => Ok(known.max(*credits.received.lock())),
-            Self::Remote(fd) => latest_remote(*fd, known),
+            Self::Remote(endpoint) => latest_remote(*endpoint, known),
         }
     }
 
-    /// Waits until the receiver reports more than `known`. Returns `None` after [`STALL_TIMEOUT`].
-    pub(crate) fn wait_for_more(&self, known: u64) -> Result<Option<u64>, BenchError> {
+    /// Waits until the receiver reports more than `known`. Returns why the wait ended if it does not.
+    pub(crate) fn wait_for_more(&self, known: u64) -> Result<Result<u64, Waited>, BenchError> {
         let deadline = Instant::now() + STALL_TIMEOUT;
         match self {
             Self::Local(credits) => {
                 let mut received = credits.received.lock();
                 let waiting = |received: &mut u64| *received <= known;
                 credits.increased.wait_while_until(&mut received, waiting, deadline);
-                Ok(Some(*received).filter(|&received| received > known))
+                Ok(if *received > known { Ok(*received) } else { Err(Waited::Timeout) })
             }
-            Self::Remote(fd) => loop {
+            Self::Remote(endpoint) => loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                if !readable(*fd, left)? {
-                    return Ok(None);
+                match readable(*endpoint, Lane::Credits, left)? {
+                    Waited::Ready => {}
+                    ended => return Ok(Err(ended)),
                 }
-                let latest = latest_remote(*fd, known)?;
+                let latest = latest_remote(*endpoint, known)?;
                 if latest > known {
-                    return Ok(Some(latest));
+                    return Ok(Ok(latest));
                 }
             },
         }
     }
 }
 
-fn give_remote(fd: BorrowedFd<'_>, received: u64) -> Result<(), BenchError> {
+fn give_remote(endpoint: &impl Endpoint, received: u64) -> Result<(), BenchError> {
     let number = received.to_le_bytes();
-    while knet_fd::send(fd, &number).map_err(BenchError::failed("returning credit"))?
+    let lane = endpoint.datafd(Lane::Credits);
+    while knet_fd::send(lane, &number).map_err(BenchError::failed("returning credit"))?
         == Sent::WouldBlock
     {
-        if !writable(fd)? {
+        if writable(endpoint, Lane::Credits)? != Waited::Ready {
             return Err(BenchError::failed("returning credit")("the datafd stays full"));
         }
     }
@@ -85,58 +88,67 @@ fn give_remote(fd: BorrowedFd<'_>, received: u64) -> Result<(), BenchError> {
 }
 
 /// Reads all reports. They may be reordered, so the highest one counts.
-fn latest_remote(fd: BorrowedFd<'_>, known: u64) -> Result<u64, BenchError> {
+fn latest_remote(endpoint: &impl Endpoint, known: u64) -> Result<u64, BenchError> {
+    let lane = endpoint.datafd(Lane::Credits);
     let mut latest = known;
-    let mut number = [0; NUMBER];
+    let mut message = [0; Greeting::MAX_LEN];
     loop {
-        match knet_fd::receive(fd, &mut number).map_err(BenchError::failed("receiving credit"))? {
-            Received::Message { len: NUMBER, truncated: false } => {
-                latest = latest.max(u64::from_le_bytes(number));
+        let received = knet_fd::receive(lane, &mut message);
+        match received.map_err(BenchError::failed("receiving credit"))? {
+            Received::Message { len, truncated: false } => {
+                let message = &message[..len];
+                match message.try_into() {
+                    Ok(number) => latest = latest.max(u64::from_le_bytes(number)),
+                    // A greeting that was repeated before ours arrived.
+                    Err(_) if Greeting::is_one(message) => {}
+                    Err(_) => return Err(unexpected(len)),
+                }
             }
-            Received::Message { len, .. } => {
-                return Err(BenchError::UnexpectedMessage { length: len, expected: NUMBER });
-            }
+            Received::Message { len, .. } => return Err(unexpected(len)),
             Received::EndOfFile => return Err(BenchError::Closed),
             Received::WouldBlock => return Ok(latest),
         }
     }
 }
 
+fn unexpected(length: usize) -> BenchError {
+    BenchError::UnexpectedMessage { length, expected: NUMBER }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::thread;
 
-    use knet_fd::{PairType, SocketPair};
-
     use super::*;
+    use crate::endpoint::DirectEndpoint;
 
     #[test]
     fn the_sender_receives_credit_while_it_waits() {
         let local = LocalCredits::default();
+        let credits = || Credits::<DirectEndpoint>::Local(&local);
         thread::scope(|scope| {
-            scope.spawn(|| Credits::Local(&local).give(7));
-            assert_eq!(Credits::Local(&local).wait_for_more(3).unwrap(), Some(7));
+            scope.spawn(|| credits().give(7));
+            assert_eq!(credits().wait_for_more(3).unwrap(), Ok(7));
         });
-        assert_eq!(Credits::Local(&local).latest(0).unwrap(), 7);
+        assert_eq!(credits().latest(0).unwrap(), 7);
     }
 
     #[test]
     fn the_highest_of_reordered_reports_counts() {
-        let pair = SocketPair::new(PairType::SeqPacket, 1 << 16).unwrap();
+        let (near, far) = DirectEndpoint::pair().unwrap();
         for received in [32, 96, 64] {
-            Credits::Remote(pair.left.as_fd()).give(received).unwrap();
+            Credits::Remote(&far).give(received).unwrap();
         }
-        let credits = Credits::Remote(pair.right.as_fd());
-        assert_eq!(credits.wait_for_more(0).unwrap(), Some(96));
+        let credits = Credits::Remote(&near);
+        assert_eq!(credits.wait_for_more(0).unwrap(), Ok(96));
         assert_eq!(credits.latest(96).unwrap(), 96);
     }
 
     #[test]
     fn other_messages_on_the_channel_are_an_error() {
-        let pair = SocketPair::new(PairType::SeqPacket, 1 << 16).unwrap();
-        let _ = knet_fd::send(&pair.left, b"hello").unwrap();
-        let error = Credits::Remote(pair.right.as_fd()).latest(0).unwrap_err();
+        let (near, far) = DirectEndpoint::pair().unwrap();
+        let _ = knet_fd::send(far.datafd(Lane::Credits), b"other").unwrap();
+        let error = Credits::Remote(&near).latest(0).unwrap_err();
         assert!(
             matches!(error, BenchError::UnexpectedMessage { length: 5, expected: 8 }),
             "{error}"

@@ -45,6 +45,12 @@ pub trait Endpoint: Sync {
     /// # Errors
     /// The error of the call; `Unsupported` if there is no such call.
     fn send(&self, message: &[u8]) -> io::Result<()>;
+
+    /// Returns `true` unless the other endpoint is known to be unreachable. A run fails when it has been
+    /// for two seconds.
+    fn is_connected(&self) -> bool {
+        true
+    }
 }
 
 /// What a message is for.

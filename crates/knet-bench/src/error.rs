@@ -51,12 +51,60 @@ pub enum BenchError {
     /// The right number of messages arrived, but not the right ones.
     #[error("a message was duplicated and another one was lost")]
     Duplicate,
+    /// The other endpoint became unreachable.
+    #[error("the other host was lost; {received} of {expected} messages received")]
+    PeerLost {
+        /// How many messages had arrived.
+        received: u64,
+        /// How many messages were expected.
+        expected: u64,
+    },
+    /// The other process does not take part in a run: it did not answer for too long.
+    #[error("no answer for {seconds} s: is the other host running the same measurement?")]
+    NoAnswer {
+        /// How long it did not answer.
+        seconds: u64,
+    },
+    /// The other process has another plan.
+    #[error("{name} is {theirs} on the other host and {ours} here: both need the same plan")]
+    PlanDiffers {
+        /// The option.
+        name: &'static str,
+        /// Its value here.
+        ours: String,
+        /// Its value there.
+        theirs: String,
+    },
+    /// Both processes send, or both receive.
+    #[error("both hosts have --role {role}: one has to send, the other to receive")]
+    SameRole {
+        /// The role of both.
+        role: &'static str,
+    },
+    /// The other process is of another version, whose runs are different.
+    #[error("the other host runs a version that does not work with this one")]
+    OtherVersion,
     /// A thread of the measurement panicked.
     #[error("the receiving thread panicked")]
     Panicked,
 }
 
 impl BenchError {
+    /// Returns `true` if messages were lost or duplicated on their way, as opposed to a measurement that
+    /// could not be carried out.
+    ///
+    /// # Example
+    /// ```
+    /// use knet_bench::BenchError;
+    ///
+    /// assert!(BenchError::Duplicate.is_loss());
+    /// assert!(!BenchError::Closed.is_loss());
+    /// ```
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Stalled { .. } | Self::Duplicate)
+    }
+
     /// Returns a function for `map_err` that adds what failed.
     pub(crate) fn failed<E: Into<Box<dyn Error + Send + Sync>>>(
         operation: &'static str,

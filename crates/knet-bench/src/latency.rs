@@ -9,8 +9,8 @@ use knet_fd::{Received, Sent};
 use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
 use crate::numbered::Numbered;
+use crate::patience::{STALL_TIMEOUT, Waited, no_progress, readable, writable};
 use crate::plan::{Plan, Via};
-use crate::readiness::{STALL_TIMEOUT, readable, writable};
 use crate::report::Latency;
 
 /// Sends `rounds` messages, each one when the previous one has returned.
@@ -36,9 +36,9 @@ pub(crate) fn call<E: Endpoint>(
         for message in messages.from(round, 1) {
             send_one(endpoint, plan, message)?;
         }
-        if !receive_one(endpoint, plan, &mut buffer)? {
-            let seconds = STALL_TIMEOUT.as_secs();
-            return Err(BenchError::Stalled { seconds, received: round, expected: rounds });
+        match receive_one(endpoint, plan, &mut buffer)? {
+            Waited::Ready => {}
+            ended => return Err(no_progress(ended, round, rounds)),
         }
         let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         histogram.saturating_record(nanoseconds);
@@ -60,9 +60,9 @@ pub(crate) fn answer<E: Endpoint>(
 ) -> Result<(), BenchError> {
     let mut buffer = vec![0; plan.size];
     for round in 0..rounds {
-        if !receive_one(endpoint, plan, &mut buffer)? {
-            let seconds = STALL_TIMEOUT.as_secs();
-            return Err(BenchError::Stalled { seconds, received: round, expected: rounds });
+        match receive_one(endpoint, plan, &mut buffer)? {
+            Waited::Ready => {}
+            ended => return Err(no_progress(ended, round, rounds)),
         }
         send_one(endpoint, plan, &buffer)?;
     }
@@ -77,27 +77,30 @@ fn send_one<E: Endpoint>(endpoint: &E, plan: &Plan, message: &[u8]) -> Result<()
     while knet_fd::send(datafd, message).map_err(BenchError::failed("writing to the datafd"))?
         == Sent::WouldBlock
     {
-        if !writable(datafd)? {
+        if writable(endpoint, Lane::Data)? != Waited::Ready {
             return Err(BenchError::failed("writing to the datafd")("it stays full"));
         }
     }
     Ok(())
 }
 
-/// Waits for a message and receives it. Returns `false` after [`STALL_TIMEOUT`].
+/// Waits for a message, at most for [`STALL_TIMEOUT`], and receives it.
 fn receive_one<E: Endpoint>(
     endpoint: &E,
     plan: &Plan,
     buffer: &mut [u8],
-) -> Result<bool, BenchError> {
+) -> Result<Waited, BenchError> {
     let datafd = endpoint.datafd(Lane::Data);
     loop {
-        if !readable(datafd, STALL_TIMEOUT)? {
-            return Ok(false);
+        match readable(endpoint, Lane::Data, STALL_TIMEOUT)? {
+            Waited::Ready => {}
+            ended => return Ok(ended),
         }
         let received = knet_fd::receive(datafd, buffer);
         match received.map_err(BenchError::failed("reading from the datafd"))? {
-            Received::Message { len, truncated: false } if len == plan.size => return Ok(true),
+            Received::Message { len, truncated: false } if len == plan.size => {
+                return Ok(Waited::Ready);
+            }
             Received::Message { len, .. } => {
                 return Err(BenchError::UnexpectedMessage { length: len, expected: plan.size });
             }

@@ -4,8 +4,9 @@ use std::thread;
 
 use crate::cost::{Cost, Meter, resident_bytes};
 use crate::credits::{Credits, LocalCredits};
-use crate::endpoint::{Endpoint, Lane};
+use crate::endpoint::Endpoint;
 use crate::error::BenchError;
+use crate::greeting::Role;
 use crate::latency;
 use crate::plan::{Mode, Plan};
 use crate::rendezvous;
@@ -50,7 +51,7 @@ pub fn run<E: Endpoint>(
 /// process only.
 ///
 /// # Errors
-/// [`BenchError`], also if a message is lost.
+/// [`BenchError`], also if a message is lost, the other process has another plan, or it is gone.
 ///
 /// # Example
 /// With two threads in place of the processes:
@@ -70,10 +71,9 @@ pub fn run<E: Endpoint>(
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn send<E: Endpoint>(plan: &Plan, subject: &str, endpoint: &E) -> Result<Report, BenchError> {
-    let credits = endpoint.datafd(Lane::Credits);
-    rendezvous::call(credits)?;
-    let report = call(plan, subject, endpoint, Credits::Remote(credits))?;
-    rendezvous::say_goodbye(credits)?;
+    rendezvous::greet(endpoint, plan, Role::Send)?;
+    let report = call(plan, subject, endpoint, Credits::Remote(endpoint))?;
+    rendezvous::say_goodbye(endpoint)?;
     Ok(report)
 }
 
@@ -81,7 +81,7 @@ pub fn send<E: Endpoint>(plan: &Plan, subject: &str, endpoint: &E) -> Result<Rep
 /// process only.
 ///
 /// # Errors
-/// [`BenchError`], also if a message is lost.
+/// [`BenchError`], also if a message is lost, the other process has another plan, or it is gone.
 ///
 /// # Example
 /// With two threads in place of the processes:
@@ -105,11 +105,10 @@ pub fn receive<E: Endpoint>(
     subject: &str,
     endpoint: &E,
 ) -> Result<Report, BenchError> {
-    let credits = endpoint.datafd(Lane::Credits);
-    rendezvous::answer(credits)?;
-    let cost = answer(plan, endpoint, Credits::Remote(credits))?;
+    rendezvous::greet(endpoint, plan, Role::Receive)?;
+    let cost = answer(plan, endpoint, Credits::Remote(endpoint))?;
     let report = Report::new(plan, subject, cost, resident_bytes()?);
-    rendezvous::wait_for_goodbye(credits)?;
+    rendezvous::wait_for_goodbye(endpoint)?;
     Ok(report)
 }
 
@@ -118,7 +117,7 @@ fn call<E: Endpoint>(
     plan: &Plan,
     subject: &str,
     endpoint: &E,
-    credits: Credits<'_>,
+    credits: Credits<'_, E>,
 ) -> Result<Report, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
     if plan.mode == Mode::Latency {
@@ -140,7 +139,7 @@ fn call<E: Endpoint>(
 fn answer<E: Endpoint>(
     plan: &Plan,
     endpoint: &E,
-    credits: Credits<'_>,
+    credits: Credits<'_, E>,
 ) -> Result<Cost, BenchError> {
     let (warm_up, total) = (plan.warm_up(), plan.warm_up() + plan.count);
     if plan.mode == Mode::Latency {
@@ -161,8 +160,8 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::endpoint::DirectEndpoint;
-    use crate::readiness::{STALL_TIMEOUT, readable};
+    use crate::endpoint::{DirectEndpoint, Lane};
+    use crate::patience::{STALL_TIMEOUT, Waited, readable};
 
     #[derive(Debug, Parser)]
     struct Args {
@@ -238,7 +237,7 @@ mod tests {
             near.send(&number.to_le_bytes()).unwrap();
         }
         let plan = plan("--count 10 --size 8");
-        let mut receiver = Receiver::new(&far, &plan, Credits::Remote(far.datafd(Lane::Credits)));
+        let mut receiver = Receiver::new(&far, &plan, Credits::Remote(&far));
         assert!(matches!(receiver.receive(0..4), Err(BenchError::Duplicate)));
     }
 
@@ -253,7 +252,8 @@ mod tests {
             let mut received = 0;
             let mut batch = knet_fd::ReceiveBatch::new(64, 0, 8);
             while received < 100 {
-                assert!(readable(far.datafd(Lane::Data), STALL_TIMEOUT).unwrap());
+                let ready = readable(&far, Lane::Data, STALL_TIMEOUT).unwrap();
+                assert_eq!(ready, Waited::Ready);
                 received += batch.receive(far.datafd(Lane::Data)).unwrap().messages as u64;
                 if received % 10 == 0 {
                     assert_eq!(
@@ -261,10 +261,53 @@ mod tests {
                         0,
                         "at {received}"
                     );
-                    Credits::Local(&credits).give(received).unwrap();
+                    Credits::<DirectEndpoint>::Local(&credits).give(received).unwrap();
                 }
             }
             sending.join().unwrap().unwrap();
+        });
+    }
+
+    /// An endpoint whose peer is gone.
+    struct Abandoned(DirectEndpoint);
+
+    impl Endpoint for Abandoned {
+        fn datafd(&self, lane: Lane) -> std::os::fd::BorrowedFd<'_> {
+            self.0.datafd(lane)
+        }
+
+        fn send(&self, message: &[u8]) -> std::io::Result<()> {
+            self.0.send(message)
+        }
+
+        fn is_connected(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn nothing_waits_for_a_peer_that_is_gone() {
+        let expect_lost = |run: fn(&Plan, &Abandoned) -> Result<(), BenchError>, text| {
+            let (near, _far) = endpoints();
+            let error = run(&plan(text), &Abandoned(near)).unwrap_err();
+            assert!(matches!(error, BenchError::PeerLost { received: 0, .. }), "{error}");
+        };
+        thread::scope(|scope| {
+            for text in ["--count 1000", "--count 1000 --mode latency"] {
+                scope.spawn(|| expect_lost(|plan, near| send(plan, "near", near).map(drop), text));
+                scope.spawn(|| {
+                    expect_lost(
+                        |plan, near| call(plan, "", near, Credits::Remote(near)).map(drop),
+                        text,
+                    );
+                });
+                scope.spawn(|| {
+                    expect_lost(
+                        |plan, near| answer(plan, near, Credits::Remote(near)).map(drop),
+                        text,
+                    );
+                });
+            }
         });
     }
 }

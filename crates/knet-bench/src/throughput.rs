@@ -8,20 +8,20 @@ use crate::credits::Credits;
 use crate::endpoint::{Endpoint, Lane};
 use crate::error::BenchError;
 use crate::numbered::{self, Numbered};
+use crate::patience::{STALL_TIMEOUT, Waited, no_progress, readable, writable};
 use crate::plan::{Plan, Via};
-use crate::readiness::{STALL_TIMEOUT, readable, writable};
 
 /// The sending side.
 pub(crate) struct Sender<'a, E> {
     endpoint: &'a E,
     plan: &'a Plan,
-    credits: Credits<'a>,
+    credits: Credits<'a, E>,
     messages: Numbered,
     batch: SendBatch,
 }
 
 impl<'a, E: Endpoint> Sender<'a, E> {
-    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a, E>) -> Self {
         let messages = Numbered::new(plan.batch, plan.size);
         Self { endpoint, plan, credits, messages, batch: SendBatch::new(plan.batch) }
     }
@@ -42,7 +42,7 @@ impl<'a, E: Endpoint> Sender<'a, E> {
                 self.credits.latest(received)?
             } else {
                 let more = self.credits.wait_for_more(received)?;
-                more.ok_or_else(|| stalled(received - numbers.start, expected))?
+                more.map_err(|ended| no_progress(ended, received - numbers.start, expected))?
             };
         }
         Ok(())
@@ -58,7 +58,7 @@ impl<'a, E: Endpoint> Sender<'a, E> {
                 let datafd = self.endpoint.datafd(Lane::Data);
                 let taken = self.batch.send(datafd, messages);
                 let taken = taken.map_err(BenchError::failed("writing to the datafd"))?;
-                if taken < count && !writable(datafd)? {
+                if taken < count && writable(self.endpoint, Lane::Data)? != Waited::Ready {
                     return Err(BenchError::failed("writing to the datafd")("it stays full"));
                 }
                 Ok(taken as u64)
@@ -77,12 +77,12 @@ impl<'a, E: Endpoint> Sender<'a, E> {
 pub(crate) struct Receiver<'a, E> {
     endpoint: &'a E,
     plan: &'a Plan,
-    credits: Credits<'a>,
+    credits: Credits<'a, E>,
     batch: ReceiveBatch,
 }
 
 impl<'a, E: Endpoint> Receiver<'a, E> {
-    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a>) -> Self {
+    pub(crate) fn new(endpoint: &'a E, plan: &'a Plan, credits: Credits<'a, E>) -> Self {
         Self { endpoint, plan, credits, batch: ReceiveBatch::new(plan.batch, 0, plan.size) }
     }
 
@@ -112,14 +112,13 @@ impl<'a, E: Endpoint> Receiver<'a, E> {
             if outcome.end_of_file {
                 return Err(BenchError::Closed);
             }
-            if outcome.would_block() && !readable(datafd, STALL_TIMEOUT)? {
-                return Err(stalled(received, expected));
+            if outcome.would_block() {
+                match readable(self.endpoint, Lane::Data, STALL_TIMEOUT)? {
+                    Waited::Ready => {}
+                    ended => return Err(no_progress(ended, received, expected)),
+                }
             }
         }
         if sum == numbers.map(u128::from).sum() { Ok(()) } else { Err(BenchError::Duplicate) }
     }
-}
-
-fn stalled(received: u64, expected: u64) -> BenchError {
-    BenchError::Stalled { seconds: STALL_TIMEOUT.as_secs(), received, expected }
 }

@@ -4,7 +4,8 @@
 
 mod process;
 
-use process::{Finished, free_address, run, start};
+use nix::sys::signal::Signal;
+use process::{Finished, Running, free_address, run, start};
 use serde_json::Value;
 
 fn report(finished: &Finished) -> Value {
@@ -57,6 +58,49 @@ fn two_processes_measure_together() {
         assert_eq!(sent["messages"], 300, "{mode}");
         assert_eq!(received["messages"], 300, "{mode}");
         assert_eq!(sent["latency"].is_object(), mode == "latency");
+    }
+}
+
+/// Starts two processes of a run, host 1 and host 2, with these arguments each.
+fn two(one: &[&str], two: &[&str]) -> [Running; 2] {
+    let (near, far) = (free_address(), free_address());
+    let paths = [format!("2:{near}={far}"), format!("1:{far}={near}")];
+    [("1", one, &paths[0]), ("2", two, &paths[1])]
+        .map(|(id, args, path)| start(&[&["bench", "--id", id, "--peer", path], args].concat()))
+}
+
+#[test]
+fn plans_that_differ_are_named_on_both_sides() {
+    let plan = ["--count", "100", "--role"];
+    for (one, other, named) in [
+        (&["send"][..], &["recv", "--size", "64"][..], "--size is "),
+        (&["send", "--mode", "latency"], &["recv"], "--mode is "),
+        (&["send"], &["send"], "both hosts have --role send"),
+        (&["recv"], &["recv"], "both hosts have --role recv"),
+    ] {
+        let ends = two(&[&plan, one].concat(), &[&plan, other].concat());
+        for end in ends.map(Running::finish) {
+            assert!(end.expect_failure(2).contains(named), "{}", end.stderr);
+        }
+    }
+}
+
+#[test]
+fn nothing_waits_for_a_peer_that_was_killed() {
+    for mode in ["throughput", "latency"] {
+        let plan = ["--count", "1000000000", "--mode", mode, "--role"];
+        for killed in [0, 1] {
+            let mut ends =
+                two(&[&plan[..], &["send"]].concat(), &[&plan[..], &["recv"]].concat()).map(Some);
+            for end in ends.iter().flatten() {
+                end.wait_until_busy();
+            }
+            ends[killed].take().unwrap().signal(Signal::SIGKILL);
+            let left = ends.into_iter().flatten().next().unwrap().finish();
+            let line = left.expect_failure(3);
+            let lost = format!("host {} was lost; ", killed + 1);
+            assert!(line.starts_with(&lost) && line.ends_with("messages received"), "{line}");
+        }
     }
 }
 

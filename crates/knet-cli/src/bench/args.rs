@@ -10,14 +10,14 @@ use crate::args::{PeerLink, host_id, seconds};
 /// Measures how fast messages travel from one host to another.
 ///
 /// Without --role both hosts are in this process, linked over loopback. With --role each host is in
-/// a process of its own, on one machine or two. Both processes need the same plan; each reports its
-/// own results and costs.
+/// a process of its own, on one machine or two. Both processes need the same --mode, --size, --count
+/// and --window, which they compare at the start; each reports its own results and costs.
 ///
 /// The sender never runs more than --window messages ahead of the receiver, so no message is lost.
 /// Credit is returned within the process, or over channel 1 between processes.
 ///
-/// Exit codes: 0 success, 1 failure or a lost message, 2 wrong arguments, 3 the hosts cannot reach
-/// each other, 128 + N ended by signal N.
+/// Exit codes: 0 success, 1 failure or a lost message, 2 wrong arguments, 3 the other host
+/// cannot be reached or was lost, 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]

@@ -86,6 +86,11 @@ impl BenchHost {
         Ok(host)
     }
 
+    /// Returns the id of the other host.
+    pub(crate) fn peer(&self) -> HostId {
+        self.peer.id()
+    }
+
     fn new(plan: &Plan, own: HostId, peer: HostId) -> anyhow::Result<Self> {
         let builder = Handle::builder(own);
         let handle = match plan.busy_poll {
@@ -166,6 +171,11 @@ impl Endpoint for BenchHost {
 
     fn send(&self, message: &[u8]) -> io::Result<()> {
         self.data.send(message).map(|_| ()).map_err(io::Error::other)
+    }
+
+    fn is_connected(&self) -> bool {
+        // It fails only for a host that was removed.
+        self.peer.is_reachable().unwrap_or(false)
     }
 }
 

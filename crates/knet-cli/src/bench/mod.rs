@@ -9,19 +9,19 @@ mod idle_resources;
 
 use std::io;
 
-use knet_bench::Mode;
+use knet_bench::{BenchError, Mode};
 use kronosnet::{Handle, HostId};
 
 use crate::bench::args::{BenchArgs, Role};
 use crate::bench::host::BenchHost;
 use crate::output;
-use crate::process::exit::Usage;
+use crate::process::exit::{Unreachable, Usage};
 
 /// Measures, and writes the report to standard output.
 ///
 /// # Errors
 /// [`Usage`] if the arguments contradict each other;
-/// [`Unreachable`](crate::process::exit::Unreachable) if the hosts cannot reach each other; an error
+/// [`Unreachable`] if the hosts cannot reach each other, or one of them is lost; an error
 /// if a message is lost or the report cannot be written; any other failure.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     output::print(&measure(args)?)
@@ -56,13 +56,34 @@ fn measure(args: &BenchArgs) -> anyhow::Result<String> {
         }
         (_, Some(Role::Send)) => {
             let host = BenchHost::connect(args)?;
-            knet_bench::render(plan, &knet_bench::send(plan, SUBJECT, &host)?)
+            let report = knet_bench::send(plan, SUBJECT, &host);
+            knet_bench::render(plan, &report.map_err(|error| classify(error, host.peer()))?)
         }
         (_, Some(Role::Recv)) => {
             let host = BenchHost::connect(args)?;
-            knet_bench::render(plan, &knet_bench::receive(plan, SUBJECT, &host)?)
+            let report = knet_bench::receive(plan, SUBJECT, &host);
+            knet_bench::render(plan, &report.map_err(|error| classify(error, host.peer()))?)
         }
     }?)
+}
+
+/// Names the other host, and turns contradicting plans into a usage error.
+fn classify(error: BenchError, peer: HostId) -> anyhow::Error {
+    match error {
+        BenchError::PeerLost { received, expected } => {
+            let text = format!("host {peer} was lost; {received} of {expected} messages received");
+            Unreachable(text).into()
+        }
+        BenchError::NoAnswer { seconds } => {
+            let text =
+                format!("no answer from host {peer} for {seconds} s: does it run knet bench?");
+            Unreachable(text).into()
+        }
+        BenchError::PlanDiffers { .. } | BenchError::SameRole { .. } => {
+            Usage(error.to_string()).into()
+        }
+        error => error.into(),
+    }
 }
 
 /// The name of what is measured.
