@@ -9,6 +9,7 @@ mod full_link;
 mod idle;
 mod member;
 mod mtu;
+mod multihomed;
 mod peer_process;
 mod restart;
 mod roaming;

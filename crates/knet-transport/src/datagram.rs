@@ -1,6 +1,6 @@
 //! Datagrams to send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::QosMarking;
 
@@ -19,7 +19,7 @@ use crate::QosMarking;
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let destination = socket.local_addr();
-/// let datagram = Datagram { header: b"knet", payload: b"data", destination, marking: None };
+/// let datagram = Datagram { header: b"knet", payload: b"data", destination, source: None, marking: None };
 /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
 ///
 /// let mut batch = ReceiveBatch::new(1, 1500);
@@ -35,6 +35,12 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// The destination, of the same address family as the socket.
     pub destination: SocketAddr,
+    /// The own address to send from, or `None` for the one that the socket is bound to or the kernel
+    /// chooses. Only for a socket that is bound to all addresses (`0.0.0.0` or `::`).
+    ///
+    /// If the kernel refuses the address, because this machine does not have it any longer or there is no
+    /// route from it, the datagram leaves from one that the kernel chooses.
+    pub source: Option<IpAddr>,
     /// The marking of this datagram, or `None` for that of the socket. Kernels before Linux 6.14 do not
     /// accept a priority per datagram ([`supports_datagram_priority`](crate::supports_datagram_priority)):
     /// over IPv4 it follows from the traffic class, over IPv6 it is that of the socket.

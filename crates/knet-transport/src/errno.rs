@@ -17,7 +17,7 @@ use nix::errno::Errno;
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let destination = socket.local_addr();
-/// let too_long = Datagram { header: b"", payload: &[0; 70_000], destination, marking: None };
+/// let too_long = Datagram { header: b"", payload: &[0; 70_000], destination, source: None, marking: None };
 /// let progress = socket.send(&mut SendBatch::new(1), &[too_long]);
 /// assert_eq!(progress.error.map(|error| error.kind()), Some(SendErrorKind::TooBig));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -108,6 +108,20 @@ pub(crate) fn left_by_icmp(errno: Errno) -> bool {
     look_up(errno).is_some_and(|row| row.left_by_icmp)
 }
 
+/// Returns `true` if the error may be about the address to send from: the machine does not have it any longer,
+/// or has no route from it.
+pub(crate) fn may_concern_source(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EINVAL
+            | Errno::EADDRNOTAVAIL
+            | Errno::ENETUNREACH
+            | Errno::EHOSTUNREACH
+            | Errno::ENETDOWN
+            | Errno::ENODEV
+    )
+}
+
 impl SendErrorKind {
     fn of(errno: Errno) -> SendErrorKind {
         look_up(errno).map_or(Self::Other, |row| row.sending)
@@ -142,7 +156,7 @@ impl SocketErrorKind {
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let port_zero = (Ipv4Addr::LOCALHOST, 0).into();
-/// let datagram = Datagram { header: b"", payload: b"x", destination: port_zero, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"x", destination: port_zero, source: None, marking: None };
 /// let error = socket.send(&mut SendBatch::new(1), &[datagram]).error.ok_or("sent")?;
 /// assert_eq!(error.errno(), libc::EINVAL);
 /// assert!(error.to_string().starts_with("there is no route to the destination"));
@@ -203,7 +217,7 @@ impl SendError {
 /// deserted.connect(destination)?;
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
-/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, source: None, marking: None };
 /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
 ///
 /// let mut batch = ReceiveBatch::new(64, 1500);

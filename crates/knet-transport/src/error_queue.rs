@@ -32,7 +32,7 @@ use crate::errno::SocketErrorKind;
 /// deserted.connect(destination)?;
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
-/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, source: None, marking: None };
 /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
 ///
 /// // The kernel of the destination answers "port unreachable".
@@ -108,8 +108,10 @@ impl ErrorQueue {
     /// Creates a buffer for one entry.
     #[must_use]
     pub fn new() -> ErrorQueue {
-        // The kernel appends the address of the reporter to the error, in the same message.
-        ErrorQueue { control: cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6) }
+        // The kernel appends the address of the reporter to the error, in the same message. A socket that
+        // reports the addresses of datagrams reports that of the ICMP message before it.
+        let error = cmsg_space!(libc::in6_pktinfo, libc::sock_extended_err, libc::sockaddr_in6);
+        ErrorQueue { control: error }
     }
 }
 

@@ -37,8 +37,8 @@
 //! let progress = near.send(
 //!     &mut SendBatch::new(64),
 //!     &[
-//!         Datagram { header: b"1:", payload: b"hello", destination, marking: None },
-//!         Datagram { header: b"2:", payload: b"world", destination, marking: None },
+//!         Datagram { header: b"1:", payload: b"hello", destination, source: None, marking: None },
+//!         Datagram { header: b"2:", payload: b"world", destination, source: None, marking: None },
 //!     ],
 //! );
 //! assert_eq!((progress.sent, progress.error), (2, None));
@@ -87,6 +87,8 @@ pub use receive_batch::ReceiveBatch;
 
 mod received;
 pub use received::{Received, ReceivedMut};
+
+mod received_control;
 
 mod send;
 pub use send::{SendBatch, SendProgress};

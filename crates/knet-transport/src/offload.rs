@@ -1,10 +1,9 @@
 //! Runs of datagrams that the kernel segments (UDP GSO) or coalesces (UDP GRO).
 //!
-//! A run consists of equally long datagrams to one destination with the same marking. Passing one through
+//! A run consists of equally long datagrams from one address to one destination, with the same marking. Passing one through
 //! the kernel costs as much as passing a single datagram. The rules are those of `udp(7)`, `UDP_SEGMENT` and
 //! `UDP_GRO`.
 
-use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Datagram;
@@ -23,7 +22,8 @@ pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     for datagram in rest.iter().take(MAX_SEGMENTS - 1) {
         let len = datagram.len();
         let fits = len > 0 && len <= size && bytes + len <= MAX_RUN_BYTES;
-        let alike = datagram.destination == first.destination && datagram.marking == first.marking;
+        let alike = (datagram.destination, datagram.source, datagram.marking)
+            == (first.destination, first.source, first.marking);
         if !fits || !alike {
             break;
         }
@@ -54,34 +54,6 @@ impl Segmentation {
     }
 }
 
-/// A buffer for the control message with the length of the datagrams of a received run.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(crate) struct CoalescedControl {
-    header: libc::cmsghdr,
-    size: libc::c_int,
-    padding: [u8; 4],
-}
-
-impl CoalescedControl {
-    pub(crate) const EMPTY: CoalescedControl = CoalescedControl {
-        header: libc::cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 },
-        size: 0,
-        padding: [0; 4],
-    };
-
-    /// Returns the length of the datagrams if the kernel has coalesced several. `filled` is the length of
-    /// the control messages that it wrote.
-    pub(crate) fn size(&self, filled: usize) -> Option<usize> {
-        let wanted = offset_of!(CoalescedControl, size) + size_of::<libc::c_int>();
-        let is_ours = filled >= wanted
-            && self.header.cmsg_level == libc::SOL_UDP
-            && self.header.cmsg_type == libc::UDP_GRO;
-        let size = is_ours.then(|| usize::try_from(self.size).ok()).flatten();
-        size.filter(|&size| size > 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -100,6 +72,7 @@ mod tests {
                 header: &bytes[..len / 3],
                 payload: &bytes[len / 3..len],
                 destination,
+                source: None,
                 marking: None,
             })
             .collect();
@@ -133,11 +106,20 @@ mod tests {
             header: &[0; 8][..len],
             payload: b"",
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
+            source: None,
             marking: [None, Some(QosMarking::default()), Some(MARKING)][usize::from(mark)],
         }
     }
 
     const MARKING: QosMarking = QosMarking { priority: true, dscp: None };
+
+    #[test]
+    fn a_run_has_one_source() {
+        let from = |last: u8| Some([127, 0, 0, last].into());
+        let with = |source| Datagram { source, ..datagram(2, 1, 0) };
+        assert_eq!(run_length(&[with(from(1)), with(from(1)), with(from(2))]), 2);
+        assert_eq!(run_length(&[with(from(1)), with(None)]), 1);
+    }
 
     #[test]
     fn a_run_has_one_destination_and_one_marking() {
@@ -149,16 +131,6 @@ mod tests {
             "an unmarked datagram has not the marking of the socket"
         );
         assert!(ends_before(datagram(2, 1, 2)));
-    }
-
-    #[test]
-    fn received_control_messages_have_the_layout_of_cmsg() {
-        // CMSG_SPACE of cmsg(3) for 4 bytes, on a 64-bit machine.
-        if size_of::<usize>() == 8 {
-            assert_eq!(size_of::<CoalescedControl>(), 24);
-        }
-        assert_eq!(CoalescedControl::EMPTY.size(0), None);
-        assert_eq!(CoalescedControl::EMPTY.size(24), None);
     }
 
     proptest! {

@@ -8,7 +8,8 @@ use std::ptr;
 use nix::errno::Errno;
 
 use crate::address::RawAddress;
-use crate::offload::CoalescedControl;
+use crate::received::Arrival;
+use crate::received_control::ReceivedControl;
 use crate::{ReceiveBatch, ReceiveError};
 
 /// Fills `batch` with available datagrams and returns their number.
@@ -32,13 +33,13 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
     let mut addresses = [const { MaybeUninit::<RawAddress>::uninit() }; MAX];
     let mut parts = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MAX];
-    let mut controls = [const { MaybeUninit::<CoalescedControl>::uninit() }; MAX];
+    let mut controls = [const { MaybeUninit::<ReceivedControl>::uninit() }; MAX];
 
     let mut count = 0;
     let slots = addresses.iter_mut().zip(&mut parts).zip(&mut controls).zip(&mut headers);
     for (buffer, (((address, part), control), header)) in batch.start().zip(slots) {
         let address = address.write(RawAddress::EMPTY);
-        let control = control.write(CoalescedControl::EMPTY);
+        let control = control.write(ReceivedControl::EMPTY);
         let part =
             part.write(libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
         // SAFETY: `mmsghdr` is a plain C struct of integers and pointers, for all of which zero is a
@@ -48,8 +49,8 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         header.msg_hdr.msg_namelen = RawAddress::CAPACITY as libc::socklen_t;
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_control = ptr::from_mut(control).cast();
-        header.msg_hdr.msg_controllen = size_of::<CoalescedControl>() as _;
+        header.msg_hdr.msg_control = control.as_mut_ptr();
+        header.msg_hdr.msg_controllen = control.capacity() as _;
         count += 1;
     }
 
@@ -80,9 +81,12 @@ fn receive_some(socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) -> Result<(), 
         // UDP always reports a source of the socket's family. If it ever does not, no peer has this
         // address.
         let source = address.decode().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-        let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        let run = control.size(header.msg_hdr.msg_controllen as _);
-        batch.add(buffer, header.msg_len as usize, run, source, truncated);
+        // Without its control messages, a run looks like one long datagram.
+        let cut = libc::MSG_TRUNC | libc::MSG_CTRUNC;
+        let truncated = header.msg_hdr.msg_flags & cut != 0;
+        let values = control.values(header.msg_hdr.msg_controllen as _);
+        let arrival = Arrival { source, local: values.local, truncated };
+        batch.add(buffer, header.msg_len as usize, values.run, arrival);
     }
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Batches of received datagrams.
 
-use std::net::SocketAddr;
-
-use crate::received::Found;
+use crate::received::{Arrival, Found};
 use crate::{Received, ReceivedMut};
 
 /// Reusable buffers for several received datagrams.
@@ -23,7 +21,7 @@ use crate::{Received, ReceivedMut};
 ///     header: b"",
 ///     payload,
 ///     destination,
-///     marking: None,
+///     source: None, marking: None,
 /// });
 /// assert_eq!(socket.send(&mut SendBatch::new(64), &datagrams).sent, 2);
 ///
@@ -101,7 +99,7 @@ impl ReceiveBatch {
     ///
     /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
     /// let destination = socket.local_addr();
-    /// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+    /// let datagram = Datagram { header: b"", payload: b"x", destination, source: None, marking: None };
     /// assert_eq!(socket.send(&mut SendBatch::new(64), &[datagram; 3]).sent, 3);
     ///
     /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -132,7 +130,7 @@ impl ReceiveBatch {
     ///
     /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
     /// let destination = socket.local_addr();
-    /// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+    /// let datagram = Datagram { header: b"", payload: b"x", destination, source: None, marking: None };
     /// assert_eq!(socket.send(&mut SendBatch::new(64), &[datagram; 3]).sent, 3);
     ///
     /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -172,7 +170,7 @@ impl ReceiveBatch {
     ///
     /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
     /// let destination = socket.local_addr();
-    /// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+    /// let datagram = Datagram { header: b"", payload: b"hello", destination, source: None, marking: None };
     /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
     ///
     /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -214,17 +212,20 @@ impl ReceiveBatch {
         buffer: usize,
         filled: usize,
         run: Option<usize>,
-        source: SocketAddr,
-        cut: bool,
+        mut arrival: Arrival,
     ) {
         let (buffer, filled) = (buffer * (self.size + SKEW), filled.min(self.size));
-        let size = run.unwrap_or(filled);
+        let mut size = run.unwrap_or(filled);
+        if filled.div_ceil(size.max(1)) > MAX_RUN {
+            // No kernel coalesces so many. What the bytes are is unknown.
+            (size, arrival.truncated) = (filled, true);
+        }
         let mut start = 0;
         loop {
             let len = size.min(filled - start);
             let end = start + len;
-            let truncated = cut && end == filled;
-            self.found.push(Found { start: buffer + start, len, source, truncated });
+            let arrival = Arrival { truncated: arrival.truncated && end == filled, ..arrival };
+            self.found.push(Found { start: buffer + start, len, arrival });
             start = end;
             if start >= filled {
                 return;
@@ -233,12 +234,18 @@ impl ReceiveBatch {
     }
 }
 
+/// The largest number of datagrams that a run is split into, several times as many as kernels coalesce
+/// (`UDP_MAX_SEGMENTS`). It bounds the memory of a batch.
+const MAX_RUN: usize = 1024;
+
 /// The gap between two buffers: 17 cache lines of the usual size. Without it, buffers would start in nearly
 /// the same set of the processor's caches and evict each other.
 const SKEW: usize = 17 * 64;
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
@@ -251,17 +258,31 @@ mod tests {
         assert_eq!(most.arena.len(), most.capacity * (most.size + SKEW));
     }
 
+    fn arrival(truncated: bool) -> Arrival {
+        Arrival { source: SocketAddr::from(([127, 0, 0, 1], 9)), local: None, truncated }
+    }
+
+    #[test]
+    fn a_run_of_more_datagrams_than_any_kernel_coalesces_is_one_that_is_cut() {
+        let mut batch = ReceiveBatch::new(1, ReceiveBatch::MAX_SIZE);
+        batch.add(0, MAX_RUN, Some(1), arrival(false));
+        assert_eq!(batch.len(), MAX_RUN);
+        batch.found.clear();
+        batch.add(0, 65_535, Some(1), arrival(false));
+        let found: Vec<_> = batch.iter().map(|one| (one.bytes.len(), one.truncated)).collect();
+        assert_eq!(found, [(65_535, true)]);
+    }
+
     #[test]
     fn a_run_is_split_into_its_datagrams() {
-        let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut batch = ReceiveBatch::new(3, 10);
         let mut count = 0..;
         for buffer in batch.arena.chunks_exact_mut(10 + SKEW) {
             buffer[..10].fill_with(|| count.next().unwrap());
         }
-        batch.add(0, 7, None, source, false);
-        batch.add(1, 9, Some(4), source, false);
-        batch.add(2, 10, Some(5), source, true);
+        batch.add(0, 7, None, arrival(false));
+        batch.add(1, 9, Some(4), arrival(false));
+        batch.add(2, 10, Some(5), arrival(true));
         let found: Vec<_> = batch.iter().map(|one| (one.bytes.to_vec(), one.truncated)).collect();
         let whole = |bytes: std::ops::Range<u8>| (bytes.collect::<Vec<u8>>(), false);
         assert_eq!(
@@ -270,23 +291,22 @@ mod tests {
         );
         assert_eq!(found[5..], [((25..30).collect(), true)]);
         batch.found.clear();
-        batch.add(0, 0, None, source, false);
-        batch.add(1, 99, Some(3), source, true);
+        batch.add(0, 0, None, arrival(false));
+        batch.add(1, 99, Some(3), arrival(true));
         let lens: Vec<_> = batch.iter().map(|one| (one.bytes.len(), one.truncated)).collect();
         assert_eq!(lens, [(0, false), (3, false), (3, false), (3, false), (1, true)]);
     }
 
     /// Creates a batch with the datagrams `0123`, `456`, `abcd` and an empty one. The first two are one run.
     fn filled() -> ReceiveBatch {
-        let source = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut batch = ReceiveBatch::new(3, 10);
         for (buffer, bytes) in [(0, &b"0123456"[..]), (1, b"abcd")] {
             let start = buffer * (10 + SKEW);
             batch.arena[start..start + bytes.len()].copy_from_slice(bytes);
         }
-        batch.add(0, 7, Some(4), source, true);
-        batch.add(1, 4, None, source, false);
-        batch.add(2, 0, None, source, false);
+        batch.add(0, 7, Some(4), arrival(true));
+        batch.add(1, 4, None, arrival(false));
+        batch.add(2, 0, None, arrival(false));
         batch
     }
 

@@ -1,6 +1,6 @@
 //! Received datagrams.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 /// A received datagram.
@@ -14,7 +14,7 @@ use std::ops::Range;
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let destination = socket.local_addr();
-/// let datagram = Datagram { header: b"", payload: b"too long", destination, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"too long", destination, source: None, marking: None };
 /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
 ///
 /// let mut batch = ReceiveBatch::new(64, 3);
@@ -31,6 +31,9 @@ pub struct Received<'a> {
     pub bytes: &'a [u8],
     /// The address of the sender.
     pub source: SocketAddr,
+    /// The own address that it was sent to, if the socket is bound to all of them (`0.0.0.0` or `::`);
+    /// otherwise `None`. An answer leaves from there with [`Datagram::source`](crate::Datagram::source).
+    pub local: Option<IpAddr>,
     /// Whether the datagram was longer than its buffer. `bytes` is its beginning in this case.
     pub truncated: bool,
 }
@@ -48,7 +51,7 @@ pub struct Received<'a> {
 /// let socket = UdpSocket::bind(local, &SocketOptions::default())?;
 /// let destination = socket.local_addr();
 /// // A salt of two bytes, three encrypted bytes, and a checksum.
-/// let sealed = Datagram { header: b"#9", payload: b"\x11\x10\x58!", destination, marking: None };
+/// let sealed = Datagram { header: b"#9", payload: b"\x11\x10\x58!", destination, source: None, marking: None };
 /// assert_eq!(socket.send(&mut SendBatch::new(1), &[sealed]).sent, 1);
 ///
 /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -87,7 +90,7 @@ impl ReceivedMut<'_> {
     ///
     /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
     /// let destination = socket.local_addr();
-    /// let datagram = Datagram { header: b"salt", payload: b"data", destination, marking: None };
+    /// let datagram = Datagram { header: b"salt", payload: b"data", destination, source: None, marking: None };
     /// assert_eq!(socket.send(&mut SendBatch::new(1), &[datagram]).sent, 1);
     ///
     /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -109,7 +112,14 @@ impl ReceivedMut<'_> {
 pub(crate) struct Found {
     pub(crate) start: usize,
     pub(crate) len: usize,
+    pub(crate) arrival: Arrival,
+}
+
+/// How a datagram arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
     pub(crate) source: SocketAddr,
+    pub(crate) local: Option<IpAddr>,
     pub(crate) truncated: bool,
 }
 
@@ -117,11 +127,13 @@ impl Found {
     #[inline]
     pub(crate) fn in_arena<'a>(&self, arena: &'a [u8]) -> Received<'a> {
         let bytes = &arena[self.start..self.start + self.len];
-        Received { bytes, source: self.source, truncated: self.truncated }
+        let Arrival { source, local, truncated } = self.arrival;
+        Received { bytes, source, local, truncated }
     }
 
     pub(crate) fn in_arena_mut<'a>(&'a mut self, arena: &'a mut [u8]) -> ReceivedMut<'a> {
         let bytes = &mut arena[self.start..self.start + self.len];
-        ReceivedMut { bytes, source: self.source, truncated: self.truncated, found: self }
+        let Arrival { source, truncated, .. } = self.arrival;
+        ReceivedMut { bytes, source, truncated, found: self }
     }
 }

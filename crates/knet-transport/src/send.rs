@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use crate::address::RawAddress;
 use crate::control::{ControlMessages, supports_datagram_priority};
-use crate::errno::left_by_icmp;
+use crate::errno::{left_by_icmp, may_concern_source};
 use crate::offload::{Segmentation, run_length};
 use crate::{Datagram, SendError};
 
@@ -23,7 +23,7 @@ use crate::{Datagram, SendError};
 ///
 /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
 /// let destination = socket.local_addr();
-/// let datagram = Datagram { header: b"", payload: b"x", destination, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"x", destination, source: None, marking: None };
 /// let progress = socket.send(&mut SendBatch::new(64), &[datagram; 5]);
 /// assert_eq!((progress.sent, progress.error), (5, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,40 +83,57 @@ pub(crate) fn send(
     batch: &mut SendBatch,
     datagrams: &[Datagram<'_>],
 ) -> SendProgress {
-    send_in_chunks(datagrams, batch.capacity(), segmentation, |chunk, runs| {
-        send_some(socket, &mut batch.addresses, &datagrams[chunk], runs)
+    send_in_chunks(datagrams, batch.capacity(), segmentation, |chunk, manner| {
+        send_some(socket, &mut batch.addresses, &datagrams[chunk], manner)
     })
 }
 
+/// How datagrams are handed to the kernel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Manner {
+    /// Runs are sent as one.
+    runs: bool,
+    /// The kernel gets [`Datagram::source`].
+    sources: bool,
+}
+
 /// Calls `send_some` for up to `capacity` of `datagrams` at a time, until all are sent or one is refused.
-/// Its second argument is `true` if runs may be sent as one.
-///
 /// The kernel reports an error left by an ICMP message once, for whatever datagram is sent next. A datagram
 /// that fails with such a number is therefore retried, and only a second error is its own. The kernel does
 /// not report why it stopped after some datagrams, so the one at which it stopped has had its first attempt.
 ///
 /// The datagrams of a refused run are sent again one by one. If the first of them succeeds, the error was
 /// that of another datagram, or of GSO.
+///
+/// A datagram that is refused because of its source is sent again without it, with those behind it that go
+/// the same way. If that fails too, the source was not the reason.
 fn send_in_chunks(
     datagrams: &[Datagram<'_>],
     capacity: usize,
     segmentation: &Segmentation,
-    mut send_some: impl FnMut(Range<usize>, bool) -> Result<usize, Errno>,
+    mut send_some: impl FnMut(Range<usize>, Manner) -> Result<usize, Errno>,
 ) -> SendProgress {
     let (mut sent, mut gso_disabled) = (0, false);
     let mut failed_before = false;
     // The end of a refused run, whose datagrams are sent one by one.
     let mut one_by_one = 0;
+    // The end of datagrams whose source was refused.
+    let mut without_source = 0;
     let mut refused_at = None;
     while sent < datagrams.len() {
         let mut end = datagrams.len().min(sent + capacity);
-        let runs = sent >= one_by_one && segmentation.is_on();
-        if sent < one_by_one {
-            end = end.min(one_by_one);
+        let manner = Manner {
+            runs: sent >= one_by_one && segmentation.is_on(),
+            sources: sent >= without_source,
+        };
+        for special in [one_by_one, without_source] {
+            if sent < special {
+                end = end.min(special);
+            }
         }
-        match send_some(sent..end, runs) {
+        match send_some(sent..end, manner) {
             Ok(taken) => {
-                if !runs && refused_at == Some(sent) {
+                if !manner.runs && refused_at == Some(sent) {
                     segmentation.disable();
                     gso_disabled = true;
                 }
@@ -126,11 +143,19 @@ fn send_in_chunks(
             }
             Err(Errno::EINTR) => {}
             Err(errno) if left_by_icmp(errno) && !failed_before => failed_before = true,
+            Err(errno)
+                if manner.sources
+                    && may_concern_source(errno)
+                    && datagrams[sent].source.is_some() =>
+            {
+                without_source = sent + same_way(&datagrams[sent..end]);
+                failed_before = false;
+            }
             Err(errno) => {
                 let run = run_length(&datagrams[sent..end]);
                 // A socket has room for a datagram of any length or for none. The queue of a device may
                 // have room for some of a run, and never for all of it.
-                if !runs || run < 2 || errno == Errno::EAGAIN {
+                if !manner.runs || run < 2 || errno == Errno::EAGAIN {
                     let error = Some(SendError::new(errno));
                     return SendProgress { sent, error, gso_disabled };
                 }
@@ -145,14 +170,21 @@ fn send_in_chunks(
     SendProgress { sent, error: None, gso_disabled }
 }
 
-/// Calls `sendmmsg(2)` for `datagrams`, at most as many as `addresses`. With `runs`, each run is one message.
+/// Returns how many of `datagrams`, from the first on, have the source and destination of the first.
+fn same_way(datagrams: &[Datagram<'_>]) -> usize {
+    let way = |datagram: &Datagram<'_>| (datagram.source, datagram.destination);
+    let first = datagrams.first().map(way);
+    datagrams.iter().take_while(|&datagram| Some(way(datagram)) == first).count()
+}
+
+/// Calls `sendmmsg(2)` for `datagrams`, at most as many as `addresses`.
 /// Returns the number of datagrams sent, at least one.
 #[allow(unsafe_code)]
 fn send_some(
     socket: BorrowedFd<'_>,
     addresses: &mut [RawAddress],
     datagrams: &[Datagram<'_>],
-    runs: bool,
+    manner: Manner,
 ) -> Result<usize, Errno> {
     const MAX: usize = SendBatch::MAX_CAPACITY;
     let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; MAX];
@@ -163,7 +195,7 @@ fn send_some(
     let (mut count, mut rest, mut free) = (0, datagrams, parts.as_mut_slice());
     let slots = addresses.iter_mut().zip(&mut controls).zip(&mut headers).zip(&mut lengths);
     for (((address, control), header), length) in slots {
-        let run = if runs { run_length(rest) } else { rest.len().min(1) };
+        let run = if manner.runs { run_length(rest) } else { rest.len().min(1) };
         let (datagrams, others) = rest.split_at(run);
         let Some(first) = datagrams.first() else { break };
         let (parts, unused) = mem::take(&mut free).split_at_mut(run);
@@ -182,9 +214,11 @@ fn send_some(
         header.msg_hdr.msg_namelen = address.len as libc::socklen_t;
         header.msg_hdr.msg_iov = parts.as_mut_ptr().cast();
         header.msg_hdr.msg_iovlen = (2 * run) as _;
-        if let Some(messages) = ControlMessages::of_run(first, run, supports_datagram_priority) {
-            let messages = control.write(messages);
-            header.msg_hdr.msg_control = messages.as_mut_ptr();
+        let source = first.source.filter(|_| manner.sources);
+        let messages = ControlMessages::of_run(first, run, source, supports_datagram_priority);
+        if let Some(messages) = messages {
+            let messages = control.write(messages).as_mut_slice();
+            header.msg_hdr.msg_control = messages.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = messages.len() as _;
         }
         (*length, rest, free) = (run, others, unused);
@@ -230,6 +264,7 @@ mod tests {
                 header: b"1",
                 payload: b"2",
                 destination: to(index),
+                source: None,
                 marking: None,
             })
             .collect()
@@ -253,9 +288,10 @@ mod tests {
     ) -> ((usize, Option<Errno>), bool) {
         let mut script = script.iter();
         let segmentation = Segmentation::new();
-        let progress = send_in_chunks(&ten(run), 4, &segmentation, |chunk, runs| {
+        let progress = send_in_chunks(&ten(run), 4, &segmentation, |chunk, manner| {
             let (expected, as_one, answer) = script.next().expect("unexpected call");
-            assert_eq!((chunk, runs), (expected.clone(), *as_one));
+            assert_eq!((chunk, manner.runs), (expected.clone(), *as_one));
+            assert!(manner.sources);
             *answer
         });
         assert_eq!(script.next(), None, "calls are missing");
@@ -308,6 +344,47 @@ mod tests {
             (3..4, false, Err(Errno::ENOBUFS)),
         ];
         assert_eq!(follow_runs(4, &script), ((3, Some(Errno::ENOBUFS)), true));
+    }
+
+    /// Sends 10 datagrams in runs of 2 with a source to a scripted kernel. The script contains the expected
+    /// chunk, whether it has its source, and the result of each call.
+    fn follow_sources(script: &[(Range<usize>, bool, Answer)]) -> (usize, Option<Errno>) {
+        let mut script = script.iter();
+        let (segmentation, mut datagrams) = (Segmentation::new(), ten(2));
+        datagrams.iter_mut().for_each(|datagram| datagram.source = Some([10, 0, 0, 1].into()));
+        let progress = send_in_chunks(&datagrams, 4, &segmentation, |chunk, manner| {
+            let (expected, sources, answer) = script.next().expect("unexpected call");
+            assert_eq!((chunk, manner.sources), (expected.clone(), *sources));
+            *answer
+        });
+        assert_eq!(script.next(), None, "calls are missing");
+        assert!(segmentation.is_on(), "the source was the reason");
+        (progress.sent, progress.error.map(|error| Errno::from_raw(error.errno())))
+    }
+
+    #[test]
+    fn a_refused_source_is_left_out_for_the_datagrams_that_go_the_same_way() {
+        let script = [
+            (0..4, true, Ok(2)),
+            (2..6, true, Err(Errno::EINVAL)),
+            (2..4, false, Ok(2)),
+            (4..8, true, Ok(4)),
+            (8..10, true, Err(Errno::ENETUNREACH)),
+            (8..10, true, Err(Errno::ENETUNREACH)),
+            (8..10, false, Ok(2)),
+        ];
+        assert_eq!(follow_sources(&script), (10, None));
+    }
+
+    #[test]
+    fn a_datagram_that_is_refused_without_its_source_too_is_reported() {
+        let script = [
+            (0..4, true, Err(Errno::EADDRNOTAVAIL)),
+            (0..2, false, Err(Errno::EADDRNOTAVAIL)),
+            (0..2, false, Err(Errno::EADDRNOTAVAIL)),
+        ];
+        assert_eq!(follow_sources(&script), (0, Some(Errno::EADDRNOTAVAIL)));
+        assert_eq!(follow_sources(&[(0..4, true, Err(Errno::EAGAIN))]), (0, Some(Errno::EAGAIN)));
     }
 
     #[test]

@@ -30,22 +30,30 @@ macro_rules! option {
     };
 }
 
-/// The options that every IPv4 link requires: the address may appear later, nothing is fragmented, the
-/// kernel's own path MTU is ignored, and errors are queued.
+/// The options that every IPv4 link requires: nothing is fragmented, the kernel's own path MTU is ignored,
+/// and errors are queued.
 const IPV4: &[IntOption] = &[
-    option!(IPPROTO_IP, IP_FREEBIND, 1),
     option!(IPPROTO_IP, IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
     option!(IPPROTO_IP, IP_RECVERR, 1),
 ];
 
 /// The same for IPv6, which also excludes IPv4.
 const IPV6: &[IntOption] = &[
-    option!(IPPROTO_IP, IP_FREEBIND, 1),
     option!(IPPROTO_IPV6, IPV6_V6ONLY, 1),
     option!(IPPROTO_IPV6, IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
     option!(IPPROTO_IPV6, IPV6_DONTFRAG, 1),
     option!(IPPROTO_IPV6, IPV6_RECVERR, 1),
 ];
+
+/// For a socket with an address of its own: the address may appear later.
+const ONE_ADDRESS: IntOption = option!(IPPROTO_IP, IP_FREEBIND, 1);
+
+/// For a socket that is bound to all addresses: each datagram is received with the one that it was sent to.
+///
+/// Without [`ONE_ADDRESS`], so that the kernel refuses to send from an address that the machine does not
+/// have any longer.
+const ALL_IPV4: IntOption = option!(IPPROTO_IP, IP_PKTINFO, 1);
+const ALL_IPV6: IntOption = option!(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 
 /// Available since Linux 5.0.
 const GRO: IntOption = option!(SOL_UDP, UDP_GRO, 1);
@@ -73,8 +81,10 @@ pub(crate) fn bound_socket(
 
     let buffers = knet_fd::set_buffer_sizes(&socket, options.buffer_size)
         .map_err(|error| refused("SO_RCVBUF", io::Error::from_raw_os_error(error.errno())))?;
-    let required = if address.is_ipv4() { IPV4 } else { IPV6 };
-    for option in required.iter().copied().chain(marks(address, options.marking)) {
+    let (required, all) = if address.is_ipv4() { (IPV4, ALL_IPV4) } else { (IPV6, ALL_IPV6) };
+    let addresses = if address.ip().is_unspecified() { all } else { ONE_ADDRESS };
+    let required = required.iter().copied().chain([addresses]);
+    for option in required.chain(marks(address, options.marking)) {
         set_option(socket.as_fd(), option).map_err(|errno| refused(option.name, errno.into()))?;
     }
     let gro = if options.gro { set_option(socket.as_fd(), GRO) } else { Ok(()) };

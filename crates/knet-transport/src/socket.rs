@@ -36,7 +36,7 @@ use crate::{
 /// let near = UdpSocket::bind(local, &SocketOptions::default())?;
 /// let far = UdpSocket::bind(local, &SocketOptions::default())?;
 /// let destination = far.local_addr();
-/// let datagram = Datagram { header: b"", payload: b"hello", destination, marking: None };
+/// let datagram = Datagram { header: b"", payload: b"hello", destination, source: None, marking: None };
 /// assert_eq!(near.send(&mut SendBatch::new(64), &[datagram]).sent, 1);
 ///
 /// let mut batch = ReceiveBatch::new(64, 1500);
@@ -178,7 +178,7 @@ impl UdpSocket {
     ///
     /// let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), &SocketOptions::default())?;
     /// let destination = socket.local_addr();
-    /// let datagram = |payload| Datagram { header: b"", payload, destination, marking: None };
+    /// let datagram = |payload| Datagram { header: b"", payload, destination, source: None, marking: None };
     /// let datagrams = [datagram(b"one"), datagram(&[0; 70_000]), datagram(b"three")];
     /// let mut batch = SendBatch::new(64);
     ///

@@ -78,7 +78,8 @@ impl ControlSender {
         let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
         let marking = shared.sockets.control_marking(transmit.tag());
         let header = transmit.packet();
-        let datagram = Datagram { header, payload, destination: path.remote, marking };
+        let (destination, source) = (path.remote, transmit.source());
+        let datagram = Datagram { header, payload, destination, source, marking };
         let mut sent = None;
         let count = |_, length| sent = Some(length);
         let emitted = self.emitter.emit(&shared.sockets, path.socket, iter::once(datagram), count);

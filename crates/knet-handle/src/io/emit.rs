@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn datagram(payload: &[u8], destination: SocketAddr) -> Datagram<'_> {
-        Datagram { header: b"h", payload, destination, marking: None }
+        Datagram { header: b"h", payload, destination, source: None, marking: None }
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl Inbox {
     /// [`len`](Self::len) or above.
     pub(crate) fn get(&self, index: usize) -> Option<ClearDatagram<'_>> {
         let datagram = self.batch.get(index).filter(|datagram| !datagram.truncated)?;
-        let meta = DatagramMeta { socket: self.socket, source: datagram.source, local: None };
+        let meta =
+            DatagramMeta { socket: self.socket, source: datagram.source, local: datagram.local };
         Some(ClearDatagram { meta, bytes: datagram.bytes })
     }
 }
@@ -115,7 +116,13 @@ mod tests {
 
         fn send(&self, payloads: &[&[u8]]) {
             let destination = self.to.local_addr();
-            let datagram = |payload| Datagram { header: &[], payload, destination, marking: None };
+            let datagram = |payload| Datagram {
+                header: &[],
+                payload,
+                destination,
+                source: None,
+                marking: None,
+            };
             let datagrams: Vec<_> = payloads.iter().map(|payload| datagram(*payload)).collect();
             let progress = self.from.send(&mut SendBatch::new(BATCH), &datagrams);
             assert_eq!(progress.sent, payloads.len(), "{:?}", progress.error);

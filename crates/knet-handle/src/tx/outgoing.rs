@@ -8,7 +8,7 @@
 //!   MessageCopy ◀── PacketCopy (one per packet, host and link)
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -42,6 +42,8 @@ pub(crate) struct PacketCopy {
     /// Keeps the copies of one socket in the order in which they were planned.
     pub(crate) order: usize,
     pub(crate) remote: SocketAddr,
+    /// The own address that it leaves from, if the kernel does not choose.
+    pub(crate) source: Option<IpAddr>,
     /// How it is marked, if not as its socket is.
     pub(crate) marking: Option<QosMarking>,
     /// Its place in [`Plan::packets`].
@@ -138,6 +140,7 @@ impl Plan {
             socket,
             order: message,
             remote,
+            source: None,
             marking: None,
             packet: self.packets.len(),
             message_copy: message,

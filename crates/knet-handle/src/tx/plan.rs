@@ -203,6 +203,7 @@ impl Planner {
                         socket: path.socket,
                         order: plan.copies.len(),
                         remote: path.remote,
+                        source: link.source,
                         marking,
                         packet,
                         message_copy: plan.message_copies.len() - 1,

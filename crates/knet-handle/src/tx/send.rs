@@ -140,6 +140,7 @@ impl Outgoing<'_> {
                 header: packet.header(),
                 payload: message.map_or(&[], |message| packet.payload(message.on_wire)),
                 destination: copy.remote,
+                source: copy.source,
                 marking: copy.marking,
             })
         });

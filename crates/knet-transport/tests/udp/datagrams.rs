@@ -28,7 +28,13 @@ fn header_and_payload_arrive_as_one_with_their_source() {
         let [near, far] = [bind(local), bind(local)];
         let destination = far.local_addr();
         let datagrams = [(&b"head"[..], &b"body"[..]), (b"head", b""), (b"", b"body"), (b"", b"")]
-            .map(|(header, payload)| Datagram { header, payload, destination, marking: None });
+            .map(|(header, payload)| Datagram {
+                header,
+                payload,
+                destination,
+                source: None,
+                marking: None,
+            });
         assert_eq!(send(&near, &datagrams).sent, 4);
 
         let mut batch = ReceiveBatch::new(64, 100);
@@ -52,7 +58,7 @@ fn batches_of_mixed_sizes_arrive_whole_and_in_order() {
         let payloads = SIZES.map(|size| &bytes[..size.min(longest)]);
         let datagrams = payloads.map(|all| {
             let (header, payload) = all.split_at(all.len() / 3);
-            Datagram { header, payload, destination, marking: None }
+            Datagram { header, payload, destination, source: None, marking: None }
         });
         let mut outgoing = SendBatch::new(64);
         let mut incoming = ReceiveBatch::new(5, 65_535);
@@ -72,7 +78,7 @@ fn any_number_of_datagrams_is_sent_with_any_capacity() {
         let destination = far.local_addr();
         let datagrams: Vec<_> = numbers
             .iter()
-            .map(|n| Datagram { header: n, payload: b"", destination, marking: None })
+            .map(|n| Datagram { header: n, payload: b"", destination, source: None, marking: None })
             .collect();
         for capacity in [1, 7, 64, 1000] {
             let progress = near.send(&mut SendBatch::new(capacity), &datagrams);
@@ -95,6 +101,7 @@ fn a_batch_goes_to_many_destinations() {
                 header: b"",
                 payload: name.as_bytes(),
                 destination: socket.local_addr(),
+                source: None,
                 marking: None,
             })
             .collect();
@@ -188,7 +195,8 @@ fn threads_share_a_socket_with_a_batch_per_thread() {
             scope.spawn(move || {
                 for number in 0..EACH as u8 {
                     let header = &[sender, number];
-                    let datagram = Datagram { header, payload: b"", destination, marking: None };
+                    let datagram =
+                        Datagram { header, payload: b"", destination, source: None, marking: None };
                     assert_eq!(near.send(&mut outgoing, &[datagram]).sent, 1);
                 }
             });

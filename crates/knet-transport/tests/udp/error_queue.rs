@@ -81,6 +81,7 @@ fn a_pending_error_fails_no_later_datagram() {
             header,
             payload: b"",
             destination,
+            source: None,
             marking: None,
         });
         provoke(&near, &Deserted::new(local));

@@ -1,9 +1,10 @@
 //! Sockets on loopback, and waiting for them with a deadline.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use knet_transport::{Datagram, ReceiveBatch, SendBatch, SendProgress, SocketOptions, UdpSocket};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Returns an address on loopback of each family, with any port.
@@ -21,7 +22,10 @@ pub(crate) fn send(socket: &UdpSocket, datagrams: &[Datagram<'_>]) -> SendProgre
 
 /// Sends one datagram, which the kernel must accept.
 pub(crate) fn send_one(socket: &UdpSocket, payload: &[u8], destination: SocketAddr) {
-    let progress = send(socket, &[Datagram { header: b"", payload, destination, marking: None }]);
+    let progress = send(
+        socket,
+        &[Datagram { header: b"", payload, destination, source: None, marking: None }],
+    );
     assert_eq!((progress.sent, progress.error), (1, None));
 }
 
@@ -45,4 +49,20 @@ pub(crate) fn receive(socket: &UdpSocket, batch: &mut ReceiveBatch) -> usize {
     let count = socket.receive(batch).unwrap();
     assert_eq!(count, batch.len());
     count
+}
+
+/// Requests what this option of `socket(7)` reports with each datagram. Returns `true` if the kernel knows the
+/// option.
+#[allow(unsafe_code)]
+pub(crate) fn request(socket: &impl AsFd, option: libc::c_int) -> bool {
+    let on: libc::c_int = 1;
+    let (value, len) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
+    let (fd, level) = (socket.as_fd().as_raw_fd(), libc::SOL_SOCKET);
+    // SAFETY: `value` points to a live local of `len` bytes, and the descriptor is borrowed.
+    let result = unsafe { libc::setsockopt(fd, level, option, value, len) };
+    match Errno::result(result) {
+        Ok(_) => true,
+        Err(Errno::ENOPROTOOPT) => false,
+        Err(errno) => panic!("{errno}"),
+    }
 }

@@ -8,5 +8,6 @@ mod datagrams;
 mod error_queue;
 mod loopback;
 mod markings;
+mod multihomed;
 mod refusals;
 mod runs;

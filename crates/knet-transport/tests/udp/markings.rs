@@ -6,11 +6,10 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use knet_transport::{Datagram, Dscp, QosMarking, SendBatch, UdpSocket};
-use nix::errno::Errno;
 use nix::sys::socket::sockopt::{IpRecvTos, Ipv6RecvTClass};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt};
 
-use crate::loopback::{bind, both_families};
+use crate::loopback::{bind, both_families, request};
 
 /// `SO_RCVPRIORITY`: reports the priority of each datagram, if the kernel supports one per datagram.
 const SO_RCVPRIORITY: libc::c_int = 82;
@@ -29,7 +28,7 @@ impl Receiver {
             SocketAddr::V4(_) => setsockopt(&socket, IpRecvTos, &true).unwrap(),
             SocketAddr::V6(_) => setsockopt(&socket, Ipv6RecvTClass, &true).unwrap(),
         }
-        let reports_priority = request_priority(&socket);
+        let reports_priority = request(&socket, SO_RCVPRIORITY);
         Receiver { socket, reports_priority }
     }
 
@@ -63,21 +62,6 @@ impl Receiver {
     }
 }
 
-/// Requests the priority of datagrams. Returns `true` if the kernel supports it, as Linux 6.14 does.
-#[allow(unsafe_code)]
-fn request_priority(socket: &StdSocket) -> bool {
-    let on: libc::c_int = 1;
-    let (value, len) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
-    let (fd, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
-    // SAFETY: `value` points to a live local of `len` bytes, and the descriptor is borrowed.
-    let result = unsafe { libc::setsockopt(fd, level, SO_RCVPRIORITY, value, len) };
-    match Errno::result(result) {
-        Ok(_) => true,
-        Err(Errno::ENOPROTOOPT) => false,
-        Err(errno) => panic!("{errno}"),
-    }
-}
-
 fn dscp(number: u8) -> Option<Dscp> {
     Some(Dscp::try_from(number).unwrap())
 }
@@ -90,7 +74,7 @@ fn send(near: &UdpSocket, destination: SocketAddr, markings: &[Option<QosMarking
         .zip(markings)
         .map(|(bytes, &marking)| {
             let (header, payload) = bytes.split_at(20);
-            Datagram { header, payload, destination, marking }
+            Datagram { header, payload, destination, source: None, marking }
         })
         .collect();
     let progress = near.send(&mut SendBatch::new(64), &datagrams);

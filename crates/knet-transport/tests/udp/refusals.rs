@@ -46,6 +46,7 @@ fn a_datagram_beyond_the_mtu_is_reported_with_its_index_and_the_rest_can_be_sent
                 header: b"",
                 payload,
                 destination,
+                source: None,
                 marking: None,
             });
             let progress = send(&near, &datagrams);
@@ -89,7 +90,7 @@ fn the_index_of_a_refused_datagram_counts_across_system_calls() {
         let destination = far.local_addr();
         let exceeds = too_long(local);
         let mut datagrams =
-            [Datagram { header: b"x", payload: b"", destination, marking: None }; 10];
+            [Datagram { header: b"x", payload: b"", destination, source: None, marking: None }; 10];
         datagrams[7].payload = &exceeds;
         let progress = near.send(&mut SendBatch::new(3), &datagrams);
         assert_eq!(progress.sent, 7);
@@ -109,8 +110,16 @@ fn destinations_that_a_socket_cannot_reach_are_reported() {
             (wrong_family, if local.is_ipv4() { libc::EAFNOSUPPORT } else { libc::ENETUNREACH }),
             (SocketAddr::new(local.ip(), 0), libc::EINVAL),
         ] {
-            let progress =
-                send(&near, &[Datagram { header: b"x", payload: b"", destination, marking: None }]);
+            let progress = send(
+                &near,
+                &[Datagram {
+                    header: b"x",
+                    payload: b"",
+                    destination,
+                    source: None,
+                    marking: None,
+                }],
+            );
             assert_eq!(progress.sent, 0);
             let error = progress.error.unwrap();
             assert_eq!(error.kind(), SendErrorKind::Unreachable, "{destination}: {error}");
@@ -129,8 +138,10 @@ fn a_datagram_that_udp_cannot_carry_is_too_big() {
         let near = bind(local);
         let payload = &vec![0; 70_000];
         let destination = near.local_addr();
-        let progress =
-            send(&near, &[Datagram { header: b"", payload, destination, marking: None }]);
+        let progress = send(
+            &near,
+            &[Datagram { header: b"", payload, destination, source: None, marking: None }],
+        );
         assert_eq!(progress.sent, 0);
         assert_eq!(progress.error.unwrap().kind(), SendErrorKind::TooBig);
     }

@@ -2,7 +2,12 @@
 
 use knet_transport::{Datagram, ReceiveBatch, SendBatch, SocketOptions, UdpSocket};
 
-use crate::loopback::{bind, both_families, receive};
+use crate::loopback::{bind, both_families, receive, request};
+
+/// Reports the time of arrival.
+const SO_TIMESTAMPNS: libc::c_int = 35;
+/// Reports the mark of netfilter, since Linux 5.19.
+const SO_RCVMARK: libc::c_int = 75;
 
 fn coalescing(local: std::net::SocketAddr) -> UdpSocket {
     UdpSocket::bind(local, &SocketOptions { gro: true, ..SocketOptions::default() }).unwrap()
@@ -36,7 +41,7 @@ fn runs_arrive_as_single_datagrams() {
                 .iter()
                 .map(|all| {
                     let (header, payload) = all.split_at(all.len() / 3);
-                    Datagram { header, payload, destination, marking: None }
+                    Datagram { header, payload, destination, source: None, marking: None }
                 })
                 .collect();
             let progress = near.send(&mut SendBatch::new(64), &datagrams);
@@ -48,13 +53,39 @@ fn runs_arrive_as_single_datagrams() {
     }
 }
 
+/// Somebody who shares the open file requests control messages that leave no room for the length of the
+/// datagrams of a run. Without it, a run looks like one long datagram.
+#[test]
+fn a_run_of_unknown_length_counts_as_truncated() {
+    for local in both_families() {
+        let [near, far] = [bind(local), coalescing(local)];
+        if !request(&far, SO_TIMESTAMPNS) || !request(&far, SO_RCVMARK) {
+            return;
+        }
+        let destination = far.local_addr();
+        let datagram =
+            Datagram { header: b"x", payload: b"y", destination, source: None, marking: None };
+        let progress = near.send(&mut SendBatch::new(64), &[datagram; 5]);
+        assert_eq!((progress.sent, progress.error), (5, None));
+        let mut batch = ReceiveBatch::new(64, ReceiveBatch::MAX_SIZE);
+        assert_eq!(receive(&far, &mut batch), 1);
+        let run = batch.get(0).unwrap();
+        assert_eq!((run.bytes, run.truncated), (&b"xyxyxyxyxy"[..], true));
+    }
+}
+
 #[test]
 fn a_run_is_received_in_one_buffer() {
     for local in both_families() {
         let [near, far] = [bind(local), coalescing(local)];
         let destination = far.local_addr();
-        let datagrams =
-            [Datagram { header: b"head", payload: b"body", destination, marking: None }; 64];
+        let datagrams = [Datagram {
+            header: b"head",
+            payload: b"body",
+            destination,
+            source: None,
+            marking: None,
+        }; 64];
         assert_eq!(near.send(&mut SendBatch::new(64), &datagrams).sent, 64);
         let mut batch = ReceiveBatch::new(1, ReceiveBatch::MAX_SIZE);
         receive(&far, &mut batch);
@@ -74,6 +105,7 @@ fn datagrams_to_several_destinations_do_not_mix() {
             header: b"",
             payload,
             destination: far.local_addr(),
+            source: None,
             marking: None,
         };
         let datagrams =
