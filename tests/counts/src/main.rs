@@ -1,106 +1,41 @@
-//! Sends messages from one host to another in this process: `knet-counts datafd|send|fragments COUNT`. Each
-//! message is sent when the previous one has arrived, so that all threads do the same work per message.
+//! Does work repeatedly, to be counted: `knet-counts WORK COUNT`.
 //!
 //! `cargo xtask bench --check` runs it under callgrind with two counts. The difference in instructions,
-//! divided by the difference in messages, is the number of instructions per message on its whole path: from
-//! the application through knet-tx (or `Handle::send`), the engine and knet-rx to the application.
+//! divided by the difference of the counts, is the number of instructions per repetition:
+//!
+//! - of a message on its whole path, from the application through knet-tx (or `Handle::send`), the engine and
+//!   knet-rx to the application (`datafd`, `send`, `fragments`). Each message is sent when the previous one has
+//!   arrived, so that all threads do the same work per message;
+//! - of an event in a cluster of 2000 hosts with 8 links each (`add-link`, `icmp-error`, `mtu-suggestion`,
+//!   `link-change`).
 
 #![forbid(unsafe_code)]
 
-use std::env;
-use std::os::fd::AsFd;
-use std::time::Duration;
+mod cluster;
+mod messages;
 
-use anyhow::{Context, Result, bail, ensure};
-use knet_fd::Received;
-use kronosnet::{
-    ChannelRequest, Datafd, DatafdSource, Handle, HostId, LinkConfig, LinkId, PingTimers,
-};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::env;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cluster::Cluster;
+use crate::messages::Messages;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [workload, count] = arguments.as_slice() else {
-        bail!("usage: knet-counts datafd|send|fragments COUNT");
+    let [work, count] = arguments.as_slice() else {
+        bail!("usage: knet-counts WORK COUNT");
     };
     let count: u64 = count.parse().context("COUNT has to be a number")?;
-    let (size, mtu, through_datafd) = match workload.as_str() {
-        "datafd" => (64, None, true),
-        "send" => (1024, None, false),
-        "fragments" => (65_536, Some(1500), true),
-        other => bail!("unknown workload {other}: expected datafd, send or fragments"),
-    };
-    let (near, far) = pair(mtu)?;
-    let message = vec![7; size];
-    let mut buffer = vec![0; size];
-    for _ in 0..count {
-        if through_datafd {
-            let _ = knet_fd::send(&near, &message)?;
-        } else {
-            near.send(&message)?;
-        }
-        receive(&far, &mut buffer)?;
-    }
-    Ok(())
-}
-
-/// Creates two hosts with a link over loopback, and returns the datafd of each.
-fn pair(mtu: Option<u16>) -> Result<(Datafd, Datafd)> {
-    // Busy-polling would make the number of instructions depend on time.
-    let handles =
-        [1, 2].map(|id| Handle::builder(HostId::new(id)).busy_poll(Duration::ZERO).build());
-    let [one, two] = handles;
-    let (one, two) = (one?, two?);
-    let here = one.bind(([127, 0, 0, 1], 0).into())?;
-    let there = two.bind(([127, 0, 0, 1], 0).into())?;
-    let mut endpoints = Vec::new();
-    for (handle, peer, local, remote) in [(&one, &two, &here, &there), (&two, &one, &there, &here)]
-    {
-        // Datafd events need a subscriber. A loss shows as a message that does not arrive.
-        handle.on_datafd_event(|_, _| {});
-        handle.set_manual_mtu(Some(mtu.unwrap_or(u16::MAX)))?;
-        let datafd = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any)?;
-        handle.set_forwarding(true)?;
-        let host = handle.add_host(peer.host_id())?;
-        let link = host.add_link(LinkId::ALL[0], LinkConfig::udp(local.addr(), remote.addr()))?;
-        link.set_pong_count(1)?;
-        link.set_ping_timers(QUICK)?;
-        link.enable()?;
-        endpoints.push((datafd, host, link));
-    }
-    for (_, host, link) in &endpoints {
-        host.wait_until_reachable(TIMEOUT)?;
-        // From here on only messages cause work.
-        link.set_ping_timers(RARE)?;
-    }
-    let mut datafds = endpoints.into_iter().map(|(datafd, ..)| datafd);
-    datafds.next().zip(datafds.next()).context("there are two hosts")
-}
-
-/// Waits for a message and receives it.
-fn receive(datafd: &Datafd, buffer: &mut [u8]) -> Result<()> {
-    loop {
-        let timeout = PollTimeout::try_from(TIMEOUT)?;
-        let ready = poll(&mut [PollFd::new(datafd.as_fd(), PollFlags::POLLIN)], timeout)?;
-        ensure!(ready > 0, "a message was lost");
-        match knet_fd::receive(datafd, buffer)? {
-            Received::Message { len, truncated: false } if len == buffer.len() => return Ok(()),
-            Received::WouldBlock => {}
-            other => bail!("expected a whole message, received {other:?}"),
-        }
+    let messages = |size, mtu, through_datafd| Messages { size, mtu, through_datafd };
+    match work.as_str() {
+        "datafd" => messages(64, None, true).exchange(count),
+        "send" => messages(1024, None, false).exchange(count),
+        "fragments" => messages(65_536, Some(1500), true).exchange(count),
+        "add-link" => Cluster::new(u16::try_from(count)?).map(drop),
+        "icmp-error" => Cluster::large()?.repeat(count, Cluster::icmp_error),
+        "mtu-suggestion" => Cluster::large()?.repeat(count, Cluster::mtu_suggestion),
+        "link-change" => Cluster::large()?.repeat(count, Cluster::link_change),
+        other => bail!("unknown work {other}"),
     }
 }
-
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// The timers until the hosts have reached each other.
-const QUICK: PingTimers = PingTimers {
-    interval: Duration::from_millis(100),
-    timeout: Duration::from_secs(60),
-    precision: 2048,
-};
-/// The timers afterwards: almost no pings.
-const RARE: PingTimers = PingTimers {
-    interval: Duration::from_secs(30),
-    timeout: Duration::from_secs(300),
-    precision: 2048,
-};
