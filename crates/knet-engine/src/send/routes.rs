@@ -317,3 +317,21 @@ pub struct LinkRoute {
     /// Counters for the packets that are sent.
     pub counters: Arc<LinkCounters>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_copies_one_section_and_shares_the_others() {
+        let mut routes = Routes::default();
+        for id in 0..2000 {
+            routes.insert(HostId::new(id), None);
+        }
+        let before = routes.clone();
+        routes.insert(HostId::new(1000), None);
+        let copied = before.sections.iter().zip(&routes.sections);
+        let copied = copied.filter(|(old, new)| !Arc::ptr_eq(&old.hosts, &new.hosts));
+        assert_eq!((before.sections.len(), copied.count()), (32, 1));
+    }
+}
