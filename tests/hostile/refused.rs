@@ -10,7 +10,7 @@ use crate::victim::Victim;
 type Counter = fn(&DropStats) -> u64;
 
 /// All counters, to check that each packet is counted once and by one of them.
-const COUNTERS: [(&str, Counter); 12] = [
+const COUNTERS: [(&str, Counter); 13] = [
     ("malformed", |drops| drops.malformed),
     ("unknown_host", |drops| drops.unknown_host),
     ("unknown_link", |drops| drops.unknown_link),
@@ -18,6 +18,7 @@ const COUNTERS: [(&str, Counter); 12] = [
     ("access_list", |drops| drops.access_list),
     ("invalid_link", |drops| drops.invalid_link),
     ("not_reachable", |drops| drops.not_reachable),
+    ("late", |drops| drops.late),
     ("duplicate", |drops| drops.duplicate),
     ("bad_fragment", |drops| drops.bad_fragment),
     ("compressed", |drops| drops.compressed),

@@ -375,6 +375,9 @@ pub struct DropStats {
     pub not_reachable: u64,
     /// Duplicates of messages or fragments.
     pub duplicate: u64,
+    /// Data that a host sent before it was restarted, and that arrived after the restart had been
+    /// noticed.
+    pub late: u64,
     /// Fragments that contradict others, came too late, or exceeded the memory.
     pub bad_fragment: u64,
     /// Compressed messages, which are not supported.

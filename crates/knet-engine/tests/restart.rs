@@ -171,3 +171,96 @@ fn a_late_ping_after_a_loss_does_not_make_a_copy_new() {
     pair.arrive(B, packets[1].0, &packets[1].1);
     assert_eq!(pair.take_delivered(B), [b"second"]);
 }
+
+/// Brings `A` back up after a restart, and returns its first messages, which it sends at once.
+///
+/// If `B` sends meanwhile, one pong suffices for `A` to consider it reachable.
+fn first_messages_of_the_next_process(pair: &mut Pair, b_sends: bool) -> Vec<Vec<u8>> {
+    let give_up = pair.now + Duration::from_secs(10);
+    while !pair.reachable(A) {
+        assert!(pair.now < give_up, "A does not find B again");
+        if b_sends && pair.reachable(B) {
+            pair.send(B, b"are you there?");
+        }
+        pair.run(Duration::from_millis(1));
+    }
+    let messages: Vec<_> = (0..5).map(|n: u8| vec![n; 2000]).collect();
+    for message in &messages {
+        pair.send(A, message);
+    }
+    pair.run(Duration::from_millis(10));
+    messages
+}
+
+#[test]
+fn a_restart_at_any_moment_of_the_first_second_loses_no_message() {
+    for (links, policy, b_sends, step) in [
+        (1, Policy::Passive, true, 1),
+        (1, Policy::Passive, false, 11),
+        (2, Policy::Active, true, 7),
+        (2, Policy::RoundRobin, false, 13),
+    ] {
+        for moment in (0..1000).step_by(step) {
+            let mut pair = Pair::up(links, policy);
+            // Its pings go on saying that it has sent nothing, until the next interval.
+            for message in [b"1", b"2", b"3"] {
+                pair.send(A, message);
+            }
+            pair.run(Duration::from_millis(moment));
+            // Packets are on their way for a moment after their sender has ended.
+            pair.set_cut(A, true);
+            pair.run(Duration::from_millis(2));
+            pair.set_cut(A, false);
+            pair.take_delivered(B);
+
+            pair.restart(A);
+            let sent = first_messages_of_the_next_process(&mut pair, b_sends);
+            let case = format!("{links} links, {policy}, B sends: {b_sends}, after {moment} ms");
+            assert_eq!(pair.take_delivered(B), sent, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_is_noticed_although_the_first_pings_with_number_0_were_lost() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    for _ in 0..100 {
+        pair.send(A, b"old");
+    }
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.take_delivered(B).len(), 100);
+    pair.restart(A);
+    pair.flying.clear();
+    // It has sent forty messages to others by the time of its next ping.
+    for _ in 0..40 {
+        pair.engines[A].sequence().next();
+    }
+    let sent = first_messages_of_the_next_process(&mut pair, true);
+    assert_eq!(pair.take_delivered(B), sent);
+}
+
+#[test]
+fn copies_of_an_ended_process_on_a_slower_link_take_no_number_of_its_successor() {
+    let mut pair = Pair::up(2, Policy::Active);
+    let packets: Vec<_> = (0..3).flat_map(|_| pair.packets(A, b"old")).collect();
+    let [fast, slow] = [LinkId::ALL[0], LinkId::ALL[1]];
+    for (link, packet) in packets.iter().filter(|(link, _)| *link == fast) {
+        pair.arrive(B, *link, packet);
+    }
+    pair.run(Duration::from_secs(2));
+    pair.take_delivered(B);
+    // The slower link carries nothing of the next process yet.
+    pair.restart(A);
+    pair.flying.retain(|flight| flight.link == fast);
+    while pair.engines[A].link_status(pair.now, HOSTS[B], fast).unwrap().good_pongs == 0 {
+        pair.cut[A][slow.index()] = true;
+        pair.run(Duration::from_millis(1));
+    }
+    for (link, packet) in packets.iter().filter(|(link, _)| *link == slow) {
+        pair.arrive(B, *link, packet);
+    }
+    assert_eq!(pair.engines[B].drops().late, 3);
+    pair.cut[A][slow.index()] = false;
+    let sent = first_messages_of_the_next_process(&mut pair, true);
+    assert_eq!(pair.take_delivered(B), sent);
+}

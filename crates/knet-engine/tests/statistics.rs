@@ -179,10 +179,10 @@ fn messages_that_make_room_or_are_of_another_process_count_as_incomplete() {
         begin(&mut pair);
     }
     assert_eq!(pair.engines[B].drops().incomplete, 1, "there is room for 32");
-    // A ping reports the numbers, and the first one of the new process that they start over.
+    // A ping reports the numbers, and the first two of the new process that they start over.
     pair.run(SECOND * 2);
     pair.restart(A);
-    pair.run(SECOND);
+    pair.run(SECOND * 2);
     assert_eq!(pair.engines[B].drops().incomplete, 33);
     assert_eq!(pair.engines[B].reassembly_memory(), 0);
 }

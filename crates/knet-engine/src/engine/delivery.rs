@@ -148,6 +148,8 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DeliveryToken {
     pub(super) host: HostId,
+    /// Which host of this id: one that was removed has a successor with numbers of its own.
+    pub(super) incarnation: u32,
     pub(super) sequence: SequenceNumber,
     pub(super) generation: u32,
 }

@@ -20,7 +20,8 @@ impl Engine {
         if self.hosts.contains_key(&host) {
             return Err(HostError::Exists(host));
         }
-        self.hosts.insert(host, Host::new());
+        self.incarnations = self.incarnations.wrapping_add(1);
+        self.hosts.insert(host, Host::new(self.incarnations));
         self.routes.add_host(host);
         Ok(())
     }

@@ -216,7 +216,7 @@ impl Engine {
         let Ok(link) = self.link_mut(host, id) else { return };
         let Some(path) = link.peer.path() else { return };
         let source = link.own_address.of_next_ping(link.heartbeat.is_unanswered());
-        link.ping_sent(now);
+        link.ping_sent(now, timed);
         let packet = self.ping_packet(now, host, id, path.remote, sequence, timed);
         let Ok(link) = self.link(host, id) else { return };
         let ping = Transmit::new(host, id, link, (path, source), PacketKind::Ping, packet);

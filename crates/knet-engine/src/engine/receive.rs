@@ -14,7 +14,7 @@ use super::source_check::Source;
 use super::{Engine, transmit};
 use crate::config::LinkPath;
 use crate::host::{DropReason, Outcome, ReassembledMessage};
-use crate::link::Pong;
+use crate::link::{Heard, Pong};
 use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
 use crate::timers::TimerKey;
@@ -85,16 +85,19 @@ impl Engine {
         let Ok(Packet { source, body: Body::Data(data) }) = Packet::decode(datagram) else {
             return Received::Consumed;
         };
-        let Some(entry) = self.hosts.get_mut(&source) else { return Received::Consumed };
+        // The host may have been removed and added again meanwhile. Then it is not reachable yet.
+        let entry = self.hosts.get_mut(&source).filter(|entry| entry.reachable);
+        let Some(entry) = entry else { return Received::Consumed };
         entry.stats.rx_duplicates = entry.stats.rx_duplicates.saturating_sub(1);
         self.drops.duplicate = self.drops.duplicate.saturating_sub(1);
-        self.accept_data(now, source, &data)
+        self.accept_data(now, source, None, &data)
     }
 
     /// Reports that a message could not be delivered: a duplicate of it that arrives over another
     /// link is delivered instead.
     pub fn undelivered(&mut self, token: DeliveryToken) {
-        if let Some(host) = self.hosts.get_mut(&token.host) {
+        let host = self.hosts.get_mut(&token.host);
+        if let Some(host) = host.filter(|host| host.incarnation == token.incarnation) {
             host.receive.window.unmark_delivered(token.sequence, token.generation);
         }
     }
@@ -105,7 +108,8 @@ impl Engine {
     }
 
     /// Answers a ping on its link, at the known address of the peer, from the address that the ping
-    /// was sent to.
+    /// was sent to, unless it may be of a process that has not been recognized yet
+    /// (`docs/protocol.md`, "Restart detection").
     pub(super) fn handle_ping(
         &mut self,
         now: Instant,
@@ -116,13 +120,17 @@ impl Engine {
         let own = self.own;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let mut heard = entry.link(ping.link).map(|link| link.heard).unwrap_or_default();
-        let (sequence, reachable) = (ping.sequence, entry.reachable);
-        entry.receive.handle_ping(now, sequence, ping.timed, &mut heard, reachable, &mut self.pool);
+        let (sequence, timed, reachable) = (ping.sequence, ping.timed, entry.reachable);
+        let pool = &mut self.pool;
+        let answers = entry.receive.handle_ping(now, sequence, timed, &mut heard, reachable, pool);
         entry.count_incomplete(&mut self.drops);
         let Some(link) = entry.link_mut(ping.link) else { return };
         link.heard = heard;
         link.own_address.ping_received(local);
         link.counters.record_received(PacketKind::Ping, knet_wire::PING_LEN);
+        if !answers {
+            return;
+        }
         let pong = transmit::Packet::Ping(ping.encode_pong(own));
         if let Some(path) = link.peer.path() {
             self.answer(host, ping.link, (path, local), PacketKind::Pong, pong);
@@ -240,30 +248,35 @@ impl Engine {
             self.drops.compressed += 1;
             return Received::Consumed;
         }
-        self.accept_data(now, host, data)
+        let heard = self.link(host, id).ok().map(|link| link.heard);
+        self.accept_data(now, host, heard, data)
     }
 
-    /// Recognizes duplicates and assembles fragments.
-    fn accept_data(&mut self, now: Instant, host: HostId, data: &Data<'_>) -> Received {
+    /// Recognizes duplicates and assembles fragments. `heard` is what the link of the packet has
+    /// heard, unless that was considered before.
+    fn accept_data(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        heard: Option<Heard>,
+        data: &Data<'_>,
+    ) -> Received {
         let Some(entry) = self.hosts.get_mut(&host) else { return Received::Consumed };
         let Ok(channel) = Channel::try_from(data.header.channel) else {
             self.drops.malformed += 1;
             return Received::Consumed;
         };
         let receive = &mut entry.receive;
-        receive.restarts.on_data();
         let sequence = data.header.sequence;
-        let generation = receive.window.generation();
+        if heard.is_some_and(|heard| !receive.handle_data(now, sequence, heard)) {
+            self.drops.late += 1;
+            return Received::Consumed;
+        }
         if receive.window.check_delivered(sequence).is_seen() {
             entry.stats.rx_duplicates += 1;
             self.drops.duplicate += 1;
             return Received::Duplicate;
         }
-        if receive.window.generation() != generation {
-            receive.reassembler.clear(&mut self.pool);
-            entry.count_incomplete(&mut self.drops);
-        }
-        let receive = &mut entry.receive;
         let assembled = match data.header.fragment {
             Fragment::Whole => None,
             Fragment::Part(part) => {
@@ -298,7 +311,8 @@ impl Engine {
         entry.stats.rx_messages += 1;
         let window = &mut entry.receive.window;
         window.mark_delivered(sequence);
-        let token = DeliveryToken { host, sequence, generation: window.generation() };
+        let generation = window.generation();
+        let token = DeliveryToken { host, incarnation: entry.incarnation, sequence, generation };
         let broadcast = data.header.broadcast;
         let delivery = Delivery { source: host, channel, broadcast, token };
         match assembled {

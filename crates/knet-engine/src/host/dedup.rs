@@ -3,27 +3,34 @@
 
 use knet_wire::SequenceNumber;
 
-/// The numbers of one host's messages, from the newest back over 4096 of them.
+mod bits;
+use bits::Bits;
+
+/// The numbers of one host's messages: for each of the 65536, whether it was seen in this round.
 ///
 /// ```text
-///                 ┌───────── 4096 numbers ────────┐
-///   forgotten ... │ 1 0 1 1 ...       1 0 0 1 1 0 │ ... not seen yet
-///                 ▲                             ▲
-///          newest − 4095                     newest
+///   ┌────────────── 49152 numbers ────────────┬─── 16384 numbers ───┐
+///   │ 1 0 1 1 ...                 1 0 0 1 1 0 │ 0 0 0 ...       0 0 │
+///   └─────────────────────────────────────────┴─────────────────────┘
+///   newest − 49151                     newest              newest + 16384
 /// ```
 ///
 /// Two bits belong to each number: *delivered*, the message reached the application, and
-/// *started*, a fragment of it was taken for reassembly. Both tables share one window, so they
-/// move together. A number ahead of `newest` moves the window there. A number that is further away
-/// than the window is long, in either direction, means that the host was restarted or that a very
-/// long gap was missed: everything is forgotten, and the window starts over at that number.
+/// *started*, a fragment of it was taken for reassembly. A number up to 32767 ahead of `newest`
+/// becomes `newest`, and the numbers that come into reach of the next round are forgotten. Other
+/// numbers are behind: their bits count, and nothing moves, however late they are.
 ///
-/// Distances are modulo 65536 and 4096 divides that, so a number keeps its bit across the wrap
-/// from 65535 to 1. No operation waits, allocates or depends on a clock.
-#[derive(Clone, Debug, Default)]
+/// A single number, wrong or forged, therefore never makes one of the last 16384 numbers forgotten.
+/// Only what shows a restart does: [`DuplicateWindow::reset`] and [`DuplicateWindow::rewind`].
+///
+/// No operation waits or depends on a clock. The bits are allocated with the first message.
+#[derive(Clone, Debug)]
 pub(crate) struct DuplicateWindow {
     /// The newest number seen. While it is `None`, both tables are empty.
     newest: Option<SequenceNumber>,
+    /// The number of messages of this host by the time of `newest`, plus a constant: a number that
+    /// does not wrap.
+    position: u64,
     delivered: Bits,
     started: Bits,
     generation: u32,
@@ -45,7 +52,7 @@ impl Verdict {
 }
 
 impl DuplicateWindow {
-    /// Moves the window so that it covers `s`, and returns whether `s` was delivered before.
+    /// Moves the window if `s` is ahead, and returns whether `s` was delivered before.
     ///
     /// Marks nothing: a message that cannot be delivered now may arrive again over another link.
     pub(crate) fn check_delivered(&mut self, s: SequenceNumber) -> Verdict {
@@ -53,22 +60,22 @@ impl DuplicateWindow {
         self.delivered.verdict(s)
     }
 
-    /// Moves the window so that it covers `s`, and returns whether reassembly of `s` began before.
+    /// Moves the window if `s` is ahead, and returns whether reassembly of `s` began before.
     pub(crate) fn check_started(&mut self, s: SequenceNumber) -> Verdict {
         self.follow(s);
         self.started.verdict(s)
     }
 
-    /// Marks `s` as delivered. Has no effect if the window has left `s` behind.
+    /// Marks `s` as delivered. Has no effect if no number was seen yet.
     pub(crate) fn mark_delivered(&mut self, s: SequenceNumber) {
-        if self.contains(s) {
+        if self.newest.is_some() {
             self.delivered.set(s);
         }
     }
 
-    /// Marks `s` as started. Has no effect if the window has left `s` behind.
+    /// Marks `s` as started. Has no effect if no number was seen yet.
     pub(crate) fn mark_started(&mut self, s: SequenceNumber) {
-        if self.contains(s) {
+        if self.newest.is_some() {
             self.started.set(s);
         }
     }
@@ -76,106 +83,103 @@ impl DuplicateWindow {
     /// Reverts [`DuplicateWindow::mark_delivered`] for a message whose delivery failed.
     ///
     /// `generation` is the value of [`DuplicateWindow::generation`] when `s` was marked. If
-    /// everything was forgotten since, `s` may be another message by now and keeps its mark.
+    /// numbers were forgotten since, `s` may be another message by now and keeps its mark.
     pub(crate) fn unmark_delivered(&mut self, s: SequenceNumber, generation: u32) {
-        if generation == self.generation && self.contains(s) {
+        if generation == self.generation {
             self.delivered.unset(s);
         }
     }
 
-    /// Moves the window so that it covers `s`.
-    pub(crate) fn follow(&mut self, s: SequenceNumber) {
-        if self.contains(s) {
-            return;
+    /// Makes `s` the newest number if it is ahead. Returns `true` if it is.
+    pub(crate) fn follow(&mut self, s: SequenceNumber) -> bool {
+        let Some(newest) = self.newest else {
+            self.newest = Some(s);
+            // No number of this process has a position up to the one before.
+            self.position += u64::from(FURTHEST) + 2;
+            return true;
+        };
+        let ahead = s.ahead_of(newest);
+        if ahead == 0 || ahead > FURTHEST {
+            return false;
         }
-        if let Some(newest) = self.newest {
-            let ahead = s.ahead_of(newest);
-            if ahead <= SPAN {
-                self.delivered.clear_after(newest, ahead);
-                self.started.clear_after(newest, ahead);
-            } else {
-                self.reset();
-            }
-        }
+        let empty_until = SequenceNumber::new(newest.get().wrapping_add(EMPTY));
+        self.delivered.clear_after(empty_until, ahead);
+        self.started.clear_after(empty_until, ahead);
         self.newest = Some(s);
+        self.position += u64::from(ahead);
+        true
     }
 
     /// Forgets everything: the next number becomes `newest`, whatever it is.
     pub(crate) fn reset(&mut self) {
-        self.delivered = Bits::default();
-        self.started = Bits::default();
+        self.delivered.clear();
+        self.started.clear();
         self.newest = None;
+        self.position += u64::from(SPAN);
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Makes `s`, which is behind, the newest number, and forgets the numbers ahead of it.
+    pub(crate) fn rewind(&mut self, s: SequenceNumber) {
+        self.position = self.position_of(s);
+        self.newest = Some(s);
+        self.delivered.clear_after(s, FURTHEST + 1);
+        self.started.clear_after(s, FURTHEST + 1);
         self.generation = self.generation.wrapping_add(1);
     }
 
     /// Returns the newest number seen, or `None` before the first one and after a reset.
+    #[cfg(test)]
     pub(crate) fn newest(&self) -> Option<SequenceNumber> {
         self.newest
     }
 
-    /// Returns how often everything was forgotten. State about numbers that is kept outside this
-    /// window is void once this has changed.
+    /// Returns the place of the newest number in an endless row of numbers.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Returns the place of a number in the same row: up to 32767 ahead of the newest, or up to
+    /// 32768 behind.
+    pub(crate) fn position_of(&self, s: SequenceNumber) -> u64 {
+        let Some(newest) = self.newest else { return self.position };
+        match s.ahead_of(newest) {
+            ahead if ahead <= FURTHEST => self.position + u64::from(ahead),
+            _ => self.position - u64::from(newest.ahead_of(s)),
+        }
+    }
+
+    /// Returns how often numbers were forgotten because of a restart. What is known outside this
+    /// window about deliveries is void once this has changed.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
-
-    fn contains(&self, s: SequenceNumber) -> bool {
-        self.newest.is_some_and(|newest| newest.ahead_of(s) < SPAN)
-    }
 }
 
-/// How many numbers the window spans, `newest` included.
-pub(crate) const SPAN: u16 = 4096;
-
-const WORD: u16 = u64::BITS as u16;
-const WORDS: usize = (SPAN / WORD) as usize;
-
-/// One bit per number of the window: that of `s` is bit `s` modulo [`SPAN`].
-#[derive(Clone, Debug)]
-struct Bits([u64; WORDS]);
-
-impl Bits {
-    fn verdict(&self, s: SequenceNumber) -> Verdict {
-        let (word, bit) = place(s.get());
-        if self.0[word] & bit == 0 { Verdict::New } else { Verdict::Seen }
-    }
-
-    fn set(&mut self, s: SequenceNumber) {
-        let (word, bit) = place(s.get());
-        self.0[word] |= bit;
-    }
-
-    fn unset(&mut self, s: SequenceNumber) {
-        let (word, bit) = place(s.get());
-        self.0[word] &= !bit;
-    }
-
-    /// Clears the bits of the `count` numbers that follow `s`, a word at a time.
-    fn clear_after(&mut self, s: SequenceNumber, count: u16) {
-        let mut next = s.get().wrapping_add(1);
-        let mut left = count;
-        while left > 0 {
-            let run = left.min(WORD - next % WORD);
-            let ones = u64::MAX >> (WORD - run);
-            let (word, _) = place(next);
-            self.0[word] &= !(ones << (next % WORD));
-            next = next.wrapping_add(run);
-            left -= run;
+impl Default for DuplicateWindow {
+    fn default() -> Self {
+        Self {
+            newest: None,
+            position: START,
+            delivered: Bits::default(),
+            started: Bits::default(),
+            generation: 0,
         }
     }
 }
 
-impl Default for Bits {
-    fn default() -> Self {
-        Self([0; WORDS])
-    }
-}
+/// How many numbers are remembered behind the newest one, itself included.
+pub(crate) const SPAN: u16 = u16::MAX - EMPTY + 1;
 
-/// Returns the word and the bit of a number. The remainder keeps the word below [`WORDS`].
-fn place(number: u16) -> (usize, u64) {
-    let index = number % SPAN;
-    (usize::from(index / WORD), 1 << (index % WORD))
-}
+/// How many numbers ahead of the newest one have no mark: an eighth of the round for a burst of
+/// forced pings, and as much again for one that is lost.
+const EMPTY: u16 = 1 << 14;
+
+/// Numbers up to this far ahead count as newer, the others as older.
+const FURTHEST: u16 = (1 << 15) - 1;
+
+/// The first position: high enough that no number of rewinds leads below 0.
+const START: u64 = 1 << 62;
 
 #[cfg(test)]
 mod tests;

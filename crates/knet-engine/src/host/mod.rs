@@ -12,7 +12,6 @@ use crate::stats::{DropStats, LinkStats};
 use crate::timers::Deadline;
 
 mod dedup;
-pub(crate) use dedup::SPAN as DUPLICATE_WINDOW;
 mod defrag;
 pub use defrag::ReassembledMessage;
 pub(crate) use defrag::{BufferPool, DropReason, Outcome};
@@ -24,6 +23,8 @@ mod restart_detection;
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) name: Option<String>,
+    /// Which host of its engine it is, counted in the order in which they were added.
+    pub(crate) incarnation: u32,
     pub(crate) policy: Policy,
     pub(crate) reachable: bool,
     pub(crate) receive: ReceiveState,
@@ -35,9 +36,10 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(incarnation: u32) -> Self {
         Self {
             name: None,
+            incarnation,
             policy: Policy::default(),
             reachable: false,
             receive: ReceiveState::default(),
@@ -215,7 +217,7 @@ mod tests {
     use crate::config::LinkPath;
 
     fn host(links: &[(u8, &str)]) -> Host {
-        let mut host = Host::new();
+        let mut host = Host::new(1);
         for (n, (socket, remote)) in links.iter().enumerate() {
             let path =
                 LinkPath { socket: SocketId(u64::from(*socket)), remote: remote.parse().unwrap() };

@@ -1,199 +1,120 @@
 //! Restart detection from the sequence numbers in pings (`docs/protocol.md`, "Restart detection").
 //!
-//! A sender counts its messages to all hosts in 16 bits. A host that gets few of them would lose
-//! track, and take a new message for a duplicate of one that had the same number a round before.
-//! Pings keep it up to date: a timed ping with number 0 shows that the sender was restarted, and a
-//! forced ping, one per eighth of the number space, that many messages went to other hosts.
+//! A ping carries the number of the last message of its sender. If that is older than a number that
+//! came more than [`STRAGGLER_TIME`] ago, no delay explains it: the sender is another process, whose
+//! numbers started over. Number 0, no message yet, is older than any number.
+//!
+//! Anybody can forge one such ping. So while the host is reachable it decides nothing: the second
+//! one does, unless something shows meanwhile that the numbers continue. A ping that may be of a
+//! successor is not answered until that is decided. Because a process sends no data over a link
+//! before one of its pings there was answered, no message of it is mistaken for an old one.
+
+use std::time::{Duration, Instant};
 
 use knet_wire::SequenceNumber;
 
 use super::dedup::DuplicateWindow;
 
-/// The numbers in the latest pings of one host.
-///
-/// The loss of the host does not change this, because the numbers continue from where they were.
+/// What is known about the process behind the numbers of one host.
 #[derive(Debug, Default)]
 pub(crate) struct RestartDetector {
-    /// The number in the latest forced ping. A burst has one ping per link; only the first counts.
-    last_forced: SequenceNumber,
-    /// The number in the latest timed ping.
-    last_timed: SequenceNumber,
-    /// `true` if a data packet came since the latest burst of forced pings.
-    got_data: bool,
+    /// When the first number was heard of this process, or of one that may be this one.
+    first: Option<Instant>,
+    /// Where the window was when, at a ping within the last [`STRAGGLER_TIME`] or the one before.
+    recent: Option<(u64, Instant)>,
+    /// Where it was longer ago.
+    passed: Option<u64>,
+    /// A ping was heard that no delay explains, or only a long one.
+    suspected: bool,
+    /// The host is lost, and no ping has shown yet whether the process is the same.
+    lost: bool,
+}
+
+/// What a ping shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Judgement {
+    /// The process is the one that is known, or the ping is late.
+    SameProcess,
+    /// It may be of a successor, be forged, or be very late.
+    Doubtful,
+    /// The host was restarted.
+    Restarted,
 }
 
 impl RestartDetector {
-    /// Handles the number in a ping over any link. Moves or resets the window of the host.
-    pub(crate) fn on_ping(
+    /// Handles the number in a ping, before the window moves to it. `reachable` is `true` unless the
+    /// host is lost.
+    pub(crate) fn judge(
         &mut self,
+        now: Instant,
         sequence: SequenceNumber,
-        timed: bool,
-        window: &mut DuplicateWindow,
-    ) {
-        if timed {
-            self.on_timed(sequence, window);
-        } else if sequence != SequenceNumber::ZERO {
-            // A forced ping announces the message that follows it, and no message is number 0.
-            self.on_forced(sequence, window);
+        window: &DuplicateWindow,
+        reachable: bool,
+    ) -> Judgement {
+        let Some(first) = self.first else { return Judgement::SameProcess };
+        self.take_position(now, window.position());
+        let position = window.position_of(sequence);
+        let is_old = if sequence == SequenceNumber::ZERO {
+            now.saturating_duration_since(first) >= STRAGGLER_TIME
+        } else if position >= window.position() {
+            self.continues(now);
+            // Pings that continue while the host is still lost decide nothing: our packets do not
+            // reach it yet, and it may be restarted before they do.
+            self.lost &= !reachable;
+            return Judgement::SameProcess;
+        } else {
+            self.passed.is_some_and(|passed| position < passed)
+        };
+        if is_old && (self.lost || self.suspected) {
+            return Judgement::Restarted;
+        }
+        if is_old || self.suspected || sequence == SequenceNumber::ZERO {
+            self.suspected |= is_old || sequence == SequenceNumber::ZERO;
+            return Judgement::Doubtful;
+        }
+        Judgement::SameProcess
+    }
+
+    /// Notes that a number of the host was heard, `newer` than all before or not.
+    pub(crate) fn heard(&mut self, now: Instant, newer: bool) {
+        self.first.get_or_insert(now);
+        if newer {
+            self.continues(now);
         }
     }
 
-    /// Notes that a data packet of the host came in.
-    pub(crate) fn on_data(&mut self) {
-        self.got_data = true;
-    }
-
-    fn on_timed(&mut self, sequence: SequenceNumber, window: &mut DuplicateWindow) {
-        if sequence == self.last_timed {
-            return;
-        }
-        self.last_timed = sequence;
-        if sequence == SequenceNumber::ZERO {
-            window.reset();
+    /// Notes that the last usable link to the host went down.
+    pub(crate) fn host_lost(&mut self, now: Instant, position: u64) {
+        self.lost = self.first.is_some();
+        if self.lost {
+            self.recent = Some((position, now));
         }
     }
 
-    fn on_forced(&mut self, sequence: SequenceNumber, window: &mut DuplicateWindow) {
-        if sequence != self.last_forced {
-            self.last_forced = sequence;
-            let flowing = std::mem::take(&mut self.got_data);
-            if !flowing {
-                window.reset();
-            }
+    /// Forgets what was heard of the process before, except that there was one if the host's numbers
+    /// continue from an older one.
+    pub(crate) fn start_over(&mut self, continues: bool) {
+        let first = self.first.filter(|_| continues);
+        *self = Self { first, ..Self::default() };
+    }
+
+    /// Notes that the numbers continue. If it is a successor that has sent more messages than its
+    /// predecessor, its first pings, with number 0, may still be on their way.
+    fn continues(&mut self, now: Instant) {
+        if std::mem::take(&mut self.suspected) {
+            self.first = Some(now);
         }
-        window.follow(sequence);
+    }
+
+    fn take_position(&mut self, now: Instant, position: u64) {
+        let is_recent =
+            |(_, at): &(u64, Instant)| now.saturating_duration_since(*at) < STRAGGLER_TIME;
+        if !self.recent.as_ref().is_some_and(is_recent) {
+            self.passed = self.recent.map(|(position, _)| position);
+            self.recent = Some((position, now));
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::dedup::Verdict::{self, New, Seen};
-
-    const TIMED: bool = true;
-    const FORCED: bool = false;
-
-    #[derive(Default)]
-    struct Receiver {
-        sync: RestartDetector,
-        window: DuplicateWindow,
-    }
-
-    impl Receiver {
-        fn ping(&mut self, sequence: u16, timed: bool) {
-            self.sync.on_ping(SequenceNumber::new(sequence), timed, &mut self.window);
-        }
-
-        /// Delivers message `sequence`. Returns whether the window had seen it.
-        fn data(&mut self, sequence: u16) -> Verdict {
-            let sequence = SequenceNumber::new(sequence);
-            self.sync.on_data();
-            let verdict = self.window.check_delivered(sequence);
-            self.window.mark_delivered(sequence);
-            verdict
-        }
-    }
-
-    #[test]
-    fn a_timed_zero_makes_old_numbers_deliverable_again() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(100), New);
-        receiver.ping(100, TIMED);
-        assert_eq!(receiver.data(100), Seen);
-        receiver.ping(0, TIMED);
-        assert_eq!(receiver.window.newest(), None);
-        assert_eq!(receiver.data(100), New);
-    }
-
-    #[test]
-    fn a_repeated_timed_zero_forgets_only_once() {
-        let mut receiver = Receiver::default();
-        receiver.ping(100, TIMED);
-        receiver.ping(0, TIMED);
-        assert_eq!(receiver.data(1), New);
-        receiver.ping(0, TIMED);
-        assert_eq!(receiver.data(1), Seen);
-    }
-
-    #[test]
-    fn the_very_first_timed_zero_does_nothing() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(1), New);
-        receiver.ping(0, TIMED);
-        assert_eq!(receiver.data(1), Seen);
-        assert_eq!(receiver.window.generation(), 0);
-    }
-
-    #[test]
-    fn other_timed_pings_do_not_touch_the_window() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(1), New);
-        receiver.ping(30_000, TIMED);
-        assert_eq!(receiver.window.newest(), Some(SequenceNumber::new(1)));
-        assert_eq!(receiver.data(1), Seen);
-    }
-
-    #[test]
-    fn a_forced_ping_after_data_keeps_the_window() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(8190), New);
-        receiver.ping(8191, FORCED);
-        assert_eq!(receiver.data(8190), Seen);
-        assert_eq!(receiver.data(8191), New, "announced, but not received yet");
-    }
-
-    #[test]
-    fn two_forced_pings_without_data_in_between_forget() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(8190), New);
-        receiver.ping(8191, FORCED);
-        assert_eq!(receiver.window.generation(), 0);
-        receiver.ping(8192, FORCED);
-        assert_eq!(receiver.window.generation(), 1);
-        assert_eq!(receiver.window.newest(), Some(SequenceNumber::new(8192)));
-        assert_eq!(receiver.data(8190), New);
-    }
-
-    #[test]
-    fn a_burst_counts_once_however_many_links_carry_it() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(8190), New);
-        for _link in 0..8 {
-            receiver.ping(8191, FORCED);
-        }
-        assert_eq!(receiver.data(8190), Seen);
-        assert_eq!(receiver.window.generation(), 0);
-    }
-
-    #[test]
-    fn a_late_copy_of_a_burst_does_not_use_up_the_data_that_came_since() {
-        let mut receiver = Receiver::default();
-        receiver.ping(8191, FORCED);
-        assert_eq!(receiver.data(8191), New);
-        receiver.ping(8191, FORCED);
-        receiver.ping(8192, FORCED);
-        assert_eq!(receiver.data(8191), Seen);
-    }
-
-    #[test]
-    fn a_host_that_gets_no_data_follows_the_numbers_of_its_peer() {
-        let mut receiver = Receiver::default();
-        assert_eq!(receiver.data(1), New);
-        // The peer sends 65535 messages to others; then its counter is back at 1.
-        for burst in 1..=8 {
-            receiver.ping(burst * 8191, FORCED);
-        }
-        assert_eq!(receiver.data(1), New);
-        assert_eq!(receiver.data(1), Seen);
-    }
-
-    #[test]
-    fn a_forced_zero_is_no_message_number() {
-        let mut receiver = Receiver::default();
-        receiver.ping(8191, FORCED);
-        assert_eq!(receiver.data(8191), New);
-        receiver.ping(0, FORCED);
-        assert_eq!(receiver.window.newest(), Some(SequenceNumber::new(8191)));
-        assert_eq!(receiver.data(8191), Seen);
-    }
-}
+/// The longest time that a packet is expected to take.
+pub(crate) const STRAGGLER_TIME: Duration = Duration::from_secs(1);

@@ -1,12 +1,8 @@
-//! The sequence numbers that one link heard in pings.
+//! Which process of its peer one link has heard of.
 
-use knet_wire::SequenceNumber;
-
-/// The latest number in the pings of a link, for restart detection.
+/// The process that a link's pings came from, for restart detection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Heard {
-    /// The number in the last timed ping.
-    pub(crate) sequence: SequenceNumber,
-    /// Which process sent it: how many restarts had been detected by then.
+    /// How many restarts of the host had been detected by its last ping that was answered.
     pub(crate) starts: u32,
 }

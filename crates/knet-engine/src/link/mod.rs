@@ -163,11 +163,14 @@ impl Link {
         ping.into_iter().chain(expiry).chain(self.check.next_timeout(now)).min()
     }
 
-    /// Notes that a ping is about to leave.
-    pub(crate) fn ping_sent(&mut self, now: Instant) {
+    /// Notes that a ping is about to leave. A forced one does not replace the next timed one:
+    /// otherwise no timed ping would leave while every interval has a forced one.
+    pub(crate) fn ping_sent(&mut self, now: Instant, timed: bool) {
         let refused = self.refused.take().is_some();
         self.drop_stale_reason(now, refused);
-        self.heartbeat.ping_sent(now);
+        if timed {
+            self.heartbeat.ping_sent(now);
+        }
     }
 
     /// Notes that the kernel refused a ping. That becomes the reason of a link that is down.

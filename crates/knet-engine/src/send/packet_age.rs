@@ -1,9 +1,9 @@
 //! Packets that wait while other messages overtake them.
 //!
 //! A packet waits while its socket has no room, or while its thread does not run. Meanwhile other
-//! threads number further messages. Receivers remember the last 4096 numbers of a sender. A packet
-//! from further back looks to them like one of a restarted sender: they forget all numbers, and
-//! deliver duplicates as new messages. So a packet that is too far behind must not leave.
+//! threads number further messages. libknet's receivers remember the last 4096 numbers of a sender. A
+//! packet from further back looks to them like one of a restarted sender: they forget all numbers,
+//! and deliver duplicates as new messages. So a packet that is too far behind must not leave.
 
 use knet_wire::SequenceNumber;
 
@@ -51,7 +51,7 @@ impl PacketAge {
 
 /// The most messages that may be numbered after a packet before it expires.
 ///
-/// Half of what receivers remember: the other half allows for packets that overtake each other in
+/// Half of what libknet's receivers remember: the other half allows for packets that overtake each other in
 /// the network.
 pub const MAX_SEQUENCE_LAG: u16 = 2048;
 

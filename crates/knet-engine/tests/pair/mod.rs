@@ -141,6 +141,18 @@ impl Pair {
         self.enable(at);
     }
 
+    /// Removes the peer of a host from its configuration and adds it again, with its links enabled.
+    pub(crate) fn replace_host(&mut self, at: usize) {
+        let peer = HOSTS[1 - at];
+        for link in self.links() {
+            self.engines[at].set_link_enabled(self.now, peer, link, false).unwrap();
+            self.engines[at].clear_link(peer, link).unwrap();
+        }
+        self.engines[at].remove_host(peer).unwrap();
+        self.configure(at);
+        self.enable(at);
+    }
+
     /// Loses all that this host sends on any link from now on, or stops to lose it.
     pub(crate) fn set_cut(&mut self, from: usize, cut: bool) {
         self.cut[from] = [cut; LinkId::COUNT as usize];

@@ -172,9 +172,9 @@ impl Bits {
     }
 }
 
-/// Messages this far behind the newest are still known to the duplicate window: it spans 4096
-/// sequence numbers, of which one, 0, may belong to no message.
-const WINDOW: u64 = 4094;
+/// Messages this far behind the newest are still known to the duplicate window: it spans
+/// 32768 sequence numbers, of which one, 0, may belong to no message.
+const WINDOW: u64 = 32_766;
 
 /// How many messages of one sender may be incomplete at once.
 const INCOMPLETE: usize = 32;

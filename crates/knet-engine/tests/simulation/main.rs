@@ -22,6 +22,7 @@ mod overtaken;
 mod path_mtu;
 mod promises;
 mod restart;
+mod restarts_and_delays;
 mod seeds;
 mod stalls;
 mod thousand;

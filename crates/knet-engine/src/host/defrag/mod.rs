@@ -5,12 +5,11 @@
 //! state is bounded: 32 messages per host, 65536 bytes per message, one budget of bytes for all
 //! hosts ([`BufferPool`]), and [`REASSEMBLY_TIMEOUT`] for a message that never becomes complete.
 
-use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use knet_wire::{DataHeader, FragmentPart, SequenceNumber};
+use knet_wire::{DataHeader, FragmentPart};
 
-use super::dedup::DuplicateWindow;
+use super::dedup::{DuplicateWindow, SPAN};
 
 mod pool;
 use pool::Buffer;
@@ -38,8 +37,6 @@ pub(crate) const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Reassembler {
     /// At most [`SLOTS`], all of different messages, none complete and none without a fragment.
     slots: Vec<Slot>,
-    /// The generation of the duplicate window that the slots belong to.
-    generation: u32,
     /// How many messages were discarded before they were complete, since
     /// [`Reassembler::take_incomplete`].
     incomplete: u64,
@@ -161,15 +158,16 @@ impl Reassembler {
         let sequence = header.sequence;
         let verdict = window.check_started(sequence);
         self.forget_older(window, pool);
+        let position = window.position_of(sequence);
         // Taken out of the table meanwhile, so that it cannot be evicted to make room.
-        let mut slot = match self.take(sequence) {
+        let mut slot = match self.take(position) {
             Some(slot) => slot,
             None if verdict.is_seen() => return Outcome::Dropped(DropReason::AlreadyDone),
-            None => Slot::new(now, header, part),
+            None => Slot::new(now, position, header, part),
         };
 
         let mut added = slot.add(now, header, part, payload, pool);
-        while matches!(added, Err(DropReason::OverBudget)) && self.evict(window, pool) {
+        while matches!(added, Err(DropReason::OverBudget)) && self.evict(pool) {
             added = slot.add(now, header, part, payload, pool);
         }
         match added {
@@ -177,7 +175,7 @@ impl Reassembler {
             Ok(None) => {
                 window.mark_started(sequence);
                 if self.slots.len() == SLOTS {
-                    self.evict(window, pool);
+                    self.evict(pool);
                 }
                 self.slots.push(slot);
                 Outcome::Incomplete
@@ -212,17 +210,15 @@ impl Reassembler {
         std::mem::take(&mut self.incomplete)
     }
 
-    /// Discards the messages that are too far behind the newest number, and all of them if the
-    /// window forgot everything: after a restart the host uses the same numbers for other messages.
+    /// Discards the messages whose numbers the window has forgotten.
     ///
-    /// Must be called whenever the window has moved. Within one generation the newest number never
-    /// decreases, so no message is newer.
+    /// Must be called whenever the window was reset or rewound, and before a number is used that
+    /// may be of the next round.
     pub(crate) fn forget_older(&mut self, window: &DuplicateWindow, pool: &mut BufferPool) {
-        if self.generation != window.generation() {
-            self.generation = window.generation();
-            self.clear(pool);
-        }
-        self.free_where(pool, |slot| distance_behind(slot.sequence(), window) > REACH);
+        let newest = window.position();
+        self.free_where(pool, |slot| {
+            newest.checked_sub(slot.position()).is_none_or(|behind| behind >= u64::from(SPAN))
+        });
     }
 
     /// Discards all messages.
@@ -237,18 +233,16 @@ impl Reassembler {
         self.slots.iter().map(Slot::memory).sum()
     }
 
-    fn take(&mut self, sequence: SequenceNumber) -> Option<Slot> {
-        let at = self.slots.iter().position(|slot| slot.sequence() == sequence)?;
+    fn take(&mut self, position: u64) -> Option<Slot> {
+        let at = self.slots.iter().position(|slot| slot.position() == position)?;
         Some(self.slots.swap_remove(at))
     }
 
     /// Discards the message that has waited longest for a new fragment; of several, the one with
     /// the oldest number. Returns `true` if there was one.
-    fn evict(&mut self, window: &DuplicateWindow, pool: &mut BufferPool) -> bool {
-        let oldest = (0..self.slots.len()).min_by_key(|&at| {
-            let slot = &self.slots[at];
-            (slot.updated(), Reverse(distance_behind(slot.sequence(), window)))
-        });
+    fn evict(&mut self, pool: &mut BufferPool) -> bool {
+        let oldest = (0..self.slots.len())
+            .min_by_key(|&at| (self.slots[at].updated(), self.slots[at].position()));
         let Some(at) = oldest else { return false };
         self.slots.swap_remove(at).free(pool);
         self.incomplete += 1;
@@ -270,17 +264,5 @@ impl Reassembler {
     }
 }
 
-fn distance_behind(sequence: SequenceNumber, window: &DuplicateWindow) -> u16 {
-    window.newest().map_or(0, |newest| newest.ahead_of(sequence))
-}
-
 /// How many messages of one host may be incomplete at the same time.
 const SLOTS: usize = 32;
-
-/// How far behind the newest number a message may be completed: as far as the duplicate window
-/// reaches.
-///
-/// libknet discards a message when 32 newer ones came, which loses messages over links of different
-/// latency, and messages of a thread that is overtaken while it sends. The slots, the budget and
-/// the timeout bound the memory without that.
-const REACH: u16 = 4095;

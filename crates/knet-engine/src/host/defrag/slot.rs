@@ -3,7 +3,7 @@
 use std::mem;
 use std::time::Instant;
 
-use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE, SequenceNumber};
+use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE};
 
 use super::pool::{Buffer, BufferPool};
 use super::{DropReason, ReassembledMessage};
@@ -11,6 +11,8 @@ use super::{DropReason, ReassembledMessage};
 /// The fragments of one message that have arrived so far.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// The place of its number, which is no other message's in the next round of numbers.
+    position: u64,
     /// The header of the first fragment. The others agree in all but the fragment number.
     header: DataHeader,
     /// How many fragments the message has.
@@ -42,9 +44,15 @@ enum Body {
 
 impl Slot {
     /// Creates an empty slot for the message of fragment `part` with this header.
-    pub(super) fn new(now: Instant, header: &DataHeader, part: FragmentPart) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        position: u64,
+        header: &DataHeader,
+        part: FragmentPart,
+    ) -> Self {
         let count = part.count();
         Self {
+            position,
             header: *header,
             count,
             got: [0; 4],
@@ -100,8 +108,10 @@ impl Slot {
         }
     }
 
-    pub(super) fn sequence(&self) -> SequenceNumber {
-        self.header.sequence
+    /// Returns the place of its number in the duplicate window
+    /// ([`DuplicateWindow::position_of`](super::DuplicateWindow::position_of)).
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Returns when the latest new fragment came.

@@ -265,18 +265,38 @@ fn an_older_message_in_between_does_no_harm() {
     receiver.completes(&frames[1]);
 }
 
+/// The furthest that one number moves the duplicate window.
+const LONGEST_STEP: u16 = 32_767;
+
 #[test]
 fn only_what_the_window_has_left_behind_is_forgotten() {
     let frames = cut(65_530, &message(200), 100);
     let mut receiver = Receiver::new();
     receiver.takes(&frames[0]);
-    receiver.see(65_530u16.wrapping_add(REACH));
+    receiver.see(65_530u16.wrapping_add(LONGEST_STEP));
     receiver.completes(&frames[1]);
 
     let mut receiver = Receiver::new();
     receiver.takes(&cut(100, &message(200), 100)[0]);
-    receiver.see(100 + REACH + 1);
+    receiver.see(100 + LONGEST_STEP);
+    receiver.see(100 + (SPAN - 1));
+    assert_eq!(receiver.reassembler.slots.len(), 1);
+    receiver.see(100 + SPAN);
     assert_eq!((receiver.pool.in_use(), receiver.reassembler.take_incomplete()), (0, 1));
+}
+
+#[test]
+fn a_fragment_is_not_put_together_with_one_of_the_round_before() {
+    let (old, new) = (cut(7, &[1; 200], 100), cut(7, &[2; 200], 100));
+    let mut receiver = Receiver::new();
+    receiver.takes(&old[0]);
+    // Whole messages in between, which do not concern the reassembler.
+    for number in [30_000, 60_000] {
+        receiver.window.follow(SequenceNumber::new(number));
+    }
+    receiver.takes(&new[1]);
+    assert_eq!(receiver.completes(&new[0]).bytes(), [2; 200]);
+    assert_eq!(receiver.reassembler.take_incomplete(), 1);
 }
 
 #[test]
@@ -313,14 +333,20 @@ fn a_restarted_peer_does_not_get_its_old_fragments_mixed_in() {
     let mut receiver = Receiver::new();
     receiver.takes(&old[0]);
     receiver.window.reset();
+    receiver.reassembler.forget_older(&receiver.window, &mut receiver.pool);
+    assert_eq!(receiver.pool.in_use(), 0);
     receiver.takes(&new[1]);
     assert_eq!(receiver.completes(&new[0]).bytes(), [2; 200]);
 
-    // A jump back in numbers, as after a restart that no ping reported.
-    receiver.see(20_000);
-    receiver.takes(&cut(20_007, &[1; 200], 100)[0]);
-    receiver.see(7);
-    assert_eq!(receiver.pool.in_use(), 0);
+    // The next process has sent eight messages to others.
+    let [old, new] = [1, 2].map(|byte| [8, 9].map(|n| cut(n, &[byte; 200], 100)));
+    receiver.takes(&old[0][0]);
+    receiver.takes(&old[1][0]);
+    receiver.window.rewind(SequenceNumber::new(8));
+    receiver.reassembler.forget_older(&receiver.window, &mut receiver.pool);
+    receiver.takes(&new[1][1]);
+    assert_eq!(receiver.completes(&new[1][0]).bytes(), [2; 200]);
+    assert_eq!(receiver.completes(&old[0][1]).bytes(), [1; 200]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::*;
 
 #[derive(Debug)]
 struct ModelMessage {
+    position: u64,
     header: DataHeader,
     count: u8,
     parts: BTreeMap<u8, Vec<u8>>,
@@ -19,7 +20,6 @@ struct ModelMessage {
 #[derive(Debug, Default)]
 struct Model {
     window: DuplicateWindow,
-    generation: u32,
     messages: Vec<ModelMessage>,
 }
 
@@ -36,13 +36,14 @@ impl Model {
         let s = frame.header.sequence;
         let started = self.window.check_started(s).is_seen();
         self.forget();
-        let at = match self.messages.iter().position(|message| message.header.sequence == s) {
+        let position = self.window.position_of(s);
+        let at = match self.messages.iter().position(|message| message.position == position) {
             Some(at) => at,
             None if started => return Expected::Dropped(AlreadyDone),
             None => {
                 let (header, count) = (frame.header, frame.part.count());
                 let parts = BTreeMap::new();
-                self.messages.push(ModelMessage { header, count, parts, updated: now });
+                self.messages.push(ModelMessage { position, header, count, parts, updated: now });
                 self.messages.len() - 1
             }
         };
@@ -66,7 +67,7 @@ impl Model {
             let oldest = (0..32)
                 .min_by_key(|&at| {
                     let message = &self.messages[at];
-                    (message.updated, u16::MAX - self.behind(message.header.sequence))
+                    (message.updated, message.position)
                 })
                 .unwrap();
             self.messages.remove(oldest);
@@ -74,19 +75,9 @@ impl Model {
         Expected::Incomplete
     }
 
-    fn behind(&self, s: SequenceNumber) -> u16 {
-        self.window.newest().map_or(0, |newest| newest.ahead_of(s))
-    }
-
     fn forget(&mut self) {
-        if self.generation != self.window.generation() {
-            self.generation = self.window.generation();
-            self.messages.clear();
-        }
-        let newest = self.window.newest();
-        self.messages.retain(|message| {
-            newest.is_some_and(|newest| newest.ahead_of(message.header.sequence) <= REACH)
-        });
+        let reach = self.window.position() - u64::from(SPAN - 1)..=self.window.position();
+        self.messages.retain(|message| reach.contains(&message.position));
     }
 
     fn expire(&mut self, now: Instant) -> usize {
@@ -135,6 +126,8 @@ enum Step {
     See(u16),
     Pass(Duration),
     Reset,
+    /// The next process has sent so many messages fewer.
+    Rewind(u16),
 }
 
 /// The packets of up to 60 messages in a row: some lost, some duplicated, all slightly out of
@@ -192,6 +185,7 @@ fn disturbance(start: u16) -> impl Strategy<Value = (u32, Step)> {
         2 => (4000..4200u16).prop_map(Step::See),
         4 => (0..6000u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
         1 => Just(Step::Reset),
+        1 => (0..100u16).prop_map(Step::Rewind),
     ];
     (0..500u32, step)
 }
@@ -231,6 +225,16 @@ fn run(start: u16, mut steps: Vec<(u32, Step)>) -> Result<(), TestCaseError> {
             Step::Reset => {
                 receiver.window.reset();
                 model.window.reset();
+                receiver.reassembler.forget_older(&receiver.window, &mut receiver.pool);
+                model.forget();
+            }
+            Step::Rewind(back) => {
+                let Some(newest) = model.window.newest() else { continue };
+                let back = SequenceNumber::new(newest.get().wrapping_sub(back));
+                receiver.window.rewind(back);
+                model.window.rewind(back);
+                receiver.reassembler.forget_older(&receiver.window, &mut receiver.pool);
+                model.forget();
             }
         }
         let first_due = model.messages.iter().map(|message| message.updated).min();

@@ -1,0 +1,136 @@
+//! Numbers that a stranger sends in the name of a host: how much one packet may cost.
+
+// Clippy allows this in tests, but not in the functions that they call.
+#![allow(clippy::unwrap_used)]
+
+mod pair;
+
+use std::time::Duration;
+
+use knet_engine::Policy;
+use knet_wire::{DataHeader, Fragment, Ping};
+use pair::{A, B, HOSTS, LINK, Pair, number};
+
+/// A ping as host `A` would send it.
+fn ping(sequence: u16, timed: bool) -> Vec<u8> {
+    let ping = Ping { link: LINK, cookie: [0; 16], sequence: number(sequence), timed };
+    ping.encode_ping(HOSTS[A]).to_vec()
+}
+
+/// A message as host `A` would send it, on a channel that no test uses.
+fn data(sequence: u16) -> Vec<u8> {
+    let header = DataHeader {
+        sequence: number(sequence),
+        compression: 0,
+        broadcast: true,
+        fragment: Fragment::Whole,
+        channel: 9,
+    };
+    [&header.encode(HOSTS[A])[..], b"forged"].concat()
+}
+
+/// The packets that a stranger may choose from.
+fn forgeries(current: u16) -> Vec<Vec<u8>> {
+    let numbers = [0, 1, 5, 90, 101, 200, 4000, 5000, 8191, 20_000, 30_000, 32_767, 40_000, 65_535];
+    let mut packets = Vec::new();
+    for n in numbers {
+        packets.extend([ping(n, true), ping(n, false)]);
+        if n != 0 && n != current + 1 {
+            packets.push(data(n));
+        }
+    }
+    packets
+}
+
+#[test]
+fn no_single_packet_makes_a_host_forget_messages_or_fragments() {
+    for forgery in forgeries(100) {
+        let mut pair = Pair::up(1, Policy::Passive);
+        let sent: Vec<_> = (0..99).flat_map(|_| pair.packets(A, b"message")).collect();
+        for (link, packet) in &sent {
+            pair.arrive(B, *link, packet);
+        }
+        let halves = pair.packets(A, &[7; 700]);
+        pair.arrive(B, LINK, &halves[0].1);
+        pair.run(Duration::from_secs(3));
+        pair.take_delivered(B);
+
+        pair.arrive(B, LINK, &forgery);
+        // Pings of the real host come before and after more of its packets.
+        for wait in [0, 3] {
+            pair.run(Duration::from_secs(wait));
+            pair.delivered[B].retain(|(delivery, _)| delivery.channel.get() != 9);
+            for (link, packet) in &sent[50..] {
+                pair.arrive(B, *link, packet);
+            }
+            assert_eq!(pair.take_delivered(B), Vec::<Vec<u8>>::new(), "{forgery:?}, {wait} s");
+        }
+        pair.arrive(B, LINK, &halves[1].1);
+        assert_eq!(pair.take_delivered(B), [[7; 700]], "{forgery:?}");
+        let next: Vec<_> = (0..50).map(|n: u8| vec![n; 10]).collect();
+        for message in &next {
+            pair.send(A, message);
+        }
+        pair.run(Duration::from_millis(10));
+        // A forged message takes the number that it has, and no other.
+        assert!(pair.take_delivered(B).len() >= 49, "{forgery:?}");
+        assert!(pair.reachable(A) && pair.reachable(B));
+        let downs = [A, B].map(|at| pair.status(at, LINK).stats.down_count);
+        assert_eq!(downs, [0, 0], "{forgery:?}");
+    }
+}
+
+#[test]
+fn forged_pings_that_alternate_between_0_and_another_number_reset_nothing() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    for _ in 0..100 {
+        pair.send(A, b"before");
+    }
+    pair.run(Duration::from_secs(2));
+    pair.take_delivered(B);
+    for round in 0..200 {
+        let packets = pair.packets(A, &[7; 700]);
+        pair.arrive(B, LINK, &packets[0].1);
+        for n in [5, 0, 5] {
+            pair.arrive(B, LINK, &ping(n, true));
+        }
+        pair.arrive(B, LINK, &packets[1].1);
+        pair.arrive(B, LINK, &packets[0].1);
+        pair.arrive(B, LINK, &packets[1].1);
+        assert_eq!(pair.take_delivered(B), [[7; 700]], "round {round}");
+        pair.run(Duration::from_millis(73));
+    }
+    assert!(pair.reachable(A) && pair.reachable(B));
+}
+
+#[test]
+fn a_ping_that_may_be_of_a_successor_is_answered_once_another_one_agrees() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    for _ in 0..100 {
+        pair.send(A, b"before");
+    }
+    pair.run(Duration::from_secs(2));
+    let pongs = |pair: &Pair| pair.flying.iter().filter(|flight| flight.to == A).count();
+    pair.flying.clear();
+    pair.arrive(B, LINK, &ping(0, true));
+    assert_eq!(pongs(&pair), 0);
+    pair.arrive(B, LINK, &ping(0, true));
+    assert_eq!(pongs(&pair), 1);
+}
+
+#[test]
+fn the_receipt_of_a_removed_host_says_nothing_about_its_successor() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.send(A, b"old");
+    pair.run(Duration::from_secs(2));
+    let (old, _) = pair.delivered[B].pop().unwrap();
+    pair.replace_host(B);
+    pair.restart(A);
+    pair.flying.clear();
+    pair.run(Duration::from_secs(6));
+    let packets = pair.packets(A, b"new");
+    pair.arrive(B, LINK, &packets[0].1);
+    pair.engines[B].undelivered(old.token);
+    pair.arrive(B, LINK, &packets[0].1);
+    assert_eq!(pair.take_delivered(B), [b"new"]);
+}
