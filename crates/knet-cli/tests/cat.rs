@@ -297,6 +297,113 @@ fn a_lost_peer_is_waited_for_and_then_reported() {
 }
 
 #[test]
+fn a_sender_that_is_gone_ends_the_wait_for_its_messages() {
+    for killed in [false, true] {
+        let [mut one, mut two] = pair(&["--lines"], &["--lines", "--recv", "2", "--wait", "1"]);
+        two.close_stdin();
+        one.feed(b"the only one\n");
+        two.wait_for_output("the only one");
+        if killed {
+            one.signal(Signal::SIGKILL);
+        } else {
+            one.finish().expect_success();
+        }
+        let line = "host 1 was lost; 1 of 2 messages received";
+        assert_eq!(two.finish().expect_failure(3), line, "killed: {killed}");
+    }
+}
+
+#[test]
+fn a_receiver_that_is_lost_fails_the_sender() {
+    let (near, far) = (free_address(), free_address());
+    let peers = ends([1, 2], [near, far]);
+    let mut one = start(&["cat", "--id", "1", "--peer", &peers[0], "-v", "--wait", "1"]);
+    let mut two = start(&["cat", "--id", "2", "--peer", &peers[1], "--recv", "1", "-v"]);
+    two.close_stdin();
+    one.wait_for_error("starting");
+    two.wait_for_error("starting");
+    two.stop();
+    one.feed_and_close(b"it reads this never".to_vec());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while waiting_bytes(far) == 0 {
+        assert!(Instant::now() < deadline, "it does not arrive");
+        std::thread::yield_now();
+    }
+    two.signal(Signal::SIGKILL);
+    let one = one.finish();
+    assert_eq!(one.code, Some(3), "{}", one.stderr);
+    let line = one.stderr.lines().last().unwrap();
+    assert_eq!(line, "knet: host 2 was lost; 0 of 1 messages received");
+}
+
+#[test]
+fn a_receiver_that_has_enough_is_no_failure_of_the_sender() {
+    let [mut one, mut two] = pair(&["--lines"], &["--lines", "--recv", "1"]);
+    two.close_stdin();
+    one.feed(b"enough\n");
+    two.finish().expect_success();
+    one.finish().expect_success();
+}
+
+/// Starts hosts 1 and 3, which send to host 2, and host 2.
+fn two_senders(two: &[&str]) -> [Running; 3] {
+    let address = std::array::from_fn::<_, 4, _>(|_| free_address());
+    let [one_two, two_one] = ends([1, 2], [address[0], address[1]]);
+    let [three_two, two_three] = ends([3, 2], [address[2], address[3]]);
+    let two = [&["cat", "--id", "2", "--lines", "--peer", &two_one, &two_three], two].concat();
+    let sender = |id, peer: &str| start(&["cat", "--id", id, "--lines", "--peer", peer]);
+    [sender("1", &one_two), start(&two), sender("3", &three_two)]
+}
+
+#[test]
+fn the_messages_of_two_senders_all_arrive() {
+    let [mut one, mut two, mut three] = two_senders(&["--recv", "40000"]);
+    two.close_stdin();
+    let lines = |name: &str| (0..20_000).map(|n| format!("{name} {n}\n")).collect::<String>();
+    one.feed_and_close(lines("one").into_bytes());
+    three.feed_and_close(lines("three").into_bytes());
+    one.finish().expect_success();
+    three.finish().expect_success();
+    let two = two.finish();
+    two.expect_success();
+    for name in ["one", "three"] {
+        let received = two.text().split_inclusive('\n').filter(|line| line.starts_with(name));
+        assert!(received.collect::<String>() == lines(name), "in order from {name}");
+    }
+}
+
+#[test]
+fn one_sender_may_be_lost_while_another_goes_on() {
+    let [mut one, mut two, mut three] = two_senders(&["--recv", "2", "--wait", "1", "-v"]);
+    two.close_stdin();
+    one.feed(b"the first\n");
+    two.wait_for_output("the first");
+    one.signal(Signal::SIGKILL);
+    two.wait_for_error("host 1 is not reachable");
+    // Longer than it waits for peers of which all are lost.
+    assert!(!two.ends_within(Duration::from_millis(1500)));
+    three.feed_and_close(b"the second\n".to_vec());
+    let two = two.finish();
+    assert_eq!(two.code, Some(0), "{}", two.stderr);
+    assert_eq!(two.text(), "the first\nthe second\n");
+}
+
+/// More than the receiver keeps in memory, so the sender has to wait for its reader.
+#[test]
+fn a_reader_that_pauses_makes_the_sender_wait() {
+    let file = vec![b'x'; 80_000_000];
+    let count = file.len().div_ceil(65536).to_string();
+    let [mut one, mut two] = pair(&["--message-size", "65536"], &["--recv", &count]);
+    two.close_stdin();
+    one.feed_and_close(file.clone());
+    assert!(!one.ends_within(Duration::from_secs(4)), "it has not waited");
+    let two = two.finish();
+    two.expect_success();
+    assert!(two.stdout == file, "{} bytes instead of {}", two.stdout.len(), file.len());
+    one.finish().expect_success();
+}
+
+#[test]
 fn an_address_in_use_is_a_failure() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let peer = format!("2:{}={}", taken.local_addr().unwrap(), free_address());

@@ -11,13 +11,14 @@ use crate::args::{PeerLink, Remote, host_id, number, seconds};
 /// Starts once every peer is reachable. Ends at the end of the input, once everything has been
 /// sent and --recv messages have been received.
 ///
-/// Links neither retransmit nor apply backpressure. To let receivers keep up, knet cat sends at
-/// most 128 KiB at once, including the bookkeeping of packets. It then waits until each link has
-/// answered a ping, and 5 ms longer. A receiver that is slower than this loses messages: it reports
-/// them on standard error and fails at the end.
+/// Links neither retransmit nor apply backpressure. So a receiving knet cat returns credit for what it
+/// has taken, on the channel 16 above --channel (modulo 32), and a sender has no more in flight than
+/// that allows. To other programs at most 128 KiB are sent at once, including the bookkeeping of
+/// packets; then each link has to answer a ping, and 5 ms pass. A receiver that is slower than this
+/// loses messages. Lost messages are reported on standard error, and are a failure at the end.
 ///
 /// Exit codes: 0 success, 1 failure, 2 wrong arguments or a line that is too long, 3 a peer cannot
-/// be reached, 128 + N ended by signal N.
+/// be reached or was lost, 128 + N ended by signal N.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatArgs {
     /// Our own host id, 0 to 65535.

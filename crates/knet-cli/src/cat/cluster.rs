@@ -1,17 +1,25 @@
 //! Our host and its peers, as described by the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
+
 use kronosnet::{
-    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, Handle, Host, HostId, LinkId,
-    Verdict,
+    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, FilterMessage, Handle, Host,
+    HostId, LinkId, Verdict,
 };
 
 use crate::args::{PeerLink, Remote, links_by_host, require_local};
 use crate::cat::args::CatArgs;
+use crate::cat::arrivals::Arrivals;
+use crate::cat::destinations::{Destinations, Outcome};
 use crate::cat::event::{Event, Events};
+use crate::cat::flow_control;
 use crate::cat::links::Links;
+use crate::cat::notice::{self, Body, Notice};
 use crate::process::exit::{Unreachable, Usage};
 use crate::process::stderr;
 
@@ -20,11 +28,15 @@ use crate::process::stderr;
 pub(crate) struct Cluster {
     pub(crate) handle: Handle,
     pub(crate) datafd: Datafd,
+    /// What peers have sent to us.
+    pub(crate) arrivals: Arc<Arrivals>,
     channel: Channel,
+    notices: Channel,
     peers: Vec<Host>,
     links: Links,
-    /// The peers that our messages are sent to.
-    destinations: Vec<Host>,
+    /// The peers that our messages are sent to, and what they have received.
+    targets: Vec<Host>,
+    destinations: Arc<Destinations>,
     wait: Duration,
 }
 
@@ -37,29 +49,69 @@ impl Cluster {
         let paths = by_host(args)?;
         require_local(&args.peers)?;
         let handle = Handle::new(args.id)?;
-        // Both have to be in place before the first link comes up.
         watch(&handle, args.verbose, events);
-        if !args.to.is_empty() {
-            send_only_to(&handle, args.to.clone())?;
-        }
-        let request = ChannelRequest::Exact(args.channel);
-        let datafd = handle.add_datafd(DatafdSource::Create, request)?;
-        handle.set_forwarding(true)?;
+        let own = RandomState::new().build_hasher().finish();
+        let is_target = |host: &HostId| args.to.is_empty() || args.to.contains(host);
+        let targets = paths.keys().copied().filter(is_target);
         let mut cluster = Self {
-            handle,
-            datafd,
+            arrivals: Arc::new(Arrivals::new(own, paths.len())),
+            destinations: Arc::new(Destinations::new(own, targets)),
+            datafd: handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(args.channel))?,
             channel: args.channel,
+            notices: notice::channel(args.channel),
             peers: Vec::new(),
             links: Links::default(),
-            destinations: Vec::new(),
+            targets: Vec::new(),
             wait: args.wait,
+            handle,
         };
+        // The filter delivers notices; a channel needs a datafd all the same.
+        let request = ChannelRequest::Exact(cluster.notices);
+        cluster.handle.add_datafd(DatafdSource::Create, request)?;
+        // All of this has to be in place before the first link comes up.
+        cluster.set_filter(args.to.clone())?;
+        cluster.handle.set_forwarding(true)?;
         for (host, paths) in paths {
             cluster.add_peer(host, &paths)?;
         }
-        let listed = |host: &&Host| args.to.is_empty() || args.to.contains(&host.id());
-        cluster.destinations = cluster.peers.iter().filter(listed).cloned().collect();
+        let is_target = |host: &&Host| is_target(&host.id());
+        cluster.targets = cluster.peers.iter().filter(is_target).cloned().collect();
         Ok(cluster)
+    }
+
+    /// Sets a filter that sends messages to `hosts` only, unless it is empty, notices to the host that
+    /// each is for, and keeps the accounts of what is received.
+    fn set_filter(&self, hosts: Vec<HostId>) -> Result<(), Error> {
+        let [data, notices] = [self.channel, self.notices].map(i8::from);
+        let (arrivals, destinations) = (self.arrivals.clone(), self.destinations.clone());
+        self.handle.set_filter(move |message: &mut FilterMessage<'_>| {
+            let channel: i8 = message.channel();
+            let notice = if channel == notices { Notice::decode(message.payload()) } else { None };
+            match (message.direction(), notice) {
+                (Direction::Tx, Some(notice)) => message.add_destination(notice.to),
+                (Direction::Tx, None) if hosts.is_empty() => return Verdict::Broadcast,
+                (Direction::Tx, None) => {
+                    hosts.iter().for_each(|&host| message.add_destination(host));
+                }
+                (Direction::Rx, Some(notice)) => {
+                    match notice.body {
+                        Body::Probe { sent } => {
+                            arrivals.probed(message.source(), notice.sender, sent);
+                        }
+                        Body::Credit(credit) => {
+                            destinations.credit(message.source(), notice.sender, credit);
+                        }
+                    }
+                    return Verdict::Reject;
+                }
+                (Direction::Rx, None) if channel == data => {
+                    arrivals.arrived(message.source());
+                    return Verdict::Broadcast;
+                }
+                _ => return Verdict::Reject,
+            }
+            Verdict::Destinations
+        })
     }
 
     fn add_peer(&mut self, host: HostId, paths: &[PeerLink<Remote>]) -> Result<(), Error> {
@@ -101,18 +153,91 @@ impl Cluster {
         Unreachable(format!("after {} s {}", self.wait.as_secs_f64(), missing.join("; ")))
     }
 
-    /// Sends a message. Blocks while no destination is reachable.
+    /// Returns `true` once every destination has answered a probe, as a `knet cat` does.
+    pub(crate) fn all_return_credit(&self) -> bool {
+        self.destinations.all_answered()
+    }
+
+    /// Asks each destination for credit.
+    pub(crate) fn greet(&self) {
+        self.targets.iter().for_each(|host| self.probe(host.id()));
+    }
+
+    fn probe(&self, host: HostId) {
+        self.notify(&self.destinations.probe(host));
+    }
+
+    /// Sends a notice. It may be lost: who waits for one asks again.
+    pub(crate) fn notify(&self, notice: &Notice) {
+        let _ = self.handle.send(self.notices, &notice.encode());
+    }
+
+    /// Sends a message. Blocks while a destination has no room for it, or no destination is reachable.
     ///
     /// # Errors
     /// [`Unreachable`] if no destination becomes reachable in time; those of [`Handle::send`].
     pub(crate) fn send(&self, message: &[u8]) -> anyhow::Result<()> {
+        let cost = flow_control::cost(message.len(), self.handle.data_mtu());
         loop {
+            self.wait_for_room(cost)?;
+            self.destinations.sending(cost);
             match self.handle.send(self.channel, message) {
-                Ok(_) => return Ok(()),
+                Ok(report) => {
+                    self.destinations.not_sent_to(report.failures().map(|failure| failure.host));
+                    return Ok(());
+                }
                 // The message was sent to no host, so sending it again duplicates nothing.
-                Err(Error::NoReachableHost { .. }) => self.wait_for_destinations()?,
-                Err(error) => return Err(error.into()),
+                Err(Error::NoReachableHost { .. }) => {
+                    self.destinations.not_sent();
+                    self.wait_for_destinations()?;
+                }
+                Err(error) => {
+                    self.destinations.not_sent();
+                    return Err(error.into());
+                }
             }
+        }
+    }
+
+    /// Waits until each destination has room for a message, except for those that are not reachable
+    /// while others are.
+    fn wait_for_room(&self, cost: usize) -> anyhow::Result<()> {
+        loop {
+            self.wait_for_successors()?;
+            let full = self.destinations.wait_for_room(cost, PROBE_INTERVAL);
+            if full.is_empty() {
+                return Ok(());
+            }
+            for host in full {
+                if self.is_reachable(host)? {
+                    self.probe(host);
+                } else {
+                    self.destinations.absent(host);
+                }
+            }
+        }
+    }
+
+    /// Waits until some host wants messages: one that wanted no more may be followed by another.
+    fn wait_for_successors(&self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while self.destinations.all_done(Duration::ZERO) {
+            if start.elapsed() >= self.wait {
+                let text = format!("{} ended before all input was sent", names(&self.targets));
+                return Err(Unreachable(text).into());
+            }
+            self.greet();
+            if !self.destinations.all_done(PROBE_INTERVAL) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_reachable(&self, id: HostId) -> Result<bool, Error> {
+        match self.peers.iter().find(|peer| peer.id() == id) {
+            Some(peer) => peer.is_reachable(),
+            None => Ok(false),
         }
     }
 
@@ -120,7 +245,7 @@ impl Cluster {
     fn wait_for_destinations(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         let mut any = false;
-        for host in &self.destinations {
+        for host in &self.targets {
             any |= host.wait_until_reachable(self.wait.saturating_sub(start.elapsed())).is_ok();
         }
         if any { Ok(()) } else { Err(self.unreachable().into()) }
@@ -134,17 +259,70 @@ impl Cluster {
         self.links.settle(SETTLE_TIMEOUT)
     }
 
-    /// Stops sending and receiving, and waits until the peers have received what was sent: a peer
+    /// Waits until the destinations have received everything, or are lost.
+    ///
+    /// # Errors
+    /// [`Unreachable`] if a host was lost before it had everything; an error if a message was lost;
+    /// those of kronosnet.
+    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+        if !self.all_return_credit() {
+            self.settle()?;
+        }
+        let mut reachable_at = Instant::now();
+        loop {
+            let mut unsettled = self.destinations.wait_until_settled(Duration::ZERO);
+            for &host in &unsettled {
+                self.probe(host);
+            }
+            unsettled = self.destinations.wait_until_settled(PROBE_INTERVAL);
+            let mut any = false;
+            for &host in &unsettled {
+                any |= self.is_reachable(host)?;
+            }
+            if any {
+                reachable_at = Instant::now();
+            }
+            if unsettled.is_empty() || reachable_at.elapsed() >= self.wait {
+                return self.judge();
+            }
+        }
+    }
+
+    /// Fails if a destination has not received everything.
+    fn judge(&self) -> anyhow::Result<()> {
+        for Outcome { host, sent, arrived, lost } in self.destinations.outcomes() {
+            if arrived < sent && !self.is_reachable(host)? {
+                let text = format!("host {host} was lost; {arrived} of {sent} messages received");
+                return Err(Unreachable(text).into());
+            }
+            if lost > 0 {
+                bail!("{lost} of {sent} messages to host {host} were lost");
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names of the peers if none of them is reachable.
+    ///
+    /// # Errors
+    /// Those of kronosnet.
+    pub(crate) fn all_lost(&self) -> Result<Option<String>, Error> {
+        for peer in &self.peers {
+            if peer.is_reachable()? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(names(&self.peers)))
+    }
+
+    /// Stops sending and receiving, and waits until the peers have received the last notice: a peer
     /// that finds our sockets closed drops the packets that it has not processed yet.
     ///
     /// # Errors
     /// Those of kronosnet.
-    pub(crate) fn close(&self, hurry: bool) -> Result<(), Error> {
+    pub(crate) fn close(&self) -> Result<(), Error> {
         self.handle.set_forwarding(false)?;
-        if self.handle.channel_stats(self.channel).tx_messages == 0 {
-            return Ok(());
-        }
-        self.links.settle(if hurry { HURRIED_SETTLE_TIMEOUT } else { SETTLE_TIMEOUT })
+        self.links.settle(LAST_NOTICE_TIMEOUT)
     }
 
     /// Returns how many received messages were lost because the datafd was full.
@@ -188,21 +366,16 @@ fn watch(handle: &Handle, verbose: bool, events: &Events) {
     });
 }
 
-/// Sends to these hosts only; receives from all.
-fn send_only_to(handle: &Handle, hosts: Vec<HostId>) -> Result<(), Error> {
-    handle.set_filter(move |message| {
-        if message.direction() == Direction::Rx {
-            return Verdict::Broadcast;
-        }
-        for &host in &hosts {
-            message.add_destination(host);
-        }
-        Verdict::Destinations
-    })
+/// Returns the names of hosts for people.
+fn names(hosts: &[Host]) -> String {
+    let ids: Vec<String> = hosts.iter().map(|host| host.id().to_string()).collect();
+    format!("host{} {}", if ids.len() == 1 { "" } else { "s" }, ids.join(", "))
 }
 
-/// How long the peers may take to receive everything. A peer that has died is ignored sooner, when
-/// its links go down.
+/// How long peers that return no credit may take to receive everything. A peer that has died is ignored
+/// sooner, when its links go down.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same after a signal.
-const HURRIED_SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long peers may take to process the last notice.
+const LAST_NOTICE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often credit is asked for that does not come.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);

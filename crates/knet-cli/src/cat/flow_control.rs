@@ -1,8 +1,9 @@
-//! Keeps `knet cat` from sending faster than its peers receive.
+//! Keeps `knet cat` from sending faster than peers receive that return no credit.
 //!
 //! UDP has no backpressure: what does not fit into a receiver's buffers is lost, and knet does not
-//! retransmit it. So at most one buffer's worth is sent until the peers are known to have taken it
-//! out again (see [`Links::settle`](crate::cat::links::Links::settle)).
+//! retransmit it. A `knet cat` returns credit (`destinations.rs`). To any other program at most one
+//! buffer's worth is sent until it is known to have taken it out again (see
+//! [`Links::settle`](crate::cat::links::Links::settle)).
 
 /// What may still be in a receiver's buffers: those of its socket, or of its datafd.
 #[derive(Debug, Default)]
@@ -16,12 +17,7 @@ impl FlowControl {
     /// Returns `false` if the peers first have to receive what is in flight.
     #[must_use]
     pub(crate) fn admit(&mut self, length: usize, data_mtu: usize) -> bool {
-        let packets = length.div_ceil(data_mtu.max(1));
-        let in_socket = length + packets * BOOKKEEPING;
-        // A datafd holds the message in one piece, whose memory the kernel rounds up to a power of
-        // two.
-        let in_datafd = 2 * length + BOOKKEEPING;
-        let cost = in_socket.max(in_datafd);
+        let cost = cost(length, data_mtu);
         // Even a message beyond the limit has to be sent once nothing else is in flight.
         let admitted = self.in_flight == 0 || self.in_flight + cost <= LIMIT;
         if admitted {
@@ -34,6 +30,20 @@ impl FlowControl {
     pub(crate) fn settled(&mut self) {
         self.in_flight = 0;
     }
+}
+
+/// Returns how many bytes of a receiver's memory a message of `length` bytes takes, in packets of at most
+/// `data_mtu` bytes: in its socket, or in its datafd.
+pub(crate) fn cost(length: usize, data_mtu: usize) -> usize {
+    let packets = length.div_ceil(data_mtu.max(1));
+    let in_socket = length + packets * BOOKKEEPING;
+    in_socket.max(datafd_cost(length))
+}
+
+/// Returns how many bytes of memory a message of `length` bytes takes in a datafd. It is in one piece
+/// there, whose memory the kernel rounds up to a power of two.
+pub(crate) fn datafd_cost(length: usize) -> usize {
+    2 * length + BOOKKEEPING
 }
 
 /// Memory that the kernel needs per packet or message besides its bytes.

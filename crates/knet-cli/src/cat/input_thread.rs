@@ -30,7 +30,7 @@ fn send_all(mut messages: Messages<impl BufRead>, cluster: &Cluster) -> anyhow::
     let mut flow = FlowControl::default();
     while let Some(message) = messages.next().map_err(classify)? {
         let data_mtu = cluster.handle.data_mtu();
-        while !flow.admit(message.len(), data_mtu) {
+        while !cluster.all_return_credit() && !flow.admit(message.len(), data_mtu) {
             cluster.settle()?;
             flow.settled();
             // PAUSE: nothing reports how fast the peers' applications read.
@@ -38,7 +38,7 @@ fn send_all(mut messages: Messages<impl BufRead>, cluster: &Cluster) -> anyhow::
         }
         cluster.send(message)?;
     }
-    Ok(())
+    cluster.finish()
 }
 
 /// Turns a line that is too long into a usage error. A failed read stays a failure.

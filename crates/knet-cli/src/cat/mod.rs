@@ -4,13 +4,17 @@
 //! collects the events that may end the command and is never blocked by any of the others.
 
 pub(crate) mod args;
+mod arrivals;
 mod cluster;
+mod credit_thread;
+mod destinations;
 mod event;
 mod flow_control;
 mod framing;
 mod input_thread;
 mod links;
 mod logging;
+mod notice;
 mod output_thread;
 mod receive_thread;
 mod spool;
@@ -18,10 +22,10 @@ mod spool;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cat::args::CatArgs;
@@ -30,7 +34,7 @@ use crate::cat::event::{Event, Events};
 use crate::cat::framing::Framing;
 use crate::cat::receive_thread::ReceiveThread;
 use crate::cat::spool::Spool;
-use crate::process::exit::Interrupted;
+use crate::process::exit::{Interrupted, Unreachable};
 use crate::process::stdio::{self, OutputClosed};
 use crate::process::{signals, stderr};
 
@@ -55,10 +59,17 @@ pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     let cluster = Cluster::start(args, &sender)?;
     let spool = Arc::new(Spool::default());
     output_thread::start(spool.clone(), sender.clone()).context("cannot start writing")?;
-    let receive_thread = ReceiveThread::start(cluster.datafd.clone(), args, spool, sender.clone())
+    let receive_thread = ReceiveThread::start(cluster.clone(), args, spool, sender.clone())
         .context("cannot start receiving")?;
+    let credit_thread =
+        credit_thread::start(cluster.clone()).context("cannot start returning credit")?;
     let mut session = Session { cluster, events, enough: args.recv == 0, output_ended: false };
     let outcome = session.work(args, sender, &receive_thread);
+    if outcome.is_ok() {
+        session.cluster.arrivals.done();
+    }
+    session.cluster.arrivals.close();
+    credit_thread.join().map_err(|_| anyhow!("the thread that returns credit panicked"))?;
     let finished = session.finish(receive_thread, outcome.is_err());
     outcome?;
     finished?;
@@ -91,8 +102,21 @@ impl Session {
         input_thread::start(self.cluster.clone(), framing, sender)
             .context("cannot start reading")?;
         let mut input_ended = false;
+        let mut reachable_at = Instant::now();
         while !(input_ended && self.enough) {
-            match self.events.recv().context("all threads have ended")? {
+            let event = match self.events.recv_timeout(CHECK_INTERVAL) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => {
+                    match self.cluster.all_lost()? {
+                        Some(_) if self.enough || reachable_at.elapsed() < args.wait => {}
+                        Some(lost) => return Err(missing(&lost, receive_thread, args).into()),
+                        None => reachable_at = Instant::now(),
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => bail!("all threads have ended"),
+            };
+            match event {
                 Event::HostReachable(_) => {}
                 Event::ReceivedEnough => self.enough = true,
                 Event::InputEnded(outcome) => {
@@ -124,9 +148,10 @@ impl Session {
     fn wait_for_peers(&mut self, wait: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + wait;
         let mut met = BTreeSet::new();
+        let mut greeted = Greeted::default();
         loop {
             let complete = self.cluster.is_complete(&met);
-            if complete && self.cluster.is_known_to_peers()? {
+            if complete && self.cluster.is_known_to_peers()? && self.greet(&mut greeted) {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -151,16 +176,30 @@ impl Session {
         }
     }
 
+    /// Asks the destinations for credit, now and then. Returns `true` once all have answered, or those
+    /// that have not are no `knet cat`.
+    fn greet(&self, greeted: &mut Greeted) -> bool {
+        let now = Instant::now();
+        let first = *greeted.first.get_or_insert(now);
+        if self.cluster.all_return_credit() || now - first >= GREETING_TIMEOUT {
+            return true;
+        }
+        if greeted.last.is_none_or(|last| now - last >= GREETING_INTERVAL) {
+            greeted.last = Some(now);
+            self.cluster.greet();
+        }
+        false
+    }
+
     /// Explains why writing has ended before the job was done.
     fn output_ended(&mut self, outcome: io::Result<()>) -> anyhow::Error {
         self.output_ended = true;
         outcome.map_or_else(stdio::output_error, |()| OutputClosed.into())
     }
 
-    /// Waits until the peers have received everything and all received messages are written. The
-    /// wait has no limit, unless `hurry` is set or a signal is received.
+    /// Waits until all received messages are written. The wait has no limit, unless `hurry` is set or a signal is received.
     fn finish(&mut self, receive_thread: ReceiveThread, mut hurry: bool) -> anyhow::Result<()> {
-        self.cluster.close(hurry)?;
+        self.cluster.close()?;
         receive_thread.stop();
         let mut interrupted = Ok(());
         while !self.output_ended {
@@ -188,6 +227,26 @@ impl Session {
     }
 }
 
+/// When the destinations were asked for credit.
+#[derive(Debug, Default)]
+struct Greeted {
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+/// Describes which messages are missing because the peers are gone.
+fn missing(lost: &str, receive_thread: &ReceiveThread, args: &CatArgs) -> Unreachable {
+    let were = if lost.starts_with("hosts") { "were" } else { "was" };
+    let (received, count) = (receive_thread.received(), args.recv);
+    Unreachable(format!("{lost} {were} lost; {received} of {count} messages received"))
+}
+
+/// How often to check whether the peers are reachable.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often to ask for credit at the start.
+const GREETING_INTERVAL: Duration = Duration::from_millis(100);
+/// After which time a peer that does not answer is another program.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often to check whether the peers' pings have been answered.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// How long to write received messages when in a hurry. The reader of the pipe may keep it open

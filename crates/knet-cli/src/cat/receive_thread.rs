@@ -4,12 +4,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use kronosnet::{Datafd, Error, MAX_MESSAGE};
+use kronosnet::{Error, MAX_MESSAGE};
 use nix::poll::{PollFd, PollFlags};
 
 use crate::cat::args::CatArgs;
+use crate::cat::cluster::Cluster;
 use crate::cat::event::{Event, Events};
 use crate::cat::spool::Spool;
 use crate::process::readiness;
@@ -19,23 +21,25 @@ use crate::process::readiness;
 pub(crate) struct ReceiveThread {
     /// A byte reports the end of the input; the end of the stream requests a stop.
     control: UnixStream,
+    received: Arc<AtomicU64>,
 }
 
 impl ReceiveThread {
-    /// Starts moving messages from `datafd` to `spool`, which is closed at the end. Sends
+    /// Starts moving messages from the datafd to `spool`, which is closed at the end. Sends
     /// [`Event::ReceivedEnough`] once the requested number of messages has been received.
     ///
     /// # Errors
     /// An error of the kernel if it refuses descriptors or a thread.
     pub(crate) fn start(
-        datafd: Datafd,
+        cluster: Cluster,
         args: &CatArgs,
         spool: Arc<Spool>,
         events: Events,
     ) -> io::Result<Self> {
         let (control, commands) = UnixStream::pair()?;
+        let received = Arc::new(AtomicU64::new(0));
         let mut receiver = Receiver {
-            datafd,
+            cluster,
             control: commands,
             stdout: io::stdout().as_fd().try_clone_to_owned()?,
             spool,
@@ -43,7 +47,7 @@ impl ReceiveThread {
             buffer: vec![0; MAX_MESSAGE],
             lines: args.lines,
             count: args.recv,
-            received: 0,
+            received: received.clone(),
             input_ended: false,
             stopping: false,
         };
@@ -53,7 +57,7 @@ impl ReceiveThread {
             }
             receiver.spool.close();
         })?;
-        Ok(Self { control })
+        Ok(Self { control, received })
     }
 
     /// Reports the end of the input. From now on the thread ends once it has enough messages, or
@@ -63,6 +67,11 @@ impl ReceiveThread {
         let _ = (&self.control).write_all(b"i");
     }
 
+    /// Returns how many messages have been received.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// Makes the thread read the remaining messages and end.
     pub(crate) fn stop(self) {
         drop(self.control);
@@ -70,7 +79,7 @@ impl ReceiveThread {
 }
 
 struct Receiver {
-    datafd: Datafd,
+    cluster: Cluster,
     control: UnixStream,
     stdout: OwnedFd,
     spool: Arc<Spool>,
@@ -80,7 +89,7 @@ struct Receiver {
     lines: bool,
     /// The number of messages that is enough.
     count: u64,
-    received: u64,
+    received: Arc<AtomicU64>,
     input_ended: bool,
     stopping: bool,
 }
@@ -116,13 +125,16 @@ impl Receiver {
             if self.has_enough() {
                 return Ok(Next::End);
             }
-            match self.datafd.recv(&mut self.buffer) {
+            match self.cluster.datafd.recv(&mut self.buffer) {
                 Ok(length) => {
                     if !self.keep(length) {
                         return Ok(Next::End);
                     }
                 }
-                Err(Error::WouldBlock(_)) => return Ok(Next::Empty),
+                Err(Error::WouldBlock(_)) => {
+                    self.cluster.arrivals.empty(self.cluster.lost());
+                    return Ok(Next::Empty);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -137,8 +149,8 @@ impl Receiver {
         if !self.spool.add(&[message, end]) {
             return false;
         }
-        self.received += 1;
-        if self.received == self.count {
+        self.cluster.arrivals.taken(length);
+        if self.received.fetch_add(1, Ordering::Relaxed) + 1 == self.count {
             let _ = self.events.send(Event::ReceivedEnough);
         }
         true
@@ -147,7 +159,7 @@ impl Receiver {
     /// Waits for messages and commands, and executes the commands.
     fn wait(&mut self) -> io::Result<Next> {
         let mut fds = [
-            PollFd::new(self.datafd.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.cluster.datafd.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
             // Without POLLIN, only a closed read end is reported.
             PollFd::new(self.stdout.as_fd(), PollFlags::empty()),
@@ -167,7 +179,7 @@ impl Receiver {
 
     /// Returns `true` if there is nothing left to wait for.
     fn has_enough(&self) -> bool {
-        self.input_ended && self.received >= self.count
+        self.input_ended && self.received.load(Ordering::Relaxed) >= self.count
     }
 }
 
