@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod forge;
 pub mod icmp;
 pub mod lan;
+pub mod log;
 pub mod namespace;
 pub mod network;
 pub mod process;

@@ -76,6 +76,44 @@ pub fn cpu_time() -> Duration {
         .sum()
 }
 
+/// Returns the processor time that the threads of this name have used.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn cpu_time_of(name: &str) -> Duration {
+    let used = |thread: &i32| {
+        let of = |file| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
+        let is_it = of("comm").is_ok_and(|comm| comm.trim() == name);
+        let nanos = of("schedstat").ok()?.split_whitespace().next()?.parse().ok()?;
+        is_it.then(|| Duration::from_nanos(nanos))
+    };
+    numbers(Path::new("/proc/self/task")).iter().filter_map(used).sum()
+}
+
+/// Returns the descriptor of the UDP socket that this process has bound to a port.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn fd_of_udp_port(port: u16) -> RawFd {
+    let port = format!(":{port:04X}");
+    let tables = ["udp", "udp6"].map(|table| fs::read_to_string(format!("/proc/self/net/{table}")));
+    let lines: Vec<String> =
+        tables.iter().flatten().flat_map(|table| table.lines().map(str::to_owned)).collect();
+    let fields = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_port = |fields: &Vec<&str>| fields.get(1).is_some_and(|local| local.ends_with(&port));
+    let inodes: Vec<String> = fields
+        .filter(of_port)
+        .filter_map(|fields| Some(format!("socket:[{}]", fields.get(9)?)))
+        .collect();
+    let is_it = |fd: &RawFd| {
+        let link = fs::read_link(format!("/proc/self/fd/{fd}"));
+        link.is_ok_and(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+    };
+    open_fds().into_iter().find(is_it).expect("a socket with this port")
+}
+
 fn numbers(folder: &Path) -> BTreeSet<i32> {
     fs::read_dir(folder)
         .expect("/proc is there")

@@ -267,6 +267,11 @@ pub enum DownReason {
         /// The link that the packets are for.
         link: LinkId,
     },
+    /// The kernel of this machine refuses to receive what the peer sends.
+    ReceiveError {
+        /// The error, an `errno` value such as `ENOSYS` of a filter of system calls.
+        errno: i32,
+    },
 }
 
 impl fmt::Display for DownReason {
@@ -283,6 +288,9 @@ impl fmt::Display for DownReason {
             }
             Self::WrongHost { host } => write!(f, "the peer says that it is host {host}"),
             Self::WrongLink { link } => write!(f, "the peer sends link {link} instead"),
+            Self::ReceiveError { errno } => {
+                write!(f, "receiving fails: {}", std::io::Error::from_raw_os_error(*errno))
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knet-cli", &["knet-bench", "kronosnet"]),
     ("knet-counts", &["knet-engine", "knet-fd", "knet-wire", "kronosnet"]),
     ("knet-floor", &["knet-bench", "knet-fd"]),
-    ("knet-tests", &["knet-fd", "knet-wire", "kronosnet", "libknet-peer"]),
+    ("knet-tests", &["knet-faults", "knet-fd", "knet-wire", "kronosnet", "libknet-peer"]),
+    ("knet-faults", &[]),
     ("libknet-peer", &["knet-bench", "kronosnet"]),
     ("xtask", &[]),
 ];

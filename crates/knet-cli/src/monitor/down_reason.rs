@@ -29,6 +29,9 @@ impl From<DownReason> for Reason {
             DownReason::NoPongYet => "no-pong-yet",
             DownReason::PongTimeout { .. } => "pong-timeout",
             DownReason::TransportError { .. } => "transport-error",
+            DownReason::WrongHost { .. } => "wrong-host",
+            DownReason::WrongLink { .. } => "wrong-link",
+            DownReason::ReceiveError { .. } => "receive-error",
             _ => "other",
         };
         Self { code, text: reason.to_string() }

@@ -30,6 +30,7 @@ use host_names::HostNames;
 mod hosts;
 mod link_settings;
 mod liveness;
+mod local_faults;
 mod pmtud;
 mod receive;
 mod socket_uses;

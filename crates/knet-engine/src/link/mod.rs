@@ -59,6 +59,8 @@ pub(crate) struct Link {
     refused: Option<i32>,
     /// When the kernel first refused a ping since the last pong.
     refused_since: Option<Instant>,
+    /// The error with which the kernel refuses to receive from its socket, if it does.
+    receive_error: Option<i32>,
     enabled: bool,
     state: LinkState,
     /// When there was evidence of the state, or of the reason of being down, for the last time.
@@ -85,6 +87,7 @@ impl Link {
             unverified: None,
             refused: None,
             refused_since: None,
+            receive_error: None,
             enabled: false,
             state: LinkState::Down(DownReason::Disabled),
             confirmed: now,
@@ -96,9 +99,7 @@ impl Link {
     /// Starts the heartbeat. The link comes up after enough pongs.
     pub(crate) fn enable(&mut self, now: Instant) {
         self.enabled = true;
-        let known = self.peer.is_known();
-        let waits = if known { DownReason::NoPongYet } else { DownReason::NoPeerYet };
-        self.set_state(now, LinkState::Down(waits));
+        self.set_state(now, LinkState::Down(self.waiting_reason()));
         self.heartbeat.start(now);
     }
 
@@ -189,12 +190,31 @@ impl Link {
         self.state.is_up() && since + self.heartbeat.answer_time() <= now
     }
 
-    /// Returns why the link goes down after a silence: the error that kept pings from leaving, or
-    /// else the silence itself.
+    /// Notes that the kernel refuses to receive from the link's socket, or no longer does. That becomes
+    /// the reason of a link that is down.
+    pub(crate) fn set_receive_error(&mut self, now: Instant, errno: Option<i32>) {
+        let before = std::mem::replace(&mut self.receive_error, errno);
+        if before != errno && self.enabled && !self.state.is_up() {
+            self.set_state(now, LinkState::Down(self.waiting_reason()));
+        }
+    }
+
+    /// Returns why the link goes down after a silence: the error that kept pongs from being received, or
+    /// pings from leaving, or else the silence itself.
     pub(crate) fn silence_reason(&self, silence: Duration) -> DownReason {
-        match self.refused {
-            Some(errno) => DownReason::TransportError { errno },
-            None => DownReason::PongTimeout { silence },
+        match (self.receive_error, self.refused) {
+            (Some(errno), _) => DownReason::ReceiveError { errno },
+            (None, Some(errno)) => DownReason::TransportError { errno },
+            (None, None) => DownReason::PongTimeout { silence },
+        }
+    }
+
+    /// Returns why the link is down while it waits for its first pongs.
+    fn waiting_reason(&self) -> DownReason {
+        match self.receive_error {
+            Some(errno) => DownReason::ReceiveError { errno },
+            None if self.peer.is_known() => DownReason::NoPongYet,
+            None => DownReason::NoPeerYet,
         }
     }
 

@@ -4,7 +4,7 @@ use std::iter;
 use std::time::Instant;
 
 use knet_engine::{Engine, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, ErrorQueue};
+use knet_transport::{Datagram, ErrorQueue, ReceiveError};
 use knet_wire::SequenceNumber;
 
 use crate::control::error_queue;
@@ -53,9 +53,16 @@ impl ControlSender {
         sequence
     }
 
-    /// Reads the error queue of a socket.
-    pub(crate) fn read_errors(&mut self, shared: &Shared, socket: SocketId) {
-        error_queue::read(shared, socket, &mut self.errors);
+    /// Reads the error queue of a socket. Returns how many entries there were.
+    ///
+    /// # Errors
+    /// If the kernel refuses. Pollers then go on to report an error for the socket.
+    pub(crate) fn read_errors(
+        &mut self,
+        shared: &Shared,
+        socket: SocketId,
+    ) -> Result<usize, ReceiveError> {
+        error_queue::read(shared, socket, &mut self.errors)
     }
 
     /// Sends a control packet. One that finds no room is retried on knet-rx.
@@ -105,7 +112,8 @@ impl ControlSender {
         match transmit.probe_size() {
             Some(size) if errno == EMSGSIZE => {
                 // The length that the kernel reports comes first: that makes the next probe the last.
-                self.read_errors(shared, socket);
+                // If that fails, the search goes on without.
+                let _ = self.read_errors(shared, socket);
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
                 // The next probe has a deadline that knet-rx does not know of.
                 shared.rx.wake();

@@ -103,14 +103,23 @@ fn write_some(entry: &Entry, bytes: &[u8]) -> Result<usize, i32> {
 
 fn keep_rest(poller: &Poller, log: Log, entry: &Entry, rest: &[u8]) {
     entry.keep_rest(rest.to_vec());
+    watch(poller, log, entry);
+}
+
+/// Watches a datafd for room, if the rest of a message waits for it.
+pub(crate) fn watch(poller: &Poller, log: Log, entry: &Entry) {
+    if entry.rest_len() == 0 {
+        return;
+    }
     if let Err(error) = poller.add(entry, rest_token(entry.channel), Interest::WRITE) {
         // The rest is then written when the next message comes.
         log!(warn, log, Datafd, channel = %entry.channel, %error, "watching a datafd for room failed");
     }
 }
 
-fn unwatch(poller: &Poller, entry: &Entry) {
-    // Not watched if that failed in `keep_rest`.
+/// Stops watching a datafd for room.
+pub(crate) fn unwatch(poller: &Poller, entry: &Entry) {
+    // Not watched if that failed in `watch`.
     let _ = poller.remove(entry);
 }
 

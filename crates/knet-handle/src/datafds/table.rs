@@ -122,6 +122,11 @@ impl Entry {
         *self.rest.lock() = rest;
     }
 
+    /// Returns how many bytes of a message a stream has not taken yet.
+    pub(crate) fn rest_len(&self) -> usize {
+        self.rest.lock().len()
+    }
+
     /// Returns `true` if the datafd reached its end or failed.
     pub(crate) fn is_disabled(&self) -> bool {
         *self.reading.lock() == Reading::Disabled

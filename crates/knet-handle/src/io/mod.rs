@@ -14,4 +14,5 @@ pub(crate) mod packet_tag;
 pub(crate) mod queue_limit;
 pub(crate) mod read_limit;
 pub(crate) mod sockets;
+pub(crate) mod unserved;
 pub(crate) mod writable_watch;

@@ -55,6 +55,14 @@ impl WritableWatch {
         self.watched = wanted;
     }
 
+    /// Stops watching a socket, until it is wanted again.
+    pub(crate) fn remove(&mut self, sockets: &Sockets, poller: &Poller, id: SocketId) {
+        if let Some(at) = self.watched.iter().position(|&watched| watched == id) {
+            self.watched.swap_remove(at);
+            self.unwatch(sockets, poller, id);
+        }
+    }
+
     fn watch(&self, sockets: &Sockets, poller: &Poller, id: SocketId) {
         let Some(socket) = sockets.get(id) else { return };
         let (both, writable) = (Interest::READ | Interest::WRITE, Interest::WRITE);

@@ -7,4 +7,5 @@ mod deliver;
 mod inbox;
 mod incoming;
 mod loss_report;
+mod pauses;
 pub(crate) mod thread;

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use knet_channel::Channel;
 use knet_engine::{Engine, Received, SocketId};
 use knet_poller::{BusyWait, Event, Events};
 use knet_transport::ReceiveError;
@@ -12,12 +11,14 @@ use crate::control::retry::ControlRetry;
 use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::datafds::stream;
+use crate::errno::EAGAIN;
 use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
 use crate::log::log;
 use crate::rx::deliver::Deliverer;
 use crate::rx::inbox::{ClearDatagram, Inbox};
 use crate::rx::incoming::{Body, Incoming};
+use crate::rx::pauses::Pauses;
 
 /// Runs until the handle stops.
 pub(crate) fn run(shared: &Shared) {
@@ -52,6 +53,7 @@ struct RxThread<'a> {
     deliverer: Deliverer,
     sender: ControlSender,
     retry: ControlRetry,
+    pauses: Pauses,
 }
 
 impl<'a> RxThread<'a> {
@@ -66,6 +68,7 @@ impl<'a> RxThread<'a> {
             deliverer: Deliverer::new(),
             sender: ControlSender::default(),
             retry: ControlRetry::default(),
+            pauses: Pauses::default(),
         }
     }
 
@@ -78,7 +81,9 @@ impl<'a> RxThread<'a> {
         self.sender.send_due(self.shared);
         self.retry.work(self.shared, &mut self.sender);
         self.deliverer.handle_timeout(self.shared, Instant::now());
-        let others = [self.retry.next_timeout(), self.deliverer.next_timeout()];
+        self.pauses.work(self.shared);
+        let others =
+            [self.retry.next_timeout(), self.deliverer.next_timeout(), self.pauses.next_timeout()];
         engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
@@ -87,9 +92,10 @@ impl<'a> RxThread<'a> {
     /// `true` if there was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         if let Err(error) = self.busy_wait.wait(&self.shared.rx.poller, &mut self.events, timeout) {
-            log!(error, self.shared.log, Rx, %error, "waiting for sockets failed");
+            self.pauses.record_unusable_poller(self.shared, &error);
             return false;
         }
+        self.pauses.record_usable_poller(self.shared);
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
         ready.extend(self.events.iter().take(MAX_EVENTS));
         let backlog = self.deliverer.has_backlog();
@@ -98,12 +104,14 @@ impl<'a> RxThread<'a> {
                 self.serve_timers();
             }
             match stream::channel_of_rest(event.token) {
-                Some(channel) => self.write_rest(channel),
+                Some(channel) => self.pauses.write_rest(self.shared, channel),
                 None => {
                     if event.writable {
                         self.retry.record_room();
                     }
-                    self.receive(SocketId(event.token.0), event.error);
+                    if event.readable || event.error || event.hangup {
+                        self.receive(SocketId(event.token.0), event.error);
+                    }
                 }
             }
         }
@@ -140,34 +148,62 @@ impl<'a> RxThread<'a> {
     /// come first: a peer that sent its last messages and closed its socket does not become unreachable
     /// before they are delivered.
     fn receive(&mut self, id: SocketId, has_errors: bool) {
-        if !has_errors {
-            self.receive_batch(id);
-            return;
-        }
-        for _ in 0..MAX_BATCHES_BEFORE_ERRORS {
-            if !self.receive_batch(id) {
-                break;
+        let (mut served, mut empty) = (false, EAGAIN);
+        for _ in 0..if has_errors { MAX_BATCHES_BEFORE_ERRORS } else { 1 } {
+            match self.receive_batch(id) {
+                Outcome::Batch => served = true,
+                Outcome::Pending(errno) => empty = errno,
+                Outcome::Nothing => break,
+                Outcome::Failed => {
+                    served = true;
+                    break;
+                }
             }
         }
-        self.sender.read_errors(self.shared, id);
+        if has_errors {
+            served |= self.read_errors(id);
+        }
+        if !served {
+            self.pauses.record_empty(self.shared, id, empty);
+        }
     }
 
-    /// Handles a batch of a socket. Returns `true` if there may be more.
-    fn receive_batch(&mut self, id: SocketId) -> bool {
-        let Some(socket) = self.shared.sockets.get(id) else { return false };
+    /// Handles a batch of a socket.
+    fn receive_batch(&mut self, id: SocketId) -> Outcome {
+        let Some(socket) = self.shared.sockets.get(id) else { return Outcome::Failed };
         let received = self.inbox.receive(id, &socket);
         // Released before the filter runs, so that clearing a link never waits for a filter.
         drop(socket);
         match received {
-            Ok(false) => false,
+            Ok(false) => Outcome::Nothing,
             Ok(true) => {
+                self.pauses.record_datagrams(self.shared, id);
                 self.handle_datagrams();
-                true
+                Outcome::Batch
             }
             // The cause is in the error queue; the datagrams are still there.
-            Err(error) => {
+            Err(error @ ReceiveError::Pending { .. }) => {
                 log!(debug, self.shared.log, Rx, socket = id.0, %error, "receiving failed");
-                matches!(error, ReceiveError::Pending { .. })
+                Outcome::Pending(error.errno())
+            }
+            Err(error) => {
+                self.pauses.record_failure(self.shared, id, &error);
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// Reads the error queue of a socket. Returns `true` if there is nothing more to do about it: it had
+    /// entries, or it cannot be read.
+    fn read_errors(&mut self, id: SocketId) -> bool {
+        match self.sender.read_errors(self.shared, id) {
+            Ok(number) => {
+                self.pauses.record_errors(id);
+                number > 0
+            }
+            Err(error) => {
+                self.pauses.record_unreadable_errors(self.shared, id, &error);
+                true
             }
         }
     }
@@ -225,17 +261,19 @@ impl<'a> RxThread<'a> {
         });
         duplicates
     }
+}
 
-    /// Writes the rest of a message to a stream that has room again.
-    fn write_rest(&mut self, channel: Channel) {
-        let Some(entry) = self.shared.datafds.get(channel) else { return };
-        if let Err(errno) = stream::write_rest(&self.shared.rx.poller, &entry) {
-            log!(
-                debug, self.shared.log, Datafd, %channel, errno,
-                "the rest of a message was not written"
-            );
-        }
-    }
+/// What came of receiving from a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// There was nothing to receive.
+    Nothing,
+    /// Datagrams, and there may be more.
+    Batch,
+    /// The error of an earlier datagram, with this errno. Datagrams may wait behind it.
+    Pending(i32),
+    /// The kernel refused, or the socket is closed.
+    Failed,
 }
 
 /// How many batches of a socket are handled before its errors, however much arrives.

@@ -9,6 +9,7 @@
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod parked;
+mod pauses;
 pub(crate) mod plan;
 pub(crate) mod pool;
 pub(crate) mod retry;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_channel::Channel;
+use knet_engine::SocketId;
 
 use crate::core::shared::Shared;
 use crate::datafds::table::Entry;
@@ -103,6 +104,11 @@ impl Parked {
         }
         self.watch(shared);
         failed
+    }
+
+    /// Stops watching a socket until the next retry.
+    pub(crate) fn unwatch(&mut self, shared: &Shared, socket: SocketId) {
+        self.watch.remove(&shared.sockets, &shared.tx.poller, socket);
     }
 
     /// Returns when to retry although no socket reports room.

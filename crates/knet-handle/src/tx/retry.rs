@@ -85,9 +85,10 @@ impl Outgoing<'_> {
                 // PAUSE: the queue of the device is full, and no poll reports when it has room.
                 thread::sleep(left);
             }
-            if !self.retry() {
-                // An error that nobody reads would end the next wait at once.
-                self.sender.read_errors(self.shared, id);
+            // An error that is not read would end the next wait at once.
+            if !self.retry() && self.sender.read_errors(self.shared, id).is_err() {
+                // PAUSE: every wait for room would end at once.
+                thread::sleep(left);
             }
         }
     }

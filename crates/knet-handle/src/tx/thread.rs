@@ -18,9 +18,9 @@ use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::io::backpressure::FLUSH_TIMEOUT;
 use crate::io::batch::BATCH;
 use crate::io::read_limit::ReadLimit;
-use crate::log::log;
 use crate::tx::message::Message;
 use crate::tx::parked::{FIRST_SOCKET, Parked};
+use crate::tx::pauses::Pauses;
 use crate::tx::transmitter::{Batch, Transmitter};
 
 /// Runs until the handle stops.
@@ -49,6 +49,7 @@ struct TxThread<'a> {
     single: Vec<u8>,
     transmitter: Transmitter,
     parked: Parked,
+    pauses: Pauses,
 }
 
 /// How a read ended.
@@ -76,6 +77,7 @@ impl<'a> TxThread<'a> {
             single: vec![0; MAX_MESSAGE + 1],
             transmitter: Transmitter::default(),
             parked: Parked::default(),
+            pauses: Pauses::default(),
         }
     }
 
@@ -83,12 +85,14 @@ impl<'a> TxThread<'a> {
     /// was anything to do.
     fn turn(&mut self, timeout: Option<Duration>) -> bool {
         let next = self.parked.next_timeout();
-        let until_next = next.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = [timeout, until_next].into_iter().flatten().min();
+        let timeouts = [next, self.pauses.next_timeout()].into_iter().flatten();
+        let timeouts = timeouts.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = timeouts.chain(timeout).min();
         if let Err(error) = self.busy_wait.wait(&self.shared.tx.poller, &mut self.events, timeout) {
-            log!(error, self.shared.log, Tx, %error, "waiting for datafds failed");
+            self.pauses.record_unusable_poller(self.shared, &error);
             return false;
         }
+        self.pauses.record_usable_poller(self.shared);
         let mut ready: ArrayVec<Event, MAX_EVENTS> = ArrayVec::new();
         ready.extend(self.events.iter().take(MAX_EVENTS));
         let retry = self.handle_sockets(&ready) || next.is_some_and(|at| at <= Instant::now());
@@ -98,6 +102,7 @@ impl<'a> TxThread<'a> {
         for event in &ready {
             self.read(event);
         }
+        self.unpause();
         // Datafds that are read again may have messages that the poller has not reported yet.
         retry || !ready.is_empty()
     }
@@ -110,14 +115,29 @@ impl<'a> TxThread<'a> {
             room |= event.writable;
             if event.error {
                 // The poller reports it until it is read.
-                self.transmitter.sender.read_errors(self.shared, SocketId(socket));
+                let socket = SocketId(socket);
+                if self.transmitter.sender.read_errors(self.shared, socket).is_err() {
+                    self.parked.unwatch(self.shared, socket);
+                }
             }
         }
         room
     }
 
     fn retry_parked(&mut self) {
-        for (channel, errno) in self.parked.retry(self.shared) {
+        let failed = self.parked.retry(self.shared);
+        self.report_unwatched(&failed);
+    }
+
+    /// Has the datafds read again whose pause has ended.
+    fn unpause(&mut self) {
+        let failed = self.pauses.unpause(self.shared);
+        self.report_unwatched(&failed);
+    }
+
+    /// Reports datafds that the poller does not accept again.
+    fn report_unwatched(&self, failed: &[(Channel, i32)]) {
+        for &(channel, errno) in failed {
             if let Some(entry) = self.shared.datafds.get(channel) {
                 // The poller did not accept it, for want of memory or of watches.
                 self.report(&entry, DatafdProblem::ReadFailed { errno, passing: true });
@@ -163,7 +183,8 @@ impl<'a> TxThread<'a> {
         };
         self.report_too_long(&entry, number);
         match end {
-            End::More | End::Empty => {}
+            End::More => self.pauses.record_message(&entry),
+            End::Empty => self.pauses.record_empty(self.shared, &entry),
             End::Closed => self.disable(&entry, DatafdProblem::EndOfFile),
             End::Failed(errno) => {
                 let passing = is_passing(&entry, errno);

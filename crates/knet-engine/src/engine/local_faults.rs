@@ -1,0 +1,53 @@
+//! Faults of this machine: sockets from which nothing can be received.
+
+use std::time::Instant;
+
+use super::Engine;
+use crate::config::SocketId;
+
+impl Engine {
+    /// Handles a report that the kernel refuses to receive from a socket, or from all of them if `socket`
+    /// is `None`.
+    ///
+    /// No link goes down because of it: the next try may work. The error becomes the reason of the links
+    /// of the socket that are down, or go down without a pong, until
+    /// [`Engine::handle_receive_restored`]. Repeat the call while receiving fails, for links that are
+    /// added meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use knet_engine::{DownReason, Engine, EngineConfig, LinkPath, LinkState, SocketId};
+    /// # use knet_wire::{HostId, LinkId};
+    /// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+    /// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+    /// # let mut engine = Engine::new(now, &config);
+    /// # engine.add_host(peer)?;
+    /// # let path = LinkPath { socket: SocketId(0), remote: "10.0.0.2:5405".parse()? };
+    /// # engine.add_link(now, peer, link, path)?;
+    /// # engine.set_link_enabled(now, peer, link, true)?;
+    /// // A filter of system calls answers ENOSYS.
+    /// engine.handle_receive_failed(now, Some(path.socket), 38);
+    /// let state = engine.link_status(now, peer, link)?.state;
+    /// assert_eq!(state, LinkState::Down(DownReason::ReceiveError { errno: 38 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn handle_receive_failed(&mut self, now: Instant, socket: Option<SocketId>, errno: i32) {
+        self.set_receive_error(now, socket, Some(errno));
+    }
+
+    /// Handles a report that receiving works again where [`Engine::handle_receive_failed`] was called.
+    pub fn handle_receive_restored(&mut self, now: Instant, socket: Option<SocketId>) {
+        self.set_receive_error(now, socket, None);
+    }
+
+    fn set_receive_error(&mut self, now: Instant, socket: Option<SocketId>, errno: Option<i32>) {
+        for link in self.hosts.values_mut().flat_map(crate::host::Host::links_mut) {
+            let own = link.peer.socket();
+            if own.is_some() && (socket.is_none() || own == socket) {
+                link.set_receive_error(now, errno);
+            }
+        }
+    }
+}

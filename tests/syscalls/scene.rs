@@ -1,0 +1,97 @@
+//! Two hosts whose system calls may fail.
+
+use std::os::fd::RawFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use knet_faults::Faults;
+use knet_tests::cluster::{Cluster, QUICK};
+use knet_tests::log;
+use knet_tests::process::{cpu_time_of, fd_of_udp_port};
+use knet_tests::wait::{DEADLINE, next_message};
+use kronosnet::{Datafd, Link, PingTimers};
+
+/// Runs a scenario in which calls may fail, while no other does.
+pub(crate) fn run(scenario: impl FnOnce(&Faults) + Send) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    log::start();
+    knet_faults::run(scenario);
+}
+
+/// Host 1 and host 2, with two links between them and a datafd each.
+pub(crate) struct Scene {
+    pub(crate) cluster: Cluster,
+    pub(crate) datafds: [Datafd; 2],
+    sent: u64,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let cluster = Cluster::new(2, 2);
+        let datafds = [1, 2].map(|host| cluster.create(host, 0));
+        Self { cluster, datafds, sent: 0 }
+    }
+
+    /// Returns the descriptor of host 2's socket for a link.
+    pub(crate) fn socket(&self, link: u8) -> RawFd {
+        let local = self.cluster.link(2, 1, link).local_addr().unwrap();
+        fd_of_udp_port(local.port())
+    }
+
+    /// Returns host 2's first link, which gives up on its peer soon from now on.
+    pub(crate) fn impatient_link(&self) -> Link {
+        let link = self.cluster.link(2, 1, 0);
+        let timeout = Duration::from_millis(400);
+        link.set_ping_timers(PingTimers { timeout, ..QUICK }).unwrap();
+        link
+    }
+
+    /// Sends messages from host 1 until one arrives.
+    pub(crate) fn is_heard(&mut self) {
+        let give_up = Instant::now() + DEADLINE;
+        let mut buffer = [0; 8];
+        while Instant::now() < give_up {
+            self.sent += 1;
+            // It has nowhere to go until the links are up again.
+            let _ = self.datafds[0].send(&self.sent.to_le_bytes());
+            if knet_tests::wait::readable_within(&self.datafds[1], Duration::from_millis(10)) {
+                while self.datafds[1].recv(&mut buffer).is_ok() {}
+                return;
+            }
+        }
+        panic!("no message arrives");
+    }
+
+    /// Sends a message from host 1, which arrives.
+    pub(crate) fn sends(&mut self) {
+        self.sent += 1;
+        let message = self.sent.to_le_bytes();
+        self.datafds[0].send(&message).unwrap();
+        next_message(&self.datafds[1], |received| received == message);
+    }
+}
+
+/// Measures what threads of a name do.
+pub(crate) struct Work {
+    thread: &'static str,
+    start: Instant,
+    used: Duration,
+}
+
+impl Work {
+    pub(crate) fn of(thread: &'static str) -> Self {
+        Self { thread, start: Instant::now(), used: cpu_time_of(thread) }
+    }
+
+    /// Returns for how long, in whole seconds.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.start.elapsed().as_secs()
+    }
+
+    /// Asserts that so far they have used much less processor time than one of them would in a loop.
+    pub(crate) fn is_little(&self) {
+        let (time, used) = (self.start.elapsed(), cpu_time_of(self.thread) - self.used);
+        assert!(used < time / 4, "{} used {used:?} of {time:?}", self.thread);
+    }
+}
