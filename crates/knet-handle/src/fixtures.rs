@@ -7,7 +7,7 @@ use knet_engine::{
     DatagramMeta, Engine, EngineConfig, LinkPath, LinkStats, Received, SocketId, Transmit,
 };
 use knet_poller::{Event, Events};
-use knet_wire::{HostId, LinkId, Ping, Pmtu, SequenceNumber};
+use knet_wire::{Body, DataHeader, Fragment, HostId, LinkId, Packet, Ping, Pmtu, SequenceNumber};
 
 use crate::core::settings::Settings;
 use crate::core::shared::Shared;
@@ -80,6 +80,28 @@ impl Scene {
         ping
     }
 
+    /// Brings the link up. Returns the first probe of its path MTU.
+    pub(crate) fn first_probe(&self) -> Transmit {
+        loop {
+            let transmit = self.shared.engine(|engine, now| {
+                engine.handle_timeout(now);
+                engine.poll_transmit()
+            });
+            let Some(transmit) = transmit else { continue };
+            if transmit.probe_size().is_some() {
+                return transmit;
+            }
+            let packet = Packet::decode(transmit.packet()).unwrap();
+            let Body::Ping(ping) = packet.body else { continue };
+            let pong = ping.encode_pong(PEER.0);
+            let meta = DatagramMeta { socket: self.socket, source: self.remote, local: None };
+            self.shared.engine(|engine, now| {
+                engine.set_pong_count(PEER.0, PEER.1, 1).unwrap();
+                assert!(matches!(engine.handle_datagram(now, meta, &pong), Received::Consumed));
+            });
+        }
+    }
+
     /// Returns the answers to a ping and to a probe of the peer.
     pub(crate) fn answers(&self) -> [Transmit; 2] {
         let (link, sequence) = (PEER.1, SequenceNumber::ZERO);
@@ -98,6 +120,40 @@ impl Scene {
     /// Blocks a packet as if it had found no room at this time.
     pub(crate) fn blocked(&self, packet: Transmit, then: Instant) -> BlockedControl {
         BlockedControl::new(packet, NoRoom::Socket, then)
+    }
+
+    /// Returns the socket of the handle.
+    pub(crate) fn socket(&self) -> SocketId {
+        self.socket
+    }
+
+    /// Returns the address of the handle's socket.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.shared.sockets.local_addr(self.socket).unwrap()
+    }
+
+    /// Sends a datagram from the peer.
+    pub(crate) fn receive(&self, datagram: &[u8]) {
+        assert_eq!(self.peer.send_to(datagram, self.addr()).unwrap(), datagram.len());
+    }
+
+    /// Sends a message from the peer.
+    pub(crate) fn receive_message(&self, number: u16) {
+        let header = DataHeader {
+            sequence: SequenceNumber::new(number),
+            compression: 0,
+            broadcast: true,
+            fragment: Fragment::Whole,
+            channel: 0,
+        };
+        self.receive(&[&header.encode(PEER.0)[..], b"message"].concat());
+    }
+
+    /// Returns `true` if knet-rx was woken since the last call.
+    pub(crate) fn is_rx_woken(&self) -> bool {
+        let mut events = Events::with_capacity(8);
+        self.shared.rx.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        events.woken()
     }
 
     /// Returns what the poller of knet-rx reports.

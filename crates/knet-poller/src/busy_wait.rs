@@ -12,10 +12,14 @@ use crate::{Events, Poller, PollerError};
 /// arrives need not be woken. Between two polls it yields its processor to other threads
 /// (`sched_yield(2)`).
 ///
-/// The polling time adapts to the length of the waits, like the halt polling of KVM
-/// (<https://docs.kernel.org/virt/kvm/halt-polling.html>). It doubles, up to a maximum, while waits end
-/// soon after the thread went to sleep. It halves with each wait that takes longer than the maximum. An
-/// idle thread soon stops polling, and so does one with an event now and then.
+/// The polling time adapts to how long work is waited for, like the halt polling of KVM
+/// (<https://docs.kernel.org/virt/kvm/halt-polling.html>). It doubles, up to a maximum, while work comes
+/// soon after the thread went to sleep. It halves with each wait once none came for longer than the
+/// maximum. An idle thread soon stops polling, and so does one with an event now and then.
+///
+/// Only the caller knows whether a wait ended with work that is worth polling for, and reports it with
+/// [`record_work`](Self::record_work). Events that are not, such as packets that anyone may send and that
+/// are discarded, do not start polling, however many there are.
 ///
 /// # Examples
 ///
@@ -30,6 +34,8 @@ use crate::{Events, Poller, PollerError};
 /// poller.waker().wake()?;
 /// busy_wait.wait(&poller, &mut events, None)?;
 /// assert!(events.woken());
+/// busy_wait.record_work();
+/// assert!(!busy_wait.polling_time().is_zero(), "the next wait polls first");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub struct BusyWait {
     max: Duration,
     /// How long the next wait polls before it sleeps.
     window: Duration,
+    /// How long work has been waited for since there was some.
+    waited: Duration,
     backoff: Backoff,
 }
 
@@ -46,7 +54,28 @@ impl BusyWait {
     /// The first waits do not poll. Polling starts once waits turn out to be short.
     #[must_use]
     pub fn new(max: Duration) -> BusyWait {
-        BusyWait { max, window: Duration::ZERO, backoff: Backoff::default() }
+        BusyWait {
+            max,
+            window: Duration::ZERO,
+            waited: Duration::ZERO,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Returns how long the next wait polls before it sleeps.
+    #[must_use]
+    pub fn polling_time(&self) -> Duration {
+        self.window
+    }
+
+    /// Records that the last wait ended with work. Call it once per wait, before the next.
+    pub fn record_work(&mut self) {
+        let waited = std::mem::take(&mut self.waited);
+        if waited > self.max {
+            self.shrink();
+        } else if waited > self.window {
+            self.window = self.window.saturating_mul(2).max(MIN_WINDOW).min(self.max);
+        }
     }
 
     /// Waits like [`Poller::wait`] on `poller`, with the same result.
@@ -90,8 +119,14 @@ impl BusyWait {
             return poller.wait(events, timeout);
         }
         let start = Instant::now();
+        if self.waited > self.max {
+            // Nothing that came since then was work.
+            self.shrink();
+        }
         if self.backoff.is_active(start) {
-            return poller.wait(events, timeout);
+            let found = poller.wait(events, timeout);
+            self.waited = self.waited.saturating_add(start.elapsed());
+            return found;
         }
         let polling = timeout.map_or(self.window, |timeout| self.window.min(timeout));
         let mut waited = Duration::ZERO;
@@ -99,7 +134,7 @@ impl BusyWait {
             let found = poller.wait(events, Some(Duration::ZERO))?;
             waited = start.elapsed();
             if found > 0 || events.woken() {
-                self.learn(Some(waited));
+                self.waited = self.waited.saturating_add(waited);
                 return Ok(found);
             }
             yield_processor();
@@ -111,23 +146,14 @@ impl BusyWait {
             waited = back;
         }
         let found = poller.wait(events, timeout.map(|timeout| timeout.saturating_sub(waited)))?;
-        self.learn((found > 0 || events.woken()).then(|| start.elapsed()));
+        self.waited = self.waited.saturating_add(start.elapsed());
         Ok(found)
     }
 
-    /// Adapts the polling time to a wait that took `waited`, or that expired without an event.
-    fn learn(&mut self, waited: Option<Duration>) {
-        match waited {
-            Some(waited) if waited <= self.window => {}
-            Some(waited) if waited <= self.max => {
-                self.window = self.window.saturating_mul(2).max(MIN_WINDOW).min(self.max);
-            }
-            _ => {
-                self.window /= 2;
-                if self.window < MIN_WINDOW {
-                    self.window = Duration::ZERO;
-                }
-            }
+    fn shrink(&mut self) {
+        self.window /= 2;
+        if self.window < MIN_WINDOW {
+            self.window = Duration::ZERO;
         }
     }
 }
@@ -171,39 +197,68 @@ mod tests {
 
     const MAX: Duration = Duration::from_micros(200);
 
-    fn micros(micros: u64) -> Option<Duration> {
-        Some(Duration::from_micros(micros))
+    /// A wait that ended with work after this many microseconds, or that ended otherwise.
+    #[derive(Clone, Copy, Debug)]
+    enum Wait {
+        Work(u64),
+        Other(u64),
+    }
+    use Wait::{Other, Work};
+
+    impl BusyWait {
+        /// Takes a wait as [`BusyWait::wait`] does, without waiting.
+        fn take(&mut self, wait: Wait) -> u128 {
+            let (Work(micros) | Other(micros)) = wait;
+            if self.waited > self.max {
+                self.shrink();
+            }
+            self.waited = self.waited.saturating_add(Duration::from_micros(micros));
+            if let Work(_) = wait {
+                self.record_work();
+            }
+            self.window.as_micros()
+        }
     }
 
-    fn windows(waits: &[Option<Duration>]) -> Vec<u128> {
+    fn windows(waits: &[Wait]) -> Vec<u128> {
         let mut busy_wait = BusyWait::new(MAX);
-        let mut window_after = |&wait| {
-            busy_wait.learn(wait);
-            busy_wait.window.as_micros()
-        };
-        waits.iter().map(&mut window_after).collect()
+        waits.iter().map(|&wait| busy_wait.take(wait)).collect()
     }
 
     #[test]
     fn polling_grows_until_it_covers_short_waits() {
-        let short = micros(60);
-        assert_eq!(windows(&[short; 6]), [10, 20, 40, 80, 80, 80]);
-        assert_eq!(windows(&[micros(200); 7])[4..], [160, 200, 200]);
+        assert_eq!(windows(&[Work(60); 6]), [10, 20, 40, 80, 80, 80]);
+        assert_eq!(windows(&[Work(200); 7])[4..], [160, 200, 200]);
     }
 
     #[test]
     fn long_and_expired_waits_end_polling() {
-        let short = [micros(150); 5];
-        for long in [micros(201), micros(1_000_000), None] {
-            let waits = [&short[..], &[long; 5]].concat();
-            assert_eq!(windows(&waits)[4..], [160, 80, 40, 20, 10, 0], "{long:?}");
+        for long in [Work(201), Work(1_000_000), Other(1_000_000)] {
+            let waits = [&[Work(150); 5][..], &[long; 6]].concat();
+            let windows = windows(&waits);
+            assert_eq!(windows[4], 160, "{long:?}");
+            assert_eq!(windows.last(), Some(&0), "{long:?}");
         }
     }
 
     #[test]
     fn one_long_wait_among_short_ones_changes_little() {
-        let waits = [[micros(30); 4].as_slice(), &[None], &[micros(30); 3]].concat();
+        let waits = [[Work(30); 4].as_slice(), &[Work(300)], &[Work(30); 3]].concat();
         assert_eq!(windows(&waits), [10, 20, 40, 40, 20, 40, 40, 40]);
+    }
+
+    #[test]
+    fn events_without_work_neither_start_polling_nor_keep_it_going() {
+        assert_eq!(windows(&[Other(60); 50]), [0; 50]);
+        let waits = [[Work(150); 6].as_slice(), &[Other(60); 10]].concat();
+        assert_eq!(windows(&waits)[5..], [160, 160, 160, 160, 160, 80, 40, 20, 10, 0, 0]);
+    }
+
+    #[test]
+    fn events_without_work_do_not_hide_how_long_work_takes() {
+        // Work comes every 120 µs, and something else between.
+        let waits = [Other(60), Work(60)].repeat(6);
+        assert_eq!(windows(&waits).last(), Some(&160));
     }
 
     /// Runs a wait that starts by polling and returns how often it yielded. `yield_processor` gets the
@@ -266,14 +321,14 @@ mod tests {
         #[test]
         fn polling_stays_below_its_maximum_and_ends_in_an_idle_thread(
             max in 0_u64..1000,
-            waits in prop::collection::vec(prop::option::of(0_u64..2000), 0..100),
+            waits in prop::collection::vec((0_u64..2000, any::<bool>()), 0..100),
         ) {
             let mut busy_wait = BusyWait::new(Duration::from_micros(max));
-            for wait in waits {
-                busy_wait.learn(wait.map(Duration::from_micros));
+            for (micros, work) in waits {
+                busy_wait.take(if work { Work(micros) } else { Other(micros) });
                 prop_assert!(busy_wait.window <= busy_wait.max);
             }
-            (0..7).for_each(|_| busy_wait.learn(None));
+            (0..8).for_each(|_| _ = busy_wait.take(Other(1001)));
             prop_assert_eq!(busy_wait.window, Duration::ZERO);
         }
     }

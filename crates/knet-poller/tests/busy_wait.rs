@@ -21,7 +21,9 @@ fn polling(poller: &Poller, events: &mut Events) -> BusyWait {
         poller.waker().wake().unwrap();
         assert_eq!(busy_wait.wait(poller, events, Some(PATIENCE)).unwrap(), 0);
         assert!(events.woken());
+        busy_wait.record_work();
     }
+    assert!(!busy_wait.polling_time().is_zero());
     busy_wait
 }
 
@@ -40,6 +42,7 @@ fn an_event_that_arrives_while_polling_is_reported() {
             let mut byte = [0];
             far.read_exact(&mut byte).unwrap();
             assert_eq!(byte, [number]);
+            busy_wait.record_work();
         }
     });
 }
@@ -71,5 +74,6 @@ fn a_busy_wait_never_expires_early() {
         }
         poller.waker().wake().unwrap();
         busy_wait.wait(&poller, &mut events, None).unwrap();
+        busy_wait.record_work();
     }
 }

@@ -47,8 +47,6 @@ impl ControlSender {
         if forced_ping_due(sequence) {
             shared.engine(Engine::force_pings);
             self.send_due(shared);
-            // They have set timers that knet-rx does not know of.
-            shared.rx.wake();
         }
         sequence
     }
@@ -115,8 +113,6 @@ impl ControlSender {
                 // If that fails, the search goes on without.
                 let _ = self.read_errors(shared, socket);
                 shared.engine(|engine, now| engine.handle_probe_refused(now, host, link, size));
-                // The next probe has a deadline that knet-rx does not know of.
-                shared.rx.wake();
             }
             _ => {
                 if transmit.is_ping() {
@@ -133,7 +129,7 @@ static ZEROS: [u8; 65_535] = [0; 65_535];
 
 #[cfg(test)]
 mod tests {
-    use knet_poller::Events;
+    use std::net::{Ipv4Addr, UdpSocket};
 
     use super::*;
     use crate::fixtures::{DEADLINE, Scene};
@@ -147,11 +143,37 @@ mod tests {
         while scene.shared.sequence.current().get() < due.get() - 1 {
             let _ = sender.next_number(&scene.shared);
         }
+        let _ = scene.is_rx_woken();
         assert_eq!(scene.stats().tx_ping_packets, 0);
         assert_eq!(sender.next_number(&scene.shared), due);
         assert_eq!(scene.stats().tx_ping_packets, 1);
-        let (mut events, start) = (Events::with_capacity(8), Instant::now());
-        scene.shared.rx.poller.wait(&mut events, Some(DEADLINE)).unwrap();
-        assert!(start.elapsed() < DEADLINE, "knet-rx does not know of the timers that were set");
+        assert!(scene.is_rx_woken(), "it does not know of the timers that were set");
+    }
+
+    #[test]
+    fn an_error_that_another_thread_reads_wakes_knet_rx() {
+        let deserted = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // Connected to itself, it accepts datagrams from no other.
+        let remote = deserted.local_addr().unwrap();
+        deserted.connect(remote).unwrap();
+        let scene = Scene::to(remote, deserted);
+        let mut sender = ControlSender::default();
+        assert!(sender.try_send(&scene.shared, scene.first_ping()).is_ok());
+        let give_up = Instant::now() + DEADLINE;
+        let _ = scene.is_rx_woken();
+        while sender.read_errors(&scene.shared, scene.socket()).unwrap() == 0 {
+            assert!(!scene.is_rx_woken() && Instant::now() < give_up, "no error comes");
+        }
+        assert!(scene.is_rx_woken());
+    }
+
+    #[test]
+    fn a_refused_probe_wakes_knet_rx() {
+        let scene = Scene::new();
+        let mut sender = ControlSender::default();
+        let probe = scene.first_probe();
+        let _ = scene.is_rx_woken();
+        sender.handle_refusal(&scene.shared, probe, EMSGSIZE);
+        assert!(scene.is_rx_woken(), "the next probe has a deadline");
     }
 }

@@ -76,6 +76,9 @@ impl Shared {
 
     /// Changes the engine, publishes what follows from the change, and returns its result. Control packets
     /// that became due are left for knet-rx, or for [`Shared::take_transmits`].
+    ///
+    /// This is the only way to change it. It wakes knet-rx, which sleeps until the deadlines that it knows
+    /// of, unless it is called there.
     pub(crate) fn engine<T>(&self, change: impl FnOnce(&mut Engine, Instant) -> T) -> T {
         let now = Instant::now();
         let mut engine = self.engine.lock();
@@ -98,6 +101,9 @@ impl Shared {
             }
         }
         drop(engine);
+        if !self.rx.is_current() {
+            self.rx.wake();
+        }
         if reported {
             self.notices.wake();
         }
@@ -113,7 +119,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Changes the engine on behalf of the application, and wakes knet-rx to do what follows.
+    /// Changes the engine on behalf of the application.
     pub(crate) fn configure<T>(
         &self,
         change: impl FnOnce(&mut Engine, Instant) -> T,
@@ -122,7 +128,6 @@ impl Shared {
         let answer = self.engine(change);
         // The engine reports no event for a host that was removed.
         self.reach_changed();
-        self.rx.wake();
         Ok(answer)
     }
 
@@ -212,5 +217,21 @@ impl Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixtures::Scene;
+
+    #[test]
+    fn every_change_of_the_engine_wakes_knet_rx_except_its_own() {
+        let scene = Scene::new();
+        assert!(scene.is_rx_woken() && !scene.is_rx_woken());
+        scene.shared.engine(|_, _| ());
+        assert!(scene.is_rx_woken());
+        let _running = scene.shared.rx.running();
+        scene.shared.engine(|_, _| ());
+        assert!(!scene.is_rx_woken(), "it looks before it sleeps");
     }
 }

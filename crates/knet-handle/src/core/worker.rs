@@ -1,6 +1,7 @@
 //! A data thread, as the rest of the handle sees it.
 
 use std::sync::OnceLock;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
@@ -23,6 +24,8 @@ pub(crate) struct Worker {
     flush: Mutex<Option<Vec<Sender<()>>>>,
     /// Whether the thread is in a filter; set when it starts.
     filter: OnceLock<Inside>,
+    /// The thread; set when it starts.
+    thread: OnceLock<ThreadId>,
 }
 
 impl Worker {
@@ -31,7 +34,12 @@ impl Worker {
             .map_err(|error| Error::os(Operation::CreatePoller, error.errno(), error))?;
         let waker = poller.waker();
         let (flush, filter) = (Mutex::new(Some(Vec::new())), OnceLock::new());
-        Ok(Self { log, poller, waker, flush, filter })
+        Ok(Self { log, poller, waker, flush, filter, thread: OnceLock::new() })
+    }
+
+    /// Returns `true` if it is called in the thread itself.
+    pub(crate) fn is_current(&self) -> bool {
+        self.thread.get().is_some_and(|&thread| thread == thread::current().id())
     }
 
     /// Wakes the thread.
@@ -75,6 +83,7 @@ impl Worker {
             // It is called once.
             let _ = self.filter.set(inside);
         }
+        let _ = self.thread.set(thread::current().id());
         Running(self)
     }
 }

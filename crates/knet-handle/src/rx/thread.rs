@@ -12,6 +12,7 @@ use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::datafds::stream;
 use crate::errno::EAGAIN;
+use crate::io::backpressure::FLUSH_TIMEOUT;
 use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
 use crate::log::log;
@@ -29,7 +30,7 @@ pub(crate) fn run(shared: &Shared) {
         if !flush.is_empty() {
             // This may consume a wake-up that was for the next requests, or for stopping: check both
             // before waiting.
-            thread.receive_what_is_there();
+            thread.receive_until(Instant::now() + FLUSH_TIMEOUT);
             thread.serve_timers();
             continue;
         }
@@ -54,6 +55,12 @@ struct RxThread<'a> {
     sender: ControlSender,
     retry: ControlRetry,
     pauses: Pauses,
+    /// When the timers were served last.
+    timers_served: Instant,
+    /// How long sockets are received from before the timers are served again.
+    slice: Duration,
+    /// Whether the last wait led to a message.
+    found_message: bool,
 }
 
 impl<'a> RxThread<'a> {
@@ -69,6 +76,9 @@ impl<'a> RxThread<'a> {
             sender: ControlSender::default(),
             retry: ControlRetry::default(),
             pauses: Pauses::default(),
+            timers_served: Instant::now(),
+            slice: SLICE,
+            found_message: false,
         }
     }
 
@@ -78,6 +88,7 @@ impl<'a> RxThread<'a> {
             engine.handle_timeout(now);
             engine.poll_timeout()
         });
+        self.timers_served = Instant::now();
         self.sender.send_due(self.shared);
         self.retry.work(self.shared, &mut self.sender);
         self.deliverer.handle_timeout(self.shared, Instant::now());
@@ -85,6 +96,14 @@ impl<'a> RxThread<'a> {
         let others =
             [self.retry.next_timeout(), self.deliverer.next_timeout(), self.pauses.next_timeout()];
         engine.into_iter().chain(others.into_iter().flatten()).min()
+    }
+
+    /// Does what is due if that was not done a moment ago: however much arrives, and however long it takes
+    /// to handle it, timers are late by no more than a few slices.
+    fn serve_timers_in_between(&mut self) {
+        if self.timers_served.elapsed() >= self.slice {
+            self.serve_timers();
+        }
     }
 
     /// Waits for sockets and handles one batch of each, with the timers served in between. Then delivers
@@ -116,6 +135,10 @@ impl<'a> RxThread<'a> {
             }
         }
         let own = self.deliver_own();
+        if own || self.found_message {
+            self.found_message = false;
+            self.busy_wait.record_work();
+        }
         // Messages that have only just joined the backlog wait: the sockets come first.
         if backlog {
             self.deliverer.work_off_backlog(self.shared, &self.inbox);
@@ -134,13 +157,14 @@ impl<'a> RxThread<'a> {
         true
     }
 
-    /// Handles everything that arrived before now, within limits (`docs/protocol.md`, "Forwarding").
-    fn receive_what_is_there(&mut self) {
-        for _ in 0..MAX_FLUSH_TURNS {
-            if self.shared.is_stopping() || !self.turn(Some(Duration::ZERO)) {
+    /// Handles everything that arrived before now (`docs/protocol.md`, "Forwarding"), but stops at the
+    /// deadline: what arrives meanwhile may be a flood.
+    fn receive_until(&mut self, deadline: Instant) {
+        while !self.shared.is_stopping() && self.turn(Some(Duration::ZERO)) {
+            self.serve_timers();
+            if Instant::now() >= deadline {
                 return;
             }
-            self.serve_timers();
         }
     }
 
@@ -149,7 +173,8 @@ impl<'a> RxThread<'a> {
     /// before they are delivered.
     fn receive(&mut self, id: SocketId, has_errors: bool) {
         let (mut served, mut empty) = (false, EAGAIN);
-        for _ in 0..if has_errors { MAX_BATCHES_BEFORE_ERRORS } else { 1 } {
+        let start = Instant::now();
+        loop {
             match self.receive_batch(id) {
                 Outcome::Batch => served = true,
                 Outcome::Pending(errno) => empty = errno,
@@ -159,6 +184,10 @@ impl<'a> RxThread<'a> {
                     break;
                 }
             }
+            if !has_errors || start.elapsed() >= ERRORS_WAIT {
+                break;
+            }
+            self.serve_timers_in_between();
         }
         if has_errors {
             served |= self.read_errors(id);
@@ -211,6 +240,9 @@ impl<'a> RxThread<'a> {
     /// Handles the datagrams that were received, [`BATCH`] at a time: with GRO there may be many more.
     fn handle_datagrams(&mut self) {
         for start in (0..self.inbox.len()).step_by(BATCH) {
+            if start > 0 {
+                self.serve_timers_in_between();
+            }
             self.handle_batch(start);
         }
     }
@@ -219,6 +251,7 @@ impl<'a> RxThread<'a> {
         let duplicates = self.pass_to_engine(start, u64::MAX, |engine, now, datagram| {
             engine.handle_datagram(now, datagram.meta, datagram.bytes)
         });
+        self.found_message |= !self.incoming.is_empty();
         // Pongs first: the peer measures how long they take.
         self.sender.send_due(self.shared);
         let all = self.deliverer.deliver(self.shared, &self.inbox, &mut self.incoming);
@@ -276,26 +309,12 @@ enum Outcome {
     Failed,
 }
 
-/// How many batches of a socket are handled before its errors, however much arrives.
-const MAX_BATCHES_BEFORE_ERRORS: usize = 16;
+/// How long sockets are received from before the timers are served again.
+const SLICE: Duration = Duration::from_millis(2);
+/// How long the datagrams of a socket are handled before its errors, however much arrives.
+const ERRORS_WAIT: Duration = Duration::from_millis(10);
 /// How many sockets one turn handles.
 const MAX_EVENTS: usize = 64;
-/// How many batches of each socket a flush handles at most. A buffer of 8 MiB, which the kernel doubles,
-/// holds a third of that if every message is one byte long.
-const MAX_FLUSH_TURNS: usize = 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::Scene;
-
-    #[test]
-    fn the_thread_does_not_sleep_past_the_next_retry_of_a_control_packet() {
-        let scene = Scene::new();
-        let shared = &scene.shared;
-        shared.control_queue.push(scene.ping(Instant::now() + Duration::from_millis(100)));
-        let mut thread = RxThread::new(shared);
-        let wakes = thread.serve_timers().expect("pings are always due");
-        assert!(thread.retry.next_timeout().is_none_or(|next| wakes <= next));
-    }
-}
+mod tests;

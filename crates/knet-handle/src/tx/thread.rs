@@ -183,7 +183,10 @@ impl<'a> TxThread<'a> {
         };
         self.report_too_long(&entry, number);
         match end {
-            End::More => self.pauses.record_message(&entry),
+            End::More => {
+                self.pauses.record_message(&entry);
+                self.busy_wait.record_work();
+            }
             End::Empty => self.pauses.record_empty(self.shared, &entry),
             End::Closed => self.disable(&entry, DatafdProblem::EndOfFile),
             End::Failed(errno) => {
