@@ -63,7 +63,7 @@ mod tests {
 
     impl Subscriber for &'static Log {
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target().starts_with("knet_handle")
+            metadata.target().starts_with("knet::")
         }
         fn event(&self, event: &Event<'_>) {
             let mut fields = Log::default();
