@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cable;
+mod command;
 mod faults;
 mod full_link;
 mod idle;

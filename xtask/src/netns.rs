@@ -27,6 +27,8 @@ pub(crate) struct Options {
 /// processors.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     check_machine(workspace)?;
+    let shell = workspace.shell();
+    cmd!(shell, "cargo build --package knet-cli").run()?;
     let mut command = Command::new("cargo");
     command.current_dir(workspace.root());
     command.args(["test", "--package", "knet-tests", "--features", "netns", "--test", "netns"]);

@@ -1,14 +1,12 @@
-//! The addresses and interfaces of this machine, as far as links depend on them.
+//! The interfaces that the packets of links leave on, and what may keep them from leaving.
 
-use std::fs;
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::SockaddrStorage;
+use crate::check::netlink::{Address, Device, Netlink};
 
-/// An address of an interface.
+/// An interface, with the address that packets leave from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
@@ -23,46 +21,6 @@ pub(crate) struct Interface {
     pub(crate) mtu: Option<usize>,
 }
 
-/// Returns all addresses of this machine.
-///
-/// # Errors
-/// Those of `getifaddrs(3)`.
-pub(crate) fn list() -> io::Result<Vec<Interface>> {
-    let ip = |address: Option<SockaddrStorage>| {
-        let address = address?;
-        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
-    };
-    let interfaces = getifaddrs()?.filter_map(|entry| {
-        Some(Interface {
-            address: ip(entry.address)?,
-            prefix: leading_ones(ip(entry.netmask)?),
-            is_up: entry.flags.contains(InterfaceFlags::IFF_UP),
-            has_carrier: entry.flags.contains(InterfaceFlags::IFF_RUNNING),
-            mtu: mtu(&entry.interface_name),
-            name: entry.interface_name,
-        })
-    });
-    Ok(interfaces.collect())
-}
-
-/// Returns the interface that has this address. All of 127.0.0.0/8 belongs to the loopback interface.
-pub(crate) fn with_address(interfaces: &[Interface], address: IpAddr) -> Option<&Interface> {
-    let exact = interfaces.iter().find(|interface| interface.address == address);
-    let loopback = || {
-        let mut loopbacks = interfaces.iter().filter(|_| address.is_loopback());
-        loopbacks.find(|interface| interface.network() == network(address, interface.prefix))
-    };
-    exact.or_else(loopback)
-}
-
-impl Interface {
-    /// Returns the address of its network: its own with the host bits cleared.
-    pub(crate) fn network(&self) -> IpAddr {
-        network(self.address, self.prefix)
-    }
-}
-
 /// Why nothing can be sent from one address to another.
 #[derive(Debug)]
 pub(crate) enum RouteError {
@@ -72,12 +30,95 @@ pub(crate) enum RouteError {
     NoRoute(io::Error),
 }
 
+/// Where packets leave.
+pub(crate) trait Routing {
+    /// Returns the interface on which packets from `local` to `remote` leave. If `local` is unspecified,
+    /// the kernel chooses their address.
+    ///
+    /// # Errors
+    /// [`RouteError`].
+    fn interface(&self, local: SocketAddr, remote: SocketAddr) -> Result<Interface, RouteError>;
+
+    /// Returns an interface that has this address. Of several, one that is not enabled comes first: it may
+    /// explain a missing route.
+    fn with_address(&self, address: IpAddr) -> Option<Interface>;
+}
+
+/// The interfaces of this machine and the routes of its kernel, in the network namespace of the thread
+/// that read them.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    devices: Vec<Device>,
+    addresses: Vec<Address>,
+    netlink: RefCell<Netlink>,
+}
+
+impl Machine {
+    /// Reads the interfaces and their addresses.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub(crate) fn read() -> io::Result<Self> {
+        let mut netlink = Netlink::open()?;
+        let (devices, addresses) = (netlink.devices()?, netlink.addresses()?);
+        Ok(Self { devices, addresses, netlink: netlink.into() })
+    }
+
+    /// Returns an interface with one of its addresses, or with another one of this machine.
+    fn interface_of(&self, index: u32, address: IpAddr) -> Option<Interface> {
+        let device = self.devices.iter().find(|device| device.index == index)?;
+        let has = |one: &&Address| one.device == index && one.covers(address);
+        // The address may be that of another interface, such as the loopback interface of a router.
+        let full = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = self.addresses.iter().find(has).map_or(full, |one| one.prefix);
+        Some(Interface {
+            name: device.name.clone(),
+            address,
+            prefix,
+            is_up: device.is_up,
+            has_carrier: device.has_carrier,
+            mtu: device.mtu,
+        })
+    }
+}
+
+impl Routing for Machine {
+    fn interface(&self, local: SocketAddr, remote: SocketAddr) -> Result<Interface, RouteError> {
+        let source = source_address(local, remote)?;
+        let index = self.netlink.borrow_mut().route(source, remote);
+        let index = index.map_err(RouteError::NoRoute)?;
+        let gone = || io::Error::other("the interface of the route was just removed");
+        self.interface_of(index, source).ok_or_else(|| RouteError::NoRoute(gone()))
+    }
+
+    fn with_address(&self, address: IpAddr) -> Option<Interface> {
+        let all = self.addresses.iter().filter(|one| one.covers(address));
+        all.filter_map(|one| self.interface_of(one.device, address))
+            .min_by_key(|interface| interface.is_up)
+    }
+}
+
+impl Address {
+    /// Returns `true` if packets to this address are for this machine. All of 127.0.0.0/8 belongs to the
+    /// loopback interface.
+    fn covers(&self, address: IpAddr) -> bool {
+        let both_loopback = self.ip.is_loopback() && address.is_loopback();
+        let same_network = || network(self.ip, self.prefix) == network(address, self.prefix);
+        self.ip == address
+            || both_loopback && self.ip.is_ipv4() == address.is_ipv4() && same_network()
+    }
+}
+
+impl Interface {
+    /// Returns the address of its network: its own with the host bits cleared.
+    pub(crate) fn network(&self) -> IpAddr {
+        network(self.address, self.prefix)
+    }
+}
+
 /// Returns the source address of packets from `local` to `remote`: `local`, or what the kernel
 /// chooses if `local` is unspecified. Sends nothing.
-///
-/// # Errors
-/// [`RouteError`].
-pub(crate) fn source_address(local: SocketAddr, remote: SocketAddr) -> Result<IpAddr, RouteError> {
+fn source_address(local: SocketAddr, remote: SocketAddr) -> Result<IpAddr, RouteError> {
     let mut any_port = local;
     // The port itself is in use: the link under test is bound to it.
     any_port.set_port(0);
@@ -103,39 +144,38 @@ fn network(address: IpAddr, prefix: u32) -> IpAddr {
     }
 }
 
-fn leading_ones(mask: IpAddr) -> u32 {
-    match mask {
-        IpAddr::V4(v4) => v4.to_bits().leading_ones(),
-        IpAddr::V6(v6) => v6.to_bits().leading_ones(),
-    }
-}
-
-fn mtu(interface: &str) -> Option<usize> {
-    fs::read_to_string(format!("/sys/class/net/{interface}/mtu")).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn all_loopback_addresses_are_local_and_documentation_ones_are_not() {
-        let interfaces = list().unwrap();
-        for address in ["127.0.0.1", "127.200.3.4"] {
-            let found = with_address(&interfaces, address.parse().unwrap()).unwrap();
-            assert!(found.is_up && found.mtu >= Some(1500), "{found:?}");
-            assert_eq!((found.network(), found.prefix), ("127.0.0.0".parse().unwrap(), 8));
-        }
-        assert_eq!(with_address(&interfaces, "192.0.2.1".parse().unwrap()), None);
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn the_kernel_chooses_the_source_address() {
-        let address = |text: &str| text.parse().unwrap();
-        let source = |local, remote| source_address(address(local), address(remote));
-        assert_eq!(source("127.0.0.5:1", "127.0.0.1:2").unwrap(), address("127.0.0.5:1").ip());
-        assert!(source("0.0.0.0:1", "127.0.0.1:2").unwrap().is_loopback());
-        assert!(matches!(source("192.0.2.1:1", "127.0.0.1:2"), Err(RouteError::NotLocal)));
+    fn all_loopback_addresses_are_local_and_documentation_ones_are_not() {
+        let machine = Machine::read().unwrap();
+        for ip in ["127.0.0.1", "127.200.3.4"] {
+            let found = machine.with_address(ip.parse().unwrap()).unwrap();
+            assert!(found.is_up && found.mtu >= Some(1500), "{found:?}");
+            assert_eq!((found.network(), found.prefix), ("127.0.0.0".parse().unwrap(), 8));
+            assert_eq!(found.name, "lo");
+        }
+        assert_eq!(machine.with_address("192.0.2.1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn the_kernel_chooses_the_address_and_the_interface() {
+        let machine = Machine::read().unwrap();
+        let leaves = |local, remote| machine.interface(address(local), address(remote));
+        let one = leaves("127.0.0.5:1", "127.0.0.1:2").unwrap();
+        assert_eq!((one.name.as_str(), one.address), ("lo", address("127.0.0.5:1").ip()));
+        let any = leaves("0.0.0.0:1", "127.0.0.1:2").unwrap();
+        assert!(any.address.is_loopback() && any.name == "lo", "{any:?}");
+        let v6 = leaves("[::1]:1", "[::1]:2").unwrap();
+        assert_eq!((v6.name.as_str(), v6.address), ("lo", address("[::1]:1").ip()));
+        let foreign = leaves("192.0.2.1:1", "127.0.0.1:2");
+        assert!(matches!(foreign, Err(RouteError::NotLocal)));
     }
 
     #[test]
@@ -145,6 +185,5 @@ mod tests {
         assert_eq!(network("10.1.2.3", 0), "0.0.0.0");
         assert_eq!(network("10.1.2.3", 32), "10.1.2.3");
         assert_eq!(network("fd00::1:2", 64), "fd00::");
-        assert_eq!(leading_ones("255.255.240.0".parse().unwrap()), 20);
     }
 }

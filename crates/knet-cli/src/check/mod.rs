@@ -8,6 +8,7 @@ mod facts;
 mod finding;
 mod interfaces;
 mod link_test;
+mod netlink;
 mod peer_reports;
 mod plan;
 mod probe;
@@ -25,6 +26,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::links_by_host;
 use crate::check::args::CheckArgs;
+use crate::check::interfaces::Machine;
 use crate::check::link_test::LinkTest;
 use crate::check::peer_reports::PeerReports;
 use crate::check::probe::PING_INTERVAL;
@@ -146,9 +148,9 @@ impl Session {
     ///
     /// The plan is examined last, so that an interface that was just enabled has its carrier by now.
     fn verdict(&self) -> anyhow::Result<Verdict> {
-        let interfaces = interfaces::list().context("cannot list the addresses of this machine")?;
+        let machine = Machine::read().context("cannot list the interfaces of this machine")?;
         let links: Vec<_> = self.node.links().map(|link| (link.link.id(), link.path)).collect();
-        let planned = plan::examine(&links, &interfaces);
+        let planned = plan::examine(&links, &machine);
         let mut facts = Vec::new();
         for (link, planned) in self.links.iter().zip(planned) {
             let peer = self.peer_reports.view(link.link.host_id(), link.link.id());

@@ -6,7 +6,7 @@ use kronosnet::LinkId;
 
 use crate::args::PeerLink;
 use crate::check::finding::Finding;
-use crate::check::interfaces::{Interface, RouteError, source_address, with_address};
+use crate::check::interfaces::{Interface, RouteError, Routing};
 
 /// A link of the plan, with what is wrong with it.
 #[derive(Clone, Debug)]
@@ -19,9 +19,9 @@ pub(crate) struct PlannedLink {
 }
 
 /// Examines the links of a plan, which may be in any order.
-pub(crate) fn examine(links: &[(LinkId, PeerLink)], interfaces: &[Interface]) -> Vec<PlannedLink> {
+pub(crate) fn examine(links: &[(LinkId, PeerLink)], routing: &impl Routing) -> Vec<PlannedLink> {
     let routed: Vec<PlannedLink> =
-        links.iter().map(|&(id, path)| with_route(id, path, interfaces)).collect();
+        links.iter().map(|&(id, path)| with_route(id, path, routing)).collect();
     let mut planned = routed.clone();
     for (index, link) in planned.iter_mut().enumerate() {
         if links.iter().any(|(_, other)| other.local == link.path.remote) {
@@ -36,16 +36,16 @@ pub(crate) fn examine(links: &[(LinkId, PeerLink)], interfaces: &[Interface]) ->
 }
 
 /// Determines the interface of a link.
-fn with_route(id: LinkId, path: PeerLink, interfaces: &[Interface]) -> PlannedLink {
+fn with_route(id: LinkId, path: PeerLink, routing: &impl Routing) -> PlannedLink {
     let mut planned = PlannedLink { id, path, interface: None, findings: Vec::new() };
-    match source_address(path.local, path.remote) {
-        Ok(ip) => planned.interface = with_address(interfaces, ip).cloned(),
+    match routing.interface(path.local, path.remote) {
+        Ok(interface) => planned.interface = Some(interface),
         Err(RouteError::NotLocal) => {
             planned.findings.push(Finding::AddressNotLocal(path.local.ip()));
         }
         Err(RouteError::NoRoute(why)) => {
             // A disabled interface explains the missing route, and is reported below.
-            planned.interface = with_address(interfaces, path.local.ip()).cloned();
+            planned.interface = routing.with_address(path.local.ip());
             if planned.interface.as_ref().is_none_or(|interface| interface.is_up) {
                 let remote = path.remote.ip();
                 planned.findings.push(Finding::NoRoute { remote, why: why.to_string() });
@@ -87,6 +87,9 @@ fn network(address: IpAddr, prefix: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn interface(name: &str, address: &str, prefix: u32) -> Interface {
@@ -100,8 +103,25 @@ mod tests {
         }
     }
 
-    /// Returns the findings of each link. Addresses in 127.0.0.0/8, which every machine has, stand in
-    /// for those of real interfaces.
+    /// A machine with these interfaces, on which each address has its own route.
+    impl Routing for &[Interface] {
+        fn interface(
+            &self,
+            local: SocketAddr,
+            _remote: SocketAddr,
+        ) -> Result<Interface, RouteError> {
+            let interface = self.with_address(local.ip()).ok_or(RouteError::NotLocal)?;
+            let unreachable = || io::Error::from(io::ErrorKind::NetworkUnreachable);
+            let usable = interface.is_up.then_some(interface);
+            usable.ok_or_else(|| RouteError::NoRoute(unreachable()))
+        }
+
+        fn with_address(&self, address: IpAddr) -> Option<Interface> {
+            self.iter().find(|interface| interface.address == address).cloned()
+        }
+    }
+
+    /// Returns the findings of each link.
     fn findings(links: &[&str], interfaces: &[Interface]) -> Vec<Vec<Finding>> {
         let mut counts = std::collections::BTreeMap::new();
         let links: Vec<(LinkId, PeerLink)> = links
@@ -113,7 +133,7 @@ mod tests {
                 (LinkId::new(*count - 1).unwrap(), path)
             })
             .collect();
-        examine(&links, interfaces).into_iter().map(|link| link.findings).collect()
+        examine(&links, &interfaces).into_iter().map(|link| link.findings).collect()
     }
 
     #[test]
