@@ -17,3 +17,4 @@ mod roaming;
 mod slow_link;
 mod strangers;
 mod traffic;
+mod zones;

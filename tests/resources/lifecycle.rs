@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use knet_tests::cluster::{Cluster, QUICK, exactly, watch};
+use knet_tests::cluster::{Cluster, QUICK, exactly, link_id, watch};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::process::{knet_threads, open_fds, resident_memory};
 use knet_tests::wait::{DEADLINE, receive, until};
-use kronosnet::{DatafdSource, Error, Handle, HostId};
+use kronosnet::{DatafdSource, Error, Handle, HostId, LinkConfig};
 
 use crate::alone;
 
@@ -74,6 +74,25 @@ fn a_cluster_dropped_under_traffic_leaves_nothing_behind() {
         } else {
             drop(datafds);
             drop(cluster);
+        }
+    }
+    no_threads();
+    assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn a_handle_that_follows_interfaces_leaves_nothing_behind() {
+    let _alone = alone();
+    no_threads();
+    let before = open_fds();
+    let [local, remote] = ["[fe80::1%lo]:0", "[fe80::2%lo]:9"].map(|text| text.parse().unwrap());
+    let config = LinkConfig::udp_zoned(local, remote).unwrap();
+    for round in 1..20 {
+        let host = Handle::new(HostId::new(round)).unwrap().add_host(HostId::new(0)).unwrap();
+        let link = host.add_link(link_id(0), config.clone()).unwrap();
+        assert_eq!(link.config().unwrap().zones, config.zones);
+        if round % 2 == 0 {
+            link.clear().unwrap();
         }
     }
     no_threads();

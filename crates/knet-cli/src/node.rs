@@ -45,7 +45,7 @@ impl<R: Copy + Into<Remote>> Node<R> {
             let host = node.handle.add_host(host)?;
             let mut links = Vec::new();
             for (&path, id) in paths.iter().zip(LinkId::ALL) {
-                let link = path.remote.into().add_link(&host, id, path.local)?;
+                let link = path.remote.into().add_link(&host, id, path.local, path.zones)?;
                 link.set_ping_timers(timers)?;
                 link.enable()?;
                 links.push(NodeLink { link, path });

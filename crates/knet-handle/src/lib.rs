@@ -62,6 +62,7 @@ mod filter;
 mod fixtures;
 mod io;
 mod link_transport;
+mod link_zones;
 mod log;
 mod operation;
 mod rx;
@@ -85,6 +86,7 @@ pub use error::{Destinations, Error};
 pub use event::{DatafdEvent, DatafdProblem, Direction, Notification};
 pub use filter::{FilterMessage, Verdict};
 pub use link_transport::{Transport, TransportError};
+pub use link_zones::LinkZones;
 pub use operation::Operation;
 pub use send_report::{NotSent, SendFailure, SendReport};
 
@@ -95,7 +97,9 @@ pub use knet_engine::{
     LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
 };
 pub use knet_fd::{AccessMode, FdKind, SocketDomain, SocketState, SocketType};
-pub use knet_transport::{BindError, Dscp, DscpOutOfRange, QosMarking};
+pub use knet_transport::{
+    BindError, Dscp, DscpOutOfRange, InterfaceName, QosMarking, ZoneError, ZonedAddr,
+};
 pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};
 
 /// Compiles and runs the example in the README.

@@ -71,6 +71,9 @@ pub use errno::{ReceiveError, SendError, SendErrorKind, SocketErrorKind};
 mod error_queue;
 pub use error_queue::{ErrorOrigin, ErrorQueue, SocketError};
 
+mod interface_watch;
+pub use interface_watch::InterfaceWatch;
+
 mod marking;
 pub use marking::{Dscp, DscpOutOfRange, MarkError, QosMarking};
 
@@ -99,5 +102,8 @@ mod socket;
 pub use socket::UdpSocket;
 
 mod writable;
+
+mod zone;
+pub use zone::{InterfaceName, ZoneError, ZonedAddr};
 
 pub use knet_fd::BufferReport;

@@ -273,8 +273,9 @@ pub use knet_handle::{Handle, HandleBuilder, HandleConfig, HostId, LocalSocket};
 // Hosts and links.
 #[doc(inline)]
 pub use knet_handle::{
-    DownReason, Host, HostStatus, InvalidLinkId, Link, LinkChange, LinkConfig, LinkEnds, LinkId,
-    LinkKind, LinkState, LinkStatus, PingTimers, Policy, Transport, TransportError,
+    DownReason, Host, HostStatus, InterfaceName, InvalidLinkId, Link, LinkChange, LinkConfig,
+    LinkEnds, LinkId, LinkKind, LinkState, LinkStatus, LinkZones, PingTimers, Policy, Transport,
+    TransportError, ZoneError, ZonedAddr,
 };
 
 // Access lists and markings of links.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use kronosnet::{HostId, LinkId};
+use kronosnet::{HostId, InterfaceName, LinkId, LinkZones, ZoneError, ZonedAddr};
 
 use crate::args::network::{Network, NetworkError};
 use crate::args::remote::Remote;
@@ -13,12 +13,15 @@ use crate::process::exit::Usage;
 /// One link to a host.
 ///
 /// `2:127.0.0.1:5001=127.0.0.1:5002` is a link to host 2 from the local address to the remote one.
-/// IPv6 addresses are written in brackets, as in `[::1]:5001`.
+/// IPv6 addresses are written in brackets, as in `[::1]:5001`, and link-local ones with their interface, as in
+/// `[fe80::1%eth0]:5001`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct PeerLink<R = SocketAddr> {
     pub(crate) host: HostId,
     pub(crate) local: SocketAddr,
     pub(crate) remote: R,
+    /// The interfaces that were given by name, which the link follows.
+    pub(crate) zones: LinkZones,
 }
 
 /// Why a text is not a link.
@@ -28,7 +31,7 @@ pub(crate) enum PeerLinkError {
     Form,
     #[error("'{0}' is not a host id: expected a number from 0 to 65535")]
     Host(String),
-    #[error("'{0}' is not an address: write 127.0.0.1:5001 or [::1]:5001")]
+    #[error("'{0}' is not an address: write 127.0.0.1:5001, [::1]:5001 or [fe80::1%eth0]:5001")]
     Address(String),
     #[error("'{0}' is a network: write the peer's address, such as 127.0.0.1:5002")]
     NotAnAddress(String),
@@ -43,6 +46,8 @@ pub(crate) enum PeerLinkError {
     #[error("{local} and {network} are of different families: use IPv4 or IPv6 for both")]
     NetworkOfOtherFamily { local: SocketAddr, network: Network },
     #[error(transparent)]
+    Zone(ZoneError),
+    #[error(transparent)]
     Network(#[from] NetworkError),
 }
 
@@ -50,11 +55,11 @@ impl FromStr for PeerLink {
     type Err = PeerLinkError;
 
     fn from_str(text: &str) -> Result<Self, PeerLinkError> {
-        let (host, local, remote) = parts(text)?;
+        let (host, (local, local_zone), remote) = parts(text)?;
         if remote.parse::<Network>().is_ok() {
             return Err(PeerLinkError::NotAnAddress(remote.to_owned()));
         }
-        let remote = address(remote)?;
+        let (remote, remote_zone) = address(remote)?;
         if remote.ip().is_unspecified() {
             return Err(PeerLinkError::NotOneHost(remote));
         }
@@ -64,7 +69,8 @@ impl FromStr for PeerLink {
         if local.is_ipv4() != remote.is_ipv4() {
             return Err(PeerLinkError::MixedFamilies { local, remote });
         }
-        Ok(Self { host, local, remote })
+        let zones = LinkZones { local: local_zone, remote: remote_zone };
+        Ok(Self { host, local, remote, zones })
     }
 }
 
@@ -72,29 +78,37 @@ impl FromStr for PeerLink<Remote> {
     type Err = PeerLinkError;
 
     fn from_str(text: &str) -> Result<Self, PeerLinkError> {
-        let (host, local, remote) = parts(text)?;
+        let (host, (local, zone), remote) = parts(text)?;
         if !remote.contains('/') {
-            let PeerLink { host, local, remote } = text.parse::<PeerLink>()?;
-            return Ok(Self { host, local, remote: Remote::At(remote) });
+            let PeerLink { host, local, remote, zones } = text.parse::<PeerLink>()?;
+            return Ok(Self { host, local, remote: Remote::At(remote), zones });
         }
         let network: Network = remote.parse()?;
         if local.is_ipv4() != network.is_ipv4() {
             return Err(PeerLinkError::NetworkOfOtherFamily { local, network });
         }
-        Ok(Self { host, local, remote: Remote::Within(network) })
+        let zones = LinkZones { local: zone, remote: None };
+        Ok(Self { host, local, remote: Remote::Within(network), zones })
     }
 }
 
 /// Splits a link into host, local address and the text of its remote end.
-fn parts(text: &str) -> Result<(HostId, SocketAddr, &str), PeerLinkError> {
+fn parts(text: &str) -> Result<(HostId, End, &str), PeerLinkError> {
     let (host, path) = text.split_once(':').ok_or(PeerLinkError::Form)?;
     let (local, remote) = path.split_once('=').ok_or(PeerLinkError::Form)?;
     let host = host.parse().map_err(|_| PeerLinkError::Host(host.to_owned()))?;
     Ok((host, address(local)?, remote))
 }
 
-fn address(text: &str) -> Result<SocketAddr, PeerLinkError> {
-    let address: SocketAddr = text.parse().map_err(|_| PeerLinkError::Address(text.to_owned()))?;
+/// An address, and the name of its zone.
+type End = (SocketAddr, Option<InterfaceName>);
+
+fn address(text: &str) -> Result<End, PeerLinkError> {
+    let zoned: ZonedAddr = text.parse().map_err(|error| match error {
+        ZoneError::Address(text) => PeerLinkError::Address(text),
+        error => PeerLinkError::Zone(error),
+    })?;
+    let address = zoned.resolve().map_err(PeerLinkError::Zone)?;
     if address.port() == 0 {
         return Err(PeerLinkError::NoPort(address));
     }
@@ -102,7 +116,7 @@ fn address(text: &str) -> Result<SocketAddr, PeerLinkError> {
     if is_broadcast || address.ip().is_multicast() {
         return Err(PeerLinkError::NotOneHost(address));
     }
-    Ok(address)
+    Ok((address, zoned.zone()))
 }
 
 /// Groups links by host. The links of each host keep the order of the command line.
@@ -166,6 +180,21 @@ mod tests {
         assert!(parse("2:0.0.0.0:5001=127.0.0.1:5002").is_ok());
         let error = parse("2:127.0.0.1:5001=0.0.0.0:5002").unwrap_err();
         assert_eq!(error, PeerLinkError::NotOneHost("0.0.0.0:5002".parse().unwrap()));
+    }
+
+    #[test]
+    fn zones_may_have_names() {
+        let link = parse("2:[fe80::1%lo]:1=[fe80::2%lo]:2").unwrap();
+        let lo: InterfaceName = "lo".parse().unwrap();
+        assert_eq!(link.zones, LinkZones { local: Some(lo), remote: Some(lo) });
+        let index = lo.index().unwrap();
+        assert_eq!(link.remote, format!("[fe80::2%{index}]:2").parse().unwrap());
+        let dynamic = parse_dynamic("2:[fe80::1%lo]:1=fe80::/10").unwrap();
+        assert_eq!(dynamic.zones, LinkZones { local: Some(lo), remote: None });
+        let error = parse("2:[fe80::1%no-such]:1=[fe80::2%lo]:2").unwrap_err();
+        assert_eq!(error.to_string(), "this machine has no interface no-such");
+        let error = parse("2:[fd00::1%lo]:1=[fd00::2]:2").unwrap_err();
+        assert!(matches!(error, PeerLinkError::Zone(ZoneError::NotLinkLocal(_))), "{error}");
     }
 
     #[test]

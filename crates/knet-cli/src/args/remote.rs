@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use kronosnet::{Error, Host, Link, LinkConfig, LinkId};
+use kronosnet::{Error, Host, Link, LinkConfig, LinkId, LinkZones};
 
 use crate::args::network::Network;
 
@@ -24,7 +24,7 @@ impl From<SocketAddr> for Remote {
 }
 
 impl Remote {
-    /// Adds a link from `local` to this remote end, disabled.
+    /// Adds a link from `local` to this remote end, disabled. It follows `zones`.
     ///
     /// # Errors
     /// Those of [`Host::add_link`] and [`Link::add_acl_entry`].
@@ -33,11 +33,15 @@ impl Remote {
         host: &Host,
         id: LinkId,
         local: SocketAddr,
+        zones: LinkZones,
     ) -> Result<Link, Error> {
         match self {
-            Self::At(remote) => host.add_link(id, LinkConfig::udp(local, remote)),
+            Self::At(remote) => {
+                host.add_link(id, LinkConfig { zones, ..LinkConfig::udp(local, remote) })
+            }
             Self::Within(network) => {
-                let link = host.add_link(id, LinkConfig::udp_dynamic(local))?;
+                let link =
+                    host.add_link(id, LinkConfig { zones, ..LinkConfig::udp_dynamic(local) })?;
                 link.add_acl_entry(network.acl_entry())?;
                 Ok(link)
             }

@@ -80,7 +80,8 @@ impl BenchHost {
         require_local(&args.peers)?;
         let mut host = Self::new(&args.plan, own, peer)?;
         for (path, id) in args.peers.iter().zip(LinkId::ALL) {
-            host.add_link(id, LinkConfig::udp(path.local, path.remote))?;
+            let config = LinkConfig::udp(path.local, path.remote);
+            host.add_link(id, LinkConfig { zones: path.zones, ..config })?;
         }
         host.wait_until_ready(args.wait)?;
         Ok(host)

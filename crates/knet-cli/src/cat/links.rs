@@ -24,7 +24,7 @@ impl Links {
         id: LinkId,
         path: &PeerLink<Remote>,
     ) -> Result<(), Error> {
-        let link = path.remote.add_link(host, id, path.local)?;
+        let link = path.remote.add_link(host, id, path.local, path.zones)?;
         link.set_ping_timers(timers(PING_INTERVAL))?;
         link.enable()?;
         self.links.push(link);

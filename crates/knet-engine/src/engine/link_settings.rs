@@ -129,6 +129,44 @@ impl Engine {
         Ok(())
     }
 
+    /// Sets the zone of a link whose peer has a given link-local IPv6 address: the index of the
+    /// interface on which it is. An interface that was made again has another one. Has no effect on
+    /// other links. Takes effect with the next packet.
+    ///
+    /// # Errors
+    /// [`LinkError::UnknownHost`]; [`LinkError::NotConfigured`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use knet_engine::{Engine, EngineConfig, LinkPath, SocketId};
+    /// # use knet_wire::{HostId, LinkId};
+    /// # let (now, peer, link) = (Instant::now(), HostId::new(2), LinkId::new(0)?);
+    /// # let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+    /// # let mut engine = Engine::new(now, &config);
+    /// # engine.add_host(peer)?;
+    /// let path = LinkPath { socket: SocketId(0), remote: "[fe80::2%3]:5405".parse()? };
+    /// engine.add_link(now, peer, link, path)?;
+    /// engine.set_remote_scope(now, peer, link, 7)?;
+    /// engine.set_link_enabled(now, peer, link, true)?;
+    /// let ping = engine.poll_transmit().expect("the first ping");
+    /// assert_eq!(ping.path().remote, "[fe80::2%7]:5405".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_remote_scope(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        scope: u32,
+    ) -> Result<(), LinkError> {
+        if self.link_mut(host, link)?.peer.set_scope(scope) {
+            self.refresh_routes(now, host);
+        }
+        Ok(())
+    }
+
     /// Returns the tag of a link's packets.
     ///
     /// # Errors

@@ -162,6 +162,19 @@ impl LinkPeer {
         }
     }
 
+    /// Sets the zone of a given link-local address. Returns `true` if it was another one.
+    pub(crate) fn set_scope(&mut self, scope: u32) -> bool {
+        match self {
+            Self::Static(LinkPath { remote: SocketAddr::V6(remote), .. })
+                if remote.ip().is_unicast_link_local() && remote.scope_id() != scope =>
+            {
+                remote.set_scope_id(scope);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Notes that a dynamic peer is no longer believed to be at its address.
     pub(crate) fn lose(&mut self) {
         if let Self::Dynamic(peer) = self {

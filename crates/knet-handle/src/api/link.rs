@@ -8,7 +8,9 @@ use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::api::handle::Handle;
 use crate::api::link_config::{LinkConfig, LinkEnds};
+use crate::control::zones;
 use crate::core::shared::Shared;
+use crate::core::zoned_links::ZonedLink;
 use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
 use crate::log::log;
@@ -63,6 +65,9 @@ impl Link {
                 return Err(Error::MixedFamilies { local, remote });
             }
         }
+        if !config.zones.is_empty() {
+            shared.zoned_links.start(|| zones::start(shared))?;
+        }
         // First, so that no socket is opened for an unknown host.
         shared.query(|engine, _| engine.links(host).map(|_| ()))?;
         let acquire = |local| shared.sockets.acquire(local, &shared.rx.poller);
@@ -83,6 +88,10 @@ impl Link {
         if let Err(error) = added.and_then(|added| added) {
             release(shared, &peer);
             return Err(error);
+        }
+        if let (Some(socket), false) = (peer.socket(), config.zones.is_empty()) {
+            let zones = config.zones;
+            shared.zoned_links.add(ZonedLink { host, link: id, socket, zones });
         }
         kernel_limits::log_link_marking(shared.log, config.marking);
         let (ends, link) = (config.ends, id.get());
@@ -233,6 +242,7 @@ impl Link {
             priority: status.priority,
             marking: if status.socket.is_some() { self.marking()? } else { None },
             acl: if status.kind == LinkKind::Dynamic { self.acl()? } else { Vec::new() },
+            zones: self.handle.shared().zoned_links.of(self.host, self.id),
             ..defaults
         })
     }
@@ -287,6 +297,7 @@ impl Link {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
         let peer = shared.configure(|engine, _| engine.clear_link(host, id))??;
+        shared.zoned_links.remove(host, id);
         release(shared, &peer);
         log!(info, shared.log, Link, host = host.get(), link = id.get(), "link cleared");
         Ok(())
@@ -300,7 +311,7 @@ fn apply(
     (host, link): (HostId, LinkId),
     config: &LinkConfig,
 ) -> Result<(), Error> {
-    let LinkConfig { ends, ping_timers, pong_count, priority, marking, acl } = config;
+    let LinkConfig { ends, ping_timers, pong_count, priority, marking, acl, zones: _ } = config;
     engine.set_ping_timers(now, host, link, *ping_timers)?;
     engine.set_pong_count(host, link, *pong_count)?;
     engine.set_priority(now, host, link, *priority)?;

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use knet_engine::{AclEntry, DEFAULT_PONG_COUNT, PingTimers};
-use knet_transport::QosMarking;
+use knet_transport::{QosMarking, ZoneError, ZonedAddr};
 
 use crate::link_transport::Transport;
+use crate::link_zones::LinkZones;
 
 /// The settings of a link, for [`Host::add_link`](crate::Host::add_link): where it leads, and what
 /// differs from the defaults.
@@ -80,6 +81,14 @@ pub struct LinkConfig {
     ///
     /// - Default: empty, which accepts no peer.
     pub acl: Vec<AclEntry>,
+
+    /// The interfaces of link-local IPv6 addresses, by name. The link follows them: an interface that is
+    /// made again has another index, and then the addresses in [`ends`](LinkConfig::ends) get it.
+    ///
+    /// - Default: none. Addresses with a zone keep its index.
+    /// - Cost: a thread of the handle, which sleeps until an interface changes. It looks up names in the
+    ///   network namespace of the thread that added the first such link.
+    pub zones: LinkZones,
 }
 
 /// Where a link leads: the addresses of its ends, as far as they are known.
@@ -150,6 +159,39 @@ impl LinkConfig {
         Self::new(LinkEnds::UdpDynamic { local })
     }
 
+    /// Returns the default settings of a link over UDP between two addresses whose zones may have names, as
+    /// `[fe80::1%eth0]:5405`.
+    ///
+    /// # Errors
+    /// [`ZoneError`] if there is no such interface now. Later it may be made again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::{LinkConfig, ZoneError};
+    ///
+    /// let config = LinkConfig::udp_zoned("[fe80::1%lo]:5405".parse()?, "[fe80::2%lo]:5405".parse()?)?;
+    /// assert_eq!(config.zones.remote, Some("lo".parse()?));
+    ///
+    /// let error = LinkConfig::udp_zoned("[::]:5405".parse()?, "[fe80::2%no-such]:5405".parse()?);
+    /// assert!(matches!(error, Err(ZoneError::UnknownInterface(_))));
+    /// # Ok::<(), ZoneError>(())
+    /// ```
+    pub fn udp_zoned(local: ZonedAddr, remote: ZonedAddr) -> Result<Self, ZoneError> {
+        let zones = LinkZones { local: local.zone(), remote: remote.zone() };
+        Ok(Self { zones, ..Self::udp(local.resolve()?, remote.resolve()?) })
+    }
+
+    /// Returns the default settings of a [dynamic link](LinkConfig::udp_dynamic) from an address whose zone
+    /// may have a name.
+    ///
+    /// # Errors
+    /// [`ZoneError`] if there is no such interface now.
+    pub fn udp_dynamic_zoned(local: ZonedAddr) -> Result<Self, ZoneError> {
+        let zones = LinkZones { local: local.zone(), remote: None };
+        Ok(Self { zones, ..Self::udp_dynamic(local.resolve()?) })
+    }
+
     /// Returns the default settings of a link to this host itself: messages to the own host id are
     /// delivered here, without packets, and without passing the filter a second time.
     ///
@@ -183,6 +225,7 @@ impl LinkConfig {
             priority: 0,
             marking: None,
             acl: Vec::new(),
+            zones: LinkZones::default(),
         }
     }
 

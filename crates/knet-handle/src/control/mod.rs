@@ -5,3 +5,4 @@
 pub(crate) mod error_queue;
 pub(crate) mod retry;
 pub(crate) mod send;
+pub(crate) mod zones;

@@ -8,3 +8,4 @@ pub(crate) mod settings;
 pub(crate) mod shared;
 pub(crate) mod threads;
 pub(crate) mod worker;
+pub(crate) mod zoned_links;

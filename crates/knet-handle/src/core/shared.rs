@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use crate::core::notices::{Notice, Notices};
 use crate::core::settings::Settings;
 use crate::core::worker::Worker;
+use crate::core::zoned_links::ZonedLinks;
 use crate::datafds::table::Datafds;
 use crate::error::Error;
 use crate::filter::{self, Filter};
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) sequence: Arc<SequenceCounter>,
     routes: RwLock<Arc<Routes>>,
     pub(crate) sockets: Sockets,
+    pub(crate) zoned_links: ZonedLinks,
     pub(crate) loopback: Loopback,
     pub(crate) datafds: Datafds,
     filter: RwLock<Option<Filter>>,
@@ -58,6 +60,7 @@ impl Shared {
             engine: Mutex::new(engine),
             routes: RwLock::default(),
             sockets: Sockets::new(log),
+            zoned_links: ZonedLinks::new(log),
             loopback: Loopback::default(),
             datafds: Datafds::new(log),
             filter: RwLock::default(),

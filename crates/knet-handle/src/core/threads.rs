@@ -57,6 +57,7 @@ pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     shared.tx.wake();
     shared.rx.wake();
     shared.notices.wake();
+    shared.zoned_links.join();
     for thread in threads.drain(..) {
         if thread.thread().id() != thread::current().id() && thread.join().is_err() {
             log!(error, shared.log, Handle, "a thread of the handle panicked");

@@ -169,20 +169,64 @@ impl Sockets {
         local: SocketAddr,
         poller: &Poller,
     ) -> Result<(SocketId, SocketAddr), Error> {
+        let id = SocketId(registry.last_id + 1);
+        let socket = self.watched_socket(id, local, poller)?;
+        registry.last_id = id.0;
+        let bound = socket.local_addr();
+        self.open.write().push((id, Arc::new(socket)));
+        Ok((id, bound))
+    }
+
+    /// Opens a socket that `poller` watches under this id.
+    fn watched_socket(
+        &self,
+        id: SocketId,
+        local: SocketAddr,
+        poller: &Poller,
+    ) -> Result<LinkSocket, Error> {
         let marking = self.marking();
         // GRO is safe: the inbox has room for the longest run.
         let options = SocketOptions { marking, gro: true, ..SocketOptions::default() };
         let udp = UdpSocket::bind(local, &options)?;
         kernel_limits::log_new_socket(self.log, &udp);
         let socket = LinkSocket::new(udp);
-        let id = SocketId(registry.last_id + 1);
         poller
             .add(&socket, Token(id.0), Interest::READ)
             .map_err(|error| Error::os(Operation::WatchSocket, error.errno(), error))?;
-        registry.last_id = id.0;
-        let bound = socket.local_addr();
-        self.open.write().push((id, Arc::new(socket)));
-        Ok((id, bound))
+        Ok(socket)
+    }
+
+    /// Replaces a socket that is bound to a link-local IPv6 address by one with the same address on another
+    /// interface. Returns `false` if it is there already, or has another kind of address. `pollers` are that
+    /// which watches it, and one that may.
+    pub(crate) fn set_scope(
+        &self,
+        id: SocketId,
+        scope: u32,
+        [poller, others]: [&Poller; 2],
+    ) -> Result<bool, Error> {
+        let mut registry = self.registry.lock();
+        let Some(entry) = registry.entries.iter_mut().find(|entry| entry.id == id) else {
+            return Ok(false);
+        };
+        let SocketAddr::V6(mut local) = entry.bound else { return Ok(false) };
+        if !local.ip().is_unicast_link_local() || local.scope_id() == scope {
+            return Ok(false);
+        }
+        local.set_scope_id(scope);
+        let socket = self.watched_socket(id, local.into(), poller)?;
+        (entry.asked, entry.bound) = (local.into(), local.into());
+        let mut open = self.open.write();
+        let place = open.iter_mut().find(|&&mut (open, _)| open == id);
+        let old = place.map(|(_, place)| std::mem::replace(place, Arc::new(socket)));
+        drop(open);
+        // Another thread may hold it for as long as one system call takes.
+        if let Some(old) = old {
+            // These fail only if it is in no poller.
+            let _ = poller.remove(&*old);
+            let _ = others.remove(&*old);
+        }
+        Ok(true)
     }
 
     /// Releases one use of a socket. The last one closes the socket: once this returns, its address can be
