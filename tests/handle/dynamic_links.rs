@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use knet_tests::cluster::{QUICK, channel, link_id, node, wait_up, watch};
-use knet_tests::wait::{next_message, until};
+use knet_tests::wait::{next, next_message, until};
 use kronosnet::{
     AclAction, AclEntry, Datafd, DownReason, Error, Handle, HostId, Link, LinkConfig, LinkEnds,
     LinkError, LinkKind, LinkState,
@@ -67,6 +67,28 @@ fn follow(here: IpAddr, places: &[SocketAddr]) {
 fn a_peer_is_found_and_followed_to_other_addresses() {
     let places = [[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 1]];
     follow(HERE, &places.map(|ip| SocketAddr::from((ip, 0))));
+}
+
+#[test]
+fn two_machines_with_one_host_id_are_reported_with_both_addresses() {
+    let (one, _at_one) = node(1);
+    let moves = one.address_events();
+    let link = waiting(&one, HERE);
+    let local = link.local_addr().unwrap();
+    let machines = [2, 3].map(|last| {
+        let (machine, datafd) = node(2);
+        let end = machine.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
+        let addr = end.addr();
+        let link = watch(&machine, 1, 0, addr, local, QUICK);
+        (addr, machine, datafd, end, link)
+    });
+    let contested = std::iter::from_fn(|| Some(next(&moves))).find(|event| event.contested);
+    let contested = contested.unwrap();
+    assert_eq!((contested.host, contested.link), (HostId::new(2), link_id(0)));
+    let mut places = [contested.from, contested.to];
+    places.sort();
+    assert_eq!(places, [machines[0].0, machines[1].0]);
+    assert!(link.status().unwrap().stats.moves >= 2);
 }
 
 #[test]

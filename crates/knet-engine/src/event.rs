@@ -1,6 +1,7 @@
 //! The events that the engine reports to the application.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
@@ -41,8 +42,54 @@ pub enum Event {
     Host(HostEvent),
     /// The data MTU of a link, of a host or of the handle changed.
     Mtu(MtuEvent),
+    /// The peer of a dynamic link is at another address.
+    Address(AddressEvent),
     /// Packets were rejected.
     Rejected(Rejection),
+}
+
+/// The peer of a dynamic link is at another address. At most one move per second and link is
+/// reported; [`LinkStats::moves`](crate::LinkStats::moves) counts all of them.
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::AddressEvent;
+///
+/// fn warn(event: &AddressEvent) -> Option<String> {
+///     let AddressEvent { host, from, to, contested, .. } = event;
+///     contested.then(|| format!("two machines are host {host}: {from} and {to}"))
+/// }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AddressEvent {
+    /// The host at the other end.
+    pub host: HostId,
+    /// Which of its links.
+    pub link: LinkId,
+    /// Where it was.
+    pub from: SocketAddr,
+    /// Where it is now.
+    pub to: SocketAddr,
+    /// `true` if the peer is back at the address that it left within the last ten seconds. Either
+    /// its network changes to and fro, or two machines have the id of this host.
+    pub contested: bool,
+    /// How many more times it moved since the previous event.
+    pub suppressed: u64,
+}
+
+impl fmt::Display for AddressEvent {
+    /// Formats what happened, such as "is at 10.0.0.2:5405, no longer at 10.0.0.1:5405".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, .. } = self;
+        match self.contested {
+            true => {
+                write!(f, "moves to and fro between {from} and {to}: two machines may have its id")
+            }
+            false => write!(f, "is at {to}, no longer at {from}"),
+        }
+    }
 }
 
 /// A link came up or went down.

@@ -209,7 +209,7 @@ mod errno;
 mod error;
 pub use error::{HostError, LinkError, MtuError, PingTimersError};
 mod event;
-pub use event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
+pub use event::{AddressEvent, DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod host;
 pub use host::{HostStats, HostStatus, ReassembledMessage};
 mod link;

@@ -28,6 +28,7 @@ pub struct LinkCounters {
     ups: AtomicU64,
     downs: AtomicU64,
     rejected: AtomicU64,
+    moves: AtomicU64,
 }
 
 /// The counters of one kind of packet.
@@ -99,6 +100,11 @@ impl LinkCounters {
         self.downs.fetch_add(1, Relaxed);
     }
 
+    /// Notes that the peer of the link was found at another address.
+    pub(crate) fn record_move(&self) {
+        self.moves.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn record_rejected(&self) {
         self.rejected.fetch_add(1, Relaxed);
     }
@@ -110,6 +116,7 @@ impl LinkCounters {
         self.ups.store(0, Relaxed);
         self.downs.store(0, Relaxed);
         self.rejected.store(0, Relaxed);
+        self.moves.store(0, Relaxed);
     }
 
     /// Returns the current values.
@@ -144,6 +151,7 @@ impl LinkCounters {
             up_count: get(&self.ups),
             down_count: get(&self.downs),
             rx_rejected: get(&self.rejected),
+            moves: get(&self.moves),
         }
     }
 
@@ -248,6 +256,8 @@ pub struct LinkStats {
     pub down_count: u64,
     /// Packets that name the link and were rejected for their source address.
     pub rx_rejected: u64,
+    /// How often the peer of a dynamic link was found at another address than before.
+    pub moves: u64,
 }
 
 impl LinkStats {
@@ -304,7 +314,7 @@ impl AddAssign<&LinkStats> for LinkStats {
             tx_pmtu_packets tx_pmtu_bytes rx_pmtu_packets rx_pmtu_bytes
             tx_data_errors tx_ping_errors tx_pong_errors tx_pmtu_errors
             tx_data_retries tx_ping_retries tx_pong_retries tx_pmtu_retries
-            up_count down_count rx_rejected
+            up_count down_count rx_rejected moves
         }
     }
 }

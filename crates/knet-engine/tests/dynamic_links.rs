@@ -114,7 +114,12 @@ fn a_peer_that_moves_is_followed_without_the_link_going_down() {
         pair.move_to(A, new);
         pair.run(Duration::from_secs(2));
         assert_eq!(known(&pair.status(B, LINK)), (true, Some(new)));
-        assert!(pair.events[B].is_empty(), "{:?}", pair.events[B]);
+        let events = pair.take_events(B);
+        let [Event::Address(moved)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((moved.host, moved.link), (HOSTS[A], LINK));
+        assert_eq!((moved.from, moved.to), (address(A, LINK), new));
+        assert!(!moved.contested && moved.suppressed == 0);
+        assert_eq!(pair.status(B, LINK).stats.moves, 1);
         assert!(pair.events[A].is_empty(), "{:?}", pair.events[A]);
         pair.astray.clear();
         pair.send(A, b"from the new place");
@@ -126,6 +131,32 @@ fn a_peer_that_moves_is_followed_without_the_link_going_down() {
         assert!(pair.astray.is_empty(), "nothing goes to the old place");
         assert_eq!(pair.status(B, LINK).stats.down_count, 0);
     }
+}
+
+#[test]
+fn two_machines_with_one_id_are_counted_and_reported_with_both_addresses() {
+    let mut pair = found();
+    let places = [elsewhere(5405), address(A, LINK)];
+    // Each pings once per second, so the link moves twice.
+    for turn in 0..60 {
+        pair.move_to(A, places[turn % 2]);
+        let sequence = pair.engines[A].sequence().current();
+        let ping = Ping { link: LINK, cookie: [0; 16], sequence, timed: true };
+        pair.arrive_from(B, socket(LINK), places[turn % 2], &ping.encode_ping(HOSTS[A]));
+        pair.run(Duration::from_millis(500));
+    }
+    assert_eq!(pair.status(B, LINK).stats.moves, 60);
+    let mut reported = 0;
+    let events = pair.take_events(B);
+    for (n, event) in events.iter().enumerate() {
+        let Event::Address(event) = event else { panic!("{event:?}") };
+        assert_eq!(event.contested, n > 0, "{event:?}");
+        assert!(places.contains(&event.from) && places.contains(&event.to), "{event:?}");
+        assert_ne!(event.from, event.to);
+        reported += 1 + event.suppressed;
+    }
+    assert!((29..=31).contains(&events.len()), "{} events in 30 s", events.len());
+    assert!((59..=60).contains(&reported), "the last one may not be reported yet");
 }
 
 #[test]

@@ -298,8 +298,8 @@ pub use knet_handle::{
 // Events.
 #[doc(inline)]
 pub use knet_handle::{
-    DatafdEvent, DatafdProblem, EventStream, HostEvent, LinkEvent, MtuEvent, Notification,
-    STREAM_CAPACITY,
+    AddressEvent, DatafdEvent, DatafdProblem, EventStream, HostEvent, LinkEvent, MtuEvent,
+    Notification, STREAM_CAPACITY,
 };
 
 // Statistics.

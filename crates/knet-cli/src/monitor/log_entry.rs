@@ -1,6 +1,6 @@
 //! Entries of the event log: what happened to hosts and links.
 
-use kronosnet::{HostEvent, HostId, LinkEvent, LinkId, MtuEvent};
+use kronosnet::{AddressEvent, HostEvent, HostId, LinkEvent, LinkId, MtuEvent};
 use serde::Serialize;
 
 use crate::monitor::clock::unix_time;
@@ -36,6 +36,14 @@ impl From<&HostEvent> for LogEntry {
             if event.reachable { (Self::REACHABLE, "") } else { (Self::UNREACHABLE, "not ") };
         let text = format!("host {} is {state}reachable", event.host);
         Self::now(word, event.host.get(), None, text)
+    }
+}
+
+impl From<&AddressEvent> for LogEntry {
+    fn from(event: &AddressEvent) -> Self {
+        let word = if event.contested { "two-addresses" } else { "address" };
+        let text = format!("the peer of {} {event}", link_name(event.host, event.link));
+        Self::now(word, event.host.get(), Some(event.link.get()), text)
     }
 }
 

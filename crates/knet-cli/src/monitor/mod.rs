@@ -98,6 +98,10 @@ fn watch_links(handle: &Handle, sender: &Sender<Event>) {
         let _ = log.send(Event::Log(event.into()));
     });
     let log = sender.clone();
+    handle.on_address_event(move |_, event| {
+        let _ = log.send(Event::Log(event.into()));
+    });
+    let log = sender.clone();
     handle.on_mtu_event(move |_, event| {
         if let Some(entry) = LogEntry::of_mtu(event) {
             let _ = log.send(Event::Log(entry));

@@ -18,8 +18,8 @@ use knet_wire::{HostId, LinkId, Ping};
 use super::transmit::Packet;
 use super::{DatagramMeta, Engine};
 use crate::config::LinkPath;
-use crate::event::{DownReason, Event};
-use crate::link::LinkPeer;
+use crate::event::{AddressEvent, DownReason, Event};
+use crate::link::{LinkPeer, Move};
 use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
 
@@ -198,11 +198,30 @@ impl Engine {
         let asked = link.unverified.take_if(|(from, _)| *from == meta.source);
         let before = link.learn(now, meta.source);
         let same_ip = before.is_none_or(|before| before.ip() == meta.source.ip());
+        self.report_move(now, (host, pong.link), before, meta.source);
         self.refresh_routes(now, host);
         self.path_changed(now, host, pong.link, same_ip);
         self.count_pong(now, meta.local, host, (pong.link, sent));
         if let Some((_, ping)) = asked {
             self.handle_ping(now, meta.local, host, ping);
+        }
+    }
+
+    /// Counts that the peer of a dynamic link was found elsewhere, and reports it unless a move of
+    /// this link was just reported.
+    fn report_move(
+        &mut self,
+        now: Instant,
+        (host, id): (HostId, LinkId),
+        from: Option<SocketAddr>,
+        to: SocketAddr,
+    ) {
+        let Some(from) = from.filter(|&from| from != to) else { return };
+        let Ok(link) = self.link_mut(host, id) else { return };
+        link.counters.record_move();
+        if let Some(Move { contested, suppressed }) = link.moves.add(now, from, to) {
+            let event = AddressEvent { host, link: id, from, to, contested, suppressed };
+            self.events.push_back(Event::Address(event));
         }
     }
 }

@@ -26,6 +26,9 @@ use history::History;
 pub use history::LinkChange;
 mod own_address;
 use own_address::OwnAddress;
+mod moves;
+pub(crate) use moves::Move;
+use moves::Moves;
 mod path_mtu;
 pub(crate) use path_mtu::{Conditions, PathMtu};
 mod reason;
@@ -52,6 +55,8 @@ pub(crate) struct Link {
     pub(crate) own_address: OwnAddress,
     /// From where the peer of a dynamic link may send.
     pub(crate) acl: AccessList,
+    /// How the peer of a dynamic link moved.
+    pub(crate) moves: Moves,
     /// The last ping from an unknown address, to be answered once that address is known to be the
     /// peer's.
     pub(crate) unverified: Option<(SocketAddr, Ping)>,
@@ -84,6 +89,7 @@ impl Link {
             mtu: PathMtu::default(),
             own_address: OwnAddress::default(),
             acl: AccessList::default(),
+            moves: Moves::default(),
             unverified: None,
             refused: None,
             refused_since: None,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent};
 use parking_lot::Mutex;
 
 use crate::api::event_log;
@@ -25,6 +25,7 @@ pub(crate) struct Audiences {
     pub(crate) host: Audience<HostEvent>,
     pub(crate) link: Audience<LinkEvent>,
     pub(crate) mtu: Audience<MtuEvent>,
+    pub(crate) address: Audience<AddressEvent>,
 }
 
 impl Audiences {
@@ -36,6 +37,7 @@ impl Audiences {
             Notice::Host(event) => self.host.deliver(handle, event, dropped),
             Notice::Link(event) => self.link.deliver(handle, event, dropped),
             Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
+            Notice::Address(event) => self.address.deliver(handle, event, dropped),
             Notice::Rejected(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Logs what is reported to the application.
 
-use knet_engine::{HostEvent, LinkEvent, LinkState, MtuEvent, Rejection};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, LinkState, MtuEvent, Rejection};
 
 use crate::core::notices::Notice;
 use crate::event::{DatafdEvent, DatafdProblem};
@@ -15,6 +15,7 @@ pub(crate) fn notice(log: Log, notice: &Notice, dropped: u64) {
         Notice::Link(event) => link(log, event),
         Notice::Host(event) => host(log, event),
         Notice::Mtu(event) => mtu(log, *event),
+        Notice::Address(event) => address(log, event),
         Notice::Datafd(event) => datafd(log, event),
         Notice::Rejected(Rejection { source, reason, suppressed, .. }) => {
             log!(warn, log, Rx, %source, %reason, suppressed, "packet rejected");
@@ -51,6 +52,19 @@ fn mtu(log: Log, event: MtuEvent) {
             log!(debug, log, Pmtud, host = host.get(), data_mtu, "data MTU of a host changed");
         }
         _ => log!(debug, log, Pmtud, data_mtu, "data MTU of all hosts changed"),
+    }
+}
+
+fn address(log: Log, event: &AddressEvent) {
+    let AddressEvent { host, link, from, to, contested, suppressed, .. } = event;
+    let (host, link) = (host.get(), link.get());
+    if *contested {
+        log!(
+            warn, log, Link, host, link, %from, %to, suppressed,
+            "the peer moves to and fro between two addresses: two machines may have its id"
+        );
+    } else {
+        log!(info, log, Link, host, link, %from, %to, suppressed, "the peer is at another address");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use knet_engine::{HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent};
 
 use crate::api::audience::EventStream;
 use crate::api::handle::Handle;
@@ -185,5 +185,36 @@ impl Handle {
     /// Removes the callback of [`Handle::on_mtu_event`].
     pub fn clear_on_mtu_event(&self) {
         self.audiences().mtu.clear_callback();
+    }
+
+    /// Returns a stream of peers of dynamic links that are found at another address, at most one event per
+    /// second and link. [`AddressEvent::contested`] shows that two machines may have one host id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use knet_handle::{Handle, HostId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let addresses = handle.address_events();
+    /// assert!(addresses.try_recv().is_err(), "no peer has moved");
+    /// # Ok::<(), knet_handle::Error>(())
+    /// ```
+    #[must_use]
+    pub fn address_events(&self) -> EventStream<AddressEvent> {
+        self.audiences().address.stream()
+    }
+
+    /// Calls `callback` when the peer of a dynamic link is found at another address, instead of the previous
+    /// callback.
+    pub fn on_address_event(
+        &self,
+        callback: impl Fn(&Handle, &AddressEvent) + Send + Sync + 'static,
+    ) {
+        self.audiences().address.set_callback(Arc::new(callback));
+    }
+
+    /// Removes the callback of [`Handle::on_address_event`].
+    pub fn clear_on_address_event(&self) {
+        self.audiences().address.clear_callback();
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use knet_engine::{HostEvent, LinkEvent, MtuEvent, Rejection};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::{Condvar, Mutex};
 
 use crate::event::DatafdEvent;
@@ -21,6 +21,7 @@ pub(crate) enum Notice {
     Host(HostEvent),
     Link(LinkEvent),
     Mtu(MtuEvent),
+    Address(AddressEvent),
     /// For the log only.
     Rejected(Rejection),
 }
@@ -49,6 +50,7 @@ struct Dropped {
     host: u64,
     link: u64,
     mtu: u64,
+    address: u64,
     rejected: u64,
 }
 
@@ -59,6 +61,7 @@ impl Dropped {
             Notice::Host(_) => &mut self.host,
             Notice::Link(_) => &mut self.link,
             Notice::Mtu(_) => &mut self.mtu,
+            Notice::Address(_) => &mut self.address,
             Notice::Rejected(_) => &mut self.rejected,
         }
     }

@@ -99,6 +99,7 @@ impl Shared {
                 Event::Link(event) => self.notices.push(Notice::Link(event)),
                 Event::Host(event) => self.notices.push(Notice::Host(event)),
                 Event::Mtu(event) => self.notices.push(Notice::Mtu(event)),
+                Event::Address(event) => self.notices.push(Notice::Address(event)),
                 Event::Rejected(rejection) => self.notices.push(Notice::Rejected(rejection)),
                 _ => {}
             }
