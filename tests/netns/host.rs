@@ -3,7 +3,8 @@
 //! in ms.
 //!
 //! It sends every message back. For each line on standard input it prints what the handle has done
-//! so far: processor time in µs, wake-ups of its threads, attempted pings. It ends with its input.
+//! so far: processor time in µs, wake-ups of its threads, attempted pings, data packets. It ends with
+//! its input.
 
 #![allow(clippy::unwrap_used, reason = "a host that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "that is how it reports")]
@@ -55,5 +56,5 @@ fn report(link: &Link) {
     let slept: u64 = knet_threads().into_iter().map(times_slept).sum();
     let stats = link.status().unwrap().stats;
     let pings = stats.tx_ping_packets + stats.tx_ping_errors;
-    println!("{} {slept} {pings}", cpu_time().as_micros());
+    println!("{} {slept} {pings} {}", cpu_time().as_micros(), stats.tx_data_packets);
 }

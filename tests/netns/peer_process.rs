@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) slept: u64,
     /// Pings that it sent or failed to send.
     pub(crate) pings: u64,
+    /// Data packets that it sent.
+    pub(crate) data_packets: u64,
 }
 
 impl PeerProcess {
@@ -55,8 +57,8 @@ impl PeerProcess {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let numbers: Vec<u64> = line.split_whitespace().map(|n| n.parse().unwrap()).collect();
-        let [micros, slept, pings] = numbers[..] else { panic!("{line:?}") };
-        Report { cpu: Duration::from_micros(micros), slept, pings }
+        let [micros, slept, pings, data_packets] = numbers[..] else { panic!("{line:?}") };
+        Report { cpu: Duration::from_micros(micros), slept, pings, data_packets }
     }
 
     /// Kills the process with `SIGKILL`. Its socket is closed when this returns.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::cluster::message;
 use knet_tests::lan::{Family, Lan, address};
-use knet_tests::wait::{DEADLINE, is_readable, next, readable_within, receive};
+use knet_tests::wait::{DEADLINE, is_readable, next, readable_within, receive, until};
 use kronosnet::{DownReason, LinkState, PingTimers};
 use nix::libc::ECONNREFUSED;
 
@@ -23,17 +23,23 @@ const TIMERS: PingTimers = PingTimers {
 /// Messages to a peer that echoes them.
 struct Echoes<'a> {
     member: &'a Member,
+    /// The length of each.
+    length: usize,
     sent: usize,
     came_back: BTreeSet<usize>,
 }
 
-impl Echoes<'_> {
+impl<'a> Echoes<'a> {
+    fn new(member: &'a Member, length: usize) -> Self {
+        Self { member, length, sent: 0, came_back: BTreeSet::new() }
+    }
+
     /// Sends a message, and receives echoes until its own arrives or the timeout expires.
     fn send(&mut self, timeout: Duration) -> bool {
         let number = self.sent;
         self.sent += 1;
         // Until the link is up, sending fails.
-        let _ = self.member.datafd.send(&message(2000, number));
+        let _ = self.member.datafd.send(&message(self.length, number));
         while readable_within(&self.member.datafd, timeout) {
             self.receive_echoes();
             if self.came_back.contains(&number) {
@@ -46,7 +52,7 @@ impl Echoes<'_> {
     fn receive_echoes(&mut self) {
         let received = receive(&self.member.datafd);
         let number = usize::from_le_bytes(received[..8].try_into().unwrap());
-        assert!(received == message(2000, number), "{number} came back damaged");
+        assert!(received == message(self.length, number), "{number} came back damaged");
         assert!(self.came_back.insert(number), "{number} came back twice");
     }
 
@@ -66,7 +72,7 @@ impl Echoes<'_> {
 fn kill_and_restart(family: Family) {
     let lan = Lan::new(2, 1);
     let member = Member::new(1);
-    let mut echoes = Echoes { member: &member, sent: 0, came_back: BTreeSet::new() };
+    let mut echoes = Echoes::new(&member, 2000);
     let mut peer = PeerProcess::start(lan.host(2), family, TIMERS);
     let ends = (address(family, 1, 0), address(family, 2, 0));
     member.connect(lan.host(1), (2, 0), ends, TIMERS);
@@ -114,4 +120,46 @@ fn a_killed_peer_is_down_with_the_next_ping_and_comes_back() {
 #[test]
 fn a_killed_ipv6_peer_is_down_with_the_next_ping_and_comes_back() {
     kill_and_restart(Family::V6);
+}
+
+/// Starts a peer again and again, each time after so few messages, and checks that every message of
+/// every process arrives.
+fn restart_in_the_first_second(family: Family) {
+    let timers = PingTimers { interval: Duration::from_millis(500), ..TIMERS };
+    let lan = Lan::new(2, 1);
+    let member = Member::new(1);
+    // Each in one packet, so that the peer's packets are its messages.
+    let mut echoes = Echoes::new(&member, 100);
+    let ends = (address(family, 1, 0), address(family, 2, 0));
+    member.connect(lan.host(1), (2, 0), ends, timers);
+    for messages in [1, 2, 5, 20, 100, 300, 1, 1] {
+        // Its timed pings have number 0 until the next interval.
+        let mut peer = PeerProcess::start(lan.host(2), family, timers);
+        let before = echoes.came_back.len();
+        let give_up = Instant::now() + DEADLINE;
+        while !echoes.send(Duration::from_millis(20)) {
+            assert!(Instant::now() < give_up, "nothing comes back");
+        }
+        while echoes.came_back.len() < before + messages {
+            assert!(echoes.send(DEADLINE), "{} of {messages}", echoes.came_back.len() - before);
+        }
+        let sent = peer.report().data_packets;
+        until("all of its messages arrive", || {
+            while is_readable(&member.datafd) {
+                echoes.receive_echoes();
+            }
+            (echoes.came_back.len() - before) as u64 == sent
+        });
+        peer.kill();
+    }
+}
+
+#[test]
+fn a_peer_that_is_restarted_in_its_first_second_loses_no_message() {
+    restart_in_the_first_second(Family::V4);
+}
+
+#[test]
+fn an_ipv6_peer_that_is_restarted_in_its_first_second_loses_no_message() {
+    restart_in_the_first_second(Family::V6);
 }
