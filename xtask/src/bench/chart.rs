@@ -104,6 +104,7 @@ mod tests {
             to: Some(("libknet", 1.0)),
             ratio: Some(ratio),
             target,
+            losses: None,
         }
     }
 

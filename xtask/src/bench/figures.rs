@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
-use super::measure::number;
+use super::measure::{Outcome, number};
 use super::scenario::{Quantity, Row, Scenario, Target};
 
-/// The reports of one round, by the label of the arm.
-pub(super) type Round = BTreeMap<&'static str, Value>;
+/// The results of one round, by the label of the arm.
+pub(super) type Round = BTreeMap<&'static str, Outcome>;
 
 /// The result of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +21,21 @@ pub(super) struct Figure {
     pub(super) of: (&'static str, f64),
     /// The same of the arm that it is compared with.
     pub(super) to: Option<(&'static str, f64)>,
-    /// The median of the ratios within each round, which cancels disturbances that affect both.
+    /// The median of the ratios within each round, which cancels disturbances that affect both. `None`
+    /// also if one of the two lost messages in every round.
     pub(super) ratio: Option<f64>,
     pub(super) target: Target,
+    pub(super) losses: Option<Losses>,
+}
+
+/// The runs in which an arm lost messages. They have no figures.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Losses {
+    pub(super) arm: &'static str,
+    pub(super) runs: usize,
+    pub(super) of: usize,
+    /// The reason of the first.
+    pub(super) reason: String,
 }
 
 impl Figure {
@@ -33,8 +44,11 @@ impl Figure {
         self.ratio.unwrap_or(self.of.1)
     }
 
-    /// Returns whether the target is reached, or `None` without a target.
+    /// Returns whether the target is reached, or `None` without a target or without a value.
     pub(super) fn is_reached(&self) -> Option<bool> {
+        if self.losses.is_some() && self.ratio.is_none() {
+            return None;
+        }
         self.target.is_reached(self.value())
     }
 }
@@ -47,38 +61,57 @@ pub(super) fn figures(scenario: &Scenario, rounds: &[Round]) -> Result<Vec<Figur
 fn figure(scenario: &Scenario, row: &Row, rounds: &[Round]) -> Result<Figure> {
     let of = values(row.of, rounds)?;
     let to = row.to.map(|to| values(to, rounds)).transpose()?;
-    let ratio = to.as_ref().map(|to| of.iter().zip(to).map(|(of, to)| of / to).collect());
+    let ratio = to.as_ref().map(|to| {
+        of.iter().zip(to).filter_map(|(of, to)| Some((*of)? / (*to)?)).collect::<Vec<f64>>()
+    });
+    let measured = |values: Vec<Option<f64>>| values.into_iter().flatten().collect::<Vec<f64>>();
+    let of = median(measured(of)).with_context(|| format!("{} lost messages", row.of.arm))?;
     Ok(Figure {
         scenario: scenario.name,
         title: scenario.title.clone(),
         what: row.what,
         unit: row.of.unit,
-        of: (row.of.arm, median(of)),
-        to: row.to.map(|to| to.arm).zip(to.map(median)),
-        ratio: ratio.map(median),
+        of: (row.of.arm, of),
+        to: row.to.map(|to| to.arm).zip(to.and_then(|to| median(measured(to)))),
+        ratio: ratio.and_then(median),
         target: row.target,
+        losses: row.to.and_then(|to| losses(to.arm, rounds)),
     })
 }
 
-/// Returns a quantity in each round.
-fn values(quantity: Quantity, rounds: &[Round]) -> Result<Vec<f64>> {
+/// Returns the runs in which an arm lost messages, if there are any.
+fn losses(arm: &'static str, rounds: &[Round]) -> Option<Losses> {
+    let reasons: Vec<&String> = rounds
+        .iter()
+        .filter_map(|round| match round.get(arm) {
+            Some(Outcome::Loss(reason)) => Some(reason),
+            _ => None,
+        })
+        .collect();
+    let reason = (*reasons.first()?).clone();
+    Some(Losses { arm, runs: reasons.len(), of: rounds.len(), reason })
+}
+
+/// Returns a quantity in each round, `None` where messages were lost.
+fn values(quantity: Quantity, rounds: &[Round]) -> Result<Vec<Option<f64>>> {
     rounds.iter().map(|round| value(quantity, round)).collect()
 }
 
-fn value(quantity: Quantity, round: &Round) -> Result<f64> {
-    let of = |arm| {
-        let report = round.get(arm).with_context(|| format!("{arm} was not measured"))?;
-        number(report, quantity.pointer)
+fn value(quantity: Quantity, round: &Round) -> Result<Option<f64>> {
+    let of = |arm| match round.get(arm).with_context(|| format!("{arm} was not measured"))? {
+        Outcome::Report(report) => number(report, quantity.pointer).map(Some),
+        Outcome::Loss(_) => Ok(None),
     };
-    let less = quantity.minus.map(of).transpose()?.unwrap_or(0.0);
-    Ok((of(quantity.arm)? - less) * quantity.scale)
+    let less = quantity.minus.map_or(Ok(Some(0.0)), of)?;
+    Ok(of(quantity.arm)?.zip(less).map(|(of, less)| (of - less) * quantity.scale))
 }
 
-/// Returns the middle value, or the mean of the two in the middle. There is at least one round.
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the middle value, or the mean of the two in the middle; `None` without any.
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { (values[middle - 1] + upper) / 2.0 })
 }
 
 #[cfg(test)]
@@ -92,7 +125,8 @@ mod tests {
         Quantity { arm: "ours", pointer: "/rate", minus: None, scale: 2.0, unit: "/s" };
 
     fn round(ours: f64, theirs: f64) -> Round {
-        BTreeMap::from([("ours", json!({ "rate": ours })), ("libknet", json!({ "rate": theirs }))])
+        let report = |rate: f64| Outcome::Report(json!({ "rate": rate }));
+        BTreeMap::from([("ours", report(ours)), ("libknet", report(theirs))])
     }
 
     fn scenario(row: Row) -> Scenario {
@@ -128,6 +162,26 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_loses_messages_has_no_figures_and_the_others_do() {
+        let lost = |ours| {
+            let mut round = round(ours, 1.0);
+            round.insert("libknet", Outcome::Loss("a duplicate".to_owned()));
+            round
+        };
+        let to = Some(Quantity { arm: "libknet", ..RATE });
+        let row = Row { what: "rate", of: RATE, to, target: Target::AtLeast(3.0) };
+        let scenario = scenario(row);
+        let figure = &figures(&scenario, &[lost(50.0), round(8.0, 2.0)]).unwrap()[0];
+        assert_eq!((figure.to, figure.ratio), (Some(("libknet", 4.0)), Some(4.0)));
+        let losses = figure.losses.as_ref().unwrap();
+        assert_eq!((losses.arm, losses.runs, losses.of), ("libknet", 1, 2));
+
+        let figure = &figures(&scenario, &[lost(50.0)]).unwrap()[0];
+        assert_eq!((figure.of, figure.to), (("ours", 100.0), None));
+        assert_eq!((figure.ratio, figure.is_reached()), (None, None));
+    }
+
+    #[test]
     fn a_missing_value_of_a_report_is_named() {
         let row = Row {
             what: "x",
@@ -141,7 +195,8 @@ mod tests {
 
     #[test]
     fn an_even_number_of_rounds_has_its_median_in_between() {
-        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.5);
-        assert_eq!(median(vec![7.0]), 7.0);
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(vec![7.0]), Some(7.0));
+        assert_eq!(median(vec![]), None);
     }
 }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::cmd;
 
@@ -30,12 +30,12 @@ impl Programs {
         self.folder.join(subject.program().1)
     }
 
-    /// Runs an arm once, and returns its report.
-    pub(super) fn measure(&self, arm: &Arm, count: u64) -> Result<Value> {
+    /// Runs an arm once.
+    pub(super) fn measure(&self, arm: &Arm, count: u64) -> Result<Outcome> {
         let program = self.path(arm.subject);
         let plan = plan(arm, count);
         match arm.place {
-            Place::OneProcess => report(command(&program, &plan)),
+            Place::OneProcess => outcome(command(&program, &plan)),
             Place::TwoProcesses => {
                 let [one, two] = free_addresses()?;
                 pair(&program, &plan, [&one, &two], [&[], &[]])
@@ -48,6 +48,15 @@ impl Programs {
             }
         }
     }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Report(Value),
+    /// The measured program lost messages, for this reason. Only programs that are compared with ours
+    /// report that; a loss of ours fails the run.
+    Loss(String),
 }
 
 /// Returns the arguments of a run.
@@ -69,7 +78,7 @@ fn pair(
     plan: &[String],
     addresses: [&str; 2],
     prefixes: [&[String]; 2],
-) -> Result<Value> {
+) -> Result<Outcome> {
     let [one, two] = addresses;
     let end = |prefix: &[String], role: &str, id: &str, peer: String| {
         let mut words = prefix.to_vec();
@@ -91,11 +100,19 @@ fn pair(
     }
     receiver.stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut receiver = Ended(receiver.spawn().context("failed to start the receiver")?);
-    let mut sent = report(end(prefixes[0], "send", "1", format!("2:{one}={two}")))?;
-    if !idle {
-        let received = read(receiver.0.stdout.take(), &mut receiver)?;
+    let sent = outcome(end(prefixes[0], "send", "1", format!("2:{one}={two}")));
+    if idle {
+        return sent;
+    }
+    // A sender fails too when its receiver has ended because messages were lost.
+    let received = read(receiver.0.stdout.take(), &mut receiver);
+    if let Ok(Outcome::Loss(_)) = received {
+        return received;
+    }
+    let mut sent = sent?;
+    if let (Outcome::Report(sent), Outcome::Report(received)) = (&mut sent, received?) {
         let cpu = "/cpu_seconds_per_million";
-        let both = number(&sent, cpu)? + number(&received, cpu)?;
+        let both = number(sent, cpu)? + number(&received, cpu)?;
         if let Some(place) = sent.pointer_mut(cpu) {
             *place = both.into();
         }
@@ -113,21 +130,40 @@ impl Drop for Ended {
     }
 }
 
-fn read(output: Option<std::process::ChildStdout>, child: &mut Ended) -> Result<Value> {
+fn read(output: Option<std::process::ChildStdout>, child: &mut Ended) -> Result<Outcome> {
     let text = std::io::read_to_string(output.context("the receiver has no output")?)?;
     let status = child.0.wait()?;
-    ensure!(status.success(), "the receiver failed: {status}");
-    serde_json::from_str(&text).context("the receiver's report is not JSON")
+    parse(&text, status.success()).with_context(|| format!("the receiver failed: {status}"))
 }
 
 /// Runs a command that writes a report.
-pub(super) fn report(mut command: Command) -> Result<Value> {
+pub(super) fn report(command: Command) -> Result<Value> {
+    match outcome(command)? {
+        Outcome::Report(report) => Ok(report),
+        Outcome::Loss(reason) => bail!("messages were lost: {reason}"),
+    }
+}
+
+/// Runs a command that writes a report, or that messages were lost.
+fn outcome(mut command: Command) -> Result<Outcome> {
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} failed ({}): {errors}", output.status);
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{command:?} did not write JSON"))
+    let text = String::from_utf8_lossy(&output.stdout);
+    parse(&text, output.status.success()).with_context(|| {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        format!("{command:?} failed ({}): {errors}", output.status)
+    })
+}
+
+/// Parses the output of a measuring program, which is JSON.
+fn parse(text: &str, success: bool) -> Result<Outcome> {
+    let value: Value = serde_json::from_str(text).context("its output is not JSON")?;
+    let loss = value.get("loss").and_then(Value::as_str).map(str::to_owned);
+    match loss {
+        None if success => Ok(Outcome::Report(value)),
+        Some(reason) if !success => Ok(Outcome::Loss(reason)),
+        _ => bail!("its output and its exit code contradict each other"),
+    }
 }
 
 /// Reads a number of a report.
@@ -141,4 +177,23 @@ pub(super) fn number(report: &Value, pointer: &str) -> Result<f64> {
 fn free_addresses() -> Result<[String; 2]> {
     let (one, two) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
     Ok([one.local_addr()?.to_string(), two.local_addr()?.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_loss_is_a_result_and_any_other_failure_is_none() {
+        let report = parse("{\"messages\": 3}", true).unwrap();
+        assert_eq!(report, Outcome::Report(json!({ "messages": 3 })));
+        let loss = parse("{\"loss\": \"a duplicate\"}\n", false).unwrap();
+        assert_eq!(loss, Outcome::Loss("a duplicate".to_owned()));
+        for (text, success) in [("", false), ("", true), ("{}", false), ("{\"loss\": \"x\"}", true)]
+        {
+            assert!(parse(text, success).is_err(), "{text:?}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::document::Results;
 use self::figures::{Figure, Round};
-use self::measure::Programs;
+use self::measure::{Outcome, Programs};
 use self::scenario::{Scenario, Subject};
 use crate::libknet;
 use crate::workspace::Workspace;
@@ -142,10 +142,13 @@ fn measure_rounds(
         let mut reports: Round = BTreeMap::new();
         for index in 0..scenario.arms.len() {
             let arm = &scenario.arms[(index + round) % scenario.arms.len()];
-            let report = programs
+            let outcome = programs
                 .measure(arm, arm.count.div_ceil(divisor))
                 .with_context(|| format!("{}, {}", scenario.name, arm.label))?;
-            reports.insert(arm.label, report);
+            if let Outcome::Loss(reason) = &outcome {
+                println!("{}: {} lost messages: {reason}", scenario.name, arm.label);
+            }
+            reports.insert(arm.label, outcome);
         }
         measured.push(reports);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::figures::Figure;
+use super::figures::{Figure, Losses};
 use super::scenario::Target;
 
 /// Returns a table in Markdown.
@@ -18,9 +18,7 @@ pub(super) fn markdown(figures: &[Figure]) -> String {
             title,
             figure.what.to_owned(),
             format!("{}: {} {}", figure.of.0, short(figure.of.1), figure.unit),
-            figure.to.map_or_else(String::new, |(arm, value)| {
-                format!("{arm}: {} {}", short(value), figure.unit)
-            }),
+            compared(figure),
             figure.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             target(figure.target),
             match figure.is_reached() {
@@ -32,6 +30,15 @@ pub(super) fn markdown(figures: &[Figure]) -> String {
         ]);
     }
     align(&rows)
+}
+
+/// Formats what a figure is compared with, and the runs in which that lost messages.
+fn compared(figure: &Figure) -> String {
+    let value = figure.to.map(|(arm, value)| format!("{arm}: {} {}", short(value), figure.unit));
+    let losses = figure.losses.as_ref().map(|Losses { arm, runs, of, reason }| {
+        format!("{arm} lost messages in {runs} of {of} runs: {reason}")
+    });
+    [value, losses].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Formats columns of equal width, with a separator below the first row.
@@ -87,6 +94,7 @@ pub(super) fn json(figures: &[Figure]) -> Value {
             "ratio": figure.ratio,
             "target": target(figure.target),
             "reached": figure.is_reached(),
+            "runs_with_losses": figure.losses.as_ref().map(|losses| losses.runs),
         })
     });
     rows.collect()
@@ -106,6 +114,7 @@ mod tests {
             to: Some(("libknet", 100_000.0)),
             ratio: Some(ratio),
             target,
+            losses: None,
         }
     }
 
@@ -119,6 +128,19 @@ mod tests {
         assert!(lines[2].contains("| ours: 300000 /s |") && lines[2].contains("| yes "), "{table}");
         assert!(lines[3].contains("2.90") && lines[3].contains("**no**"), "{table}");
         assert!(lines[2].contains("throughput") && !lines[3].contains("throughput"), "{table}");
+    }
+
+    #[test]
+    fn runs_with_losses_are_named() {
+        let reason = "a duplicate".to_owned();
+        let losses = Losses { arm: "libknet", runs: 2, of: 5, reason };
+        let lossy = Figure { losses: Some(losses), ..figure(3.0, Target::AtLeast(3.0)) };
+        let table = markdown(&[lossy.clone()]);
+        let cell = "| libknet: 100000 /s; libknet lost messages in 2 of 5 runs: a duplicate |";
+        assert!(table.contains(cell), "{table}");
+        let table = markdown(&[Figure { to: None, ratio: None, ..lossy }]);
+        assert!(table.contains("| libknet lost messages in 2 of 5 runs"), "{table}");
+        assert!(!table.contains("yes") && !table.contains("**no**"), "{table}");
     }
 
     #[test]

@@ -4,10 +4,10 @@
 
 mod host;
 
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::Context;
-use knet_bench::Mode;
+use knet_bench::{BenchError, Mode, Plan, Report};
 use kronosnet::HostId;
 use libknet_peer::libknet::{Handle, Library};
 
@@ -45,16 +45,28 @@ pub(crate) fn run(library: &'static Library, args: &BenchArgs) -> anyhow::Result
         }
         (_, None) => {
             let (near, far) = BenchHost::pair(library, plan)?;
-            knet_bench::print(plan, &knet_bench::run(plan, &subject, &near, &far)?)
+            knet_bench::print(plan, &measured(plan, knet_bench::run(plan, &subject, &near, &far))?)
         }
         (_, Some(Role::Send)) => {
             let host = BenchHost::connect(library, args)?;
-            knet_bench::print(plan, &knet_bench::send(plan, &subject, &host)?)
+            knet_bench::print(plan, &measured(plan, knet_bench::send(plan, &subject, &host))?)
         }
         (_, Some(Role::Recv)) => {
             let host = BenchHost::connect(library, args)?;
-            knet_bench::print(plan, &knet_bench::receive(plan, &subject, &host)?)
+            knet_bench::print(plan, &measured(plan, knet_bench::receive(plan, &subject, &host))?)
         }
     }
     .context("cannot write the report")
+}
+
+/// Passes a report on. If libknet lost messages instead, writes that to standard output for the program
+/// that asked for JSON: it is a result of the measurement.
+fn measured(plan: &Plan, outcome: Result<Report, BenchError>) -> anyhow::Result<Report> {
+    match outcome {
+        Err(error) if plan.json && error.is_loss() => {
+            writeln!(io::stdout(), "{}", serde_json::json!({ "loss": error.to_string() }))?;
+            Err(error.into())
+        }
+        outcome => Ok(outcome?),
+    }
 }
