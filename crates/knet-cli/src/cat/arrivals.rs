@@ -50,9 +50,12 @@ struct Sender {
 }
 
 impl Arrivals {
-    /// Creates an account for messages of this many senders.
-    pub(crate) fn new(own: u64, senders: usize) -> Self {
-        let window = u32::try_from(WINDOW / senders.max(1)).unwrap_or(u32::MAX);
+    /// Creates an account for messages of this many senders, which share buffers of `room` bytes of
+    /// memory.
+    pub(crate) fn new(own: u64, senders: usize, room: usize) -> Self {
+        // Some of it is left for pings, and for what the kernel counts differently.
+        let window = (room / 4 * 3).min(MAX_WINDOW) / senders.max(1);
+        let window = u32::try_from(window).unwrap_or(u32::MAX);
         Self { state: Mutex::default(), due: Condvar::new(), own, window }
     }
 
@@ -157,15 +160,17 @@ impl Sender {
     }
 }
 
-/// How much all senders together may have in flight. The smallest receive buffer in practice is 208 KiB,
-/// which the kernel doubles.
-const WINDOW: usize = 320 * 1024;
+/// How much all senders together may have in flight, however large the buffers are. More makes nothing
+/// faster.
+const MAX_WINDOW: usize = 2 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const HOST: HostId = HostId::new(2);
+    /// The smallest buffer in practice: 208 KiB, doubled by the kernel.
+    const ROOM: usize = 416 * 1024;
 
     fn credit(arrivals: &Arrivals) -> Credit {
         match arrivals.wait_until_due().unwrap()[..] {
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_probe_is_answered_with_what_arrived_and_what_was_taken() {
-        let arrivals = Arrivals::new(1, 1);
+        let arrivals = Arrivals::new(1, 1, ROOM);
         arrivals.probed(HOST, 7, 0);
         let first = credit(&arrivals);
         assert_eq!((first.receiver, first.arrived, first.taken), (1, 0, 0));
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn credit_is_due_before_the_window_is_used_up() {
-        let arrivals = Arrivals::new(1, 1);
+        let arrivals = Arrivals::new(1, 1, ROOM);
         arrivals.probed(HOST, 7, 0);
         credit(&arrivals);
         let mut in_flight = 0;
@@ -203,12 +208,13 @@ mod tests {
                 break in_flight;
             }
         };
-        assert!((WINDOW / 4..WINDOW / 2).contains(&step), "{step}");
+        let window = arrivals.window as usize;
+        assert!((window / 4..window / 2).contains(&step), "{step}");
     }
 
     #[test]
     fn messages_that_did_not_fit_into_the_datafd_take_no_room() {
-        let arrivals = Arrivals::new(1, 1);
+        let arrivals = Arrivals::new(1, 1, ROOM);
         arrivals.probed(HOST, 7, 0);
         credit(&arrivals);
         for _ in 0..5 {
@@ -226,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_restarted_sender_begins_with_what_it_sent() {
-        let arrivals = Arrivals::new(1, 1);
+        let arrivals = Arrivals::new(1, 1, ROOM);
         arrivals.probed(HOST, 3, 0);
         arrivals.arrived(HOST);
         arrivals.taken(1);
@@ -236,12 +242,12 @@ mod tests {
 
     #[test]
     fn several_senders_share_the_window() {
-        assert_eq!(Arrivals::new(1, 4).window as usize, WINDOW / 4);
+        assert_eq!(Arrivals::new(1, 4, ROOM).window as usize, ROOM / 4 * 3 / 4);
     }
 
     #[test]
     fn closing_ends_the_wait_after_the_last_notice() {
-        let arrivals = Arrivals::new(1, 1);
+        let arrivals = Arrivals::new(1, 1, ROOM);
         arrivals.probed(HOST, 7, 0);
         arrivals.done();
         arrivals.close();

@@ -12,6 +12,9 @@ use kronosnet::{
     HostId, LinkId, Verdict,
 };
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::{RcvBuf, SndBuf};
+
 use crate::args::{PeerLink, Remote, links_by_host, require_local};
 use crate::cat::args::CatArgs;
 use crate::cat::arrivals::Arrivals;
@@ -53,10 +56,12 @@ impl Cluster {
         let own = RandomState::new().build_hasher().finish();
         let is_target = |host: &HostId| args.to.is_empty() || args.to.contains(host);
         let targets = paths.keys().copied().filter(is_target);
+        let request = ChannelRequest::Exact(args.channel);
+        let datafd = handle.add_datafd(DatafdSource::Create, request)?;
         let mut cluster = Self {
-            arrivals: Arc::new(Arrivals::new(own, paths.len())),
+            arrivals: Arc::new(Arrivals::new(own, paths.len(), room(&datafd)?)),
             destinations: Arc::new(Destinations::new(own, targets)),
-            datafd: handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(args.channel))?,
+            datafd,
             channel: args.channel,
             notices: notice::channel(args.channel),
             peers: Vec::new(),
@@ -364,6 +369,12 @@ fn watch(handle: &Handle, verbose: bool, events: &Events) {
     handle.on_datafd_event(|_, event| {
         stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
     });
+}
+
+/// Returns how many bytes of memory a datafd holds, and so does the socket of a link: the library asks for
+/// equally large buffers, and the kernel has the same limits for both.
+fn room(datafd: &Datafd) -> nix::Result<usize> {
+    Ok(getsockopt(datafd, RcvBuf)?.min(getsockopt(datafd, SndBuf)?))
 }
 
 /// Returns the names of hosts for people.
