@@ -129,7 +129,10 @@ fn both_accept_the_same_arguments(family: Family) {
     let options = |program: Program, command: &str| -> Vec<String> {
         let output = program.command(&[command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
-        let options = help.lines().map(str::trim).filter(|line| line.starts_with('-'));
+        // Any line of a text may begin with an option, but texts are not indented, or more than options.
+        let indented = |line: &&str| (2..=6).contains(&(line.len() - line.trim_start().len()));
+        let options = help.lines().filter(indented).map(str::trim);
+        let options = options.filter(|line| line.starts_with('-'));
         let words = options.flat_map(str::split_whitespace).filter(|word| word.starts_with("--"));
         words.map(str::to_owned).collect()
     };

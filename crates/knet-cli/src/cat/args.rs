@@ -9,7 +9,7 @@ use crate::args::{PeerLink, Remote, host_id, number, seconds};
 /// Sends standard input to the peers, and writes what they send to standard output.
 ///
 /// Starts once every peer is reachable. Ends at the end of the input, once everything has been
-/// sent and --recv messages have been received.
+/// sent and the requested number of messages has been received (--recv).
 ///
 /// Links neither retransmit nor apply backpressure. So a receiving knet cat returns credit for what it
 /// has taken, on the channel 16 above --channel (modulo 32), and a sender has no more in flight than
