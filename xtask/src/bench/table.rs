@@ -135,7 +135,7 @@ mod tests {
         let reason = "a duplicate".to_owned();
         let losses = Losses { arm: "libknet", runs: 2, of: 5, reason };
         let lossy = Figure { losses: Some(losses), ..figure(3.0, Target::AtLeast(3.0)) };
-        let table = markdown(&[lossy.clone()]);
+        let table = markdown(std::slice::from_ref(&lossy));
         let cell = "| libknet: 100000 /s; libknet lost messages in 2 of 5 runs: a duplicate |";
         assert!(table.contains(cell), "{table}");
         let table = markdown(&[Figure { to: None, ratio: None, ..lossy }]);
