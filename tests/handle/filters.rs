@@ -124,6 +124,55 @@ fn a_panicking_filter_rejects_only_that_message() {
     }
 }
 
+/// The payload of a panic, which panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
+#[test]
+fn a_panic_with_a_payload_that_panics_ends_no_thread() {
+    let cluster = Cluster::pair();
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let (called, calls) = crossbeam_channel::unbounded();
+    for at in [1, 2] {
+        cluster
+            .handle(at)
+            .set_filter(move |message| {
+                let bad: &[u8] = if at == 1 { b"sent" } else { b"received" };
+                if message.payload() == bad {
+                    std::panic::panic_any(Bomb);
+                }
+                Verdict::Broadcast
+            })
+            .unwrap();
+        let called = called.clone();
+        cluster.handle(at).on_link_event(move |_, _| {
+            called.send(at).unwrap();
+            std::panic::panic_any(Bomb);
+        });
+    }
+    for _ in 0..3 {
+        for bad in [&b"sent"[..], b"received"] {
+            nix::unistd::write(&from, bad).unwrap();
+        }
+        from.send(b"good").unwrap();
+        assert_eq!(receive(&to), b"good");
+        nix::unistd::write(&from, b"written").unwrap();
+        assert_eq!(receive(&to), b"written");
+    }
+    for _ in 0..2 {
+        let link = cluster.link(1, 2, 0);
+        link.disable().unwrap();
+        assert_eq!(calls.recv_timeout(DEADLINE), Ok(1));
+        link.enable().unwrap();
+        assert_eq!(calls.recv_timeout(DEADLINE), Ok(1));
+    }
+}
+
 /// Asserts that calls which may wait are refused inside a filter, on whichever thread it runs:
 /// waiting there for a data thread would never end.
 #[test]

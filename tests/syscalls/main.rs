@@ -7,5 +7,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod fork;
 mod receiving;
 mod scene;
+mod waiting;

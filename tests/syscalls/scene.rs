@@ -1,7 +1,7 @@
 //! Two hosts whose system calls may fail.
 
 use std::os::fd::RawFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use knet_faults::Faults;
@@ -11,11 +11,18 @@ use knet_tests::process::{cpu_time_of, fd_of_udp_port};
 use knet_tests::wait::{DEADLINE, next_message};
 use kronosnet::{Datafd, Link, PingTimers};
 
+/// Waits until no other test runs; none does until the guard is dropped.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed has reported that itself.
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    log::start();
+    guard
+}
+
 /// Runs a scenario in which calls may fail, while no other does.
 pub(crate) fn run(scenario: impl FnOnce(&Faults) + Send) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    log::start();
+    let _alone = alone();
     knet_faults::run(scenario);
 }
 
@@ -61,6 +68,12 @@ impl Scene {
             }
         }
         panic!("no message arrives");
+    }
+
+    /// Writes a message to the datafd of host 1, for knet-tx to send.
+    pub(crate) fn writes(&mut self) {
+        self.sent += 1;
+        nix::unistd::write(&self.datafds[0], &self.sent.to_le_bytes()).unwrap();
     }
 
     /// Sends a message from host 1, which arrives.

@@ -314,6 +314,8 @@ pub enum DownReason {
         /// The link that the packets are for.
         link: LinkId,
     },
+    /// The program that has this end of the link is broken: a thread of it ended.
+    ThreadEnded,
     /// The kernel of this machine refuses to receive what the peer sends.
     ReceiveError {
         /// The error, an `errno` value such as `ENOSYS` of a filter of system calls.
@@ -335,6 +337,7 @@ impl fmt::Display for DownReason {
             }
             Self::WrongHost { host } => write!(f, "the peer says that it is host {host}"),
             Self::WrongLink { link } => write!(f, "the peer sends link {link} instead"),
+            Self::ThreadEnded => f.write_str("a thread of the handle ended"),
             Self::ReceiveError { errno } => {
                 write!(f, "receiving fails: {}", std::io::Error::from_raw_os_error(*errno))
             }

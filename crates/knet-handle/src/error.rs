@@ -196,6 +196,22 @@ pub enum Error {
         /// Its links with their states.
         links: Vec<(LinkId, LinkState)>,
     },
+    /// The handle was created before this process was forked, and its threads run in the other process. That
+    /// one is not affected: nothing was changed. Create handles after forking, or daemonising.
+    #[error("the handle belongs to process {owner}: create one after forking")]
+    Forked {
+        /// The process that created the handle.
+        owner: u32,
+    },
+    /// A thread of the handle ended because of a bug, so no message passes. Every link is down for that
+    /// reason ([`DownReason::ThreadEnded`](crate::DownReason::ThreadEnded)).
+    #[error(
+        "the thread {thread} of the handle panicked: close the handle, create another, report the bug"
+    )]
+    ThreadEnded {
+        /// The name of the thread.
+        thread: &'static str,
+    },
     /// The method cannot be called from within the filter.
     #[error("not possible within the filter: use another thread")]
     InsideFilter,
@@ -296,6 +312,8 @@ impl Error {
             Self::NoReachableHost { .. } => EHOSTDOWN,
             Self::NotReachable { .. } => ETIMEDOUT,
             Self::InsideFilter | Self::InsideCallback => EDEADLK,
+            Self::Forked { .. } => EPERM,
+            Self::ThreadEnded { .. } => ECANCELED,
             Self::NotSent { failures } => {
                 let mut tried = failures.iter().map(|failure| failure.reason.errno());
                 tried.find(|&errno| errno != EHOSTDOWN).unwrap_or(EHOSTDOWN)

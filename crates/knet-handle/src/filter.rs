@@ -1,13 +1,15 @@
 //! The destination filter: which hosts a message is sent to, and on which channel.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use knet_wire::HostId;
 
 use crate::event::Direction;
 use crate::log::{Log, log};
+use crate::panic_gate::PanicGate;
+use crate::panics;
 
 /// A message that is passed to the filter: [`Handle::set_filter`](crate::Handle::set_filter).
 ///
@@ -131,15 +133,34 @@ pub(crate) struct Filtered {
 
 /// Runs the filter; without one, every message is for every host. Leaves the destinations that it adds in
 /// `destinations`.
-pub(crate) fn run(filter: Option<&Filter>, mut message: FilterMessage<'_>, log: Log) -> Filtered {
+///
+/// A panic of the filter, or of its destructor if it was replaced meanwhile, rejects the message.
+pub(crate) fn run(
+    filter: Option<Filter>,
+    mut message: FilterMessage<'_>,
+    panics: &PanicGate,
+    log: Log,
+) -> Filtered {
     message.destinations.clear();
     let FilterMessage { source, channel, direction, .. } = message;
     let Some(filter) = filter else {
         return Filtered { verdict: Verdict::Broadcast, channel };
     };
     let _inside = Inside::enter();
-    let verdict = catch_unwind(AssertUnwindSafe(|| filter(&mut message))).unwrap_or_else(|_| {
-        log!(error, log, Filter, %source, channel, ?direction, "the filter panicked: message dropped");
+    let quiet = panics.silence(Instant::now());
+    let verdict = panics::catch(|| {
+        let verdict = filter(&mut message);
+        drop(filter);
+        verdict
+    });
+    drop(quiet);
+    let verdict = verdict.unwrap_or_else(|panic| {
+        if let Some(suppressed) = panics.record(Instant::now()) {
+            log!(
+                error, log, Filter, %source, channel, ?direction, panic, suppressed,
+                "the filter panicked: message dropped"
+            );
+        }
         Verdict::Reject
     });
     Filtered { verdict, channel: message.channel }
@@ -200,7 +221,7 @@ mod tests {
             channel: 3,
             destinations: &mut destinations,
         };
-        (run(filter.as_ref(), message, Log::default()), destinations)
+        (run(filter, message, &PanicGate::default(), Log::default()), destinations)
     }
 
     #[test]

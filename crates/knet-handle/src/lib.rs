@@ -65,6 +65,8 @@ mod link_transport;
 mod link_zones;
 mod log;
 mod operation;
+mod panic_gate;
+mod panics;
 mod rx;
 mod send_report;
 mod tx;

@@ -87,6 +87,10 @@ pub enum AddError {
         fd: RawFd,
     },
 
+    /// The process was forked after the poller was created, and the poller belongs to the other process.
+    #[error("the poller belongs to another process, create one after forking")]
+    Forked,
+
     /// The kernel refused for another reason: `ENOSPC` at the limit of
     /// `/proc/sys/fs/epoll/max_user_watches`, `ENOMEM`, or `ELOOP` and `EINVAL` for epoll instances
     /// that would watch each other.
@@ -104,7 +108,7 @@ impl AddError {
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
-            Self::NotPollable { .. } => Errno::EPERM as i32,
+            Self::NotPollable { .. } | Self::Forked => Errno::EPERM as i32,
             Self::AlreadyAdded { .. } => Errno::EEXIST as i32,
             Self::Os { source, .. } => os_error(source),
         }
@@ -144,6 +148,10 @@ pub enum ModifyError {
         fd: RawFd,
     },
 
+    /// The process was forked after the poller was created, and the poller belongs to the other process.
+    #[error("the poller belongs to another process, create one after forking")]
+    Forked,
+
     /// The kernel refused for another reason, such as `ENOMEM`.
     #[error("cannot modify descriptor {fd} in the poller: {source}")]
     Os {
@@ -160,6 +168,7 @@ impl ModifyError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NotAdded { .. } => Errno::ENOENT as i32,
+            Self::Forked => Errno::EPERM as i32,
             Self::Os { source, .. } => os_error(source),
         }
     }
@@ -199,6 +208,10 @@ pub enum RemoveError {
         fd: RawFd,
     },
 
+    /// The process was forked after the poller was created, and the poller belongs to the other process.
+    #[error("the poller belongs to another process, create one after forking")]
+    Forked,
+
     /// The kernel refused for another reason.
     #[error("cannot remove descriptor {fd} from the poller: {source}")]
     Os {
@@ -215,6 +228,7 @@ impl RemoveError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NotAdded { .. } => Errno::ENOENT as i32,
+            Self::Forked => Errno::EPERM as i32,
             Self::Os { source, .. } => os_error(source),
         }
     }

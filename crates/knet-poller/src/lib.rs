@@ -66,6 +66,8 @@ pub use event::{Event, Events};
 mod interest;
 pub use interest::Interest;
 
+mod owner;
+
 mod poller;
 pub use poller::Poller;
 

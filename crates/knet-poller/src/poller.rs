@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::deadline::Deadline;
 use crate::error::means_not_added;
+use crate::owner::Owner;
 use crate::registrations::{Registrations, WAKER};
 use crate::waker::WakeSignal;
 use crate::{AddError, Events, Interest, ModifyError, PollerError, RemoveError, Token, Waker};
@@ -27,6 +28,13 @@ use crate::{AddError, Events, Interest, ModifyError, PollerError, RemoveError, T
 /// ([`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html), questions 6 and 7). If the number
 /// is added again for another source, the poller drops the events of the old one, but each still
 /// causes a spurious wake-up.
+///
+/// # Forks
+///
+/// A poller belongs to the process that created it. A forked process shares its kernel objects, so that
+/// removing a source there would make the owner deaf to it: [`add`](Self::add), [`modify`](Self::modify)
+/// and [`remove`](Self::remove) fail there, wakers do nothing, and [`wait`](Self::wait) must not be called.
+/// Dropping it there does not affect the owner.
 ///
 /// # Examples
 ///
@@ -51,6 +59,7 @@ use crate::{AddError, Events, Interest, ModifyError, PollerError, RemoveError, T
 pub struct Poller {
     epoll: Epoll,
     signal: Arc<WakeSignal>,
+    owner: Owner,
     /// Locked while the kernel's list changes, so that the two agree. Never locked during a wait.
     registrations: Mutex<Registrations>,
 }
@@ -69,7 +78,8 @@ impl Poller {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let signal = WakeSignal::new()?;
         epoll.add(&signal.eventfd, EpollEvent::new(EpollFlags::EPOLLIN, WAKER))?;
-        Ok(Poller { epoll, signal: Arc::new(signal), registrations: Mutex::default() })
+        let (signal, owner) = (Arc::new(signal), Owner::new());
+        Ok(Poller { epoll, signal, owner, registrations: Mutex::default() })
     }
 
     /// Starts watching `source` and reports its events under `token`.
@@ -83,6 +93,7 @@ impl Poller {
     ///   [`epoll_ctl(2)`](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html) does not support.
     /// - [`AddError::AlreadyAdded`] if the descriptor is registered. A duplicate with another number
     ///   is a source of its own.
+    /// - [`AddError::Forked`] in a forked process.
     /// - [`AddError::Os`] if the kernel refuses for another reason.
     ///
     /// # Examples
@@ -102,6 +113,9 @@ impl Poller {
     pub fn add(&self, source: impl AsFd, token: Token, interest: Interest) -> Result<(), AddError> {
         let source = source.as_fd();
         let fd = source.as_raw_fd();
+        if !self.owner.is_current() {
+            return Err(AddError::Forked);
+        }
         let mut registrations = self.registrations.lock();
         let id = registrations.fresh_id();
         let mut event = EpollEvent::new(interest.flags(), id);
@@ -126,6 +140,7 @@ impl Poller {
     /// # Errors
     ///
     /// - [`ModifyError::NotAdded`] if the descriptor is not registered.
+    /// - [`ModifyError::Forked`] in a forked process.
     /// - [`ModifyError::Os`] if the kernel refuses for another reason.
     ///
     /// # Examples
@@ -155,6 +170,9 @@ impl Poller {
     ) -> Result<(), ModifyError> {
         let source = source.as_fd();
         let fd = source.as_raw_fd();
+        if !self.owner.is_current() {
+            return Err(ModifyError::Forked);
+        }
         let mut registrations = self.registrations.lock();
         let Some(id) = registrations.id_of(fd) else {
             return Err(ModifyError::NotAdded { fd });
@@ -179,6 +197,7 @@ impl Poller {
     /// # Errors
     ///
     /// - [`RemoveError::NotAdded`] if the descriptor is not registered.
+    /// - [`RemoveError::Forked`] in a forked process.
     /// - [`RemoveError::Os`] if the kernel refuses for another reason. The source is no longer
     ///   reported in this case either.
     ///
@@ -204,6 +223,9 @@ impl Poller {
     pub fn remove(&self, source: impl AsFd) -> Result<(), RemoveError> {
         let source = source.as_fd();
         let fd = source.as_raw_fd();
+        if !self.owner.is_current() {
+            return Err(RemoveError::Forked);
+        }
         let mut registrations = self.registrations.lock();
         registrations.forget(fd);
         self.epoll.delete(source).map_err(|errno| RemoveError::new(fd, errno))

@@ -7,12 +7,15 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::PollerError;
+use crate::owner::Owner;
 
 /// Makes [`Poller::wait`](crate::Poller::wait) return, from any thread.
 ///
 /// A wake-up is never lost: if no thread is waiting, the next wait returns immediately. All wake-ups
 /// before that coalesce. If several threads wait, at least one of them returns. Memory writes before
 /// [`wake`](Self::wake) are visible to the thread whose wait reports the wake-up.
+///
+/// In a forked process it does nothing: the poller belongs to the process that created it.
 ///
 /// Clones are cheap and wake the same poller. A waker that outlives its poller does nothing.
 ///
@@ -58,6 +61,28 @@ impl Waker {
     pub fn wake(&self) -> Result<(), PollerError> {
         self.0.raise()
     }
+
+    /// Does the same as [`wake`](Self::wake), with a system call even if a wake-up is pending. An error
+    /// shows that the poller can no longer be woken, for example because something has closed its
+    /// descriptors by their numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`PollerError::Wake`] if the kernel refuses the write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let poller = knet_poller::Poller::new()?;
+    /// let waker = poller.waker();
+    /// waker.wake()?;
+    /// assert!(waker.wake_again().is_ok());
+    /// # Ok::<(), knet_poller::PollerError>(())
+    /// ```
+    pub fn wake_again(&self) -> Result<(), PollerError> {
+        self.0.pending.store(true, Ordering::Release);
+        self.0.write()
+    }
 }
 
 /// An eventfd that is written at most once per wait, regardless of the number of wake-ups.
@@ -67,17 +92,25 @@ pub(crate) struct WakeSignal {
     /// Set by the first wake-up and cleared by the wait that reports it. Wake-ups in between find it
     /// set and skip the write.
     pending: AtomicBool,
+    owner: Owner,
 }
 
 impl WakeSignal {
     pub(crate) fn new() -> Result<WakeSignal, Errno> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let eventfd = EventFd::from_flags(flags)?;
-        Ok(WakeSignal { eventfd, pending: AtomicBool::new(false) })
+        Ok(WakeSignal { eventfd, pending: AtomicBool::new(false), owner: Owner::new() })
     }
 
     fn raise(&self) -> Result<(), PollerError> {
         if self.pending.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), PollerError> {
+        if !self.owner.is_current() {
             return Ok(());
         }
         match self.eventfd.write(1) {
@@ -97,8 +130,18 @@ impl WakeSignal {
     /// in between would be lost and its flag would stay set permanently. In this order, such a wake-up
     /// coalesces with the one being taken, which has not been reported yet. The swap makes the memory
     /// writes before it visible.
+    ///
+    /// If the eventfd cannot be read, because something has closed its number, the flag is cleared too: the
+    /// next wake-up must not take it for one that is still coming.
     pub(crate) fn take(&self) -> bool {
-        self.eventfd.read().is_ok() && self.pending.swap(false, Ordering::AcqRel)
+        match self.eventfd.read() {
+            Err(Errno::EAGAIN) => false,
+            Err(_) => self.pending.swap(false, Ordering::AcqRel),
+            Ok(_) => {
+                self.pending.swap(false, Ordering::AcqRel);
+                true
+            }
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub fn in_fork(work: impl FnOnce()) -> Result<(), String> {
         ForkResult::Child => {
             // A deadlock ends by this signal.
             alarm::set(30);
+            // The output of a test is captured, and lost with the process.
+            std::panic::set_hook(Box::new(|info| {
+                let _ = nix::unistd::write(std::io::stderr(), format!("{info}\n").as_bytes());
+            }));
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             // SAFETY: it ends the process and has no conditions.
             unsafe { libc::_exit(i32::from(done.is_err())) }

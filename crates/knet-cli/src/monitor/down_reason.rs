@@ -32,6 +32,7 @@ impl From<DownReason> for Reason {
             DownReason::WrongHost { .. } => "wrong-host",
             DownReason::WrongLink { .. } => "wrong-link",
             DownReason::ReceiveError { .. } => "receive-error",
+            DownReason::ThreadEnded => "thread-ended",
             _ => "other",
         };
         Self { code, text: reason.to_string() }

@@ -1,9 +1,10 @@
-//! Faults of this machine: sockets from which nothing can be received.
+//! Faults of this machine: sockets from which nothing can be received, and a driver that ended.
 
 use std::time::Instant;
 
 use super::Engine;
 use crate::config::SocketId;
+use crate::event::DownReason;
 
 impl Engine {
     /// Handles a report that the kernel refuses to receive from a socket, or from all of them if `socket`
@@ -40,6 +41,26 @@ impl Engine {
     /// Handles a report that receiving works again where [`Engine::handle_receive_failed`] was called.
     pub fn handle_receive_restored(&mut self, now: Instant, socket: Option<SocketId>) {
         self.set_receive_error(now, socket, None);
+    }
+
+    /// Handles the end of the driver by a fault of its own. All links that are enabled are disabled, for
+    /// this reason ([`DownReason::ThreadEnded`]).
+    pub fn handle_driver_ended(&mut self, now: Instant) {
+        let reason = DownReason::ThreadEnded;
+        let links: Vec<_> = self
+            .hosts
+            .iter()
+            .flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
+            .filter_map(|(host, id, link)| link.is_enabled().then_some((host, id)))
+            .collect();
+        for (host, id) in links {
+            let Ok(link) = self.link_mut(host, id) else { continue };
+            let was_up = link.disable_because(now, reason);
+            self.timers_off(host, id);
+            if was_up {
+                self.announce_down(now, host, id, reason);
+            }
+        }
     }
 
     fn set_receive_error(&mut self, now: Instant, socket: Option<SocketId>, errno: Option<i32>) {

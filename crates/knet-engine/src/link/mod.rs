@@ -112,8 +112,13 @@ impl Link {
     /// Stops the heartbeat. Returns `true` if the link was up. The pongs so far are forgotten, so
     /// that a link that is enabled later does not come up on stale ones.
     pub(crate) fn disable(&mut self, now: Instant) -> bool {
+        self.disable_because(now, DownReason::Disabled)
+    }
+
+    /// Does the same as [`Link::disable`], for another reason.
+    pub(crate) fn disable_because(&mut self, now: Instant, reason: DownReason) -> bool {
         self.enabled = false;
-        self.take_down(now, DownReason::Disabled)
+        self.take_down(now, reason)
     }
 
     /// Brings the link up. Returns `true` if it was down.

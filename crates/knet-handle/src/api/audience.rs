@@ -1,7 +1,6 @@
 //! The subscribers of a handle's events: callbacks and event streams.
 
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -14,6 +13,7 @@ use crate::api::handle::Handle;
 use crate::core::notices::Notice;
 use crate::event::{DatafdEvent, Notification};
 use crate::log::log;
+use crate::panics;
 
 /// How many events a stream holds before it drops the oldest.
 pub const STREAM_CAPACITY: usize = 256;
@@ -100,9 +100,14 @@ impl<T: Clone> Audience<T> {
         });
         let callback = self.callback.lock().clone();
         if let Some(callback) = callback {
-            if catch_unwind(AssertUnwindSafe(|| callback(handle, &event))).is_err() {
+            let called = panics::catch(|| {
+                callback(handle, &event);
+                // It may be the last, if another one has replaced it.
+                drop(callback);
+            });
+            if let Err(panic) = called {
                 let log = handle.shared().log;
-                log!(error, log, Handle, "a callback panicked; nothing else is affected");
+                log!(error, log, Handle, panic, "a callback panicked; nothing else is affected");
             }
         }
     }

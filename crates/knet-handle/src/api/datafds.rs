@@ -54,7 +54,7 @@ impl Handle {
         request: ChannelRequest,
     ) -> Result<Datafd, Error> {
         let shared = self.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         if !self.audiences().datafd.was_subscribed() {
             return Err(Error::NotificationsNotEnabled);
         }
@@ -86,7 +86,7 @@ impl Handle {
     /// ```
     pub fn remove_datafd<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<(), Error> {
         let shared = self.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         shared.datafds.remove(datafd.into(), &shared.tx.poller, &shared.rx.poller)
     }
 

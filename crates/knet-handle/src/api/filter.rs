@@ -13,7 +13,8 @@ impl Handle {
     /// is sent or received, on the thread that handles the message, so it must be fast.
     ///
     /// Within the filter, every method that changes or sends something fails with [`Error::InsideFilter`].
-    /// If the filter panics, the message is rejected.
+    /// If the filter panics, the message is rejected. One panic per second is logged and reaches the panic
+    /// hook of the process: the bytes that cause them may come from anywhere.
     ///
     /// Once this returns, the previous filter is no longer called. It blocks until a running call of the
     /// previous filter has returned, for at most a second.
@@ -47,7 +48,7 @@ impl Handle {
         &self,
         filter: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        self.shared().outside_filter()?;
+        self.shared().accept_call()?;
         self.shared().set_filter(Some(Arc::new(filter)));
         log!(debug, self.shared().log, Filter, "filter installed");
         Ok(())
@@ -59,7 +60,7 @@ impl Handle {
     /// # Errors
     /// [`Error::InsideFilter`].
     pub fn remove_filter(&self) -> Result<(), Error> {
-        self.shared().outside_filter()?;
+        self.shared().accept_call()?;
         self.shared().set_filter(None);
         log!(debug, self.shared().log, Filter, "filter removed");
         Ok(())

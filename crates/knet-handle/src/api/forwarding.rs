@@ -34,7 +34,7 @@ impl Handle {
     /// ```
     pub fn set_forwarding(&self, on: bool) -> Result<(), Error> {
         let shared = self.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         if !on && shared.is_forwarding() {
             shared.tx.flush();
             shared.rx.flush();

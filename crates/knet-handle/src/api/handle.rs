@@ -28,6 +28,16 @@ use crate::{rx, tx};
 /// when the callback returns. A [`Host`](crate::Host), a [`Link`](crate::Link), a [`Datafd`](crate::Datafd)
 /// and a [`LocalSocket`](crate::LocalSocket) count as clones.
 ///
+/// # Forks
+///
+/// The threads of a handle exist only in the process that created it. In a process that was forked later,
+/// calls that would change or send something fail with [`Error::Forked`] and dropping the handle does
+/// nothing, so the parent is not disturbed. Other methods may block there and must not be called. A daemon
+/// creates its handle after it has forked (`daemon(3)`) and closed inherited descriptors: one that closes
+/// the handle's descriptors by number receives and sends nothing.
+///
+/// # Callbacks
+///
 /// A callback should use the handle that it is called with: one that owns a clone keeps the handle open.
 ///
 /// # Examples
@@ -175,7 +185,7 @@ impl Handle {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn close(self) -> Result<(), Error> {
-        self.shared().outside_filter()?;
+        self.shared().accept_call()?;
         let me = thread::current().id();
         if self.inner.threads.iter().any(|thread| thread.thread().id() == me) {
             return Err(Error::InsideCallback);

@@ -183,7 +183,7 @@ impl Host {
     /// ```
     pub fn wait_until_reachable(&self, timeout: Duration) -> Result<(), Error> {
         let shared = self.handle.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         let reached = shared.wait_for(timeout, || self.is_reachable().unwrap_or(true));
         self.status()?;
         if reached {

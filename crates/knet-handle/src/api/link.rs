@@ -59,7 +59,7 @@ impl Link {
         config: LinkConfig,
     ) -> Result<Self, Error> {
         let shared = handle.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         if let LinkEnds::Udp { local, remote } = config.ends {
             if local.is_ipv4() != remote.is_ipv4() {
                 return Err(Error::MixedFamilies { local, remote });

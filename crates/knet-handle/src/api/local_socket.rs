@@ -35,7 +35,7 @@ pub struct LocalSocket {
 impl LocalSocket {
     pub(crate) fn new(handle: Handle, local: SocketAddr) -> Result<Self, Error> {
         let shared = handle.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         let (socket, addr) = shared.sockets.acquire_new_port(local, &shared.rx.poller)?;
         Ok(Self { handle, socket, addr })
     }

@@ -30,7 +30,7 @@ impl Handle {
     /// # Ok::<(), knet_handle::Error>(())
     /// ```
     pub fn set_marking(&self, marking: QosMarking) -> Result<(), Error> {
-        self.shared().outside_filter()?;
+        self.shared().accept_call()?;
         self.shared().sockets.set_marking(marking)?;
         log!(debug, self.shared().log, Transport, ?marking, "marking set");
         Ok(())

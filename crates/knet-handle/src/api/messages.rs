@@ -101,7 +101,7 @@ impl Handle {
         addressing: Addressing,
     ) -> Result<SendReport, Error> {
         let shared = self.shared();
-        shared.outside_filter()?;
+        shared.accept_call()?;
         if message.is_empty() || message.len() > knet_wire::MAX_MESSAGE {
             return Err(Error::MessageSize { length: message.len() });
         }

@@ -3,6 +3,7 @@
 //!
 //! It knows the threads only as workers that can be woken and flushed.
 
+pub(crate) mod fate;
 pub(crate) mod notices;
 pub(crate) mod settings;
 pub(crate) mod shared;

@@ -8,19 +8,23 @@ use knet_engine::{Engine, Event, Routes, SequenceCounter, SocketId, Transmit};
 use knet_wire::HostId;
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::core::fate::Fate;
 use crate::core::notices::{Notice, Notices};
 use crate::core::settings::Settings;
 use crate::core::worker::Worker;
 use crate::core::zoned_links::ZonedLinks;
 use crate::datafds::table::Datafds;
+use crate::errno::ECANCELED;
 use crate::error::Error;
+use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::filter::{self, Filter};
 use crate::io::backpressure::Backpressure;
 use crate::io::control_queue::ControlQueue;
 use crate::io::drain::wait_until_alone;
 use crate::io::loopback::Loopback;
 use crate::io::sockets::Sockets;
-use crate::log::Log;
+use crate::log::{Log, log};
+use crate::panic_gate::PanicGate;
 
 /// The state of one handle.
 pub(crate) struct Shared {
@@ -35,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) loopback: Loopback,
     pub(crate) datafds: Datafds,
     filter: RwLock<Option<Filter>>,
+    pub(crate) filter_panics: PanicGate,
     pub(crate) forwarding: AtomicBool,
     pub(crate) notices: Notices,
     pub(crate) tx: Worker,
@@ -44,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) backpressure: Backpressure,
     pub(crate) control_queue: ControlQueue,
     pub(crate) stopping: AtomicBool,
+    pub(crate) fate: Fate,
     /// Counts all changes that may end a wait for a host.
     reach: Mutex<u64>,
     changed: Condvar,
@@ -64,6 +70,7 @@ impl Shared {
             loopback: Loopback::default(),
             datafds: Datafds::new(log),
             filter: RwLock::default(),
+            filter_panics: PanicGate::default(),
             forwarding: AtomicBool::new(false),
             notices: Notices::default(),
             tx: Worker::new(log)?,
@@ -72,6 +79,7 @@ impl Shared {
             backpressure: Backpressure::new(settings.send_timeout),
             control_queue: ControlQueue::default(),
             stopping: AtomicBool::new(false),
+            fate: Fate::default(),
             reach: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -117,6 +125,34 @@ impl Shared {
         answer
     }
 
+    /// Reports that a thread of the handle ended by a panic, which makes the handle useless: no message
+    /// passes and no link is watched any longer.
+    pub(crate) fn record_thread_end(&self, thread: &'static str, panic: &str) {
+        if !self.fate.record_end(thread) {
+            return;
+        }
+        log!(
+            error,
+            self.log,
+            Handle,
+            thread,
+            panic,
+            "a thread of the handle ended: create it again"
+        );
+        self.engine(Engine::handle_driver_ended);
+        for entry in self.datafds.list() {
+            entry.disable(&self.tx.poller);
+            self.notices.push_datafd(DatafdEvent {
+                id: entry.id(),
+                datafd: entry.number,
+                channel: entry.channel,
+                direction: Direction::Tx,
+                problem: DatafdProblem::ReadFailed { errno: ECANCELED, passing: false },
+            });
+        }
+        self.reach_changed();
+    }
+
     /// Lets the threads that wait for a host check again.
     fn reach_changed(&self) {
         *self.reach.lock() += 1;
@@ -128,7 +164,7 @@ impl Shared {
         &self,
         change: impl FnOnce(&mut Engine, Instant) -> T,
     ) -> Result<T, Error> {
-        self.outside_filter()?;
+        self.accept_call()?;
         let answer = self.engine(change);
         // The engine reports no event for a host that was removed.
         self.reach_changed();
@@ -141,8 +177,10 @@ impl Shared {
         read(&self.engine.lock(), now)
     }
 
-    /// Returns an error within a filter, where waiting for a data thread would never end.
-    pub(crate) fn outside_filter(&self) -> Result<(), Error> {
+    /// Returns an error if a call that changes or sends something cannot work: in a forked process, after
+    /// a thread ended, and within a filter, where waiting for a data thread would never end.
+    pub(crate) fn accept_call(&self) -> Result<(), Error> {
+        self.fate.check()?;
         if filter::inside() { Err(Error::InsideFilter) } else { Ok(()) }
     }
 
@@ -199,6 +237,9 @@ impl Shared {
             let seen = *self.reach.lock();
             if done() {
                 return true;
+            }
+            if self.fate.has_ended() {
+                return false;
             }
             let mut changes = self.reach.lock();
             while *changes == seen {

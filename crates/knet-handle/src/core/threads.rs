@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::core::shared::Shared;
 use crate::error::Error;
 use crate::log::log;
 use crate::operation::Operation;
+use crate::panics;
 
 /// Threads that are stopped when this is dropped, unless they are kept.
 pub(crate) struct Threads {
@@ -20,12 +22,19 @@ impl Threads {
         Self { shared, started: Vec::new() }
     }
 
+    /// Starts a thread. If it panics, the handle reports that and its calls fail.
     pub(crate) fn start(
         &mut self,
-        name: &str,
+        name: &'static str,
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(panic) = panics::catch(work) {
+                // Whatever it left behind, this thread ends in order.
+                let _ = panics::catch(|| shared.record_thread_end(name, &panic));
+            }
+        });
         let thread = thread.map_err(|error| {
             let errno = error.raw_os_error().unwrap_or_default();
             Error::os(Operation::StartThread, errno, error)
@@ -49,21 +58,43 @@ impl Drop for Threads {
 }
 
 /// Stops the threads and waits for them, except for the current one: the last clone of a handle may be
-/// dropped in a callback.
+/// dropped in a callback. In a forked process, which has none of them, it does nothing.
 pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
+    if shared.fate.is_forked() {
+        return threads.clear();
+    }
     shared.stopping.store(true, Ordering::Release);
     // A slow filter is not called with the rest of a batch either.
     shared.forwarding.store(false, Ordering::Release);
-    shared.tx.wake();
-    shared.rx.wake();
+    let woken = [shared.tx.wake_again(), shared.rx.wake_again()] == [true; 2];
     shared.notices.wake();
     shared.zoned_links.join();
     for thread in threads.drain(..) {
-        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-            log!(error, shared.log, Handle, "a thread of the handle panicked");
+        if thread.thread().id() == thread::current().id() {
+            continue;
+        }
+        if woken || ends_soon(&thread) {
+            // Its panic, if it ended by one, was reported.
+            let _ = thread.join();
+        } else {
+            let name = thread.thread().name().unwrap_or_default();
+            log!(error, shared.log, Handle, name, "a thread that cannot be woken is left behind");
         }
     }
 }
+
+/// Returns `true` if a thread that cannot be woken ends nevertheless, because a timer wakes it.
+fn ends_soon(thread: &JoinHandle<()>) -> bool {
+    let deadline = Instant::now() + END_TIMEOUT;
+    while !thread.is_finished() && Instant::now() < deadline {
+        // PAUSE: a thread reports its end to those that join it, which has no timeout.
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
+}
+
+/// How long the end of a thread is waited for that cannot be woken.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -71,11 +102,52 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use knet_channel::{Channel, ChannelRequest};
-    use knet_wire::HostId;
+    use knet_engine::{DownReason, LinkState};
+    use knet_wire::{HostId, LinkId};
 
-    use crate::{DatafdSource, Handle, Verdict};
+    use super::Threads;
+    use crate::core::notices::Notice;
+    use crate::{DatafdProblem, DatafdSource, Error, Handle, Verdict, fixtures};
 
     const DEADLINE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_panic_of_a_thread_is_the_reason_of_every_link_and_the_error_of_every_call() {
+        let (handle, _) = fixtures::to_itself();
+        let channel = ChannelRequest::Exact(Channel::ALL[0]);
+        let datafd = handle.add_datafd(DatafdSource::Create, channel).unwrap();
+        let itself = handle.host(handle.host_id()).unwrap();
+        let link = itself.link(LinkId::ALL[0]).unwrap();
+        let mut threads = Threads::new(handle.shared().clone());
+        threads.start("knet-tx", || panic!("a bug")).unwrap();
+        let mut notices = Vec::new();
+        while !notices.iter().any(|notice| matches!(notice, Notice::Datafd(_))) {
+            handle.shared().notices.wait();
+            notices.extend(std::iter::from_fn(|| handle.shared().notices.pop()).map(|one| one.0));
+        }
+        let ended = LinkState::Down(DownReason::ThreadEnded);
+        let is_ended =
+            |notice: &Notice| matches!(notice, Notice::Link(event) if event.state == ended);
+        assert!(notices.iter().any(is_ended), "{notices:?}");
+        let is_lost = |notice: &Notice| matches!(notice, Notice::Host(event) if !event.reachable);
+        assert!(notices.iter().any(is_lost), "{notices:?}");
+        let is_failed = |notice: &Notice| {
+            matches!(notice, Notice::Datafd(event)
+            if matches!(event.problem, DatafdProblem::ReadFailed { passing: false, .. }))
+        };
+        assert!(notices.iter().any(is_failed), "{notices:?}");
+
+        assert_eq!(link.status().unwrap().state, ended);
+        for error in [
+            datafd.send(b"into the void").unwrap_err(),
+            handle.add_host(HostId::new(9)).unwrap_err(),
+            link.enable().unwrap_err(),
+            handle.set_forwarding(false).unwrap_err(),
+            itself.wait_until_reachable(DEADLINE).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::ThreadEnded { thread: "knet-tx" }), "{error}");
+        }
+    }
 
     #[test]
     fn closing_does_not_wait_for_a_slow_filter_to_see_the_whole_batch() {

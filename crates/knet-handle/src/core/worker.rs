@@ -1,11 +1,12 @@
 //! A data thread, as the rest of the handle sees it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
-use knet_poller::{Poller, Waker};
+use knet_poller::{Poller, PollerError, Waker};
 use parking_lot::Mutex;
 
 use crate::error::Error;
@@ -19,6 +20,8 @@ pub(crate) struct Worker {
     log: Log,
     pub(crate) poller: Poller,
     waker: Waker,
+    /// Whether it was logged that the thread cannot be woken.
+    unwakeable: AtomicBool,
     /// The requests to flush. Each requester waits until its sender is dropped. `None` once the thread has
     /// ended.
     flush: Mutex<Option<Vec<Sender<()>>>>,
@@ -34,7 +37,8 @@ impl Worker {
             .map_err(|error| Error::os(Operation::CreatePoller, error.errno(), error))?;
         let waker = poller.waker();
         let (flush, filter) = (Mutex::new(Some(Vec::new())), OnceLock::new());
-        Ok(Self { log, poller, waker, flush, filter, thread: OnceLock::new() })
+        let (unwakeable, thread) = (AtomicBool::new(false), OnceLock::new());
+        Ok(Self { log, poller, waker, unwakeable, flush, filter, thread })
     }
 
     /// Returns `true` if it is called in the thread itself.
@@ -42,28 +46,44 @@ impl Worker {
         self.thread.get().is_some_and(|&thread| thread == thread::current().id())
     }
 
-    /// Wakes the thread.
-    pub(crate) fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            log!(error, self.log, Handle, %error, "a data thread could not be woken");
+    /// Wakes the thread. Returns `false` if the kernel refuses, as for a descriptor that something else has
+    /// closed: the thread may then sleep on.
+    pub(crate) fn wake(&self) -> bool {
+        self.log_wake(self.waker.wake())
+    }
+
+    /// Wakes the thread even if a wake-up is pending. The return value is reliable.
+    pub(crate) fn wake_again(&self) -> bool {
+        self.log_wake(self.waker.wake_again())
+    }
+
+    fn log_wake(&self, woken: Result<(), PollerError>) -> bool {
+        if let Err(error) = &woken {
+            if !self.unwakeable.swap(true, Ordering::Relaxed) {
+                log!(
+                    error, self.log, Handle, %error,
+                    "a data thread could not be woken: create the handle again"
+                );
+            }
         }
+        woken.is_ok()
     }
 
     /// Waits until the thread has handled everything that was there when this was called, but at most
     /// [`FLUSH_FILTER_TIMEOUT`] for a filter.
     ///
     /// Only the time for which the thread is found within a filter counts, so that no message is dropped
-    /// because the machine is busy.
+    /// because the machine is busy. Does not wait for a thread that cannot be woken.
     pub(crate) fn flush(&self) {
         let (done, finished) = crossbeam_channel::bounded(1);
         match self.flush.lock().as_mut() {
             Some(requests) => requests.push(done),
             None => return,
         }
-        self.wake();
         let mut remaining = FLUSH_FILTER_TIMEOUT;
         // No message comes: the thread drops its end once it is done.
         while !remaining.is_zero()
+            && self.wake_again()
             && finished.recv_timeout(FILTER_CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout)
         {
             if self.filter.get().is_some_and(Inside::now) {

@@ -166,7 +166,6 @@ impl Deliverer {
             return None;
         }
         // Looked up per message: once a filter is replaced, it is no longer called.
-        let filter = shared.filter();
         let message = FilterMessage {
             payload: bytes,
             direction: Direction::Rx,
@@ -175,7 +174,7 @@ impl Deliverer {
             channel: delivery.channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(filter.as_ref(), message, shared.log);
+        let filtered = filter::run(shared.filter(), message, &shared.filter_panics, shared.log);
         let is_for_us = match filtered.verdict {
             Verdict::Broadcast => true,
             Verdict::Destinations => self.destinations.contains(&shared.own),

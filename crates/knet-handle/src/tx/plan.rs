@@ -99,7 +99,6 @@ impl Planner {
         channel: Channel,
         addressing: Addressing,
     ) -> Result<(Channel, bool), Error> {
-        let filter = shared.filter();
         let message = FilterMessage {
             payload,
             direction: Direction::Tx,
@@ -108,9 +107,7 @@ impl Planner {
             channel: channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(filter.as_ref(), message, shared.log);
-        // Released here, so that replacing the filter does not wait for the packets to leave.
-        drop(filter);
+        let filtered = filter::run(shared.filter(), message, &shared.filter_panics, shared.log);
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
             Verdict::Destinations if self.destinations.is_empty() => {
