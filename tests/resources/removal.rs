@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use knet_tests::cluster::{Cluster, exactly, message};
+use knet_tests::cluster::{Cluster, channel, exactly, message};
 use knet_tests::descriptors::{datagram_pair, stream_pair};
-use knet_tests::process::open_fds;
-use knet_tests::wait::receive;
+use knet_tests::process::{open_fds, watched_sources};
+use knet_tests::wait::{receive, until};
 use kronosnet::{ChannelRequest, Datafd, DatafdSource};
 
 use crate::alone;
@@ -84,4 +84,23 @@ fn add_and_remove(cluster: &Cluster, round: usize) {
         }
     }
     there.remove().unwrap();
+}
+
+#[test]
+fn a_removed_stream_is_in_no_poller_although_a_message_was_half_written() {
+    let _alone = alone();
+    let cluster = Cluster::pair();
+    let from = cluster.create(1, 0);
+    let before = watched_sources();
+    // The other end stays open, so the kernel would go on watching it.
+    let (given, _far) = stream_pair();
+    let brought = cluster.bring(2, &given, 0);
+    let there = || cluster.handle(2).channel_stats(channel(0));
+    until("nothing more fits", || {
+        let _ = from.send(&message(65_536, 0));
+        there().rx_dropped_full > 0
+    });
+    assert!(watched_sources() >= before + 2, "for reading, and for the rest of a message");
+    brought.remove().unwrap();
+    assert_eq!(watched_sources(), before);
 }

@@ -76,6 +76,17 @@ pub fn cpu_time() -> Duration {
         .sum()
 }
 
+/// Returns how many sources all pollers of this process watch, their own wakers included.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn watched_sources() -> usize {
+    let of = |fd: RawFd| fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    let watched = |info: String| info.lines().filter(|line| line.starts_with("tfd:")).count();
+    open_fds().into_iter().map(of).map(watched).sum()
+}
+
 /// Returns the processor time that the threads of this name have used.
 ///
 /// # Panics

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod datafds;
 mod fork;
 mod receiving;
 mod scene;
+mod sending;
 mod waiting;

@@ -1,13 +1,13 @@
 //! Two hosts whose system calls may fail.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use knet_faults::Faults;
 use knet_tests::cluster::{Cluster, QUICK};
 use knet_tests::log;
-use knet_tests::process::{cpu_time_of, fd_of_udp_port};
+use knet_tests::process::{cpu_time_of, fd_of_udp_port, open_fds};
 use knet_tests::wait::{DEADLINE, next_message};
 use kronosnet::{Datafd, Link, PingTimers};
 
@@ -30,20 +30,33 @@ pub(crate) fn run(scenario: impl FnOnce(&Faults) + Send) {
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
     pub(crate) datafds: [Datafd; 2],
+    datafd_end: RawFd,
     sent: u64,
 }
 
 impl Scene {
     pub(crate) fn new() -> Self {
         let cluster = Cluster::new(2, 2);
-        let datafds = [1, 2].map(|host| cluster.create(host, 0));
-        Self { cluster, datafds, sent: 0 }
+        let first = cluster.create(1, 0);
+        let before = open_fds();
+        let second = cluster.create(2, 0);
+        let ours = second.as_fd().as_raw_fd();
+        let opened = open_fds().into_iter().filter(|fd| !before.contains(fd));
+        // The end of the application, its duplicates, and the end of the handle, which has another inode.
+        let inode = |fd: RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
+        let datafd_end = opened.into_iter().find(|&fd| inode(fd) != inode(ours)).unwrap();
+        Self { cluster, datafds: [first, second], datafd_end, sent: 0 }
     }
 
     /// Returns the descriptor of host 2's socket for a link.
     pub(crate) fn socket(&self, link: u8) -> RawFd {
         let local = self.cluster.link(2, 1, link).local_addr().unwrap();
         fd_of_udp_port(local.port())
+    }
+
+    /// Returns the descriptor of host 2's end of its datafd.
+    pub(crate) fn datafd_end(&self) -> RawFd {
+        self.datafd_end
     }
 
     /// Returns host 2's first link, which gives up on its peer soon from now on.

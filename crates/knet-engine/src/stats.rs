@@ -399,4 +399,8 @@ pub struct DropStats {
     /// Messages that were discarded before they were complete: they expired, made room for newer
     /// ones, or their sender was restarted.
     pub incomplete: u64,
+    /// Longer than a packet of this protocol can be, so that they were received in part.
+    pub truncated: u64,
+    /// Pings and path MTU probes that were not answered, because too many answers had not left yet.
+    pub unanswered: u64,
 }

@@ -7,7 +7,7 @@ mod pair;
 
 use std::time::Duration;
 
-use knet_engine::{DownReason, LinkState, Policy};
+use knet_engine::{DatagramMeta, DownReason, LinkState, Policy};
 use knet_wire::{
     Body, DataHeader, Fragment, FragmentPart, LinkId, PMTU_HEADER_LEN, Packet, Ping, Pmtu,
 };
@@ -243,4 +243,19 @@ fn what_this_build_cannot_undo_is_counted_and_dropped() {
     // Its number is still free for a duplicate that can be read.
     pair.arrive(B, LINK, &data(1, Fragment::Whole, b"plain"));
     assert_eq!(pair.take_delivered(B), [b"plain"]);
+}
+
+#[test]
+fn answers_that_find_the_queue_full_are_counted() {
+    const PINGS: u64 = 5000;
+    let mut pair = Pair::up(1, Policy::Passive);
+    let ping = Ping { link: LINK, cookie: [0; 16], sequence: number(0), timed: false };
+    let ping = ping.encode_ping(HOSTS[A]);
+    let meta = DatagramMeta { socket: socket(LINK), source: address(A, LINK), local: None };
+    for _ in 0..PINGS {
+        let _ = pair.engines[B].handle_datagram(pair.now, meta, &ping);
+    }
+    let answers = std::iter::from_fn(|| pair.engines[B].poll_transmit()).count() as u64;
+    assert_eq!(answers + pair.engines[B].drops().unanswered, PINGS);
+    assert!(pair.engines[B].drops().unanswered > 0);
 }

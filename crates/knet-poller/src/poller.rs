@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -26,8 +27,8 @@ use crate::{AddError, Events, Interest, ModifyError, PollerError, RemoveError, T
 /// watching a source that is closed while registered until its last duplicate is closed. It can no
 /// longer be removed by then, because its descriptor number no longer exists
 /// ([`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html), questions 6 and 7). If the number
-/// is added again for another source, the poller drops the events of the old one, but each still
-/// causes a spurious wake-up.
+/// is added again for another source, the poller drops the events of the old one. While such a source
+/// stays ready, waits look for other events only every 10 ms, instead of spinning.
 ///
 /// # Forks
 ///
@@ -268,6 +269,7 @@ impl Poller {
     ) -> Result<usize, PollerError> {
         let mut now = Instant::now();
         let deadline = Deadline::new(now, timeout);
+        let mut pause = FIRST_STALE_PAUSE;
         loop {
             let fetched = match self.epoll.wait(&mut events.raw, deadline.remaining(now)) {
                 Ok(fetched) => fetched,
@@ -281,6 +283,13 @@ impl Poller {
             now = Instant::now();
             if !events.is_empty() || events.woken() || deadline.is_over(now) {
                 return Ok(events.len());
+            }
+            if fetched > 0 {
+                // PAUSE: a source that is no longer registered and cannot be removed by its number
+                // would end every wait at once.
+                thread::sleep(pause);
+                pause = (2 * pause).min(LONGEST_STALE_PAUSE);
+                now = Instant::now();
             }
         }
     }
@@ -321,6 +330,11 @@ impl Poller {
         Waker(Arc::clone(&self.signal))
     }
 }
+
+/// The first and the longest pause of a wait that found only sources which are not registered: one that is
+/// removed during a wait is found once, another one each time.
+const FIRST_STALE_PAUSE: Duration = Duration::from_micros(10);
+const LONGEST_STALE_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

@@ -176,3 +176,29 @@ fn dropping_a_poller_leaves_its_sources_open() {
     source.write(5).unwrap();
     assert_eq!(source.read(), Ok(5));
 }
+
+/// Returns the processor time that this thread has used.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_source_that_was_closed_without_being_removed_does_not_make_waits_spin() {
+    let poller = Poller::new().unwrap();
+    let mut events = Events::with_capacity(4);
+    // Its number becomes that of another source while a duplicate keeps it open, so the poller forgets it
+    // and the kernel does not.
+    let mut source = OwnedFd::from(EventFd::from_value(1).unwrap());
+    let duplicate = dup(&source).unwrap();
+    poller.add(&source, Token(1), Interest::READ).unwrap();
+    dup2(EventFd::new().unwrap(), &mut source).unwrap();
+    poller.add(&source, Token(2), Interest::READ).unwrap();
+    let (timeout, used) = (Duration::from_millis(300), cpu_time());
+    assert_eq!(poller.wait(&mut events, Some(timeout)).unwrap(), 0);
+    assert!(cpu_time() - used < timeout / 4, "{:?}", cpu_time() - used);
+    poller.waker().wake().unwrap();
+    poller.wait(&mut events, None).unwrap();
+    assert!(events.woken(), "it still finds other events");
+    drop(duplicate);
+}

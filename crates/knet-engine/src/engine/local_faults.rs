@@ -43,6 +43,13 @@ impl Engine {
         self.set_receive_error(now, socket, None);
     }
 
+    /// Counts a datagram that was received in part, because it was too long ([`DropStats::truncated`]).
+    ///
+    /// [`DropStats::truncated`]: crate::DropStats::truncated
+    pub fn record_truncated(&mut self) {
+        self.drops.truncated += 1;
+    }
+
     /// Handles the end of the driver by a fault of its own. All links that are enabled are disabled, for
     /// this reason ([`DownReason::ThreadEnded`]).
     pub fn handle_driver_ended(&mut self, now: Instant) {

@@ -162,6 +162,7 @@ impl Engine {
         packet: transmit::Packet,
     ) {
         if self.transmits.len() >= MAX_QUEUED_TRANSMITS {
+            self.drops.unanswered += 1;
             return;
         }
         let Ok(link) = self.link(host, id) else { return };

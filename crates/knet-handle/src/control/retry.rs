@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
+use crate::io::backpressure::RetryAt;
 use crate::io::control_queue::BlockedControl;
 use crate::io::writable_watch::{PollerUse, WritableWatch};
 
@@ -42,7 +43,8 @@ impl ControlRetry {
         let now = Instant::now();
         let has_room = mem::take(&mut self.has_room);
         for packet in mem::take(&mut self.packets) {
-            if !has_room && now < packet.retry_at.latest {
+            let RetryAt { latest, when_writable } = packet.retry_at;
+            if now < latest && !(has_room && when_writable) {
                 self.packets.push(packet);
             } else {
                 self.retry(shared, sender, packet, now);
@@ -69,12 +71,16 @@ impl ControlRetry {
             return packet.transmit.record_error();
         }
         packet.transmit.record_retry();
+        let before = packet.retry_at;
         let Err((transmit, no_room)) = sender.try_send(shared, packet.transmit) else { return };
         if packet.expires <= now {
             transmit.record_error();
         } else {
             shared.backpressure.let_control_go_first(transmit.path().socket, now);
-            self.packets.push(BlockedControl::again(transmit, no_room, now, packet.expires));
+            let mut again = BlockedControl::again(transmit, no_room, now, packet.expires);
+            // If its socket was reported to have room and had none, it would be again, at once.
+            again.retry_at.when_writable &= before.when_writable && now >= before.latest;
+            self.packets.push(again);
         }
     }
 

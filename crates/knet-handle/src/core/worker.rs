@@ -132,19 +132,22 @@ mod tests {
     #[test]
     fn a_flush_waits_until_the_thread_drops_the_request() {
         let worker = Worker::new(Log::default()).unwrap();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| worker.flush());
-            let requests = loop {
-                let requests = worker.flush_requests();
-                if !requests.is_empty() {
-                    break requests;
-                }
-                thread::yield_now();
-            };
-            assert!(!waiting.is_finished());
-            drop(requests);
-            waiting.join().unwrap();
-        });
+        for _ in 0..6 {
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| worker.flush());
+                let requests = loop {
+                    assert!(!waiting.is_finished(), "it did not wait");
+                    let requests = worker.flush_requests();
+                    if !requests.is_empty() {
+                        break requests;
+                    }
+                    thread::yield_now();
+                };
+                assert!(!waiting.is_finished());
+                drop(requests);
+                waiting.join().unwrap();
+            });
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Inbox {
     }
 
     /// Creates an inbox for datagrams of up to `size` bytes.
-    fn with_room(size: usize) -> Self {
+    pub(crate) fn with_room(size: usize) -> Self {
         let batch = ReceiveBatch::new(BATCH, size);
         Self { batch, limit: ReadLimit::new(), socket: SocketId(0) }
     }

@@ -279,7 +279,10 @@ impl<'a> RxThread<'a> {
         self.shared.engine(|engine, now| {
             let bits = 0..inbox.len().saturating_sub(start).min(BATCH);
             for bit in bits.filter(|bit| selected & 1 << bit != 0) {
-                let Some(datagram) = inbox.get(start + bit) else { continue };
+                let Some(datagram) = inbox.get(start + bit) else {
+                    engine.record_truncated();
+                    continue;
+                };
                 match handle(engine, now, datagram) {
                     Received::Message(delivery, range) => {
                         incoming.push(Incoming::new(delivery, Body::Datagram(start + bit, range)));

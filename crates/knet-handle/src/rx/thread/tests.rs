@@ -74,3 +74,18 @@ fn timers_are_served_while_many_datagrams_are_handled() {
     assert!(is_retried_meanwhile(Duration::ZERO));
     assert!(!is_retried_meanwhile(LONG));
 }
+
+#[test]
+fn datagrams_that_are_too_long_are_counted() {
+    let scene = Scene::new();
+    let mut thread = RxThread::new(&scene.shared);
+    thread.inbox = Inbox::with_room(4);
+    for datagram in [&b"12345"[..], b"1234", b"123456"] {
+        scene.receive(datagram);
+    }
+    let drops = || scene.shared.query(|engine, _| engine.drops());
+    while drops().truncated + drops().malformed < 3 {
+        assert!(thread.turn(Some(DEADLINE)));
+    }
+    assert_eq!((drops().truncated, drops().malformed), (2, 1));
+}

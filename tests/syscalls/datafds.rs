@@ -1,0 +1,123 @@
+//! Reading and writing datafds, and watching them.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use knet_faults::{Call, Fault};
+use knet_tests::cluster::{channel, exactly};
+use knet_tests::descriptors::stream_pair;
+use knet_tests::log;
+use knet_tests::wait::{next_like, until};
+use kronosnet::{DatafdProblem, DatafdSource, Error};
+use nix::errno::Errno;
+
+use crate::scene::{Scene, Work, run};
+
+/// The calls by which knet-tx reads datafds.
+const READS: [Call; 5] = [Call::Recvmmsg, Call::Recvfrom, Call::Recvmsg, Call::Read, Call::Preadv2];
+
+#[test]
+fn a_datafd_that_cannot_be_read_is_reported_once_and_the_others_go_on() {
+    for errno in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EBADF, Errno::ENOMEM] {
+        run(|faults| {
+            let mut scene = Scene::new();
+            let (near, mut far) = stream_pair();
+            let _brought = scene.cluster.bring(1, &near, 5);
+            let work = Work::of("knet-tx");
+            for call in READS {
+                faults.add(Fault::new(call, errno).of_thread("knet-tx"));
+            }
+            far.write_all(b"unread").unwrap();
+            let problems = scene.cluster.problems(1);
+            let event = next_like(problems, |event| event.channel == channel(5));
+            let DatafdProblem::ReadFailed { errno: reported, .. } = event.problem else {
+                panic!("{event:?}");
+            };
+            assert_eq!(reported, errno as i32);
+            faults.clear();
+            (0..5).for_each(|_| scene.sends());
+            scene.writes();
+            until("a second has passed", || work.seconds() > 0);
+            work.is_little();
+            assert!(scene.cluster.problems(1).try_recv().is_err(), "it is reported once");
+        });
+    }
+}
+
+#[test]
+fn a_datafd_that_is_readable_and_has_nothing_is_tried_less_and_less_often() {
+    run(|faults| {
+        let mut scene = Scene::new();
+        let (near, mut far) = stream_pair();
+        let _brought = scene.cluster.bring(1, &near, 5);
+        let work = Work::of("knet-tx");
+        for call in READS {
+            faults.add(Fault::new(call, Errno::EAGAIN).of_thread("knet-tx"));
+        }
+        far.write_all(b"late").unwrap();
+        until("a second has passed", || work.seconds() > 0);
+        work.is_little();
+        let (tries, seconds) = (faults.failed(), work.seconds());
+        assert!(tries < 2 * (40 + seconds), "{tries} tries in {seconds} s");
+        assert_eq!(log::count(&["WARN", "readable and has nothing"]), 1, "{}", log::all());
+        (0..5).for_each(|_| scene.sends());
+
+        faults.clear();
+        let read = || scene.cluster.handle(1).channel_stats(channel(5)).tx_messages;
+        until("the message is read", || read() == 1);
+    });
+}
+
+#[test]
+fn a_datafd_that_cannot_be_written_loses_its_messages_and_no_others() {
+    for errno in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EAGAIN, Errno::ENOBUFS] {
+        run(|faults| {
+            let mut scene = Scene::new();
+            scene.sends();
+            let work = Work::of("knet-rx");
+            for call in [Call::Sendmmsg, Call::Sendmsg, Call::Sendto, Call::Write] {
+                let fault = Fault::new(call, errno).of_thread("knet-rx");
+                faults.add(fault.on(scene.datafd_end()));
+            }
+            let stats = |scene: &Scene| scene.cluster.handle(2).channel_stats(channel(0));
+            let lost = |scene: &Scene| stats(scene).rx_dropped_full + stats(scene).rx_write_failed;
+            for _ in 0..5 {
+                scene.writes();
+            }
+            until("five are lost", || lost(&scene) == 5);
+            let event = next_like(scene.cluster.problems(2), |event| event.channel == channel(0));
+            let known = matches!(
+                event.problem,
+                DatafdProblem::Full { .. } | DatafdProblem::WriteFailed { .. }
+            );
+            assert!(known, "{event:?}");
+            work.is_little();
+            faults.clear();
+            scene.sends();
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_watched_is_an_error_that_leaves_nothing() {
+    run(|faults| {
+        let mut scene = Scene::new();
+        let handle = scene.cluster.handle(1);
+        for errno in [Errno::ENOMEM, Errno::ENOSPC, Errno::EBADF] {
+            let failed =
+                |error: &Error| matches!(error, Error::Os { .. }) && error.errno() == errno as i32;
+            faults.add(Fault::new(Call::EpollCtl, errno).doing(nix::libc::EPOLL_CTL_ADD));
+            let error = handle.bind(([127, 0, 0, 1], 0).into()).map(drop).unwrap_err();
+            assert!(failed(&error), "{error}");
+            let error = handle.add_datafd(DatafdSource::Create, exactly(9)).map(drop).unwrap_err();
+            assert!(failed(&error), "{error}");
+            let (near, _far) = stream_pair();
+            let brought = handle.add_datafd(DatafdSource::Fd(near.as_fd()), exactly(9)).map(drop);
+            assert!(failed(brought.as_ref().unwrap_err()), "{brought:?}");
+            faults.clear();
+            let datafd = handle.add_datafd(DatafdSource::Create, exactly(9)).unwrap();
+            handle.remove_datafd(&datafd).unwrap();
+        }
+        scene.sends();
+    });
+}
