@@ -157,12 +157,20 @@ fn invalid_edits_are_errors() {
     let six = accept(Ipv6Addr::LOCALHOST.into());
     let absent = AclEntry::address(AclAction::Reject, HERE);
     for (answer, errno, text) in [
-        (link.add_acl_entry(accept(HERE)), EEXIST, "\"accept 127.0.0.1\" is listed already"),
-        (link.remove_acl_entry(absent), ENOENT, "\"reject 127.0.0.1\" is not listed"),
+        (
+            link.add_acl_entry(accept(HERE)),
+            EEXIST,
+            "\"accept 127.0.0.1\" is listed already: remove it first to move it",
+        ),
+        (
+            link.remove_acl_entry(absent),
+            ENOENT,
+            "\"reject 127.0.0.1\" is not listed: remove an entry of the list",
+        ),
         (
             link.add_acl_entry(six),
             EINVAL,
-            "\"accept ::1\" is of the other address family than the link",
+            "\"accept ::1\" is of the other address family than the link: use the link's",
         ),
     ] {
         let error = answer.unwrap_err();
@@ -191,6 +199,6 @@ fn invalid_edits_are_errors() {
     fixed.clone().clear().unwrap();
     for error in edits(&fixed) {
         assert_eq!(error.errno(), EINVAL);
-        assert_eq!(error.to_string(), "link 1 of host 2 is not configured");
+        assert_eq!(error.to_string(), "link 1 of host 2 is not configured: add it first");
     }
 }

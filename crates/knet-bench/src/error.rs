@@ -19,7 +19,7 @@ use std::error::Error;
 #[non_exhaustive]
 pub enum BenchError {
     /// A system call or the call that sends failed.
-    #[error("{operation} failed: {source}")]
+    #[error("{operation} failed")]
     Failed {
         /// What failed.
         operation: &'static str,

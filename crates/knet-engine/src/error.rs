@@ -29,7 +29,7 @@ pub enum HostError {
     #[error("host {0} is not known: add it first")]
     Unknown(HostId),
     /// The host was added before.
-    #[error("host {0} exists already")]
+    #[error("host {0} exists already: use it, or remove it first")]
     Exists(HostId),
     /// The host still has configured links.
     #[error("host {host} still has {links} configured link(s): clear them first")]
@@ -47,7 +47,7 @@ pub enum HostError {
     },
     /// Another host has the name, or the name is the id of another host, which is that host's
     /// default name.
-    #[error("host name {name:?} belongs to host {owner}")]
+    #[error("host name {name:?} belongs to host {owner}: choose another")]
     NameTaken {
         /// The name.
         name: String,
@@ -55,7 +55,7 @@ pub enum HostError {
         owner: HostId,
     },
     /// No host has that name.
-    #[error("no host is named {0:?}")]
+    #[error("no host is named {0:?}: set the name of a host first")]
     NoSuchName(String),
 }
 
@@ -102,7 +102,7 @@ pub enum LinkError {
     #[error("host {0} is not known: add it first")]
     UnknownHost(HostId),
     /// The link is not configured.
-    #[error("link {link} of host {host} is not configured")]
+    #[error("link {link} of host {host} is not configured: add it first")]
     NotConfigured {
         /// The host.
         host: HostId,

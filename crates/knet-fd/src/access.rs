@@ -84,7 +84,7 @@ impl AccessMode {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot read the access mode of a descriptor, check that it is open: {source}")]
+#[error("cannot read the access mode of a descriptor, check that it is open")]
 #[non_exhaustive]
 pub struct AccessModeError {
     /// The error of the kernel.

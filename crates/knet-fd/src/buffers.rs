@@ -174,7 +174,7 @@ impl fmt::Display for BufferDirection {
 #[non_exhaustive]
 pub enum BufferError {
     /// The kernel refused to resize a buffer: `ENOTSOCK` if the descriptor is not a socket.
-    #[error("cannot resize the {direction} buffer, check that it is a socket: {source}")]
+    #[error("cannot resize the {direction} buffer, check that it is a socket")]
     Resize {
         /// The buffer.
         direction: BufferDirection,
@@ -182,7 +182,7 @@ pub enum BufferError {
         source: OsError,
     },
     /// The kernel refused to report the size of a buffer.
-    #[error("cannot read the size of the {direction} buffer: {source}")]
+    #[error("cannot read the size of the {direction} buffer")]
     Query {
         /// The buffer.
         direction: BufferDirection,

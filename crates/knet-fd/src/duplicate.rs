@@ -56,7 +56,7 @@ pub fn duplicate(fd: impl AsFd) -> Result<OwnedFd, DuplicateError> {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot duplicate a descriptor, raise the limit of open files if it is reached: {source}")]
+#[error("cannot duplicate a descriptor, raise the limit of open files if it is reached")]
 #[non_exhaustive]
 pub struct DuplicateError {
     /// The error of the kernel.

@@ -139,7 +139,7 @@ pub fn is_cloexec(fd: impl AsFd) -> Result<bool, FlagError> {
 #[non_exhaustive]
 pub enum FlagError {
     /// The flag cannot be read, because the descriptor is not open.
-    #[error("cannot read the {flag} flag, check that the descriptor is open: {source}")]
+    #[error("cannot read the {flag} flag, check that the descriptor is open")]
     Query {
         /// The flag.
         flag: Flag,
@@ -147,7 +147,7 @@ pub enum FlagError {
         source: OsError,
     },
     /// The flag cannot be changed: `EBADF` for a descriptor that was opened with `O_PATH`.
-    #[error("cannot change the {flag} flag, check that it was not opened with O_PATH: {source}")]
+    #[error("cannot change the {flag} flag, check that it was not opened with O_PATH")]
     Change {
         /// The flag.
         flag: Flag,

@@ -122,7 +122,7 @@ fn not_a_socket(file_type: libc::mode_t) -> FdKind {
 #[non_exhaustive]
 pub enum KindError {
     /// The query of the file failed.
-    #[error("cannot determine the kind of a descriptor, check that it is open: {source}")]
+    #[error("cannot determine the kind of a descriptor, check that it is open")]
     Stat {
         /// The error of the kernel.
         source: OsError,
@@ -131,7 +131,7 @@ pub enum KindError {
     #[error(transparent)]
     AccessMode(#[from] AccessModeError),
     /// A query of the socket failed.
-    #[error("cannot determine the kind of a socket: {source}")]
+    #[error("cannot determine the kind of a socket")]
     Socket {
         /// The error of the kernel.
         source: OsError,

@@ -253,7 +253,7 @@ pub enum ReadError {
     #[error("cannot read into a buffer of 0 bytes, pass a larger one")]
     EmptyBuffer,
     /// The kernel refused.
-    #[error("cannot read from a descriptor: {source}")]
+    #[error("cannot read from a descriptor")]
     Os {
         /// The error of the kernel.
         source: OsError,
@@ -282,7 +282,7 @@ impl ReadError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot write to a descriptor: {source}")]
+#[error("cannot write to a descriptor")]
 #[non_exhaustive]
 pub struct WriteError {
     /// The error of the kernel.

@@ -151,7 +151,7 @@ fn compare_stat(one: &FileStat, two: &FileStat) -> FileComparison {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot compare two descriptors, check that they are open: {source}")]
+#[error("cannot compare two descriptors, check that they are open")]
 #[non_exhaustive]
 pub struct CompareError {
     /// The error of the kernel.

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let file = File::open("/dev/null")?;
 /// let Err(error) = knet_fd::send(&file, b"not a socket") else { unreachable!() };
-/// assert!(error.to_string().contains("ENOTSOCK"));
+/// assert!(error.source.to_string().contains("ENOTSOCK"));
 /// # Ok(())
 /// # }
 /// ```

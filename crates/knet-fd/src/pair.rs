@@ -132,9 +132,7 @@ impl SocketPair {
 #[non_exhaustive]
 pub enum PairError {
     /// The kernel refused to create a pair.
-    #[error(
-        "cannot create a socket pair, raise the limit of open files if it is reached: {source}"
-    )]
+    #[error("cannot create a socket pair, raise the limit of open files if it is reached")]
     Create {
         /// The error of the kernel.
         source: OsError,

@@ -133,7 +133,7 @@ fn fill<'c, 'a>(
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("message {sent} of the batch was not sent: {reason}")]
+#[error("message {sent} of the batch was not sent")]
 #[non_exhaustive]
 pub struct SendBatchError {
     /// The number of messages that were sent, from the first on.
@@ -160,7 +160,7 @@ impl SendBatchError {
 #[non_exhaustive]
 pub enum SendStop {
     /// The kernel refused, for one of the reasons of [`send`](crate::send).
-    #[error("{source}")]
+    #[error(transparent)]
     Os {
         /// The error of the kernel.
         source: OsError,

@@ -43,16 +43,16 @@ pub enum Error {
     #[error(transparent)]
     InvalidChannel(#[from] InvalidChannel),
     /// The channel has a datafd already.
-    #[error("channel {0} is in use")]
+    #[error("channel {0} is in use: request another one or any")]
     ChannelInUse(Channel),
     /// All 32 channels are in use.
-    #[error("no channel is free: all 32 are in use")]
+    #[error("all 32 channels are in use: remove a datafd first")]
     NoChannelFree,
     /// The channel has no datafd.
-    #[error("channel {0} has no datafd")]
+    #[error("channel {0} has no datafd: add one first")]
     ChannelNotInUse(Channel),
     /// The descriptor is a datafd already.
-    #[error("fd {fd} is the datafd of channel {channel} already")]
+    #[error("fd {fd} is the datafd of channel {channel} already: remove it first")]
     DatafdExists {
         /// The descriptor.
         fd: RawFd,
@@ -60,7 +60,7 @@ pub enum Error {
         channel: Channel,
     },
     /// The descriptor is not a datafd of this handle.
-    #[error("fd {fd} is not a datafd of this handle")]
+    #[error("fd {fd} is not a datafd of this handle: add it first")]
     UnknownDatafd {
         /// The descriptor.
         fd: RawFd,
@@ -107,16 +107,18 @@ pub enum Error {
         length: usize,
     },
     /// The receive buffer has no bytes.
-    #[error("a receive buffer of no bytes")]
+    #[error("a receive buffer of 0 bytes holds no message: pass one of up to 65536")]
     EmptyBuffer,
     /// No message is available.
-    #[error("no message is available on channel {0}")]
+    #[error("no message is available on channel {0}: wait until its datafd is readable")]
     WouldBlock(Channel),
     /// The handle's end of the datafd is closed, and no more messages will come.
-    #[error("the datafd of channel {0} was removed")]
+    #[error("the datafd of channel {0} was removed: add it again")]
     DatafdClosed(Channel),
     /// The message was longer than the buffer. It is lost.
-    #[error("a message of channel {channel} was longer than the buffer of {buffer} bytes")]
+    #[error(
+        "a message of channel {channel} was longer than the buffer of {buffer} bytes: pass one of 65536"
+    )]
     BufferTooSmall {
         /// The channel.
         channel: Channel,
@@ -133,10 +135,10 @@ pub enum Error {
     #[error("the filter rejected the message")]
     FilterRejected,
     /// The filter decided for [`Verdict::Destinations`](crate::Verdict::Destinations) and added none.
-    #[error("the filter added no destination")]
+    #[error("the filter added no destination: add one, or return Verdict::Broadcast")]
     FilterNoDestination,
     /// The filter moved the message to a channel that does not exist.
-    #[error("the filter moved the message to channel {0}: 0 to 31")]
+    #[error("the filter moved the message to channel {0}, which does not exist: use 0 to 31")]
     FilterChannel(i8),
     /// `send_sync` needs a filter that specifies the destination.
     #[error("send_sync needs a filter: call set_filter()")]
@@ -166,7 +168,7 @@ pub enum Error {
     #[error(transparent)]
     InvalidLinkId(#[from] InvalidLinkId),
     /// The two addresses of a link are of different families.
-    #[error("a link from {local} to {remote} mixes IPv4 and IPv6")]
+    #[error("a link from {local} to {remote} mixes IPv4 and IPv6: use two addresses of one family")]
     MixedFamilies {
         /// The local address.
         local: std::net::SocketAddr,
@@ -219,13 +221,15 @@ pub enum Error {
     #[error("a callback cannot wait for its own end: close the handle from another thread")]
     InsideCallback,
     /// The handle was to be closed and has other clones.
-    #[error("the handle is still in use by {others} other clone(s), hosts, links or datafds")]
+    #[error(
+        "the handle is still in use by {others} other clone(s), hosts, links or datafds: drop them first"
+    )]
     StillInUse {
         /// How many there were.
         others: usize,
     },
     /// The operating system refused a call, for a reason that has no variant of its own.
-    #[error("{operation}: {source}")]
+    #[error("{operation} failed")]
     Os {
         /// What the call was for.
         operation: Operation,
@@ -380,6 +384,6 @@ mod tests {
         assert_eq!(error.errno(), EAGAIN);
         let below = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         assert_eq!(below.and_then(io::Error::raw_os_error), Some(EAGAIN));
-        assert!(error.to_string().starts_with("starting a thread: "), "{error}");
+        assert_eq!(error.to_string(), "starting a thread failed");
     }
 }

@@ -1,5 +1,7 @@
 //! Log events. Each names its handle and its subsystem, which is also its target.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use knet_wire::HostId;
@@ -91,6 +93,21 @@ impl Subsystem {
     }
 }
 
+/// An error with its causes, as one line: the text of an error does not repeat its causes.
+pub(crate) struct Causes<'a>(pub(crate) &'a dyn Error);
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
 /// Logs an event: its level, the [`Log`] of the handle, the [`Subsystem`], then fields and message as in
 /// [`tracing::event!`]. Nothing is evaluated while the event is disabled.
 macro_rules! log {
@@ -105,3 +122,21 @@ macro_rules! log {
     };
 }
 pub(crate) use log;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_causes_of_an_error_follow_it_once() {
+        let below = knet_poller::PollerError::Create { source: io::Error::from_raw_os_error(24) };
+        let error = crate::Error::os(crate::Operation::CreatePoller, 24, below);
+        let text = Causes(&error).to_string();
+        let expected = "creating a poller failed: cannot create a poller, raise the limit of open files if \
+                        it is reached: ";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(text.matches("open files").count(), 2, "the cause is named once: {text}");
+    }
+}

@@ -23,7 +23,9 @@ use std::net::SocketAddr;
 pub enum BindError {
     /// The kernel refused to create a socket: it does not support the address family
     /// (`EAFNOSUPPORT`), or too many files are open (`EMFILE`, `ENFILE`).
-    #[error("cannot create a UDP socket for {address}")]
+    #[error(
+        "cannot create a UDP socket for {address}, raise the limit of open files if it is reached"
+    )]
     Create {
         /// The local address of the call.
         address: SocketAddr,
@@ -32,7 +34,9 @@ pub enum BindError {
     },
 
     /// The kernel refused an option that links require, or that was requested.
-    #[error("cannot set {option} on the UDP socket for {address}")]
+    #[error(
+        "cannot set {option} on the UDP socket for {address}, check the kernel and the privileges"
+    )]
     Option {
         /// The local address of the call.
         address: SocketAddr,
@@ -51,7 +55,9 @@ pub enum BindError {
 
     /// The address cannot be bound for another reason: a port below 1024 without the privilege for it
     /// (`EACCES`), or a link-local IPv6 address without a scope (`EINVAL`).
-    #[error("cannot bind a UDP socket to {address}")]
+    #[error(
+        "cannot bind a UDP socket to {address}, check its scope, and the privilege for a port below 1024"
+    )]
     Bind {
         /// The local address of the call.
         address: SocketAddr,

@@ -233,14 +233,14 @@ pub enum ReceiveError {
     /// An ICMP message reported the error of a datagram that was sent earlier. No datagram is lost: read
     /// the error queue with [`UdpSocket::receive_error`](crate::UdpSocket::receive_error) and receive
     /// again.
-    #[error("an earlier datagram caused an ICMP error, receive again: {source}")]
+    #[error("an earlier datagram caused an ICMP error, receive again")]
     Pending {
         /// The error that the kernel derived from the message.
         source: io::Error,
     },
 
     /// The kernel refused for another reason, such as `ENOMEM`.
-    #[error("cannot receive from the UDP socket: {source}")]
+    #[error("cannot receive from the UDP socket")]
     Os {
         /// The error of the kernel.
         source: io::Error,

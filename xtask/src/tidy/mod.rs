@@ -6,6 +6,7 @@
 mod arrows;
 mod circles;
 mod code;
+mod error_texts;
 mod forbid;
 mod links;
 mod log_events;
@@ -91,6 +92,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for file in &files {
         findings.extend(words::check(file));
         findings.extend(links::check(file, &paths));
+        findings.extend(error_texts::check(file));
         findings.extend(log_events::check(file));
         findings.extend(modules::check(file));
         findings.extend(prose::check(file));

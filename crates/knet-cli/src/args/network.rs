@@ -19,8 +19,8 @@ pub(crate) struct Network {
 pub(crate) enum NetworkError {
     #[error("'{0}' is not a network: write 10.0.0.0/8 or fd00::/8")]
     Form(String),
-    #[error("'{text}' is not a network: {source}")]
-    HostBits { text: String, source: AclEntryError },
+    #[error("'{text}' is not a network: {why}")]
+    HostBits { text: String, why: AclEntryError },
 }
 
 impl Network {
@@ -51,7 +51,7 @@ impl FromStr for Network {
             IpAddr::V6(_) => Ipv6Addr::from(u128::MAX.checked_shl(host_bits).unwrap_or(0)).into(),
         };
         let acl_entry = AclEntry::mask(AclAction::Accept, address, mask)
-            .map_err(|source| NetworkError::HostBits { text: text.to_owned(), source })?;
+            .map_err(|why| NetworkError::HostBits { text: text.to_owned(), why })?;
         Ok(Self { address, prefix, acl_entry })
     }
 }

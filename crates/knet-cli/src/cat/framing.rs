@@ -21,7 +21,7 @@ pub(crate) enum InputError {
         "line {line} of the input is longer than {MAX_MESSAGE} bytes, the maximum size of a message"
     )]
     LineTooLong { line: u64 },
-    #[error("cannot read the input: {0}")]
+    #[error("cannot read the input")]
     Read(#[from] io::Error),
 }
 

@@ -193,7 +193,7 @@ impl fmt::Display for Finding {
             Self::InboundLost { host } => write!(
                 f,
                 "our pings arrive at host {host} but nothing from it arrives here: look for a \
-                 firewall on this side"
+                 firewall on this side, and at the address and port that host {host} has for us"
             ),
             Self::NoAnswer { host, remote } => write!(
                 f,

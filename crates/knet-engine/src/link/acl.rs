@@ -203,7 +203,7 @@ impl AccessList {
 #[non_exhaustive]
 pub enum AclEntryError {
     /// One address is IPv4, the other IPv6.
-    #[error("{one} and {two} are of different address families")]
+    #[error("{one} and {two} are of different address families: use two of one")]
     MixedFamilies {
         /// The first address.
         one: IpAddr,
@@ -272,13 +272,13 @@ pub enum AclError {
         link: LinkId,
     },
     /// The link uses the other address family, so the entry would match nothing.
-    #[error("\"{0}\" is of the other address family than the link")]
+    #[error("\"{0}\" is of the other address family than the link: use the link's")]
     OtherFamily(AclEntry),
     /// The entry is in the list already.
-    #[error("\"{0}\" is listed already")]
+    #[error("\"{0}\" is listed already: remove it first to move it")]
     Listed(AclEntry),
     /// The entry is not in the list.
-    #[error("\"{0}\" is not listed")]
+    #[error("\"{0}\" is not listed: remove an entry of the list")]
     NotListed(AclEntry),
 }
 

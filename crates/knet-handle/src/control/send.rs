@@ -13,7 +13,7 @@ use crate::errno::EMSGSIZE;
 use crate::io::backpressure::NoRoom;
 use crate::io::control_queue::BlockedControl;
 use crate::io::emit::{Emitter, Stop};
-use crate::log::log;
+use crate::log::{Causes, log};
 
 /// What a thread sends control packets with. A thread that sends data owns one through its transmitter,
 /// whose packets leave by the same emitter.
@@ -97,7 +97,7 @@ impl ControlSender {
             Some(Stop::NoRoom(no_room)) => return Err((transmit, no_room)),
             Some(Stop::Refused(error)) => {
                 let log = shared.log;
-                log!(debug, log, Link, remote = %path.remote, %error, "control packet not sent");
+                log!(debug, log, Link, remote = %path.remote, error = %Causes(&error), "control packet not sent");
                 self.handle_refusal(shared, transmit, error.errno());
             }
         }

@@ -15,7 +15,7 @@ use knet_transport::{InterfaceName, InterfaceWatch};
 use crate::core::shared::Shared;
 use crate::core::zoned_links::{ZoneThread, ZonedLink};
 use crate::error::Error;
-use crate::log::log;
+use crate::log::{Causes, log};
 use crate::operation::Operation;
 
 /// Starts the thread.
@@ -33,7 +33,7 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<ZoneThread, Error> {
         Ok(watch)
     });
     let watch = watch.inspect_err(|error| {
-        log!(warn, shared.log, Link, %error, "interfaces are looked up once a second, because the kernel reports no changes");
+        log!(warn, shared.log, Link, error = %Causes(&error), "interfaces are looked up once a second, because the kernel reports no changes");
     });
     let data = shared.clone();
     let thread = thread::Builder::new().name("knet-zones".to_owned());
@@ -58,7 +58,7 @@ fn run(shared: &Shared, poller: &Poller, watch: Option<&InterfaceWatch>) {
             None => Some(LAST_PAUSE),
         };
         if let Err(error) = poller.wait(&mut events, timeout) {
-            log!(error, shared.log, Link, %error, "waiting for changes of interfaces failed");
+            log!(error, shared.log, Link, error = %Causes(&error), "waiting for changes of interfaces failed");
             thread::park_timeout(LAST_PAUSE);
         }
         if watch.is_some_and(InterfaceWatch::has_changed) {
@@ -87,7 +87,7 @@ fn follow(shared: &Shared, link: &ZonedLink) -> bool {
             true
         }
         Err(error) => {
-            log!(warn, shared.log, Link, host = %link.host, link = %link.link, %error, "the socket cannot follow its interface");
+            log!(warn, shared.log, Link, host = %link.host, link = %link.link, error = %Causes(&error), "the socket cannot follow its interface");
             false
         }
     }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::filter::Inside;
-use crate::log::{Log, log};
+use crate::log::{Causes, Log, log};
 use crate::operation::Operation;
 
 /// A data thread from outside: its poller, and the requests to flush it.
@@ -61,7 +61,7 @@ impl Worker {
         if let Err(error) = &woken {
             if !self.unwakeable.swap(true, Ordering::Relaxed) {
                 log!(
-                    error, self.log, Handle, %error,
+                    error, self.log, Handle, error = %Causes(error),
                     "a data thread could not be woken: create the handle again"
                 );
             }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::link_zones::LinkZones;
-use crate::log::{Log, log};
+use crate::log::{Causes, Log, log};
 
 /// A link that has to follow its interfaces.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ impl ZonedLinks {
     fn wake(&self) {
         if let Some(ZoneThread { waker, .. }) = &*self.thread.lock() {
             if let Err(error) = waker.wake() {
-                log!(error, self.log, Link, %error, "the thread that follows zones cannot be woken");
+                log!(error, self.log, Link, error = %Causes(&error), "the thread that follows zones cannot be woken");
             }
         }
     }

@@ -9,7 +9,7 @@ use knet_poller::{Interest, Poller, Token};
 
 use crate::datafds::table::{Entry, Traffic};
 use crate::errno::{EAGAIN, ENOBUFS};
-use crate::log::{Log, log};
+use crate::log::{Causes, Log, log};
 
 /// How far a write of several messages got.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +113,7 @@ pub(crate) fn watch(poller: &Poller, log: Log, entry: &Entry) {
     }
     if let Err(error) = poller.add(entry, rest_token(entry.channel), Interest::WRITE) {
         // The rest is then written when the next message comes.
-        log!(warn, log, Datafd, channel = %entry.channel, %error, "watching a datafd for room failed");
+        log!(warn, log, Datafd, channel = %entry.channel, error = %Causes(&error), "watching a datafd for room failed");
     }
 }
 

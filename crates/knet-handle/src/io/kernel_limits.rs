@@ -4,14 +4,14 @@ use std::sync::Once;
 
 use knet_transport::{QosMarking, UdpSocket};
 
-use crate::log::{Log, log};
+use crate::log::{Causes, Log, log};
 
 /// Logs what a new socket was asked to have and did not get.
 pub(crate) fn log_new_socket(log: Log, socket: &UdpSocket) {
     let (address, buffers) = (socket.local_addr(), socket.buffers());
     if let Some(error) = socket.gro_error() {
         log!(
-            debug, log, Transport, %address, %error,
+            debug, log, Transport, %address, error = %Causes(&error),
             "GRO is not available: datagrams are received one by one"
         );
     }

@@ -4,7 +4,7 @@ use knet_engine::SocketId;
 use knet_poller::{Interest, Poller, Token};
 
 use crate::io::sockets::Sockets;
-use crate::log::log;
+use crate::log::{Causes, log};
 
 /// The sockets of which a poller reports that they are writable.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl WritableWatch {
                 let token = Token(first_token.saturating_add(id.0));
                 if let Err(error) = poller.add(&*socket, token, writable) {
                     let log = sockets.log();
-                    log!(debug, log, Transport, socket = id.0, %error, "a full socket is not watched");
+                    log!(debug, log, Transport, socket = id.0, error = %Causes(&error), "a full socket is not watched");
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::core::shared::Shared;
 use crate::datafds::stream;
 use crate::errno::EAGAIN;
 use crate::io::unserved::{LONGEST_PAUSE, LONGEST_POLLER_PAUSE, Step, Unserved};
-use crate::log::log;
+use crate::log::{Causes, log};
 
 /// The sources of knet-rx that are not polled for a while.
 #[derive(Debug, Default)]
@@ -59,12 +59,12 @@ impl Pauses {
         id: SocketId,
         step: Step,
         errno: i32,
-        error: &dyn std::fmt::Display,
+        error: &dyn std::error::Error,
     ) {
         let Step::Pause { is_new } = step else { return };
         if is_new {
             log!(
-                warn, shared.log, Transport, socket = id.0, %error,
+                warn, shared.log, Transport, socket = id.0, error = %Causes(error),
                 "receiving from a socket fails, trying again less and less often"
             );
         }
@@ -90,7 +90,7 @@ impl Pauses {
         let step = self.sources.record_failure(source, Instant::now(), LONGEST_PAUSE_OF_ERRORS);
         if step == (Step::Pause { is_new: true }) {
             log!(
-                warn, shared.log, Transport, socket = id.0, %error,
+                warn, shared.log, Transport, socket = id.0, error = %Causes(error),
                 "reading the error queue of a socket fails: messages may be late on its links"
             );
         }
@@ -145,7 +145,7 @@ impl Pauses {
         let step = self.poller.record_failure((), now, LONGEST_POLLER_PAUSE);
         if step == (Step::Pause { is_new: true }) {
             log!(
-                error, shared.log, Rx, %error,
+                error, shared.log, Rx, error = %Causes(&error),
                 "waiting for sockets fails, nothing is received: create the handle again"
             );
         }
@@ -168,7 +168,7 @@ fn watch(shared: &Shared, id: SocketId) {
     let Some(socket) = shared.sockets.get(id) else { return };
     if let Err(error) = shared.rx.poller.add(&*socket, Token(id.0), Interest::READ) {
         // It was not taken out: removing failed, or two of its sources paused.
-        log!(debug, shared.log, Transport, socket = id.0, %error, "a socket is not watched again");
+        log!(debug, shared.log, Transport, socket = id.0, error = %Causes(&error), "a socket is not watched again");
     }
 }
 

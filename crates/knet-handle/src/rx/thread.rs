@@ -15,7 +15,7 @@ use crate::errno::EAGAIN;
 use crate::io::backpressure::FLUSH_TIMEOUT;
 use crate::io::batch::BATCH;
 use crate::io::loopback::OwnMessage;
-use crate::log::log;
+use crate::log::{Causes, log};
 use crate::rx::deliver::Deliverer;
 use crate::rx::inbox::{ClearDatagram, Inbox};
 use crate::rx::incoming::{Body, Incoming};
@@ -212,7 +212,7 @@ impl<'a> RxThread<'a> {
             }
             // The cause is in the error queue; the datagrams are still there.
             Err(error @ ReceiveError::Pending { .. }) => {
-                log!(debug, self.shared.log, Rx, socket = id.0, %error, "receiving failed");
+                log!(debug, self.shared.log, Rx, socket = id.0, error = %Causes(&error), "receiving failed");
                 Outcome::Pending(error.errno())
             }
             Err(error) => {

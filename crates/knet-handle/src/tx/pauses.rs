@@ -13,7 +13,7 @@ use knet_poller::{PollerError, Token};
 use crate::core::shared::Shared;
 use crate::datafds::table::Entry;
 use crate::io::unserved::{LONGEST_POLLER_PAUSE, Step, Unserved};
-use crate::log::log;
+use crate::log::{Causes, log};
 
 /// The datafds that are not polled for a while.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Pauses {
         let step = self.poller.record_failure((), now, LONGEST_POLLER_PAUSE);
         if step == (Step::Pause { is_new: true }) {
             log!(
-                error, shared.log, Tx, %error,
+                error, shared.log, Tx, error = %Causes(&error),
                 "waiting for datafds fails, none is read: create the handle again"
             );
         }

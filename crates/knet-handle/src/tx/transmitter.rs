@@ -10,7 +10,7 @@ use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::error::Error;
 use crate::io::batch::BATCH;
-use crate::log::log;
+use crate::log::{Causes, log};
 use crate::send_report::{NotSent, SendFailure, SendReport};
 use crate::tx::message::Message;
 use crate::tx::outgoing::{Outgoing, Plan};
@@ -117,7 +117,7 @@ impl Transmitter {
             let planned =
                 self.planner.plan(shared, routes, plan, message, channel, Addressing::Any);
             if let Err(error) = planned {
-                log!(debug, shared.log, Tx, %channel, %error, "message not sent");
+                log!(debug, shared.log, Tx, %channel, error = %Causes(&error), "message not sent");
                 count_refusal(shared.datafds.counters(channel), &error);
             }
         }
