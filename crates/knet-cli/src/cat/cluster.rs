@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use kronosnet::{
-    Channel, ChannelRequest, Datafd, DatafdSource, Direction, Error, FilterMessage, Handle, Host,
-    HostId, LinkId, Verdict,
+    Channel, ChannelRequest, Datafd, DatafdSource, Error, Handle, Host, HostId, LinkId,
 };
 
 use nix::sys::socket::getsockopt;
@@ -20,9 +19,10 @@ use crate::cat::args::CatArgs;
 use crate::cat::arrivals::Arrivals;
 use crate::cat::destinations::{Destinations, Outcome};
 use crate::cat::event::{Event, Events};
+use crate::cat::filter::Filter;
 use crate::cat::flow_control;
 use crate::cat::links::Links;
-use crate::cat::notice::{self, Body, Notice};
+use crate::cat::notice::{self, Notice};
 use crate::process::exit::{Unreachable, Usage};
 use crate::process::stderr;
 
@@ -84,39 +84,16 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Sets a filter that sends messages to `hosts` only, unless it is empty, notices to the host that
-    /// each is for, and keeps the accounts of what is received.
+    /// Sets the filter, with `hosts` as the only destinations unless it is empty.
     fn set_filter(&self, hosts: Vec<HostId>) -> Result<(), Error> {
-        let [data, notices] = [self.channel, self.notices].map(i8::from);
-        let (arrivals, destinations) = (self.arrivals.clone(), self.destinations.clone());
-        self.handle.set_filter(move |message: &mut FilterMessage<'_>| {
-            let channel: i8 = message.channel();
-            let notice = if channel == notices { Notice::decode(message.payload()) } else { None };
-            match (message.direction(), notice) {
-                (Direction::Tx, Some(notice)) => message.add_destination(notice.to),
-                (Direction::Tx, None) if hosts.is_empty() => return Verdict::Broadcast,
-                (Direction::Tx, None) => {
-                    hosts.iter().for_each(|&host| message.add_destination(host));
-                }
-                (Direction::Rx, Some(notice)) => {
-                    match notice.body {
-                        Body::Probe { sent } => {
-                            arrivals.probed(message.source(), notice.sender, sent);
-                        }
-                        Body::Credit(credit) => {
-                            destinations.credit(message.source(), notice.sender, credit);
-                        }
-                    }
-                    return Verdict::Reject;
-                }
-                (Direction::Rx, None) if channel == data => {
-                    arrivals.arrived(message.source());
-                    return Verdict::Broadcast;
-                }
-                _ => return Verdict::Reject,
-            }
-            Verdict::Destinations
-        })
+        let filter = Filter {
+            data: self.channel.into(),
+            notices: self.notices.into(),
+            hosts,
+            arrivals: self.arrivals.clone(),
+            destinations: self.destinations.clone(),
+        };
+        self.handle.set_filter(move |message| filter.judge(message))
     }
 
     fn add_peer(&mut self, host: HostId, paths: &[PeerLink<Remote>]) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! `knet cat`: standard input to the peers, messages from the peers to standard output.
 //!
-//! One thread reads and sends, one receives, one writes, one waits for signals. The main thread
-//! collects the events that may end the command and is never blocked by any of the others.
+//! One thread reads and sends, one receives, one writes, one returns credit, one waits for signals. The
+//! main thread collects the events that may end the command and is never blocked by any of the others.
 
 pub(crate) mod args;
 mod arrivals;
@@ -9,6 +9,7 @@ mod cluster;
 mod credit_thread;
 mod destinations;
 mod event;
+mod filter;
 mod flow_control;
 mod framing;
 mod input_thread;
