@@ -8,7 +8,7 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::{DataHeader, Fragment, Ping};
+use knet_wire::{DataHeader, Fragment, FragmentPart, Ping};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
 /// A ping as host `A` would send it.
@@ -17,13 +17,13 @@ fn ping(sequence: u16, timed: bool) -> Vec<u8> {
     ping.encode_ping(HOSTS[A]).to_vec()
 }
 
-/// A message as host `A` would send it, on a channel that no test uses.
-fn data(sequence: u16) -> Vec<u8> {
+/// A message as host `A` would send it, on a channel that no test uses, or its first fragment.
+fn data(sequence: u16, fragment: Fragment) -> Vec<u8> {
     let header = DataHeader {
         sequence: number(sequence),
         compression: 0,
         broadcast: true,
-        fragment: Fragment::Whole,
+        fragment,
         channel: 9,
     };
     [&header.encode(HOSTS[A])[..], b"forged"].concat()
@@ -31,12 +31,14 @@ fn data(sequence: u16) -> Vec<u8> {
 
 /// The packets that a stranger may choose from.
 fn forgeries(current: u16) -> Vec<Vec<u8>> {
-    let numbers = [0, 1, 5, 90, 101, 200, 4000, 5000, 8191, 20_000, 30_000, 32_767, 40_000, 65_535];
+    let numbers =
+        [0, 1, 5, 90, 101, 102, 120, 200, 4000, 5000, 8191, 20_000, 30_000, 32_767, 40_000, 65_535];
     let mut packets = Vec::new();
     for n in numbers {
         packets.extend([ping(n, true), ping(n, false)]);
         if n != 0 && n != current + 1 {
-            packets.push(data(n));
+            packets.push(data(n, Fragment::Whole));
+            packets.push(data(n, Fragment::Part(FragmentPart::new(1, 2).unwrap())));
         }
     }
     packets

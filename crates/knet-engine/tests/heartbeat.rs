@@ -40,7 +40,11 @@ fn a_link_is_silent_until_it_is_enabled_and_pinged_at_once_then() {
     assert_eq!(pair.status(A, LINK).state, LinkState::Down(DownReason::Disabled));
     pair.enable(A);
     assert_eq!(pings_to(&pair, B), 1);
+    pair.set_cut(B, true);
     assert_eq!(pair.status(A, LINK).state, LinkState::Down(DownReason::NoPongYet));
+    // Only the first ping is repeated soon.
+    assert_eq!(pair.engines[A].poll_timeout(), Some(pair.now + INTERVAL / 4));
+    pair.run(INTERVAL / 4);
     assert_eq!(pair.engines[A].poll_timeout(), Some(pair.now + INTERVAL));
 }
 

@@ -84,7 +84,8 @@ fn pings_that_cannot_leave_are_the_reason_even_while_the_peer_is_heard() {
     pair.enable(A);
     pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, EPERM);
     pair.enable(B);
-    pair.run(Duration::from_millis(500));
+    // Before the next ping leaves.
+    pair.run(Duration::from_millis(100));
     assert!(pair.status(A, LINK).stats.rx_ping_packets > 0);
     stray(&mut pair, HostId::new(9), LINK);
     assert_eq!(state(&pair), error(EPERM));

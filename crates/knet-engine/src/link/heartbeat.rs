@@ -19,6 +19,8 @@ pub(crate) struct Heartbeat {
     /// Pongs in time since the link went down, at most `pong_count`.
     good_pongs: u8,
     last_ping: Option<Instant>,
+    /// The last ping is the first one since the heartbeat was started.
+    is_first_ping: bool,
     /// When the last authentic pong came; `None` after the link went down, until the next one.
     last_pong: Option<Instant>,
     /// When the newest ping that was answered left. Pongs of older pings are duplicates or late.
@@ -51,6 +53,7 @@ impl Heartbeat {
             pong_count: crate::config::DEFAULT_PONG_COUNT,
             good_pongs: 0,
             last_ping: None,
+            is_first_ping: false,
             last_pong: None,
             newest_answered: None,
             backoff_since: now,
@@ -87,6 +90,7 @@ impl Heartbeat {
 
     /// Notes that a ping leaves now.
     pub(crate) fn ping_sent(&mut self, now: Instant) {
+        self.is_first_ping = self.last_ping.is_none();
         self.last_ping = Some(now);
     }
 
@@ -137,8 +141,10 @@ impl Heartbeat {
     /// is longer than the clock can represent.
     pub(crate) fn next_ping(&self, now: Instant) -> Option<Instant> {
         let Some(last) = self.last_ping else { return Some(now) };
-        // A link that is silent anyway misses no answer.
-        let missed = self.last_pong.is_some() && self.is_unanswered();
+        // A link that is silent anyway misses no answer. But the first ping may have come before its
+        // peer knew the process that sent it.
+        let expected = self.last_pong.is_some() || self.is_first_ping;
+        let missed = expected && self.is_unanswered();
         let interval = self.timers.interval;
         last.checked_add(if missed { self.answer_time().min(interval) } else { interval })
     }

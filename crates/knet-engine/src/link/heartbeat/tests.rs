@@ -70,6 +70,9 @@ fn a_ping_that_is_not_answered_is_followed_by_others_soon() {
     let start = Instant::now();
     let mut heartbeat = Heartbeat::new(start);
     heartbeat.ping_sent(start);
+    assert_eq!(heartbeat.next_ping(start), Some(start + ms(250)), "the first ping");
+    let start = start + ms(250);
+    heartbeat.ping_sent(start);
     assert_eq!(heartbeat.next_ping(start), Some(start + ms(1000)), "a link that is down");
     heartbeat.pong_received(start + ms(20), start);
     assert_eq!(heartbeat.next_ping(start), Some(start + ms(1000)));
