@@ -64,6 +64,21 @@ fn a_file_arrives_unchanged_in_messages_of_8192_bytes() {
     carry(&random(4_000_001), 8192);
 }
 
+/// The kernel would choose 127.0.0.1, which the other host rejects.
+#[test]
+fn a_host_bound_to_all_addresses_is_heard_by_a_peer_that_knows_one_of_them() {
+    let port = free_port(Ipv4Addr::UNSPECIFIED.into()).port();
+    let (known, far) = (SocketAddr::new(free_address().ip(), port), free_address());
+    let peers = [format!("2:0.0.0.0:{port}={far}"), format!("1:{far}={known}")];
+    let mut one = start(&["cat", "--id", "1", "--peer", &peers[0]]);
+    let two = start(&["cat", "--id", "2", "--recv", "1", "--peer", &peers[1]]);
+    one.feed_and_close(b"hello".to_vec());
+    one.finish().expect_success();
+    let two = two.finish();
+    two.expect_success();
+    assert_eq!(two.stdout, b"hello");
+}
+
 #[test]
 fn a_file_arrives_unchanged_in_messages_of_65536_bytes() {
     carry(&random(4_000_001), 65536);

@@ -5,9 +5,9 @@
 
 mod pair;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use knet_engine::{DatagramMeta, DownReason, LinkState, Policy};
+use knet_engine::{DatagramMeta, DownReason, Engine, EngineConfig, LinkPath, LinkState, Policy};
 use knet_wire::{
     Body, DataHeader, Fragment, FragmentPart, LinkId, PMTU_HEADER_LEN, Packet, Ping, Pmtu,
 };
@@ -258,4 +258,24 @@ fn answers_that_find_the_queue_full_are_counted() {
     let answers = std::iter::from_fn(|| pair.engines[B].poll_transmit()).count() as u64;
     assert_eq!(answers + pair.engines[B].drops().unanswered, PINGS);
     assert!(pair.engines[B].drops().unanswered > 0);
+}
+
+/// Another machine may have the link-local address of a peer, on another interface.
+#[test]
+fn the_peers_link_local_address_in_another_zone_is_not_the_peer() {
+    let (now, peer, id) = (Instant::now(), HOSTS[A], LINK);
+    let config = EngineConfig { host: HOSTS[B], cookie_key: [0; 16] };
+    let mut engine = Engine::new(now, &config);
+    engine.add_host(peer).unwrap();
+    let path = LinkPath { socket: socket(id), remote: "[fe80::2%3]:5405".parse().unwrap() };
+    engine.add_link(now, peer, id, path).unwrap();
+    for (source, accepted) in
+        [("[fe80::2%3]:1", true), ("[fe80::2%4]:1", false), ("[fe80::2]:1", true)]
+    {
+        let source = source.parse().unwrap();
+        let arrival = DatagramMeta { socket: socket(id), source, local: None };
+        let _ = engine.handle_datagram(now, arrival, &ping(id));
+        assert_eq!(engine.poll_transmit().is_some(), accepted, "{source}");
+    }
+    assert_eq!(engine.drops().wrong_source, 1);
 }

@@ -1,6 +1,7 @@
 //! Which packets are accepted for a link, and how a dynamic link finds its peer.
 //!
-//! A packet counts as the peer's if it comes from the peer's IP address. The peer of a dynamic link
+//! A packet counts as the peer's if it comes from the peer's IP address, and if that is link-local,
+//! from its zone. The peer of a dynamic link
 //! may also appear at another address, the first time or because it moved. Its ping is not trusted:
 //! the engine pings the address it came from, and only a pong from there, with the cookie of that
 //! ping, makes it the address of the peer. So a packet with a forged source changes nothing, and
@@ -19,7 +20,7 @@ use super::transmit::Packet;
 use super::{DatagramMeta, Engine};
 use crate::config::LinkPath;
 use crate::event::{AddressEvent, DownReason, Event};
-use crate::link::{LinkPeer, Move};
+use crate::link::{LinkPeer, Move, same_machine};
 use crate::rejection::RejectionReason;
 use crate::stats::PacketKind;
 
@@ -105,7 +106,7 @@ impl Engine {
             return None;
         }
         let sender = match link.peer {
-            LinkPeer::Static(path) => (path.remote.ip() == source.ip()).then_some(Source::Peer),
+            LinkPeer::Static(path) => same_machine(path.remote, source).then_some(Source::Peer),
             LinkPeer::Loopback => None,
             LinkPeer::Dynamic(_) if link.peer.socket() != Some(meta.socket) => None,
             LinkPeer::Dynamic(_) => {

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use knet_wire::{HostId, LinkId};
 
-use crate::config::{Policy, SocketId};
-use crate::link::Link;
+use crate::config::{LinkPath, Policy, SocketId};
+use crate::link::{Link, same_machine};
 use crate::stats::{DropStats, LinkStats};
 use crate::timers::Deadline;
 
@@ -104,7 +104,8 @@ impl Host {
     /// address.
     pub(crate) fn link_of_data(&self, socket: SocketId, source: SocketAddr) -> Option<LinkId> {
         let rank = |link: &Link| {
-            let Some(path) = link.peer.path().filter(|path| path.remote.ip() == source.ip()) else {
+            let from_there = |path: &LinkPath| same_machine(path.remote, source);
+            let Some(path) = link.peer.path().filter(from_there) else {
                 return 0;
             };
             match (path.socket == socket, path.remote.port() == source.port()) {

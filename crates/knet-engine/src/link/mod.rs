@@ -34,6 +34,7 @@ pub(crate) use path_mtu::{Conditions, PathMtu};
 mod reason;
 mod remote;
 mod report_check;
+pub(crate) use remote::same_machine;
 pub use remote::{DynamicPeer, LinkKind, LinkPeer};
 pub(crate) use report_check::CheckStep;
 use report_check::ReportCheck;

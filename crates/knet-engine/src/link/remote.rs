@@ -183,6 +183,17 @@ impl LinkPeer {
     }
 }
 
+/// Returns `true` if two addresses are of one machine, whatever their ports. A link-local address is of one
+/// machine within its zone only, if both zones are known.
+pub(crate) fn same_machine(one: SocketAddr, other: SocketAddr) -> bool {
+    let zone = |address| match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
+        _ => 0,
+    };
+    let zones = [zone(one), zone(other)];
+    one.ip() == other.ip() && (zones[0] == zones[1] || zones.contains(&0))
+}
+
 impl From<LinkPath> for LinkPeer {
     fn from(path: LinkPath) -> Self {
         Self::Static(path)
