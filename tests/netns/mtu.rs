@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use knet_tests::cluster::{QUICK, message};
+use knet_tests::cluster::{QUICK, link_id, message};
 use knet_tests::lan::{Family, address};
 use knet_tests::namespace::Namespace;
-use knet_tests::wait::{DEADLINE, receive, until};
+use knet_tests::wait::{DEADLINE, next, receive, until};
 use knet_tests::wan::{Conditions, interface};
-use kronosnet::PingTimers;
+use kronosnet::{DownReason, LinkState, PingTimers, Policy};
 
 use crate::member::{Distant, Member};
 use crate::traffic::Traffic;
@@ -227,4 +227,58 @@ fn if_a_router_reports_the_mtu_three_sizes_are_probed() {
 #[test]
 fn if_an_ipv6_router_reports_the_mtu_three_sizes_are_probed() {
     assert_eq!(probes_on_ethernet(Family::V6, 9000), [1500, 1501, 9000]);
+}
+
+/// Makes the path of one of two links too narrow for packets of the least size, and wide again.
+fn too_narrow_for_data(family: Family, policy: Policy, reports: bool) {
+    let (mtu, least) = match family {
+        Family::V4 => (400, 576),
+        Family::V6 => (1000, 1280),
+    };
+    let pair = Distant::new(2, 1500, 7);
+    pair.paths[0].set(Conditions { mtu, reports, ..Conditions::default() });
+    pair.connect(family, PATIENT);
+    pair.members.iter().for_each(|member| member.set_policy(policy));
+    let too_narrow = LinkState::Down(DownReason::PathTooNarrow { least });
+    for member in &pair.members {
+        let event = next(&member.link_events);
+        assert_eq!((event.link, event.state), (link_id(0), too_narrow));
+    }
+    let mut traffic = Traffic::new(&pair.members, 6000);
+    for _ in 0..200 {
+        traffic.round();
+    }
+    pair.paths[0].set(Conditions { reports, ..Conditions::default() });
+    let give_up = Instant::now() + DEADLINE;
+    let mut waiting = [true, true];
+    while waiting != [false, false] {
+        assert!(Instant::now() < give_up, "the wide path is not used");
+        traffic.round();
+        for (member, waiting) in pair.members.iter().zip(&mut waiting) {
+            if let Some(notification) = member.link_events.try_iter().next() {
+                let event = notification.event;
+                assert_eq!((event.link, event.state), (link_id(0), LinkState::Up));
+                *waiting = false;
+            }
+        }
+    }
+    for _ in 0..100 {
+        traffic.round();
+    }
+    assert!(pair.members.iter().all(|member| member.host_events.is_empty()), "always reachable");
+}
+
+#[test]
+fn another_link_takes_over_from_a_path_that_is_too_narrow_for_data() {
+    too_narrow_for_data(Family::V4, Policy::Passive, false);
+}
+
+#[test]
+fn a_path_that_is_too_narrow_for_data_has_no_turn_in_round_robin() {
+    too_narrow_for_data(Family::V4, Policy::RoundRobin, true);
+}
+
+#[test]
+fn another_link_takes_over_from_an_ipv6_path_that_is_too_narrow_for_data() {
+    too_narrow_for_data(Family::V6, Policy::Passive, true);
 }

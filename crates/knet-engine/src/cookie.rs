@@ -59,6 +59,22 @@ impl CookieSigner {
         self.epoch.checked_add(Duration::from_nanos(nanos))
     }
 
+    /// Returns a number for a path MTU probe that leaves now on this link for this address. Only who
+    /// gets the probe knows it.
+    pub(crate) fn probe_cookie(
+        &self,
+        now: Instant,
+        host: HostId,
+        link: LinkId,
+        remote: SocketAddr,
+    ) -> u16 {
+        let age = now.saturating_duration_since(self.epoch);
+        let nanos = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        // No ping has such a number for its time, so that none of their tags gives this one away.
+        let [high, low, ..] = self.tag(!nanos, host, link, remote).to_le_bytes();
+        u16::from_le_bytes([high, low])
+    }
+
     fn tag(&self, nanos: u64, host: HostId, link: LinkId, remote: SocketAddr) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(nanos);

@@ -321,6 +321,12 @@ pub enum DownReason {
         /// The error, an `errno` value such as `ENOSYS` of a filter of system calls.
         errno: i32,
     },
+    /// Pongs come, but packets of the least size that carries data do not arrive. The link comes up
+    /// when they do.
+    PathTooNarrow {
+        /// That size: the length of a whole IP packet, in bytes.
+        least: usize,
+    },
 }
 
 impl fmt::Display for DownReason {
@@ -340,6 +346,9 @@ impl fmt::Display for DownReason {
             Self::ThreadEnded => f.write_str("a thread of the handle ended"),
             Self::ReceiveError { errno } => {
                 write!(f, "receiving fails: {}", std::io::Error::from_raw_os_error(*errno))
+            }
+            Self::PathTooNarrow { least } => {
+                write!(f, "packets of {least} bytes do not pass the path")
             }
         }
     }

@@ -200,7 +200,7 @@ fn forged_packets_of_every_kind_move_nothing() {
         channel: 0,
     };
     let pong = Ping { link: LINK, cookie: [7; 16], sequence: number(1), timed: true };
-    let pmtu = Pmtu { link: LINK, onwire: [0xdc, 5] };
+    let pmtu = Pmtu { link: LINK, cookie: [0xdc, 5] };
     let mut probe = [0; 60];
     pmtu.encode_probe(HOSTS[A], &mut probe).unwrap();
     for packet in [

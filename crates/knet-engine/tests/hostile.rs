@@ -76,7 +76,7 @@ fn what_comes_from_elsewhere_or_names_no_link_of_ours_is_dropped_and_counted() {
     pair.flying.clear();
     let good = data(1, Fragment::Whole, b"spoofed");
     let mut probe = [0; 100];
-    Pmtu { link: LINK, onwire: [1, 2] }.encode_probe(HOSTS[A], &mut probe).unwrap();
+    Pmtu { link: LINK, cookie: [1, 2] }.encode_probe(HOSTS[A], &mut probe).unwrap();
     for datagram in [&ping(LINK)[..], &probe, &good] {
         pair.arrive_from(B, socket(LINK), ([10, 9, 9, 9], 5405).into(), datagram);
         pair.arrive_from(B, socket(LINK), ([0u16; 8], 5405).into(), datagram);
@@ -163,7 +163,7 @@ fn a_pong_for_another_link_counts_for_none() {
 #[test]
 fn a_probe_of_any_size_is_answered_with_nine_bytes() {
     let mut pair = Pair::new(1, Policy::Passive);
-    let probe = Pmtu { link: LINK, onwire: [0xdc, 0x05] };
+    let probe = Pmtu { link: LINK, cookie: [0xdc, 0x05] };
     for size in [PMTU_HEADER_LEN, 1472, 65_507] {
         let mut frame = vec![0; size];
         probe.encode_probe(HOSTS[A], &mut frame).unwrap();
@@ -179,13 +179,61 @@ fn a_probe_of_any_size_is_answered_with_nine_bytes() {
     assert_eq!(pair.engines[B].drops().unexpected, 1);
 }
 
+/// A forger knows which sizes are probed, and the address of the peer.
+#[test]
+fn a_forged_reply_to_a_probe_widens_no_path() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.mtu = 1000;
+    pair.enable(A);
+    pair.enable(B);
+    let sizes = [65_535_u16, 1500, 1280, 9000, 1420, 1400, 1492];
+    for _ in 0..600 {
+        for size in sizes {
+            let forged = Pmtu { link: LINK, cookie: size.to_le_bytes() }.encode_reply(HOSTS[B]);
+            pair.arrive(A, LINK, &forged);
+        }
+        pair.run(Duration::from_millis(100));
+        assert!(pair.status(A, LINK).path_mtu.is_none_or(|mtu| mtu <= 1000));
+    }
+    assert!(pair.engines[A].drops().unexpected > 0);
+    pair.run(Duration::from_secs(100));
+    assert_eq!(pair.status(A, LINK).path_mtu, Some(1000), "found all the same");
+}
+
+#[test]
+fn a_reply_to_a_probe_comes_from_where_the_probe_went() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.mtu = 65_535;
+    pair.enable(A);
+    pair.enable(B);
+    let is_probe = |pair: &Pair| {
+        let to_b = pair.flying.iter().filter(|flight| flight.to == B);
+        let mut packets = to_b.map(|flight| Packet::decode(&flight.datagram).unwrap().body);
+        packets.find_map(|body| if let Body::PmtuProbe(probe) = body { Some(probe) } else { None })
+    };
+    let probe = loop {
+        if let Some(probe) = is_probe(&pair) {
+            break probe;
+        }
+        pair.run(Duration::from_micros(100));
+    };
+    let (reply, rejected) = (probe.encode_reply(HOSTS[B]), pair.engines[A].drops().wrong_source);
+    let mut elsewhere = address(B, LINK);
+    elsewhere.set_port(9);
+    pair.arrive_from(A, socket(LINK), elsewhere, &reply);
+    assert_eq!(pair.engines[A].drops().wrong_source, rejected + 1);
+    assert_eq!(pair.status(A, LINK).path_mtu, None);
+    pair.arrive(A, LINK, &reply);
+    assert_eq!(pair.status(A, LINK).path_mtu, Some(65_535));
+}
+
 #[test]
 fn a_flood_of_pings_and_probes_costs_no_memory() {
     let mut pair = Pair::new(1, Policy::Passive);
     let arrival =
         knet_engine::DatagramMeta { socket: socket(LINK), source: address(A, LINK), local: None };
     let mut probe = [0; 50];
-    Pmtu { link: LINK, onwire: [0; 2] }.encode_probe(HOSTS[A], &mut probe).unwrap();
+    Pmtu { link: LINK, cookie: [0; 2] }.encode_probe(HOSTS[A], &mut probe).unwrap();
     for _ in 0..50_000 {
         let _ = pair.engines[B].handle_datagram(pair.now, arrival, &ping(LINK));
         let _ = pair.engines[B].handle_datagram(pair.now, arrival, &probe);

@@ -116,7 +116,7 @@ fn answers_leave_from_the_address_that_was_spoken_to() {
         let pong = machine.next();
         assert_eq!((pong.is_ping(), pong.source()), (false, local));
         let mut probe = [0; 100];
-        Pmtu { link: LINK, onwire: [0; 2] }.encode_probe(PEER, &mut probe).unwrap();
+        Pmtu { link: LINK, cookie: [0; 2] }.encode_probe(PEER, &mut probe).unwrap();
         machine.receive(local, &probe);
         assert_eq!(machine.next().source(), local);
     }

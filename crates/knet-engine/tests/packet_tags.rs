@@ -32,7 +32,7 @@ fn control(pair: &mut Pair, expected: [PacketTag; 2]) -> BTreeSet<&'static str> 
         let from = path(B, link);
         let arrival = DatagramMeta { socket: from.socket, source: from.remote, local: None };
         let ping = Ping { link, cookie: [0; 16], sequence: SequenceNumber::ZERO, timed: true };
-        let probe = Pmtu { link, onwire: [0; 2] };
+        let probe = Pmtu { link, cookie: [0; 2] };
         let _ = engine.handle_datagram(now, arrival, &ping.encode_ping(HOSTS[B]));
         let mut bytes = [0; 100];
         probe.encode_probe(HOSTS[B], &mut bytes).unwrap();

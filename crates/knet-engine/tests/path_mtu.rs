@@ -165,18 +165,6 @@ fn a_search_goes_on_while_the_configuration_changes() {
     assert_eq!(disturbed, undisturbed);
 }
 
-/// In libknet such a link carries no data, though its pings are answered.
-#[test]
-fn a_link_whose_probes_are_all_lost_carries_messages_in_the_smallest_packets() {
-    let mut pair = found(0);
-    let status = pair.status(A, LINK);
-    assert!(status.state.is_up() && pair.reachable(A));
-    assert_eq!((status.path_mtu, status.data_mtu), (Some(576), 522));
-    pair.send(A, &[7; 1000]);
-    pair.run(Duration::from_secs(1));
-    assert_eq!(pair.take_delivered(B), [[7; 1000]]);
-}
-
 #[test]
 fn a_wider_path_is_found_at_the_next_search() {
     let mut pair = found(1500);

@@ -127,6 +127,7 @@ fn data_does_not_bring_a_disabled_link_up() {
 #[test]
 fn the_mtu_of_a_host_is_that_of_its_narrowest_link_in_use() {
     let mut pair = Pair::up(2, Policy::Active);
+    pair.mtu = 1500;
     let data_mtu = |pair: &Pair| pair.routes[A].get(HOSTS[B]).unwrap().data_mtu();
     // 576 minus 28 bytes of IP and UDP and 26 of header.
     assert_eq!((data_mtu(&pair), pair.engines[A].data_mtu()), (522, 522));

@@ -107,7 +107,7 @@ impl Scene {
         let (link, sequence) = (PEER.1, SequenceNumber::ZERO);
         let ping = Ping { link, cookie: [0; 16], sequence, timed: false }.encode_ping(PEER.0);
         let mut probe = [0; 50];
-        Pmtu { link, onwire: [0; 2] }.encode_probe(PEER.0, &mut probe).unwrap();
+        Pmtu { link, cookie: [0; 2] }.encode_probe(PEER.0, &mut probe).unwrap();
         let meta = DatagramMeta { socket: self.socket, source: self.remote, local: None };
         [&ping[..], &probe].map(|question| {
             self.shared.engine(|engine, now| {

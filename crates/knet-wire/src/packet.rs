@@ -37,7 +37,7 @@ pub struct Packet<'a> {
 /// ```
 /// use knet_wire::{Body, HostId, LinkId, Packet, Pmtu};
 ///
-/// let probe = Pmtu { link: LinkId::ALL[0], onwire: 1500_u16.to_le_bytes() };
+/// let probe = Pmtu { link: LinkId::ALL[0], cookie: [0xdc, 0x05] };
 /// let reply = probe.encode_reply(HostId::new(3));
 /// let text = match Packet::decode(&reply)?.body {
 ///     Body::Data(data) => format!("{} bytes", data.payload.len()),

@@ -13,7 +13,7 @@ pub const PMTU_HEADER_LEN: usize = 9;
 /// ```
 /// use knet_wire::{Body, HostId, LinkId, Packet, Pmtu};
 ///
-/// let probe = Pmtu { link: LinkId::new(0)?, onwire: 1500_u16.to_ne_bytes() };
+/// let probe = Pmtu { link: LinkId::new(0)?, cookie: [0xdc, 0x05] };
 /// let mut packet = [0; 1472];
 /// probe.encode_probe(HostId::new(2), &mut packet)?;
 ///
@@ -26,9 +26,9 @@ pub const PMTU_HEADER_LEN: usize = 9;
 pub struct Pmtu {
     /// The link. Both hosts use the same id for it.
     pub link: LinkId,
-    /// The length of the probe's IP packet in bytes, in the byte order of the prober. The peer returns it
-    /// unchanged, and only the prober interprets it.
-    pub onwire: [u8; 2],
+    /// What shows the prober which probe a reply belongs to. The peer returns it unchanged, and only the
+    /// prober interprets it. libknet writes the length of the probe's IP packet in bytes, in its byte order.
+    pub cookie: [u8; 2],
 }
 
 impl Pmtu {
@@ -44,7 +44,7 @@ impl Pmtu {
     /// ```
     /// use knet_wire::{HostId, LinkId, Pmtu};
     ///
-    /// let probe = Pmtu { link: LinkId::ALL[2], onwire: [0xdc, 0x05] };
+    /// let probe = Pmtu { link: LinkId::ALL[2], cookie: [0xdc, 0x05] };
     /// let mut packet = [0xff; 12];
     /// probe.encode_probe(HostId::new(1), &mut packet)?;
     /// assert_eq!(packet, [1, 0x83, 0, 1, 0, 0, 2, 0xdc, 0x05, 0, 0, 0]);
@@ -67,7 +67,7 @@ impl Pmtu {
     /// ```
     /// use knet_wire::{HostId, LinkId, Pmtu};
     ///
-    /// let probe = Pmtu { link: LinkId::ALL[2], onwire: [0xdc, 0x05] };
+    /// let probe = Pmtu { link: LinkId::ALL[2], cookie: [0xdc, 0x05] };
     /// assert_eq!(probe.encode_reply(HostId::new(1)), [1, 0x84, 0, 1, 0, 0, 2, 0xdc, 0x05]);
     /// ```
     #[must_use]
@@ -77,19 +77,19 @@ impl Pmtu {
 
     /// Decodes a probe or reply behind its common header. Bytes after it are ignored.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let Some(&[link, onwire @ ..]) =
+        let Some(&[link, cookie @ ..]) =
             body.first_chunk::<{ PMTU_HEADER_LEN - COMMON_HEADER_LEN }>()
         else {
             let have = COMMON_HEADER_LEN + body.len();
             return Err(DecodeError::Truncated { need: PMTU_HEADER_LEN, have });
         };
-        Ok(Self { link: LinkId::new(link)?, onwire })
+        Ok(Self { link: LinkId::new(link)?, cookie })
     }
 
     const fn encode(&self, kind: PacketType, source: HostId) -> [u8; PMTU_HEADER_LEN] {
         let [version, kind, node_high, node_low, pad1, pad2] = header::encode(kind, source);
-        let [size1, size2] = self.onwire;
-        [version, kind, node_high, node_low, pad1, pad2, self.link.get(), size1, size2]
+        let [cookie1, cookie2] = self.cookie;
+        [version, kind, node_high, node_low, pad1, pad2, self.link.get(), cookie1, cookie2]
     }
 }
 
@@ -100,7 +100,7 @@ impl Pmtu {
 /// ```
 /// use knet_wire::{HostId, LinkId, Pmtu, ProbeTooShort};
 ///
-/// let probe = Pmtu { link: LinkId::ALL[0], onwire: [0, 0] };
+/// let probe = Pmtu { link: LinkId::ALL[0], cookie: [0, 0] };
 /// let error = probe.encode_probe(HostId::new(1), &mut [0; 8]).unwrap_err();
 /// assert_eq!(error, ProbeTooShort { have: 8 });
 /// ```

@@ -40,8 +40,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn pmtu()(link in link(), onwire: [u8; 2]) -> Pmtu {
-        Pmtu { link, onwire }
+    fn pmtu()(link in link(), cookie: [u8; 2]) -> Pmtu {
+        Pmtu { link, cookie }
     }
 }
 

@@ -33,6 +33,7 @@ impl From<DownReason> for Reason {
             DownReason::WrongLink { .. } => "wrong-link",
             DownReason::ReceiveError { .. } => "receive-error",
             DownReason::ThreadEnded => "thread-ended",
+            DownReason::PathTooNarrow { .. } => "path-too-narrow",
             _ => "other",
         };
         Self { code, text: reason.to_string() }

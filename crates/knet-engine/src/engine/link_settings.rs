@@ -7,7 +7,7 @@ use knet_wire::{HostId, LinkId};
 use super::Engine;
 use crate::config::{PacketTag, PingTimers};
 use crate::error::LinkError;
-use crate::event::DownReason;
+use crate::event::{DownReason, LinkState};
 use crate::link::{LinkPeer, LinkStatus};
 use crate::timers::TimerKey;
 
@@ -57,7 +57,7 @@ impl Engine {
         let was_up = entry.disable(now);
         self.timers_off(host, link);
         if was_up {
-            self.announce_down(now, host, link, DownReason::Disabled);
+            self.announce(now, host, link, LinkState::Down(DownReason::Disabled));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::Engine;
 use super::transmit::{Packet, Transmit};
 use crate::config::SocketId;
 use crate::errno::{ECONNREFUSED, EHOSTDOWN, ENONET};
-use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState};
+use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 use crate::host::Host;
 use crate::link::{CheckStep, Link};
 use crate::send::{HostRoute, LinkRoute};
@@ -114,7 +114,7 @@ impl Engine {
         }
         let reason = DownReason::TransportError { errno };
         if link.ping_refused(now, errno) && another && link.take_down(now, reason) {
-            self.announce_down(now, host, id, reason);
+            self.announce(now, host, id, LinkState::Down(reason));
             self.watch_link(now, host, id);
         }
     }
@@ -178,7 +178,7 @@ impl Engine {
             CheckStep::Unanswered(errno) => gone = Some(link.unreachable_reason(errno)),
         }
         if let Some(reason) = gone.filter(|&reason| link.take_down(now, reason)) {
-            self.announce_down(now, host, id, reason);
+            self.announce(now, host, id, LinkState::Down(reason));
         }
         if ping_due {
             let sequence = self.sequence.current();
@@ -188,13 +188,14 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
-    /// Sets a link's timer to what its heartbeat, its check and its path MTU require next. The timer of a link without a known peer is off.
+    /// Sets a link's timer to what its heartbeat, its check and its path MTU require next. The timer
+    /// of a link that is disabled, or has no known peer, is off.
     pub(super) fn set_link_timer(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) else {
             return;
         };
         let next = link.next_heartbeat(now).into_iter().chain(link.mtu.next_timeout(now)).min();
-        let next = next.filter(|_| link.peer.path().is_some());
+        let next = next.filter(|_| link.is_enabled() && link.peer.path().is_some());
         self.timers.set(TimerKey::Link(host, id), &mut link.deadline, next);
     }
 
@@ -205,7 +206,7 @@ impl Engine {
         }
     }
 
-    fn queue_ping(
+    pub(super) fn queue_ping(
         &mut self,
         now: Instant,
         host: HostId,
@@ -237,43 +238,51 @@ impl Engine {
         Packet::Ping(Ping { link, cookie, sequence, timed }.encode_ping(self.own))
     }
 
-    /// Brings a link up and reports it, unless it is up already.
+    /// Brings a link up and reports it, unless it is up already, or its path is too narrow for data.
     pub(super) fn link_up(&mut self, now: Instant, host: HostId, id: LinkId) {
         let Ok(link) = self.link_mut(host, id) else { return };
         if link.bring_up(now) {
             self.announce(now, host, id, LinkState::Up);
             self.start_or_stop_discovery(now, host, id);
-        }
-    }
-
-    /// Reports that a link went down, and stops the search for its path MTU.
-    pub(super) fn announce_down(
-        &mut self,
-        now: Instant,
-        host: HostId,
-        link: LinkId,
-        reason: DownReason,
-    ) {
-        self.announce(now, host, link, LinkState::Down(reason));
-        if let Ok(link) = self.link_mut(host, link) {
-            link.mtu.stop();
+        } else if link.is_held_down() && link.mtu.is_off() {
+            self.start_or_stop_discovery(now, host, id);
         }
     }
 
     /// Reports that a link came up or went down, and what follows for its host.
-    fn announce(&mut self, now: Instant, host: HostId, link: LinkId, state: LinkState) {
-        self.events.push_back(Event::Link(LinkEvent { host, link, state }));
-        self.reroute(now, host, Some((link, state)));
+    pub(super) fn announce(&mut self, now: Instant, host: HostId, link: LinkId, state: LinkState) {
+        self.announce_with(now, host, Some((link, state)), None);
+    }
+
+    /// Reports that a link came up or went down, that its data MTU changed, or both, and what follows
+    /// for its host.
+    pub(super) fn announce_with(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        cause: Option<(LinkId, LinkState)>,
+        mtu: Option<MtuEvent>,
+    ) {
+        if let Some((link, state)) = cause {
+            self.events.push_back(Event::Link(LinkEvent { host, link, state }));
+        }
+        self.reroute(now, host, cause, mtu);
     }
 
     /// Updates the route to a host after a change of something other than the state of its links.
     pub(super) fn refresh_routes(&mut self, now: Instant, host: HostId) {
-        self.reroute(now, host, None);
+        self.reroute(now, host, None, None);
     }
 
     /// Updates the route to a host. Reports if the host became reachable or unreachable, or if the
-    /// data MTU of its packets changed.
-    fn reroute(&mut self, now: Instant, host: HostId, cause: Option<(LinkId, LinkState)>) {
+    /// data MTU of its packets changed. `of_link` is reported in between.
+    fn reroute(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        cause: Option<(LinkId, LinkState)>,
+        of_link: Option<MtuEvent>,
+    ) {
         let Some(entry) = self.hosts.get_mut(&host) else { return };
         let route = |(id, link): (LinkId, &Link)| LinkRoute {
             link: id,
@@ -298,6 +307,7 @@ impl Engine {
             *(if reachable { &mut stats.up_count } else { &mut stats.down_count }) += 1;
             self.events.push_back(Event::Host(HostEvent { host, reachable, cause }));
         }
+        self.events.extend(of_link.map(Event::Mtu));
         let mtu = self.routes.get(host).map(HostRoute::data_mtu);
         if mtu != mtu_before {
             self.report_mtu(host, mtu);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::config::SocketId;
-use crate::event::DownReason;
+use crate::event::{DownReason, LinkState};
 
 impl Engine {
     /// Handles a report that the kernel refuses to receive from a socket, or from all of them if `socket`
@@ -65,7 +65,7 @@ impl Engine {
             let was_up = link.disable_because(now, reason);
             self.timers_off(host, id);
             if was_up {
-                self.announce_down(now, host, id, reason);
+                self.announce(now, host, id, LinkState::Down(reason));
             }
         }
     }

@@ -99,7 +99,7 @@ impl Engine {
     /// its [`Transmit::probe_size`].
     pub fn handle_probe_refused(&mut self, now: Instant, host: HostId, link: LinkId, size: u16) {
         self.change_mtu(now, host, link, |mtu, conditions| {
-            mtu.probe_refused(usize::from(size), conditions);
+            mtu.probe_refused(now, usize::from(size), conditions);
         });
     }
 
@@ -143,7 +143,9 @@ impl Engine {
     ) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, conditions| mtu.limit(limit, conditions));
+            self.change_mtu(now, host, link, |mtu, conditions| {
+                mtu.limit(now, limit, conditions);
+            });
         }
     }
 
@@ -158,15 +160,15 @@ impl Engine {
     ) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, conditions| mtu.suggest(limit, conditions));
+            self.change_mtu(now, host, link, |mtu, _| mtu.suggest(now, limit));
         }
     }
 
     /// Handles the reply to a probe.
     pub(super) fn handle_pmtu_reply(&mut self, now: Instant, host: HostId, reply: Pmtu) {
-        let size = usize::from(u16::from_le_bytes(reply.onwire));
+        let cookie = u16::from_le_bytes(reply.cookie);
         let mut expected = false;
-        self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.probe_answered(size));
+        self.change_mtu(now, host, reply.link, |mtu, _| expected = mtu.probe_answered(cookie));
         self.drops.unexpected += u64::from(!expected);
     }
 
@@ -174,10 +176,13 @@ impl Engine {
     /// by hand or no longer is.
     pub(super) fn start_or_stop_discovery(&mut self, now: Instant, host: HostId, link: LinkId) {
         let manual = self.manual_mtu.is_some();
-        let searchable = |link: &Link| link.is_usable() && link.peer.path().is_some();
-        let usable = self.link(host, link).is_ok_and(searchable);
-        self.change_mtu(now, host, link, |mtu, conditions| {
-            if usable && !manual { mtu.search(conditions) } else { mtu.stop() }
+        let carries = |link: &Link| link.is_usable() || link.is_held_down();
+        let searchable = |link: &Link| carries(link) && link.peer.path().is_some();
+        let searchable = self.link(host, link).is_ok_and(searchable);
+        self.change_mtu(now, host, link, |mtu, _| match (manual, searchable) {
+            (true, _) => mtu.overrule(),
+            (false, true) => mtu.search(),
+            (false, false) => mtu.stop(),
         });
     }
 
@@ -192,20 +197,25 @@ impl Engine {
 
     /// Queues the probe of a link if one is due.
     pub(super) fn probe_mtu(&mut self, now: Instant, host: HostId, id: LinkId) {
-        let Some(conditions) = self.conditions(host, id) else { return };
+        let Some(conditions) = self.conditions(now, host, id) else { return };
         let own = self.own;
         let mut due = None;
         self.change_mtu_only(now, host, id, |mtu, conditions| {
             due = mtu.poll_probe(now, conditions);
         });
-        let Some(size) = due else { return };
+        let Some(due) = due else { return };
+        if due.with_ping {
+            let sequence = self.sequence.current();
+            self.queue_ping(now, host, id, sequence, true);
+        }
+        let size = due.onwire;
         let room = size.saturating_sub(path_overhead(conditions.version));
         let Some(data) = conditions.crypto.app_mtu(room) else { return };
         let Ok(link) = self.link(host, id) else { return };
         // Sizes of whole IP packets are at most 65535.
         let size = u16::try_from(size).unwrap_or(u16::MAX);
         let mut header = [0; PMTU_HEADER_LEN];
-        let probe = Pmtu { link: id, onwire: size.to_le_bytes() };
+        let probe = Pmtu { link: id, cookie: due.cookie.to_le_bytes() };
         // The header alone has the shortest length a probe can have, so this cannot fail.
         let _ = probe.encode_probe(own, &mut header);
         let padding = data + MTU_HEADER_LEN - PMTU_HEADER_LEN;
@@ -237,17 +247,18 @@ impl Engine {
         id: LinkId,
         change: impl FnOnce(&mut PathMtu, &Conditions),
     ) {
-        let Some(conditions) = self.conditions(host, id) else { return };
+        let Some(conditions) = self.conditions(now, host, id) else { return };
         let (manual, crypto) = (self.manual_mtu, self.crypto);
         let Ok(link) = self.link_mut(host, id) else { return };
         let before = link.data_mtu(manual, crypto);
+        let held = link.is_held_down();
         change(&mut link.mtu, &conditions);
         let data_mtu = link.data_mtu(manual, crypto);
-        if before == data_mtu {
-            return;
+        let changed = link.judge_path(now, held);
+        let mtu = (before != data_mtu).then_some(MtuEvent::Link { host, link: id, data_mtu });
+        if changed.is_some() || mtu.is_some() {
+            self.announce_with(now, host, changed.map(|state| (id, state)), mtu);
         }
-        self.events.push_back(Event::Mtu(MtuEvent::Link { host, link: id, data_mtu }));
-        self.refresh_routes(now, host);
     }
 
     /// Reports the new data MTU of a host, `None` if it is no longer reachable, and that of all
@@ -263,8 +274,9 @@ impl Engine {
     }
 
     /// Returns what the discovery needs from a link.
-    fn conditions(&self, host: HostId, id: LinkId) -> Option<Conditions> {
+    fn conditions(&self, now: Instant, host: HostId, id: LinkId) -> Option<Conditions> {
         let link = self.link(host, id).ok()?;
+        let cookie = |remote| self.cookies.probe_cookie(now, host, id, remote);
         let timeout = link.heartbeat.timers().timeout;
         let latency = link.heartbeat.latency().mean().unwrap_or_default();
         Some(Conditions {
@@ -274,6 +286,7 @@ impl Engine {
             interval: self.mtu_interval,
             last_pong: link.heartbeat.last_pong(),
             data_packets: link.counters.read().tx_data_packets,
+            fresh_cookie: link.peer.remote().map_or(0, cookie),
         })
     }
 

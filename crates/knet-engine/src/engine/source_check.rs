@@ -144,7 +144,8 @@ impl Engine {
         }
     }
 
-    /// Returns `true` if the reply to a path MTU probe comes from the known address of the peer.
+    /// Returns `true` if the reply to a path MTU probe comes from the known address and port of the
+    /// peer, to which the probe went.
     pub(super) fn is_from_peer(
         &mut self,
         now: Instant,
@@ -152,11 +153,14 @@ impl Engine {
         host: HostId,
         link: LinkId,
     ) -> bool {
-        let sender = self.check_source(now, meta, host, link);
-        if sender == Some(Source::Unverified) {
+        let Some(sender) = self.check_source(now, meta, host, link) else { return false };
+        let remote = self.link(host, link).ok().and_then(|link| link.peer.remote());
+        let same_port = remote.is_some_and(|remote| remote.port() == meta.source.port());
+        let is_peer = sender == Source::Peer && same_port;
+        if !is_peer {
             self.reject(now, meta.source, RejectionReason::WrongSource(host, Some(link)));
         }
-        sender == Some(Source::Peer)
+        is_peer
     }
 
     /// Handles a ping from an unknown address by pinging that address.

@@ -196,6 +196,11 @@ impl Heartbeat {
         self.good_pongs
     }
 
+    /// Returns `true` if enough pongs came in time to bring the link up.
+    pub(crate) fn is_good(&self) -> bool {
+        self.good_pongs == self.pong_count
+    }
+
     pub(crate) fn last_pong(&self) -> Option<Instant> {
         self.last_pong
     }

@@ -16,6 +16,8 @@ mod acl;
 pub(crate) use acl::AccessList;
 pub use acl::{AclAction, AclEntry, AclEntryError, AclError};
 mod black_hole;
+mod conditions;
+pub(crate) use conditions::Conditions;
 mod heard;
 pub(crate) use heard::Heard;
 mod heartbeat;
@@ -24,13 +26,15 @@ pub(crate) use heartbeat::Pong;
 mod history;
 use history::History;
 pub use history::LinkChange;
+mod narrow;
 mod own_address;
 use own_address::OwnAddress;
 mod moves;
 pub(crate) use moves::Move;
 use moves::Moves;
 mod path_mtu;
-pub(crate) use path_mtu::{Conditions, PathMtu};
+pub(crate) use path_mtu::PathMtu;
+mod probe;
 mod reason;
 mod remote;
 mod report_check;
@@ -122,8 +126,13 @@ impl Link {
         self.take_down(now, reason)
     }
 
-    /// Brings the link up. Returns `true` if it was down.
+    /// Brings the link up. Returns `true` if it was down. A link whose path is too narrow for data
+    /// stays down, with that as its reason.
     pub(crate) fn bring_up(&mut self, now: Instant) -> bool {
+        if self.mtu.is_too_narrow() {
+            self.set_state(now, LinkState::Down(self.too_narrow_reason()));
+            return false;
+        }
         let was_down = !self.state.is_up();
         if was_down {
             self.set_state(now, LinkState::Up);
@@ -131,6 +140,31 @@ impl Link {
             self.counters.record_up();
         }
         was_down
+    }
+
+    /// Takes a link that is up down if its path is too narrow for data, and brings it up if it no
+    /// longer is and the link was `held` down for nothing else ([`Link::is_held_down`]). Returns the
+    /// new state if it changed.
+    ///
+    /// A link that is down for its path keeps its pongs and its peer, and the discovery goes on.
+    pub(crate) fn judge_path(&mut self, now: Instant, held: bool) -> Option<LinkState> {
+        if self.mtu.is_too_narrow() && self.state.is_up() {
+            self.set_state(now, LinkState::Down(self.too_narrow_reason()));
+            self.history.add(now, self.state);
+            self.counters.record_down();
+            self.check.stop();
+            return Some(self.state);
+        }
+        (held && self.bring_up(now)).then_some(self.state)
+    }
+
+    /// Returns `true` if it is down because its path is too narrow for data, and for nothing else.
+    pub(crate) fn is_held_down(&self) -> bool {
+        self.enabled && !self.state.is_up() && self.heartbeat.is_good() && self.mtu.is_too_narrow()
+    }
+
+    fn too_narrow_reason(&self) -> DownReason {
+        DownReason::PathTooNarrow { least: self.peer.ip_version().min_onwire() }
     }
 
     /// Takes the link down for this reason. Returns `true` if it was up.
@@ -143,6 +177,7 @@ impl Link {
         }
         self.heartbeat.restart(now);
         self.check.stop();
+        self.mtu.stop();
         self.peer.lose();
         self.own_address.link_down();
         was_up
@@ -401,7 +436,8 @@ pub struct LinkStatus {
     /// How many bytes of a whole IP packet are not payload: the headers of IP, UDP and knet, and
     /// what encryption adds apart from padding (`docs/wire-format.md`, "Length arithmetic").
     pub overhead: usize,
-    /// The longest IP packet known to arrive, in bytes; `None` before the first search ended.
+    /// The longest IP packet known to arrive, in bytes; `None` before a search found one, or if
+    /// the path does not carry the least size.
     pub path_mtu: Option<usize>,
     /// `true` while a search for the path MTU runs.
     pub searching_mtu: bool,

@@ -7,65 +7,62 @@
 //! answered is sent again before its size counts as too long, and only once a pong has shown that
 //! the path works at all: neither a lost packet nor an interruption is a narrow path.
 //!
+//! That the path carries the least size is not taken for granted. As soon as a probe is not
+//! answered at once while nothing is known to arrive, the least size is probed, and a path that
+//! does not carry it is too narrow for data until it does.
+//!
 //! Each search starts with the size in use, and between searches probes of it detect a black hole
 //! ([`BlackHoleCheck`]).
 
 use std::time::{Duration, Instant};
 
-use knet_wire::{CryptoSizes, IpVersion, MAX_ONWIRE, MTU_HEADER_LEN, path_overhead};
+use knet_wire::MAX_ONWIRE;
 
 use super::black_hole::BlackHoleCheck;
+use super::conditions::Conditions;
+use super::narrow::NarrowCheck;
+use super::probe::{Evidence, OutgoingProbe, Probe, ProbeStep};
 
 /// The discovery of one link. All sizes are those of whole IP packets, in bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct PathMtu {
     /// The longest size known to arrive; `None` until one was found.
     verified: Option<usize>,
+    /// `true` if the least size is known not to arrive.
+    too_narrow: bool,
     phase: Phase,
     /// The probe that waits for its reply.
     probe: Option<Probe>,
+    /// The cookie of the latest probe.
+    cookie: u16,
+    /// When a report of a router was last followed.
+    suggested: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Phase {
     /// The link is down, or its MTU was set by hand.
+    #[default]
     Off,
     /// Between searches.
     Resting { next_search: Option<Instant>, check: BlackHoleCheck },
-    /// Packets of `good` bytes arrive, those of `bad` do not, and `hint` was reported as the limit.
-    /// `good` was answered in this search, or is what every path takes.
-    Searching { good: usize, bad: usize, hint: Option<usize> },
+    /// A search runs.
+    Searching(Search),
+    /// The least size does not arrive. It is probed now and then.
+    Narrow(NarrowCheck),
 }
 
+/// What a search knows so far.
 #[derive(Clone, Copy, Debug)]
-struct Probe {
-    onwire: usize,
-    sends: u32,
-    first_sent: Instant,
-    lost_at: Instant,
-    /// `true` if a pong came between the first and the last time it was sent.
-    path_works: bool,
-}
-
-/// What the discovery needs from its link.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Conditions {
-    pub(crate) version: IpVersion,
-    pub(crate) crypto: CryptoSizes,
-    /// How long a reply may take before a probe counts as lost.
-    pub(crate) patience: Duration,
-    /// The time between two searches.
-    pub(crate) interval: Duration,
-    /// When the last pong came.
-    pub(crate) last_pong: Option<Instant>,
-    /// How many data packets have been sent on the link.
-    pub(crate) data_packets: u64,
-}
-
-impl Default for PathMtu {
-    fn default() -> Self {
-        Self { verified: None, phase: Phase::Off, probe: None }
-    }
+struct Search {
+    /// The longest size that was answered in this search.
+    good: Option<usize>,
+    /// The shortest size that does not arrive.
+    bad: usize,
+    /// The size that was reported as the limit.
+    hint: Option<usize>,
+    /// `true` if the least size has to be probed next, unless a longer one was answered.
+    least_first: bool,
 }
 
 impl PathMtu {
@@ -74,33 +71,50 @@ impl PathMtu {
         self.verified
     }
 
+    /// Returns `true` if the path does not carry packets of the least size.
+    pub(crate) fn is_too_narrow(&self) -> bool {
+        self.too_narrow
+    }
+
+    /// Returns `true` if nothing is probed.
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.phase, Phase::Off)
+    }
+
     /// Returns `true` while a search runs.
     pub(crate) fn is_searching(&self) -> bool {
-        matches!(self.phase, Phase::Searching { .. })
+        matches!(self.phase, Phase::Searching(_))
     }
 
     /// Starts a search. The size in use comes first, because the path may take less than before.
-    pub(crate) fn search(&mut self, conditions: &Conditions) {
-        self.search_from(None, conditions);
+    pub(crate) fn search(&mut self) {
+        self.search_from(None);
     }
 
-    /// Stops the discovery, because the link went down or its MTU was set by hand.
+    /// Stops the discovery, because the link went down.
     pub(crate) fn stop(&mut self) {
         self.phase = Phase::Off;
         self.probe = None;
     }
 
+    /// Stops the discovery, because the MTU was set by hand: the path is not judged.
+    pub(crate) fn overrule(&mut self) {
+        self.stop();
+        self.too_narrow = false;
+    }
+
     /// Forgets everything, because the path is another one.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { cookie: self.cookie, suggested: self.suggested, ..Self::default() };
     }
 
     /// Returns when to call [`PathMtu::poll_probe`] next.
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         match (self.probe, self.phase) {
             (_, Phase::Off) => None,
-            (Some(probe), _) => Some(probe.lost_at),
-            (None, Phase::Searching { .. }) => Some(now),
+            (Some(probe), _) => Some(probe.next_timeout()),
+            (None, Phase::Searching(_)) => Some(now),
+            (None, Phase::Narrow(check)) => Some(check.next_timeout()),
             (None, Phase::Resting { next_search, check }) => {
                 let next_check = check.next_timeout();
                 Some(next_search.map_or(next_check, |search| search.min(next_check)))
@@ -108,156 +122,184 @@ impl PathMtu {
         }
     }
 
-    /// Returns the size of a probe that has to leave now, if one is due.
-    pub(crate) fn poll_probe(&mut self, now: Instant, conditions: &Conditions) -> Option<usize> {
-        if let Some(probe) = self.probe {
-            if now < probe.lost_at {
-                return None;
+    /// Returns the probe that has to leave now, if one is due.
+    pub(crate) fn poll_probe(
+        &mut self,
+        now: Instant,
+        conditions: &Conditions,
+    ) -> Option<OutgoingProbe> {
+        if let Some(probe) = &mut self.probe {
+            match probe.poll(now, conditions) {
+                ProbeStep::Wait => return None,
+                // One at a time is enough to find out that the path has become wider.
+                _ if matches!(self.phase, Phase::Narrow(_)) => self.probe = None,
+                ProbeStep::Again if self.phase.gives_way(probe, conditions) => {
+                    self.probe = None;
+                }
+                ProbeStep::Again => return Some(probe.send(now, conditions)),
+                ProbeStep::Lost => {
+                    let onwire = probe.onwire;
+                    self.probe_lost(onwire);
+                }
             }
-            if probe.sends < MAX_SENDS || !probe.path_works {
-                return Some(self.send(now, probe, conditions));
-            }
-            self.probe_lost(probe.onwire, conditions);
         }
-        if let Phase::Resting { next_search, check } = &mut self.phase {
-            if next_search.is_some_and(|at| at <= now) {
-                self.search(conditions);
-            } else if check.poll(now, conditions.data_packets) {
-                let onwire = self.verified?;
-                return Some(self.send(now, Probe::new(now, onwire), conditions));
+        match &mut self.phase {
+            Phase::Resting { next_search, .. } if next_search.is_some_and(|at| at <= now) => {
+                self.search();
             }
+            Phase::Resting { check, .. } => {
+                if check.poll(now, conditions.data_packets) {
+                    return Some(self.send(now, self.verified?, conditions));
+                }
+            }
+            Phase::Narrow(check) => {
+                let is_due = check.poll(now);
+                return is_due.then(|| self.send(now, conditions.least(), conditions));
+            }
+            Phase::Off | Phase::Searching(_) => {}
         }
         let onwire = self.next_size(now, conditions)?;
-        Some(self.send(now, Probe::new(now, onwire), conditions))
+        Some(self.send(now, onwire, conditions))
     }
 
-    /// Handles a reply to a probe of this size. Returns `true` if one was expected.
-    pub(crate) fn probe_answered(&mut self, onwire: usize) -> bool {
-        if self.probe.is_none_or(|probe| probe.onwire != onwire) {
+    /// Handles a reply with this cookie. Returns `true` if one was expected.
+    pub(crate) fn probe_answered(&mut self, cookie: u16) -> bool {
+        let Some(probe) = self.probe.as_mut() else { return false };
+        if !probe.is_answer(cookie) {
             return false;
         }
+        let onwire = probe.onwire;
         self.probe = None;
-        if let Phase::Searching { good, .. } = &mut self.phase {
-            *good = onwire.max(*good);
+        if matches!(self.phase, Phase::Narrow(_)) {
+            self.search_from(None);
+        }
+        if let Phase::Searching(search) = &mut self.phase {
+            search.good = search.good.max(Some(onwire));
             // A size above the one in use is used at once, whatever the search finds further up.
             self.verified = self.verified.max(Some(onwire));
+            self.too_narrow = false;
         }
         true
     }
 
     /// Handles a refusal of the kernel to send a probe of this size.
-    pub(crate) fn probe_refused(&mut self, onwire: usize, conditions: &Conditions) {
+    pub(crate) fn probe_refused(&mut self, now: Instant, onwire: usize, conditions: &Conditions) {
         if self.probe.is_none_or(|probe| probe.onwire != onwire) {
             return;
         }
-        let in_use = self.verified.is_some_and(|verified| verified >= onwire);
-        if in_use {
+        self.probe = None;
+        if self.verified.is_some_and(|verified| verified >= onwire) {
             self.verified = None;
         }
         if matches!(self.phase, Phase::Resting { .. }) {
-            self.search_from(None, conditions);
+            self.search_from(None);
         }
-        self.probe = None;
-        if let Phase::Searching { good, bad, .. } = &mut self.phase {
-            *bad = onwire.min(*bad);
-            if *good >= *bad {
-                *good = conditions.least();
-            }
+        if let Phase::Searching(search) = &mut self.phase {
+            search.set_bad(onwire);
+        }
+        if onwire <= conditions.least() && !matches!(self.phase, Phase::Narrow(_)) {
+            self.give_up(now);
         }
     }
 
     /// Handles a report of the kernel that packets longer than `limit` cannot leave for this path.
     /// That is certain, so a longer size in use is shortened at once. Whether packets of `limit`
     /// bytes arrive still has to be found out.
-    pub(crate) fn limit(&mut self, limit: usize, conditions: &Conditions) {
-        let limit = limit.clamp(conditions.least(), MAX_ONWIRE);
+    pub(crate) fn limit(&mut self, now: Instant, limit: usize, conditions: &Conditions) {
+        if limit < conditions.least() {
+            self.verified = None;
+            if !matches!(self.phase, Phase::Off | Phase::Narrow(_)) {
+                self.give_up(now);
+            }
+            return;
+        }
+        let limit = limit.min(MAX_ONWIRE);
         let narrower = self.verified.is_some_and(|verified| verified > limit);
         if narrower {
             self.verified = conditions.align_down(limit);
         }
         if narrower && matches!(self.phase, Phase::Resting { .. }) {
-            self.search_from(None, conditions);
+            self.search_from(None);
         }
-        if let Phase::Searching { good, bad, hint } = &mut self.phase {
-            *bad = (*bad).min(limit + 1);
-            if *good > limit {
-                *good = conditions.least();
-            }
-            *hint = Some(limit);
+        if let Phase::Searching(search) = &mut self.phase {
+            search.set_bad(limit + 1);
+            search.hint = Some(limit);
             self.probe = self.probe.filter(|probe| probe.onwire <= limit);
         }
     }
 
     /// Handles a report of a router that packets longer than `limit` do not pass. The report may be
     /// forged: it starts a search at that size, and the size in use stays until a probe of it is
-    /// lost.
-    pub(crate) fn suggest(&mut self, limit: usize, conditions: &Conditions) {
+    /// lost. One report per second is followed.
+    pub(crate) fn suggest(&mut self, now: Instant, limit: usize) {
+        if self.suggested.is_some_and(|at| now < at + BETWEEN_SUGGESTIONS) {
+            return;
+        }
         let narrower = self.verified.is_some_and(|verified| limit < verified);
         match &mut self.phase {
-            Phase::Resting { .. } if narrower => self.search_from(Some(limit), conditions),
-            Phase::Searching { hint, .. } => *hint = Some(limit),
-            Phase::Resting { .. } | Phase::Off => {}
+            Phase::Resting { .. } if narrower => self.search_from(Some(limit)),
+            Phase::Searching(search) => search.hint = Some(limit),
+            Phase::Resting { .. } | Phase::Narrow(_) | Phase::Off => return,
         }
+        self.suggested = Some(now);
     }
 
-    /// Starts a search without knowledge but for the reported limit.
-    fn search_from(&mut self, hint: Option<usize>, conditions: &Conditions) {
+    /// Starts a search without knowledge but for the reported limit. On a path that was too narrow
+    /// it begins with the least size.
+    fn search_from(&mut self, hint: Option<usize>) {
         self.probe = None;
-        self.phase = Phase::Searching { good: conditions.least(), bad: MAX_ONWIRE + 1, hint };
+        let least_first = self.too_narrow;
+        self.phase =
+            Phase::Searching(Search { good: None, bad: MAX_ONWIRE + 1, hint, least_first });
     }
 
-    /// Returns the size of the probe, which is about to be sent once more.
-    fn send(&mut self, now: Instant, mut probe: Probe, conditions: &Conditions) -> usize {
-        // The first probes follow each other quickly; the others allow for an interruption to end.
-        let pause = FIRST_PAUSE * (1 << probe.sends.min(MAX_DOUBLINGS));
-        probe.sends = probe.sends.saturating_add(1);
-        probe.lost_at = now + conditions.patience.max(pause);
-        probe.path_works = conditions.last_pong.is_some_and(|pong| pong > probe.first_sent);
-        self.probe = Some(probe);
-        probe.onwire
+    /// Ends the search, because the path does not even take the least size.
+    fn give_up(&mut self, now: Instant) {
+        (self.verified, self.too_narrow, self.probe) = (None, true, None);
+        self.phase = Phase::Narrow(NarrowCheck::new(now));
+    }
+
+    /// Returns a new probe of this size.
+    fn send(&mut self, now: Instant, onwire: usize, conditions: &Conditions) -> OutgoingProbe {
+        let is_least = onwire <= conditions.least();
+        let evidence = if is_least { Evidence::PongEach } else { Evidence::OnePong };
+        let mut probe = Probe::new(now, onwire, evidence, self.cookie, conditions);
+        let outgoing = probe.send(now, conditions);
+        (self.probe, self.cookie) = (Some(probe), outgoing.cookie);
+        outgoing
     }
 
     /// Handles a probe that was sent often enough without a reply.
-    fn probe_lost(&mut self, onwire: usize, conditions: &Conditions) {
+    fn probe_lost(&mut self, onwire: usize) {
         self.probe = None;
         let in_use = self.verified.is_some_and(|verified| verified >= onwire);
         if !in_use {
-            if let Phase::Searching { bad, .. } = &mut self.phase {
-                *bad = onwire.min(*bad);
+            if let Phase::Searching(search) = &mut self.phase {
+                search.set_bad(onwire);
             }
             return;
         }
         // Probably a black hole. Messages use what is known to arrive while this size gets another
         // chance: it did arrive once, and the probes may have been lost by chance.
         if matches!(self.phase, Phase::Resting { .. }) {
-            self.search_from(None, conditions);
+            self.search_from(None);
         }
-        if let Phase::Searching { good, hint, .. } = &mut self.phase {
-            self.verified = (*good > conditions.least()).then_some(*good);
-            *hint = Some(onwire);
+        if let Phase::Searching(search) = &mut self.phase {
+            self.verified = search.good;
+            search.hint = Some(onwire);
         }
     }
 
     /// Returns the size to try next. If there is none, the search is over.
     fn next_size(&mut self, now: Instant, conditions: &Conditions) -> Option<usize> {
-        let Phase::Searching { good, bad, hint } = &mut self.phase else { return None };
-        let (low, high) = (*good, *bad);
-        let between = |size: &usize| low < *size && *size < high;
-        let hinted = hint.take().and_then(|hint| conditions.align_down(hint));
-        let top = (high > MAX_ONWIRE).then(|| conditions.align_down(MAX_ONWIRE)).flatten();
-        let likely = || LIKELY.iter().filter_map(|&size| conditions.align_down(size));
-        let next = conditions.next_up(low);
-        let confirm = likely().any(|size| size == low).then_some(next);
-        let halved = conditions.align_down(low.midpoint(high)).map(|half| half.max(next));
-        let size = hinted
-            .filter(between)
-            .or(self.verified.filter(between))
-            .or(top.filter(between))
-            .or(confirm.filter(between))
-            .or_else(|| likely().find(between))
-            .or(halved.filter(between));
+        let Phase::Searching(search) = &mut self.phase else { return None };
+        let size = search.next_size(self.verified, conditions);
         if size.is_none() {
-            self.verified = Some(low);
+            let Some(good) = search.good else {
+                self.give_up(now);
+                return None;
+            };
+            self.verified = Some(good);
             let next_search = now.checked_add(conditions.interval);
             let check = BlackHoleCheck::new(now, conditions.data_packets);
             self.phase = Phase::Resting { next_search, check };
@@ -266,38 +308,56 @@ impl PathMtu {
     }
 }
 
-impl Probe {
-    fn new(now: Instant, onwire: usize) -> Self {
-        Self { onwire, sends: 0, first_sent: now, lost_at: now, path_works: false }
+impl Phase {
+    /// Returns `true` if another size has to be probed before this probe is sent again: it was not
+    /// answered the first time, and nothing is known to arrive. A shorter size that was reported
+    /// goes first, or else the least one. This one gets its other times later.
+    fn gives_way(&mut self, probe: &Probe, conditions: &Conditions) -> bool {
+        let (Self::Searching(search), least) = (self, conditions.least()) else { return false };
+        let unknown = search.good.is_none() && !search.least_first;
+        if !unknown || !probe.is_first() || probe.onwire <= least {
+            return false;
+        }
+        if search.hint.is_none_or(|hint| hint < least || probe.onwire <= hint) {
+            (search.least_first, search.hint) = (true, Some(probe.onwire));
+        }
+        true
     }
 }
 
-impl Conditions {
-    /// Returns the size that every path of the IP version takes.
-    fn least(&self) -> usize {
-        self.align_down(self.version.min_onwire()).unwrap_or(self.version.min_onwire())
+impl Search {
+    /// Notes that packets of this length do not arrive.
+    fn set_bad(&mut self, onwire: usize) {
+        self.bad = onwire.min(self.bad);
+        self.good = self.good.filter(|&good| good < self.bad);
     }
 
-    /// Returns the longest packet of at most `onwire` bytes that the cipher can produce.
-    fn align_down(&self, onwire: usize) -> Option<usize> {
-        let overhead = path_overhead(self.version);
-        let data = self.crypto.app_mtu(onwire.checked_sub(overhead)?)?;
-        Some(self.crypto.wire_len(data + MTU_HEADER_LEN) + overhead)
-    }
-
-    /// Returns the next longer packet that the cipher can produce.
-    fn next_up(&self, onwire: usize) -> usize {
-        onwire + self.crypto.block.max(1)
+    /// Returns the size to try next, `None` if nothing is left to try.
+    fn next_size(&mut self, verified: Option<usize>, conditions: &Conditions) -> Option<usize> {
+        let (good, high, least) = (self.good, self.bad, conditions.least());
+        let between = |&size: &usize| good.is_none_or(|good| good < size) && size < high;
+        if good.is_none() && self.least_first {
+            return Some(least).filter(between);
+        }
+        let likely = || LIKELY.iter().filter_map(|&size| conditions.align_down(size));
+        let hinted = self.hint.take().and_then(|hint| conditions.align_down(hint));
+        let top = (high > MAX_ONWIRE).then(|| conditions.align_down(MAX_ONWIRE)).flatten();
+        let next = good.map_or(least, |good| conditions.next_up(good));
+        let confirm = good.filter(|&good| likely().any(|size| size == good)).map(|_| next);
+        let halved = conditions.align_down(good.unwrap_or(least).midpoint(high));
+        hinted
+            .into_iter()
+            .chain(verified)
+            .chain(top)
+            .chain(confirm)
+            .chain(likely())
+            .chain(halved.map(|half| half.max(next)))
+            .find(|size| *size >= least && between(size))
     }
 }
 
-/// How often a probe is sent at least before its size counts as too long.
-const MAX_SENDS: u32 = 4;
-/// The least time to wait for the reply to the first probe, however quick the pongs are: a long
-/// packet takes longer.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// How often that time doubles.
-const MAX_DOUBLINGS: u32 = 2;
+/// The least time between two reports of routers that are followed.
+const BETWEEN_SUGGESTIONS: Duration = Duration::from_secs(1);
 /// Sizes that paths usually have, in the order of trial: Ethernet, the minimum of IPv6, jumbo
 /// frames, tunnels, PPPoE.
 const LIKELY: [usize; 6] = [1500, 1280, 9000, 1420, 1400, 1492];

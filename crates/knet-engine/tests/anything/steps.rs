@@ -145,10 +145,10 @@ fn packets() -> impl Strategy<Value = (DatagramMeta, Vec<u8>)> {
             let datagram = match kind {
                 0 => ping.encode_ping(host).to_vec(),
                 1 => ping.encode_pong(host).to_vec(),
-                2 => Pmtu { link, onwire: [1, 1] }.encode_reply(host).to_vec(),
+                2 => Pmtu { link, cookie: [1, 1] }.encode_reply(host).to_vec(),
                 3 => {
                     let mut probe = vec![0; len + PMTU_HEADER_LEN];
-                    let _ = Pmtu { link, onwire: [1, 1] }.encode_probe(host, &mut probe);
+                    let _ = Pmtu { link, cookie: [1, 1] }.encode_probe(host, &mut probe);
                     probe
                 }
                 _ => {

@@ -56,8 +56,10 @@ pub(crate) struct Pair {
     pub(crate) astray: Vec<(SocketAddr, Vec<u8>)>,
     /// How long a packet takes from now on.
     pub(crate) latency: Duration,
-    /// The path MTU of every link, for probes; by default the least that every path takes.
+    /// The path MTU of every link; by default the least that every path takes.
     pub(crate) mtu: u16,
+    /// The path MTU of single links, where it differs.
+    pub(crate) narrow: [Option<u16>; LinkId::COUNT as usize],
     links: usize,
     policy: Policy,
 }
@@ -79,6 +81,7 @@ impl Pair {
             astray: Vec::new(),
             latency: LATENCY,
             mtu: 576,
+            narrow: [None; LinkId::COUNT as usize],
             links,
             policy,
         };
@@ -267,12 +270,10 @@ impl Pair {
             let LinkPath { socket: from, remote } = transmit.path();
             assert_eq!(from, socket(link));
             packet.resize(packet.len() + transmit.padding_len(), 0);
-            // A silent path: what is too long for it disappears.
-            let too_long = transmit.probe_size().is_some_and(|size| size > self.mtu);
             transmit.record_sent(packet.len());
             if remote != self.addresses[1 - at][link.index()] {
                 self.astray.push((remote, packet));
-            } else if !too_long {
+            } else {
                 self.fly(1 - at, link, packet);
             }
         }
@@ -285,7 +286,10 @@ impl Pair {
     }
 
     fn fly(&mut self, to: usize, link: LinkId, datagram: Vec<u8>) {
-        if !self.cut[1 - to][link.index()] {
+        // A silent path: what is too long for it disappears.
+        let mtu = self.narrow[link.index()].unwrap_or(self.mtu);
+        let too_long = datagram.len() + 28 > usize::from(mtu);
+        if !self.cut[1 - to][link.index()] && !too_long {
             self.flying.push_back(Flight { to, link, datagram, at: self.now + self.latency });
         }
     }

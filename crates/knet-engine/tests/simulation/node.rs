@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use knet_engine::{
-    Engine, EngineConfig, Event, FragmentPlan, LinkPath, Routes, SequenceCounter, SocketId,
-    Transmit, forced_ping_due,
+    Engine, EngineConfig, Event, FragmentPlan, LinkPath, PacketKind, Routes, SequenceCounter,
+    SocketId, Transmit, forced_ping_due,
 };
 use knet_wire::{
     DATA_HEADER_LEN, DataHeader, HostId, IpVersion, LinkId, SequenceNumber, path_overhead,
@@ -118,6 +118,7 @@ impl Node {
                     let mut datagram = Vec::with_capacity(DATA_HEADER_LEN + bytes.len());
                     datagram.extend(header.encode(self.life.host));
                     datagram.extend(&payload[bytes]);
+                    link.counters.record_sent(PacketKind::Data, 1, datagram.len() as u64);
                     let frame = Frame { message: id, index, count: plan.count() };
                     flights.push(self.flight(path, datagram, Some(frame)));
                 }

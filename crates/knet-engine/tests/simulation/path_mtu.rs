@@ -7,6 +7,7 @@ use knet_engine::{Event, MtuEvent, Policy};
 use knet_wire::{HostId, LinkId, MAX_MESSAGE};
 
 use crate::cluster::{Cluster, Plan};
+use crate::message::MessageId;
 use crate::network::{Path, Weather};
 use crate::node::Target;
 use crate::promises::MTU_FOUND;
@@ -141,4 +142,49 @@ fn a_narrower_interface_costs_one_message() {
         assert_eq!(path_mtu(&mut cluster, ONE, TWO), Some(2000));
         cluster.finish();
     });
+}
+
+/// One link of two is too narrow for data for a while, in one direction or in both, again and again.
+#[test]
+fn messages_avoid_a_path_that_is_too_narrow_for_data() {
+    each_seed(|seed| {
+        for policy in [Policy::Passive, Policy::RoundRobin, Policy::Active] {
+            let plan = Plan { weather: clear(1500), ..Plan::new(2, 2, policy) };
+            let mut cluster = Cluster::start_and_settle(seed, plan);
+            let link = LinkId::ALL[0];
+            let paths = [Path { from: ONE, to: TWO, link }, Path { from: TWO, to: ONE, link }];
+            for round in 0..4 {
+                let narrow = cluster.network.rng.u16(100..576);
+                for path in &paths[..1 + round % 2] {
+                    cluster.set_weather_of(*path, clear(narrow));
+                }
+                // Those that are sent while the path is found out about may be lost.
+                send_often(&mut cluster, Duration::from_secs(20));
+                let ids = send_often(&mut cluster, Duration::from_secs(20));
+                cluster.run_for(Duration::from_secs(1));
+                for id in ids {
+                    let to = if id.sender.host == ONE { TWO } else { ONE };
+                    assert!(cluster.ledger.has(cluster.life(to), id), "{policy}: {id:?} is lost");
+                }
+                for path in paths {
+                    cluster.set_weather_of(path, clear(1500));
+                }
+                find_out(&mut cluster);
+            }
+            cluster.finish();
+        }
+    });
+}
+
+/// Sends messages in both directions for this time.
+fn send_often(cluster: &mut Cluster, time: Duration) -> Vec<MessageId> {
+    let end = cluster.now + time;
+    let mut ids = Vec::new();
+    while cluster.now < end {
+        for from in [ONE, TWO] {
+            ids.push(cluster.send(from, Target::Everybody, 1000, 0).unwrap());
+        }
+        cluster.run_for(Duration::from_millis(200));
+    }
+    ids
 }

@@ -85,7 +85,7 @@ fn data_after_v3() {
 #[test]
 fn v5_probe() {
     let v5 = [hex("01830002000000dc05"), vec![0; 1463]].concat();
-    let probe = Pmtu { link: LINK_0, onwire: 1500_u16.to_le_bytes() };
+    let probe = Pmtu { link: LINK_0, cookie: 1500_u16.to_le_bytes() };
     assert_decodes(&v5, HOST_2, Body::PmtuProbe(probe));
     let mut encoded = vec![0xff; v5.len()];
     assert_eq!(probe.encode_probe(HOST_2, &mut encoded), Ok(()));
@@ -95,7 +95,7 @@ fn v5_probe() {
 #[test]
 fn v6_probe_reply() {
     let v6 = hex("01840001000000dc05");
-    let probe = Pmtu { link: LINK_0, onwire: 1500_u16.to_le_bytes() };
+    let probe = Pmtu { link: LINK_0, cookie: 1500_u16.to_le_bytes() };
     assert_decodes(&v6, HOST_1, Body::PmtuReply(probe));
     assert_eq!(probe.encode_reply(HOST_1)[..], v6);
 }

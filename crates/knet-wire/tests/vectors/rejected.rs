@@ -124,7 +124,7 @@ fn data_with_sequence_number_zero() {
 
 #[test]
 fn a_probe_in_a_buffer_that_is_too_short() {
-    let probe = Pmtu { link: LinkId::new(0).unwrap(), onwire: [1, 2] };
+    let probe = Pmtu { link: LinkId::new(0).unwrap(), cookie: [1, 2] };
     let mut packet = [0xff; 8];
     let error = probe.encode_probe(HostId::new(1), &mut packet).unwrap_err();
     assert_eq!((error, error.errno()), (ProbeTooShort { have: 8 }, 22));
