@@ -30,6 +30,7 @@ impl Engine {
         self.check_link(host, link, &peer)?;
         let entry = self.hosts.get_mut(&host).ok_or(LinkError::UnknownHost(host))?;
         self.sockets.add(&peer);
+        self.addresses.add(host, link, &peer);
         *entry.slot(link) = Some(Box::new(Link::new(now, peer)));
         Ok(())
     }

@@ -26,6 +26,7 @@ impl Engine {
         let mut cleared = slot.take().ok_or(LinkError::NotConfigured { host, link })?;
         self.timers.set(TimerKey::Link(host, link), &mut cleared.deadline, None);
         self.sockets.remove(&cleared.peer);
+        self.addresses.remove(host, link, &cleared.peer);
         Ok(cleared.peer)
     }
 

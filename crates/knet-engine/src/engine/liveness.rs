@@ -8,9 +8,7 @@ use knet_wire::{HostId, LinkId, Ping, SequenceNumber};
 
 use super::Engine;
 use super::transmit::{Packet, Transmit};
-use crate::config::SocketId;
-use crate::errno::{ECONNREFUSED, EHOSTDOWN, ENONET};
-use crate::event::{DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
+use crate::event::{Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 use crate::host::Host;
 use crate::link::{CheckStep, Link};
 use crate::send::{HostRoute, LinkRoute};
@@ -57,65 +55,24 @@ impl Engine {
                 TimerKey::Link(host, link) => self.watch_link(now, host, link),
                 TimerKey::Reassembly(host) => self.expire_fragments(now, host),
             }
+            if self.timers.due(now) == Some(key) {
+                self.postpone(now, key);
+            }
         }
     }
 
-    /// Handles a report of the network, an ICMP message, that a packet from this socket could not be
-    /// delivered.
-    ///
-    /// Anybody can send such a message, so it takes no link down. It starts a check: links to that
-    /// address are pinged at once, several times, and go down if no pong comes.
-    pub fn handle_transport_error(
-        &mut self,
-        now: Instant,
-        socket: SocketId,
-        destination: SocketAddr,
-        errno: i32,
-    ) {
-        let mut hit = Vec::new();
-        for (&host, entry) in &self.hosts {
-            for (id, link) in entry.links().filter(|(_, link)| link.is_enabled()) {
-                let Some(path) = link.peer.path() else { continue };
-                // Not the whole address: the kernel may leave out an IPv6 scope.
-                if path.socket == socket
-                    && path.remote.ip() == destination.ip()
-                    && path.remote.port() == destination.port()
-                {
-                    hit.push((host, id));
-                }
-            }
-        }
-        for (host, id) in hit {
-            if let Ok(link) = self.link_mut(host, id) {
-                link.unreachable_reported(now, errno);
-            }
-            self.watch_link(now, host, id);
-        }
-    }
-
-    /// Handles a report that the kernel refused to send a ping ([`Transmit::is_ping`]).
-    ///
-    /// The first refusal takes no link down: what is missing, such as a route, may be back before
-    /// the next pong is due. If the repeated ping is refused too, the link goes down, provided that
-    /// another link to the host is up. The last link stays up until its pong timeout: taking it
-    /// down early would gain nothing, and it would need all its pongs again to come back.
-    ///
-    /// In any case `errno` becomes the reason of a link that is down, or goes down without a pong.
-    ///
-    /// `ECONNREFUSED`, `EHOSTDOWN` and `ENONET` are what the kernel derives from ICMP messages about
-    /// earlier packets, so they are handled like [`Engine::handle_transport_error`].
-    pub fn handle_ping_refused(&mut self, now: Instant, host: HostId, id: LinkId, errno: i32) {
+    /// Postpones a timer that was handled and is due all the same. No timer should be, but one that
+    /// is would keep this thread, and with it every link, from all other work.
+    fn postpone(&mut self, now: Instant, key: TimerKey) {
+        let later = now.checked_add(LEAST_PAUSE);
+        let (TimerKey::Link(host, _) | TimerKey::Reassembly(host)) = key;
         let Some(entry) = self.hosts.get_mut(&host) else { return };
-        let another = entry.links().any(|(other, link)| other != id && link.is_usable());
-        let Some(link) = entry.link_mut(id) else { return };
-        if matches!(errno, ECONNREFUSED | EHOSTDOWN | ENONET) {
-            link.unreachable_reported(now, errno);
-            return self.watch_link(now, host, id);
-        }
-        let reason = DownReason::TransportError { errno };
-        if link.ping_refused(now, errno) && another && link.take_down(now, reason) {
-            self.announce(now, host, id, LinkState::Down(reason));
-            self.watch_link(now, host, id);
+        match key {
+            TimerKey::Link(_, id) => {
+                let Some(link) = entry.link_mut(id) else { return };
+                self.timers.set(key, &mut link.deadline, later);
+            }
+            TimerKey::Reassembly(_) => self.timers.set(key, &mut entry.reassembly, later),
         }
     }
 
@@ -326,6 +283,8 @@ impl Engine {
 /// How late a timer must be handled for the driver to count as stopped meanwhile: half of the
 /// shortest pong timeout.
 const LATE: Duration = Duration::from_millis(100);
+/// How soon a timer that does not move is handled again.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -335,7 +294,24 @@ mod tests {
     use knet_wire::Body;
 
     use super::*;
-    use crate::{EngineConfig, LinkPath};
+    use crate::{EngineConfig, LinkPath, SocketId};
+
+    #[test]
+    fn a_timer_that_does_not_move_is_postponed() {
+        let (now, host, link) = (Instant::now(), HostId::new(2), LinkId::ALL[0]);
+        let config = EngineConfig { host: HostId::new(1), cookie_key: [0; 16] };
+        let mut engine = Engine::new(now, &config);
+        engine.add_host(host).unwrap();
+        let path = LinkPath { socket: SocketId(0), remote: ([127, 0, 0, 1], 1).into() };
+        engine.add_link(now, host, link, path).unwrap();
+        engine.set_link_enabled(now, host, link, true).unwrap();
+        for key in [TimerKey::Reassembly(host), TimerKey::Link(host, link)] {
+            engine.postpone(now, key);
+            assert_eq!(engine.poll_timeout(), Some(now + LEAST_PAUSE));
+        }
+        engine.handle_timeout(now + LEAST_PAUSE);
+        assert!(engine.poll_timeout() > Some(now + LEAST_PAUSE));
+    }
 
     #[test]
     fn the_forced_pings_of_a_burst_carry_one_number_while_others_send() {

@@ -23,6 +23,8 @@ use crate::timers::TimerQueue;
 
 mod acl_config;
 mod add_link;
+mod address_index;
+use address_index::AddressIndex;
 mod delivery;
 pub use delivery::{DatagramMeta, Delivery, DeliveryToken, Received};
 mod host_names;
@@ -33,6 +35,7 @@ mod liveness;
 mod local_faults;
 mod pmtud;
 mod receive;
+mod reports;
 mod socket_uses;
 use socket_uses::SocketUses;
 mod source_check;
@@ -86,6 +89,7 @@ pub struct Engine {
     hosts: BTreeMap<HostId, Host>,
     names: HostNames,
     sockets: SocketUses,
+    addresses: AddressIndex,
     /// How many hosts have been added so far.
     incarnations: u32,
     timers: TimerQueue,
@@ -114,6 +118,7 @@ impl Engine {
             hosts: BTreeMap::new(),
             names: HostNames::default(),
             sockets: SocketUses::default(),
+            addresses: AddressIndex::default(),
             incarnations: 0,
             timers: TimerQueue::default(),
             routes: RouteTable::default(),

@@ -291,16 +291,11 @@ impl Engine {
     }
 
     /// Returns all links from this socket to this address.
-    fn links_to(&self, socket: SocketId, destination: IpAddr) -> Vec<(HostId, LinkId)> {
-        let all = self.hosts.iter();
-        all.flat_map(|(&host, entry)| entry.links().map(move |(id, link)| (host, id, link)))
-            .filter(|(_, _, link)| {
-                link.peer
-                    .path()
-                    .is_some_and(|path| path.socket == socket && path.remote.ip() == destination)
-            })
-            .map(|(host, id, _)| (host, id))
-            .collect()
+    pub(super) fn links_to(&self, socket: SocketId, destination: IpAddr) -> Vec<(HostId, LinkId)> {
+        let known = |&(host, id): &(HostId, LinkId)| {
+            self.link(host, id).is_ok_and(|link| link.peer.path().is_some())
+        };
+        self.addresses.links(socket, destination).filter(known).collect()
     }
 }
 

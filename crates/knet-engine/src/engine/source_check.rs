@@ -201,7 +201,11 @@ impl Engine {
             return;
         }
         let asked = link.unverified.take_if(|(from, _)| *from == meta.source);
+        let peer = link.peer;
         let before = link.learn(now, meta.source);
+        let moved = link.peer;
+        self.addresses.remove(host, pong.link, &peer);
+        self.addresses.add(host, pong.link, &moved);
         let same_ip = before.is_none_or(|before| before.ip() == meta.source.ip());
         self.report_move(now, (host, pong.link), before, meta.source);
         self.refresh_routes(now, host);
