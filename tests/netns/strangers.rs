@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use knet_tests::forge::Report;
 use knet_tests::lan::{Family, Lan, address};
-use knet_tests::wait::DEADLINE;
+use knet_tests::wait::{DEADLINE, until};
 use kronosnet::{DownReason, LinkState, PingTimers};
 use nix::libc::{ECONNREFUSED, EHOSTUNREACH};
 
@@ -67,4 +67,41 @@ fn forged_reports_take_no_link_down() {
 #[test]
 fn forged_ipv6_reports_take_no_link_down() {
     forged_reports(Family::V6);
+}
+
+/// Forges reports that packets are too long, with one limit after the other, to host 1.
+fn forged_limits(family: Family) {
+    let lan = Lan::new(3, 1);
+    let members = [Member::new(1), Member::new(2)];
+    let [here, there] = [1, 2].map(|host| SocketAddr::new(address(family, host, 0), PORT));
+    let link = members[0].connect(lan.host(1), (2, 0), (here.ip(), there.ip()), TIMERS);
+    members[1].connect(lan.host(2), (1, 0), (there.ip(), here.ip()), TIMERS);
+    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    let path_mtu = || link.status().unwrap().path_mtu;
+    until("the MTU of Ethernet is found", || path_mtu() == Some(1500));
+    let probes = || link.status().unwrap().stats.tx_pmtu_packets;
+    let mut traffic = Traffic::new(&members, 6000);
+    let (start, before) = (Instant::now(), probes());
+    let mut sent: u16 = 0;
+    // A search costs at most four probes here, and there is one per second.
+    while probes() - before < 12 {
+        assert!(start.elapsed() < DEADLINE, "{sent} reports started no search");
+        Report::TooBig(68 + sent % 1400).send(lan.host(3), here, there);
+        sent += 1;
+        traffic.round();
+        assert_eq!(path_mtu(), Some(1500), "after {sent} reports");
+    }
+    let searches = 2 + start.elapsed().as_secs();
+    assert!(probes() - before <= 4 * searches + 8, "{} probes", probes() - before);
+    assert!(members.iter().all(|member| member.link_events.is_empty()), "a link went down");
+}
+
+#[test]
+fn forged_limits_lower_no_mtu() {
+    forged_limits(Family::V4);
+}
+
+#[test]
+fn forged_ipv6_limits_lower_no_mtu() {
+    forged_limits(Family::V6);
 }

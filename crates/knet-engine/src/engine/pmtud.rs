@@ -99,7 +99,7 @@ impl Engine {
     /// its [`Transmit::probe_size`].
     pub fn handle_probe_refused(&mut self, now: Instant, host: HostId, link: LinkId, size: u16) {
         self.change_mtu(now, host, link, |mtu, conditions| {
-            mtu.probe_refused(now, usize::from(size), conditions);
+            mtu.probe_refused(usize::from(size), conditions);
         });
     }
 

@@ -182,23 +182,20 @@ impl PathMtu {
         true
     }
 
-    /// Handles a refusal of the kernel to send a probe of this size.
-    pub(crate) fn probe_refused(&mut self, now: Instant, onwire: usize, conditions: &Conditions) {
-        if self.probe.is_none_or(|probe| probe.onwire != onwire) {
+    /// Handles a refusal of the kernel to send a probe of this size, of which [`PathMtu::limit`] has
+    /// not reported the cause.
+    ///
+    /// The kernel may have returned what forged reports of routers left behind, so a size in use,
+    /// and the least one, are not given up for that. Their probes count as not answered.
+    pub(crate) fn probe_refused(&mut self, onwire: usize, conditions: &Conditions) {
+        let in_use = self.verified.is_some_and(|verified| verified >= onwire);
+        let is_out = self.probe.is_some_and(|probe| probe.onwire == onwire);
+        if in_use || !is_out || onwire <= conditions.least() {
             return;
         }
         self.probe = None;
-        if self.verified.is_some_and(|verified| verified >= onwire) {
-            self.verified = None;
-        }
-        if matches!(self.phase, Phase::Resting { .. }) {
-            self.search_from(None);
-        }
         if let Phase::Searching(search) = &mut self.phase {
             search.set_bad(onwire);
-        }
-        if onwire <= conditions.least() && !matches!(self.phase, Phase::Narrow(_)) {
-            self.give_up(now);
         }
     }
 

@@ -56,7 +56,7 @@ impl Path {
                 if self.hints {
                     discovery.limit(self.now, self.interface, &self.conditions);
                 }
-                discovery.probe_refused(self.now, probe.onwire, &self.conditions);
+                discovery.probe_refused(probe.onwire, &self.conditions);
             } else if probe.onwire <= self.mtu {
                 assert!(discovery.probe_answered(probe.cookie));
             }
@@ -255,7 +255,7 @@ fn an_unexpected_answer_changes_nothing() {
     let mut discovery = PathMtu::default();
     assert!(!discovery.probe_answered(9000));
     let path = path(1500, 1500, CLEAR, IpVersion::V4);
-    discovery.probe_refused(path.now, 100, &path.conditions);
+    discovery.probe_refused(100, &path.conditions);
     assert_eq!(discovery.verified(), None);
     discovery.search();
     assert!(!discovery.probe_answered(0));
@@ -301,7 +301,7 @@ fn the_answer_to_another_probe_is_none() {
     let mut discovery = PathMtu::default();
     discovery.search();
     let first = discovery.poll_probe(path.now, &path.conditions).unwrap();
-    discovery.probe_refused(path.now, first.onwire, &path.conditions);
+    discovery.probe_refused(first.onwire, &path.conditions);
     // Even if chance gives both the same number.
     let second = discovery.poll_probe(path.now, &path.conditions).unwrap();
     assert_ne!(first.cookie, second.cookie);
@@ -394,6 +394,31 @@ fn a_limit_below_what_was_found_in_a_search_undoes_that() {
         assert!(discovery.verified().is_none_or(|verified| verified <= 1400));
     }
     assert_eq!((discovery.verified(), discovery.is_searching()), (Some(1300), false));
+}
+
+/// The kernel returns what forged reports of routers left behind to whatever is sent next.
+#[test]
+fn a_refusal_that_is_not_repeated_takes_no_size_out_of_use() {
+    let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
+    let mut discovery = PathMtu::default();
+    discovery.search();
+    path.run(&mut discovery, Duration::from_secs(1));
+    for (onwire, found) in [(1500, Some(1500)), (576, None)] {
+        if onwire == 576 {
+            discovery = PathMtu::default();
+            discovery.search();
+            discovery.limit(path.now, 576, &path.conditions);
+        }
+        while discovery.probe.is_none_or(|probe| probe.onwire != onwire) {
+            path.now = discovery.next_timeout(path.now).unwrap();
+            path.conditions.data_packets += 1;
+            discovery.poll_probe(path.now, &path.conditions);
+        }
+        discovery.probe_refused(onwire, &path.conditions);
+        assert_eq!((discovery.verified(), discovery.is_too_narrow()), (found, false));
+        path.run(&mut discovery, Duration::from_secs(10));
+        assert!(discovery.verified() >= Some(onwire) && !discovery.is_too_narrow());
+    }
 }
 
 #[test]
