@@ -152,7 +152,7 @@ pub fn print(plan: &Plan, report: &(impl Serialize + fmt::Display)) -> io::Resul
     io::stdout().write_all(render(plan, report)?.as_bytes())
 }
 
-/// Formats a report as [`print`] writes it, with a newline at the end.
+/// Formats a report as [`print()`] writes it, with a newline at the end.
 ///
 /// # Errors
 /// An error if the report cannot be represented in JSON, which no report of this crate causes.

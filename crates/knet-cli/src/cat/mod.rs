@@ -44,7 +44,7 @@ use crate::process::{signals, stderr};
 ///
 /// # Errors
 /// [`Usage`](crate::process::exit::Usage) if the arguments contradict each other or a line is too
-/// long; [`Unreachable`](crate::process::exit::Unreachable) if a peer cannot be reached;
+/// long; [`Unreachable`] if a peer cannot be reached;
 /// [`Interrupted`]; [`OutputClosed`]; any other failure.
 pub(crate) fn run(args: &CatArgs) -> anyhow::Result<()> {
     if args.verbose {
