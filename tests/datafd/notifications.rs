@@ -11,7 +11,7 @@ use knet_tests::descriptors::{
 use knet_tests::wait::{DEADLINE, next, read, receive};
 use kronosnet::{
     ChannelRequest, DatafdEvent, DatafdProblem, DatafdSource, DatafdState, Direction, Error,
-    Handle, HostId,
+    Handle, HostId, Notification,
 };
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
@@ -137,7 +137,7 @@ fn row_02_callbacks_run_off_the_data_threads_without_a_lock() {
     let cluster = Cluster::pair();
     let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
     let (report, reports) = crossbeam_channel::bounded(1);
-    cluster.handle(1).on_datafd_event(move |handle, event| {
+    cluster.handle(1).on_datafd_event(move |handle, Notification { event, .. }| {
         // Each of these would hang if a lock were held or a data thread waited for this callback.
         handle.remove_datafd(event.id).unwrap();
         let again = handle.add_datafd(DatafdSource::Create, exactly(3)).unwrap();

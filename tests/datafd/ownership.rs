@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use knet_tests::cluster::{Cluster, channel, exactly};
 use knet_tests::descriptors::{datagram_pair, flags, seqpacket_pair, stream_pair};
 use knet_tests::wait::{DEADLINE, next, read, readable, receive};
-use kronosnet::{ChannelRequest, DatafdProblem, DatafdSource, Error, Handle, HostId};
+use kronosnet::{ChannelRequest, DatafdProblem, DatafdSource, Error, Handle, HostId, Notification};
 use nix::fcntl::{FdFlag, OFlag};
 
 #[test]
@@ -154,7 +154,7 @@ fn closing_the_callers_fd_early_frees_its_number() {
 fn removing_from_inside_a_callback_works() {
     let handle = Handle::new(HostId::new(1)).unwrap();
     let (report, reports) = crossbeam_channel::unbounded();
-    handle.on_datafd_event(move |handle, event| {
+    handle.on_datafd_event(move |handle, Notification { event, .. }| {
         assert_eq!(event.problem, DatafdProblem::EndOfFile);
         handle.remove_datafd(event.id).unwrap();
         report.send((event.channel, handle.channels())).unwrap();
@@ -176,7 +176,7 @@ fn removing_another_datafd_from_inside_a_callback_works() {
     let (from, to) = (cluster.create(1, 1), cluster.create(2, 1));
     let (report, reports) = crossbeam_channel::unbounded();
     let other = to.id();
-    cluster.handle(2).on_datafd_event(move |handle, event| {
+    cluster.handle(2).on_datafd_event(move |handle, Notification { event, .. }| {
         handle.remove_datafd(other).unwrap();
         handle.remove_datafd(event.id).unwrap();
         report.send(()).unwrap();
@@ -195,7 +195,7 @@ fn replacing_a_datafd_from_inside_a_callback_keeps_the_channel_going() {
     let cluster = Cluster::pair();
     let from = cluster.create(1, 0);
     let (report, reports) = crossbeam_channel::unbounded();
-    cluster.handle(2).on_datafd_event(move |handle, event| {
+    cluster.handle(2).on_datafd_event(move |handle, Notification { event, .. }| {
         handle.remove_datafd(event.id).unwrap();
         let request = ChannelRequest::Exact(event.channel);
         report.send(handle.add_datafd(DatafdSource::Create, request).unwrap()).unwrap();

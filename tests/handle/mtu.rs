@@ -6,7 +6,7 @@ use std::time::Duration;
 use knet_tests::cluster::{Cluster, link_id, message};
 use knet_tests::network::{in_own_network, ip};
 use knet_tests::wait::{DEADLINE, next_like, receive, until};
-use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError, MtuEvent};
+use kronosnet::{Error, HostId, MAX_MESSAGE, MtuError, MtuEvent, Notification};
 
 /// Length of the IPv4 and UDP headers, and of the header that MTU arithmetic charges to a packet.
 const OVERHEAD: usize = 28 + 26;
@@ -50,7 +50,7 @@ fn a_callback_gets_each_change_until_it_is_removed() {
     let cluster = Cluster::pair();
     let handle = cluster.handle(1);
     let (report, reports) = crossbeam_channel::unbounded();
-    handle.on_mtu_event(move |handle, event| {
+    handle.on_mtu_event(move |handle, Notification { event, .. }| {
         if let MtuEvent::Handle { data_mtu } = *event {
             report.send((data_mtu, handle.data_mtu())).unwrap();
         }

@@ -11,7 +11,7 @@ use knet_tests::cluster::{Cluster, QUICK, exactly, link_id, watch};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::process::{knet_threads, open_fds, resident_memory};
 use knet_tests::wait::{DEADLINE, receive, until};
-use kronosnet::{DatafdSource, Error, Handle, HostId, LinkConfig};
+use kronosnet::{DatafdSource, Error, Handle, HostId, LinkConfig, Notification};
 
 use crate::alone;
 
@@ -157,7 +157,7 @@ fn a_waiting_callback_does_not_delay_dropping_the_handle() {
     no_threads();
     let cluster = Cluster::pair();
     let (enter, entered) = crossbeam_channel::bounded(1);
-    cluster.handle(1).on_host_event(move |handle, event| {
+    cluster.handle(1).on_host_event(move |handle, Notification { event, .. }| {
         enter.send(()).unwrap();
         // Waits for something that will not happen, as long as possible.
         let host = handle.host(event.host).unwrap();

@@ -8,7 +8,7 @@ use knet_channel::Channel;
 use crate::datafd_key::DatafdId;
 use crate::errno::{EAGAIN, EMSGSIZE};
 
-/// An event of an [`EventStream`](crate::EventStream).
+/// An event of an [`EventStream`](crate::EventStream) or for a callback.
 ///
 /// # Examples
 ///
@@ -31,8 +31,8 @@ use crate::errno::{EAGAIN, EMSGSIZE};
 pub struct Notification<T> {
     /// The event.
     pub event: T,
-    /// How many events this stream has dropped so far, the oldest first, because its reader fell behind. A
-    /// stream holds [`STREAM_CAPACITY`](crate::STREAM_CAPACITY) events.
+    /// How many events this stream or callback has missed so far, because it fell behind. For each of them, a
+    /// later event about the same link, host or problem of a datafd was kept.
     pub lost: u64,
 }
 
@@ -70,10 +70,10 @@ pub enum Direction {
 /// # Examples
 ///
 /// ```
-/// use knet_handle::{DatafdProblem, Handle, HostId};
+/// use knet_handle::{DatafdProblem, Handle, HostId, Notification};
 ///
 /// let handle = Handle::new(HostId::new(1))?;
-/// handle.on_datafd_event(|handle, event| match event.problem {
+/// handle.on_datafd_event(|handle, Notification { event, .. }| match event.problem {
 ///     DatafdProblem::ReadFailed { passing: true, .. } => {
 ///         let _ = handle.resume_datafd(event.id);
 ///     }

@@ -71,9 +71,9 @@ mod rx;
 mod send_report;
 mod tx;
 
-pub use api::audience::{EventStream, STREAM_CAPACITY};
 pub use api::builder::HandleBuilder;
 pub use api::datafd::{Datafd, DatafdState, DatafdStatus};
+pub use api::event_stream::{EventStream, STREAM_CAPACITY};
 pub use api::handle::Handle;
 pub use api::handle_config::HandleConfig;
 pub use api::host::Host;
@@ -92,6 +92,8 @@ pub use link_zones::LinkZones;
 pub use operation::Operation;
 pub use send_report::{NotSent, SendFailure, SendReport};
 
+/// The crate whose errors and channels are in the signatures of [`EventStream`].
+pub use crossbeam_channel;
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
     AclAction, AclEntry, AclEntryError, AclError, AddressEvent, DownReason, DropStats, HostError,

@@ -10,7 +10,8 @@ use std::time::Duration;
 use knet_fd::{Received, Sent};
 use knet_poller::{Events, Interest, Poller, Token};
 use kronosnet::{
-    ChannelRequest, Datafd, DatafdSource, Handle, HostId, LinkConfig, LinkId, PingTimers,
+    ChannelRequest, Datafd, DatafdSource, Handle, HostId, LinkConfig, LinkId, Notification,
+    PingTimers,
 };
 
 const ROUNDS: u32 = 1000;
@@ -76,7 +77,7 @@ fn cluster() -> Result<(Vec<Handle>, Vec<Datafd>), Box<dyn Error>> {
         };
         host.add_link(LinkId::new(0)?, config)?.enable()?;
         handles[own].set_forwarding(true)?;
-        handles[own].on_datafd_event(|_, event| eprintln!("{event:?}"));
+        handles[own].on_datafd_event(|_, Notification { event, .. }| eprintln!("{event:?}"));
         datafds.push(handles[own].add_datafd(DatafdSource::Create, ChannelRequest::Any)?);
     }
     for (own, peer) in [(0, 1), (1, 0)] {

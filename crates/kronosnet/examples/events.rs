@@ -7,9 +7,10 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use crossbeam_channel::{after, select};
+use kronosnet::crossbeam_channel::{after, select};
 use kronosnet::{
-    ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId, PingTimers, Policy,
+    ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId, Notification, PingTimers,
+    Policy,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -46,22 +47,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let deadline = after(Duration::from_secs(20));
     loop {
         select! {
-            recv(links) -> event => {
-                let event = event?.event;
-                println!("link {} to host {}: {}", event.link, event.host, event.state);
-            }
-            recv(datafds) -> event => {
-                let event = event?.event;
-                println!("datafd of channel {}: {}", event.channel, event.problem);
-            }
-            recv(hosts) -> event => {
-                let event = event?.event;
-                println!("host {} {}", event.host, if event.reachable { "is reachable" } else { "has left" });
-                if !event.reachable {
-                    return Ok(());
+            recv(links.ready()) -> _ => {
+                for Notification { event, .. } in links.try_iter() {
+                    println!("link {} to host {}: {}", event.link, event.host, event.state);
                 }
-                // Dropping the last clone of its handle closes its sockets.
-                drop(two.take());
+            }
+            recv(datafds.ready()) -> _ => {
+                for Notification { event, .. } in datafds.try_iter() {
+                    println!("datafd of channel {}: {}", event.channel, event.problem);
+                }
+            }
+            recv(hosts.ready()) -> _ => {
+                for Notification { event, .. } in hosts.try_iter() {
+                    println!("host {} {}", event.host, if event.reachable { "is reachable" } else { "has left" });
+                    if !event.reachable {
+                        return Ok(());
+                    }
+                    // Dropping the last clone of its handle closes its sockets.
+                    drop(two.take());
+                }
             }
             recv(deadline) -> _ => return Err("host 2 did not become reachable and leave in time".into()),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Direction, Handle, HostId, LinkConfig, LinkId,
-    PingTimers, Verdict,
+    Notification, PingTimers, Verdict,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (news, inbox) = (Channel::new(0)?, Channel::new(7)?);
     let mut datafds = Vec::new();
     for handle in &handles {
-        handle.on_datafd_event(|_, event| eprintln!("{event:?}"));
+        handle.on_datafd_event(|_, Notification { event, .. }| eprintln!("{event:?}"));
         let channel = if datafds.is_empty() { news } else { inbox };
         datafds.push(handle.add_datafd(DatafdSource::Create, ChannelRequest::Exact(channel))?);
     }

@@ -6,7 +6,9 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kronosnet::{ChannelRequest, DatafdSource, Handle, HostId, LinkConfig, LinkId, PingTimers};
+use kronosnet::{
+    ChannelRequest, DatafdSource, EventStream, Handle, HostId, LinkConfig, LinkId, PingTimers,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let hosts = [Handle::new(HostId::new(1))?, Handle::new(HostId::new(2))?];
@@ -44,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     println!("host 2 received: {}", String::from_utf8_lossy(&buffer[..length]));
-    for problem in problems.iter().flat_map(|stream| stream.try_iter()) {
+    for problem in problems.iter().flat_map(EventStream::try_iter) {
         println!("problem: {}", problem.event.problem);
     }
     Ok(())

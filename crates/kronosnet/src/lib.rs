@@ -199,15 +199,17 @@
 //! ## Events
 //!
 //! Events of links, hosts, datafds and the path MTU are reported to callbacks and to streams, which
-//! `crossbeam_channel::select!` can wait for. Callbacks run on a thread of their own, with no lock held:
+//! [`crossbeam_channel::select!`] can wait for ([`EventStream::ready`]). Callbacks run on a thread of their own, with no lock held:
 //! they may call any method.
 //!
 //! ```
 //! # use kronosnet::{Handle, HostId};
+//! use kronosnet::Notification;
 //! # fn main() -> Result<(), kronosnet::Error> {
 //! # let one = Handle::new(HostId::new(1))?;
+//!
 //! let links = one.link_events();
-//! one.on_host_event(|handle, event| {
+//! one.on_host_event(|handle, Notification { event, .. }| {
 //!     if !event.reachable {
 //!         println!("lost host {}, {} are left", event.host, handle.hosts().len() - 1);
 //!     }
@@ -218,7 +220,8 @@
 //! ```
 //!
 //! Events are reported in the order in which they happened: a link first, then its host, then the path
-//! MTU. A status that is read after an event is at least as recent as the event.
+//! MTU. A status that is read after an event is at least as recent as the event. A reader or callback that falls
+//! far behind misses events, is informed how many, and still gets the last one of each link and host.
 //!
 //! ## Statistics
 //!
@@ -265,6 +268,9 @@
 #![forbid(unsafe_code)]
 
 pub mod prelude;
+
+#[doc(no_inline)]
+pub use knet_handle::crossbeam_channel;
 
 // The handle and its settings.
 #[doc(inline)]

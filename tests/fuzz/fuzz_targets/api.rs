@@ -10,8 +10,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
     AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Handle,
-    HostId, LinkConfig, LinkId, LocalSocket, PingTimers, Policy, QosMarking, Verdict,
-};
+    HostId, LinkConfig, LinkId, LocalSocket, PingTimers, Policy, QosMarking, Verdict, Notification};
 
 /// A call. Numbers are taken modulo the number of existing items, sometimes plus one.
 #[derive(Arbitrary, Debug)]
@@ -391,7 +390,7 @@ impl Side {
             3 => handle.clear_on_host_event(),
             4 => handle.clear_on_link_event(),
             5 => handle.clear_on_datafd_event(),
-            _ => handle.on_datafd_event(|handle, event| {
+            _ => handle.on_datafd_event(|handle, Notification { event, .. }| {
                 drop(handle.datafd(event.channel).and_then(Datafd::remove));
             }),
         }

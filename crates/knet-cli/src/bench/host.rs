@@ -8,7 +8,7 @@ use anyhow::Context;
 use knet_bench::{Endpoint, Lane, Mode, Plan, Policy};
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId, Link,
-    LinkConfig, LinkId, MtuEvent, PingTimers,
+    LinkConfig, LinkId, MtuEvent, Notification, PingTimers,
 };
 
 use crate::args::require_local;
@@ -100,7 +100,7 @@ impl BenchHost {
         };
         let mtu_events = handle.mtu_events();
         // Always reported: messages were lost.
-        handle.on_datafd_event(|_, event| {
+        handle.on_datafd_event(|_, Notification { event, .. }| {
             stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
         });
         let [data, credits] = [Lane::Data, Lane::Credits].map(|lane| {

@@ -9,6 +9,7 @@ use anyhow::bail;
 
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, Handle, Host, HostId, LinkId,
+    Notification,
 };
 
 use nix::sys::socket::getsockopt;
@@ -327,7 +328,7 @@ fn by_host(args: &CatArgs) -> Result<BTreeMap<HostId, Vec<PeerLink<Remote>>>, Us
 /// Forwards the events of the handle.
 fn watch(handle: &Handle, verbose: bool, events: &Events) {
     let events = events.clone();
-    handle.on_host_event(move |_, event| {
+    handle.on_host_event(move |_, Notification { event, .. }| {
         if verbose {
             let state = if event.reachable { "reachable" } else { "not reachable" };
             stderr::line(format_args!("host {} is {state}", event.host));
@@ -337,13 +338,13 @@ fn watch(handle: &Handle, verbose: bool, events: &Events) {
         }
     });
     if verbose {
-        handle.on_link_event(|_, event| {
+        handle.on_link_event(|_, Notification { event, .. }| {
             let (host, link, state) = (event.host, event.link, event.state);
             stderr::line(format_args!("link {link} to host {host} is {state}"));
         });
     }
     // Always reported: messages were lost.
-    handle.on_datafd_event(|_, event| {
+    handle.on_datafd_event(|_, Notification { event, .. }| {
         stderr::line(format_args!("channel {}: {}", event.channel, event.problem));
     });
 }

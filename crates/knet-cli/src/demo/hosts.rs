@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use kronosnet::{
     Channel, ChannelRequest, Datafd, DatafdSource, Error, EventStream, Handle, Host, HostId,
-    LinkConfig, LinkEvent, LinkId, PingTimers,
+    LinkConfig, LinkEvent, LinkId, Notification, PingTimers,
 };
 
 use crate::demo::report::Report;
@@ -70,7 +70,7 @@ impl Side {
         let handle = Handle::new(own)?;
         let events = handle.link_events();
         let reporter = report.clone();
-        handle.on_datafd_event(move |handle, event| {
+        handle.on_datafd_event(move |handle, Notification { event, .. }| {
             let (own, channel, problem) = (handle.host_id(), event.channel, event.problem);
             reporter.line(format_args!("host {own}: channel {channel}: {problem}"));
         });

@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use kronosnet::{Handle, PingTimers};
+use kronosnet::{Handle, Notification, PingTimers};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
 use crate::args::{links_by_host, require_local};
@@ -90,19 +90,19 @@ fn watch_signals(sender: &Sender<Event>, once: bool) -> io::Result<()> {
 
 fn watch_links(handle: &Handle, sender: &Sender<Event>) {
     let log = sender.clone();
-    handle.on_link_event(move |_, event| {
+    handle.on_link_event(move |_, Notification { event, .. }| {
         let _ = log.send(Event::Log(event.into()));
     });
     let log = sender.clone();
-    handle.on_host_event(move |_, event| {
+    handle.on_host_event(move |_, Notification { event, .. }| {
         let _ = log.send(Event::Log(event.into()));
     });
     let log = sender.clone();
-    handle.on_address_event(move |_, event| {
+    handle.on_address_event(move |_, Notification { event, .. }| {
         let _ = log.send(Event::Log(event.into()));
     });
     let log = sender.clone();
-    handle.on_mtu_event(move |_, event| {
+    handle.on_mtu_event(move |_, Notification { event, .. }| {
         if let Some(entry) = LogEntry::of_mtu(event) {
             let _ = log.send(Event::Log(entry));
         }

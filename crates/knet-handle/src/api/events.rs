@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent};
 
-use crate::api::audience::EventStream;
+use crate::api::event_stream::EventStream;
 use crate::api::handle::Handle;
-use crate::event::DatafdEvent;
+use crate::event::{DatafdEvent, Notification};
 
 /// # Events
 ///
 /// Events are reported on one thread of the handle, in the order in which they happened. Each kind has
 /// any number of streams and at most one callback.
 ///
-/// A callback is called with no lock held: it may call any method. Further events wait until it returns. A
-/// panic in it is caught and logged.
+/// A callback is called with no lock held: it may call any method. Further events wait until it returns. If
+/// thousands wait, those are dropped and counted ([`Notification::lost`]) that a later one about the same link,
+/// host or datafd makes superfluous; the last state of each is never dropped. A panic in it is caught and
+/// logged.
 impl Handle {
     /// Returns a stream of problems of datafds. Enables datafd notifications, without which
     /// [`Handle::add_datafd`] fails.
@@ -44,7 +46,7 @@ impl Handle {
     /// notifications.
     pub fn on_datafd_event(
         &self,
-        callback: impl Fn(&Handle, &DatafdEvent) + Send + Sync + 'static,
+        callback: impl Fn(&Handle, &Notification<DatafdEvent>) + Send + Sync + 'static,
     ) {
         self.audiences().datafd.set_callback(Arc::new(callback));
     }
@@ -83,11 +85,12 @@ impl Handle {
     ///
     /// ```
     /// use std::sync::mpsc;
+    /// use knet_handle::Notification;
     ///
     /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
     /// # let handle = Handle::new(HostId::new(1))?;
     /// let (sender, receiver) = mpsc::channel();
-    /// handle.on_host_event(move |handle, event| {
+    /// handle.on_host_event(move |handle, Notification { event, .. }| {
     ///     let _ = sender.send((event.host, handle.hosts().len()));
     /// });
     /// let itself = handle.add_host(handle.host_id())?;
@@ -98,7 +101,10 @@ impl Handle {
     /// assert!(receiver.recv().is_err(), "the callback and its sender are dropped");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_host_event(&self, callback: impl Fn(&Handle, &HostEvent) + Send + Sync + 'static) {
+    pub fn on_host_event(
+        &self,
+        callback: impl Fn(&Handle, &Notification<HostEvent>) + Send + Sync + 'static,
+    ) {
         self.audiences().host.set_callback(Arc::new(callback));
     }
 
@@ -132,7 +138,10 @@ impl Handle {
     }
 
     /// Calls `callback` when a link comes up or goes down, instead of the previous callback.
-    pub fn on_link_event(&self, callback: impl Fn(&Handle, &LinkEvent) + Send + Sync + 'static) {
+    pub fn on_link_event(
+        &self,
+        callback: impl Fn(&Handle, &Notification<LinkEvent>) + Send + Sync + 'static,
+    ) {
         self.audiences().link.set_callback(Arc::new(callback));
     }
 
@@ -178,7 +187,10 @@ impl Handle {
     }
 
     /// Calls `callback` when packets can carry more or less than before, instead of the previous callback.
-    pub fn on_mtu_event(&self, callback: impl Fn(&Handle, &MtuEvent) + Send + Sync + 'static) {
+    pub fn on_mtu_event(
+        &self,
+        callback: impl Fn(&Handle, &Notification<MtuEvent>) + Send + Sync + 'static,
+    ) {
         self.audiences().mtu.set_callback(Arc::new(callback));
     }
 
@@ -208,7 +220,7 @@ impl Handle {
     /// callback.
     pub fn on_address_event(
         &self,
-        callback: impl Fn(&Handle, &AddressEvent) + Send + Sync + 'static,
+        callback: impl Fn(&Handle, &Notification<AddressEvent>) + Send + Sync + 'static,
     ) {
         self.audiences().address.set_callback(Arc::new(callback));
     }

@@ -9,6 +9,7 @@ pub(crate) mod builder;
 pub(crate) mod datafd;
 pub(crate) mod datafds;
 pub(crate) mod event_log;
+pub(crate) mod event_stream;
 mod events;
 pub(crate) mod filter;
 pub(crate) mod forwarding;

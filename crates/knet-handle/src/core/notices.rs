@@ -1,17 +1,14 @@
-//! The queue of events for the application.
+//! The queues of events for the application, one per kind.
 //!
-//! Any thread adds to it, without blocking. The thread knet-notify takes from it and reports to the
-//! application.
-//!
-//! Any thread adds to it, without waiting. The thread knet-notify takes from it and reports to the
-//! application.
-
-use std::collections::VecDeque;
+//! Any thread adds to them, without blocking. The thread knet-notify takes from them and reports to the
+//! application, in the order in which the events happened.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::{Condvar, Mutex};
 
+use crate::core::event_queue::EventQueue;
+use crate::core::subject::About;
 use crate::event::DatafdEvent;
 
 /// An event on its way to the application.
@@ -29,7 +26,7 @@ pub(crate) enum Notice {
 /// Where events wait for the notify thread.
 #[derive(Debug)]
 pub(crate) struct Notices {
-    queue: Mutex<Queue>,
+    queues: Mutex<Queues>,
     wake: Sender<()>,
     woken: Receiver<()>,
     /// Whether an event is being reported now. Never locked while it is.
@@ -38,32 +35,47 @@ pub(crate) struct Notices {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    notices: VecDeque<Notice>,
-    dropped: Dropped,
+struct Queues {
+    /// How many events were added, which is the age of the next one.
+    added: u64,
+    datafd: Queue<DatafdEvent>,
+    host: Queue<HostEvent>,
+    link: Queue<LinkEvent>,
+    mtu: Queue<MtuEvent>,
+    address: Queue<AddressEvent>,
+    rejected: Queue<Rejection>,
 }
 
-/// How many notices of each kind were dropped since the last of the kind was taken.
-#[derive(Debug, Default)]
-struct Dropped {
-    datafd: u64,
-    host: u64,
-    link: u64,
-    mtu: u64,
-    address: u64,
-    rejected: u64,
+/// The events of one kind, with their ages.
+#[derive(Debug)]
+struct Queue<T> {
+    events: EventQueue<(u64, T)>,
+    /// How many of the dropped events were reported.
+    reported: u64,
 }
 
-impl Dropped {
-    fn like(&mut self, notice: &Notice) -> &mut u64 {
-        match notice {
-            Notice::Datafd(_) => &mut self.datafd,
-            Notice::Host(_) => &mut self.host,
-            Notice::Link(_) => &mut self.link,
-            Notice::Mtu(_) => &mut self.mtu,
-            Notice::Address(_) => &mut self.address,
-            Notice::Rejected(_) => &mut self.rejected,
-        }
+impl<T: About> Queue<T> {
+    fn push(&mut self, age: u64, event: T) {
+        self.events.push(event.subject(), (age, event));
+    }
+
+    fn age(&self) -> Option<u64> {
+        self.events.front().map(|&(age, _)| age)
+    }
+
+    /// Takes the oldest event if it has this age, with the number of those that were dropped since the
+    /// previous one was taken.
+    fn pop_if(&mut self, age: u64) -> Option<(T, u64)> {
+        let (_, event) = (self.age()? == age).then(|| self.events.pop())??;
+        let dropped = self.events.dropped() - self.reported;
+        self.reported = self.events.dropped();
+        Some((event, dropped))
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { events: EventQueue::new(MAX_QUEUED), reported: 0 }
     }
 }
 
@@ -71,7 +83,7 @@ impl Default for Notices {
     fn default() -> Self {
         let (wake, woken) = bounded(1);
         Self {
-            queue: Mutex::default(),
+            queues: Mutex::default(),
             wake,
             woken,
             reporting: Mutex::default(),
@@ -84,14 +96,17 @@ impl Notices {
     /// Queues an event; [`Notices::wake`] must follow. Accesses memory only, so it may be called with the
     /// engine locked, which keeps events in the order in which they happened.
     pub(crate) fn push(&self, notice: Notice) {
-        let mut queue = self.queue.lock();
-        if queue.notices.len() >= MAX_QUEUED {
-            // A callback of the application hangs. Old events are of less use to it than new ones.
-            if let Some(oldest) = queue.notices.pop_front() {
-                *queue.dropped.like(&oldest) += 1;
-            }
+        let mut queues = self.queues.lock();
+        let age = queues.added;
+        queues.added += 1;
+        match notice {
+            Notice::Datafd(event) => queues.datafd.push(age, event),
+            Notice::Host(event) => queues.host.push(age, event),
+            Notice::Link(event) => queues.link.push(age, event),
+            Notice::Mtu(event) => queues.mtu.push(age, event),
+            Notice::Address(event) => queues.address.push(age, event),
+            Notice::Rejected(rejection) => queues.rejected.push(age, rejection),
         }
-        queue.notices.push_back(notice);
     }
 
     /// Queues an event of a datafd and wakes the notify thread.
@@ -113,12 +128,28 @@ impl Notices {
     }
 
     /// Takes the oldest event. Returns with it how many of its kind were dropped since the last one that
-    /// was taken.
+    /// was taken, because later ones made them superfluous.
     pub(crate) fn pop(&self) -> Option<(Notice, u64)> {
-        let mut queue = self.queue.lock();
-        let notice = queue.notices.pop_front()?;
-        let dropped = std::mem::take(queue.dropped.like(&notice));
-        Some((notice, dropped))
+        let mut queues = self.queues.lock();
+        let Queues { datafd, host, link, mtu, address, rejected, .. } = &mut *queues;
+        let ages = [datafd.age(), host.age(), link.age(), mtu.age(), address.age(), rejected.age()];
+        let oldest = ages.into_iter().flatten().min()?;
+        if let Some((event, dropped)) = datafd.pop_if(oldest) {
+            return Some((Notice::Datafd(event), dropped));
+        }
+        if let Some((event, dropped)) = host.pop_if(oldest) {
+            return Some((Notice::Host(event), dropped));
+        }
+        if let Some((event, dropped)) = link.pop_if(oldest) {
+            return Some((Notice::Link(event), dropped));
+        }
+        if let Some((event, dropped)) = mtu.pop_if(oldest) {
+            return Some((Notice::Mtu(event), dropped));
+        }
+        if let Some((event, dropped)) = address.pop_if(oldest) {
+            return Some((Notice::Address(event), dropped));
+        }
+        rejected.pop_if(oldest).map(|(event, dropped)| (Notice::Rejected(event), dropped))
     }
 
     /// Begins to report an event, if `prepare` returns something to report it with; [`Notices::end`] must
@@ -145,7 +176,8 @@ impl Notices {
     }
 }
 
-/// How many events may wait for a callback that does not return.
+/// How many events of a kind may wait for a callback that does not return, before only the last of each link,
+/// host and datafd are kept.
 const MAX_QUEUED: usize = 4096;
 
 #[cfg(test)]
@@ -188,19 +220,34 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_the_oldest_and_counts_it_for_its_kind() {
+    fn a_flood_of_one_kind_drops_nothing_of_another() {
         let notices = Notices::default();
         let host = host();
-        (0..3).for_each(|_| notices.push(host.clone()));
-        (0..MAX_QUEUED as RawFd).for_each(|number| notices.push(datafd(number)));
-        (0..2).for_each(|_| notices.push(host.clone()));
+        notices.push(host.clone());
+        (0..2 * MAX_QUEUED as RawFd).for_each(|number| notices.push(datafd(number)));
+        notices.push(host);
 
-        let (first, dropped) = notices.pop().unwrap();
-        let Notice::Datafd(first) = first else { panic!("{first:?}") };
-        assert_eq!((first.datafd, dropped), (2, 2), "two gave way to the last two hosts");
-        assert_eq!(notices.pop().map(|(_, dropped)| dropped), Some(0), "reported once");
-        let hosts = std::iter::from_fn(|| notices.pop())
-            .filter_map(|(notice, dropped)| matches!(notice, Notice::Host(_)).then_some(dropped));
-        assert_eq!(hosts.collect::<Vec<_>>(), [3, 0]);
+        let all: Vec<_> = std::iter::from_fn(|| notices.pop()).collect();
+        let is_host = |notice: &Notice| matches!(notice, Notice::Host(_));
+        assert!(is_host(&all[0].0) && is_host(&all[all.len() - 1].0), "in their order");
+        assert!(all.iter().all(|(notice, dropped)| !is_host(notice) || *dropped == 0));
+        let datafds = all.len() as u64 - 2;
+        let dropped: u64 = all.iter().map(|(_, dropped)| dropped).sum();
+        assert_eq!(datafds + dropped, 2 * MAX_QUEUED as u64);
+        let Notice::Datafd(last) = &all[all.len() - 2].0 else { panic!("{all:?}") };
+        assert_eq!(last.datafd, 2 * MAX_QUEUED as RawFd - 1);
+    }
+
+    #[test]
+    fn a_flood_of_one_problem_does_not_hide_another_of_the_datafd() {
+        let notices = Notices::default();
+        notices.push(datafd(1));
+        for _ in 0..2 * MAX_QUEUED {
+            let Notice::Datafd(event) = datafd(1) else { unreachable!() };
+            let problem = DatafdProblem::MessageTooLong;
+            notices.push(Notice::Datafd(DatafdEvent { problem, ..event }));
+        }
+        let Some((Notice::Datafd(first), _)) = notices.pop() else { panic!("nothing is left") };
+        assert_eq!(first.problem, DatafdProblem::EndOfFile);
     }
 }
