@@ -242,6 +242,45 @@ fn changes_and_sends_are_refused_inside_a_filter() {
     }
 }
 
+/// A filter of host 1 sends each message on with the handle of host 3, whose filter in turn is refused the
+/// handle that is above it in the same thread.
+#[test]
+fn a_filter_may_use_another_handle() {
+    let (cluster, others) = (Cluster::pair(), Cluster::new(4, 1));
+    let (from, to) = (cluster.create(1, 0), cluster.create(2, 0));
+    let (relay, far) = (others.create(3, 5), others.create(4, 5));
+    let (report, reports) = crossbeam_channel::unbounded();
+    let (own, other) = (cluster.handle(1).clone(), others.handle(3).clone());
+    let outer = own.clone();
+    let reporter = report.clone();
+    others
+        .handle(3)
+        .set_filter(move |_| {
+            reporter.send(outer.clear_stats(ClearStats::HandleOnly).err()).unwrap();
+            Verdict::Broadcast
+        })
+        .unwrap();
+    let filter = move |message: &mut kronosnet::FilterMessage<'_>| {
+        report.send(relay.send(message.payload()).err()).unwrap();
+        report.send(other.host(HostId::new(4)).unwrap().set_policy(Policy::Active).err()).unwrap();
+        report.send(own.clear_stats(ClearStats::HandleOnly).err()).unwrap();
+        Verdict::Broadcast
+    };
+    cluster.handle(1).set_filter(filter).unwrap();
+    nix::unistd::write(&from, b"to both").unwrap();
+    assert_eq!(receive(&to), b"to both");
+    assert_eq!(receive(&far), b"to both");
+    let next = || reports.recv_timeout(DEADLINE).unwrap();
+    let is_refused = |error: Option<Error>| matches!(error, Some(Error::InsideFilter));
+    assert!(is_refused(next()), "the handle whose filter is running further up");
+    assert!(next().is_none(), "sending with another handle");
+    assert!(next().is_none(), "configuring another handle");
+    assert!(is_refused(next()), "the handle of the filter itself");
+    for handle in [cluster.handle(1), others.handle(3)] {
+        handle.remove_filter().unwrap();
+    }
+}
+
 #[test]
 fn a_filter_may_be_replaced_under_traffic() {
     let cluster = Cluster::pair();

@@ -214,8 +214,8 @@ pub enum Error {
         /// The name of the thread.
         thread: &'static str,
     },
-    /// The method cannot be called from within the filter.
-    #[error("not possible within the filter: use another thread")]
+    /// The method cannot be called from within the filter of the handle.
+    #[error("not possible within the filter of the handle: use another thread")]
     InsideFilter,
     /// The handle cannot be closed from within one of its callbacks.
     #[error("a callback cannot wait for its own end: close the handle from another thread")]

@@ -1,7 +1,8 @@
 //! The destination filter: which hosts a message is sent to, and on which channel.
 
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use knet_wire::HostId;
@@ -131,14 +132,15 @@ pub(crate) struct Filtered {
     pub(crate) channel: i8,
 }
 
-/// Runs the filter; without one, every message is for every host. Leaves the destinations that it adds in
-/// `destinations`.
+/// Runs the filter of a handle; without one, every message is for every host. Leaves the destinations that it
+/// adds in `destinations`.
 ///
 /// A panic of the filter, or of its destructor if it was replaced meanwhile, rejects the message.
 pub(crate) fn run(
     filter: Option<Filter>,
     mut message: FilterMessage<'_>,
     panics: &PanicGate,
+    scope: FilterScope,
     log: Log,
 ) -> Filtered {
     message.destinations.clear();
@@ -146,7 +148,7 @@ pub(crate) fn run(
     let Some(filter) = filter else {
         return Filtered { verdict: Verdict::Broadcast, channel };
     };
-    let _inside = Inside::enter();
+    let _inside = Inside::enter(scope);
     let quiet = panics.silence(Instant::now());
     let verdict = panics::catch(|| {
         let verdict = filter(&mut message);
@@ -166,17 +168,32 @@ pub(crate) fn run(
     Filtered { verdict, channel: message.channel }
 }
 
-/// Returns `true` if this thread is running a filter.
-pub(crate) fn inside() -> bool {
-    INSIDE.try_with(Inside::now).unwrap_or(false)
+/// Distinguishes the filter of a handle from those of others in the same process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct FilterScope(u64);
+
+impl FilterScope {
+    /// Creates a scope that no other handle has.
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Returns `true` if this thread is running the filter of this scope. Another handle's filter may run in
+    /// it: that of the handle to which a filter sends.
+    pub(crate) fn is_running_here(self) -> bool {
+        RUNNING.try_with(|running| running.borrow().contains(&self)).unwrap_or(false)
+    }
 }
 
-/// Whether a thread is running a filter, for any thread to read.
+/// Whether a thread is running any filter, for any thread to read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inside(Arc<AtomicBool>);
 
 thread_local! {
     static INSIDE: Inside = Inside::default();
+    /// The filters that this thread is running, the innermost last.
+    static RUNNING: RefCell<Vec<FilterScope>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Inside {
@@ -191,7 +208,8 @@ impl Inside {
     }
 
     /// Marks this thread as running a filter until the return value is dropped.
-    fn enter() -> Entered {
+    fn enter(scope: FilterScope) -> Entered {
+        let _ = RUNNING.try_with(|running| running.borrow_mut().push(scope));
         let _ = INSIDE.try_with(|inside| inside.0.store(true, Ordering::Relaxed));
         Entered
     }
@@ -202,13 +220,22 @@ struct Entered;
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let _ = INSIDE.try_with(|inside| inside.0.store(false, Ordering::Relaxed));
+        let left = RUNNING.try_with(|running| {
+            let mut running = running.borrow_mut();
+            running.pop();
+            running.is_empty()
+        });
+        if left.unwrap_or(true) {
+            let _ = INSIDE.try_with(|inside| inside.0.store(false, Ordering::Relaxed));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SCOPE: FilterScope = FilterScope(u64::MAX);
 
     fn filtered(filter: Option<Filter>) -> (Filtered, Vec<HostId>) {
         let mut destinations = vec![HostId::new(9)];
@@ -221,7 +248,7 @@ mod tests {
             channel: 3,
             destinations: &mut destinations,
         };
-        (run(filter, message, &PanicGate::default(), Log::default()), destinations)
+        (run(filter, message, &PanicGate::default(), SCOPE, Log::default()), destinations)
     }
 
     #[test]
@@ -247,10 +274,25 @@ mod tests {
     #[test]
     fn a_panic_rejects_the_message_and_leaves_the_filter() {
         let (result, _) = filtered(Some(Arc::new(|_| {
-            assert!(inside());
+            assert!(SCOPE.is_running_here());
             panic!("of the filter");
         })));
         assert_eq!(result.verdict, Verdict::Reject);
-        assert!(!inside());
+        assert!(!SCOPE.is_running_here());
+    }
+
+    #[test]
+    fn filters_that_run_within_each_other_are_distinguished() {
+        let inside = Inside::of_this_thread().unwrap();
+        let (one, two) = (FilterScope::new(), FilterScope::new());
+        let running = || [one, two].map(FilterScope::is_running_here);
+        let outer = Inside::enter(one);
+        assert_eq!(running(), [true, false]);
+        let inner = Inside::enter(two);
+        assert_eq!(running(), [true, true]);
+        drop(inner);
+        assert_eq!((running(), inside.now()), ([true, false], true));
+        drop(outer);
+        assert_eq!((running(), inside.now()), ([false, false], false));
     }
 }

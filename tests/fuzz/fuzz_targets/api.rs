@@ -10,7 +10,8 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use kronosnet::{
     AclAction, AclEntry, Channel, ChannelRequest, ClearStats, Datafd, DatafdSource, Dscp, Handle,
-    HostId, LinkConfig, LinkId, LocalSocket, PingTimers, Policy, QosMarking, Verdict, Notification};
+    HostId, LinkConfig, LinkId, LocalSocket, Notification, PingTimers, Policy, QosMarking, Verdict,
+};
 
 /// A call. Numbers are taken modulo the number of existing items, sometimes plus one.
 #[derive(Arbitrary, Debug)]

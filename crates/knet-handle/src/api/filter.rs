@@ -12,9 +12,10 @@ impl Handle {
     /// Installs the destination filter, instead of the previous one. It is called with every message that
     /// is sent or received, on the thread that handles the message, so it must be fast.
     ///
-    /// Within the filter, every method that changes or sends something fails with [`Error::InsideFilter`].
-    /// If the filter panics, the message is rejected. One panic per second is logged and reaches the panic
-    /// hook of the process: the bytes that cause them may come from anywhere.
+    /// Within the filter, every method of this handle that changes or sends something fails with
+    /// [`Error::InsideFilter`]. Other handles can be used. If the filter panics, the message is rejected. One
+    /// panic per second is logged and reaches the panic hook of the process: the bytes that cause them may come
+    /// from anywhere.
     ///
     /// Once this returns, the previous filter is no longer called. It blocks until a running call of the
     /// previous filter has returned, for at most a second.

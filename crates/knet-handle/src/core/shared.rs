@@ -17,7 +17,7 @@ use crate::datafds::table::Datafds;
 use crate::errno::ECANCELED;
 use crate::error::Error;
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
-use crate::filter::{self, Filter};
+use crate::filter::{Filter, FilterScope};
 use crate::io::backpressure::Backpressure;
 use crate::io::control_queue::ControlQueue;
 use crate::io::drain::wait_until_alone;
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) datafds: Datafds,
     filter: RwLock<Option<Filter>>,
     pub(crate) filter_panics: PanicGate,
+    pub(crate) filter_scope: FilterScope,
     pub(crate) forwarding: AtomicBool,
     pub(crate) notices: Notices,
     pub(crate) tx: Worker,
@@ -71,6 +72,7 @@ impl Shared {
             datafds: Datafds::new(log),
             filter: RwLock::default(),
             filter_panics: PanicGate::default(),
+            filter_scope: FilterScope::new(),
             forwarding: AtomicBool::new(false),
             notices: Notices::default(),
             tx: Worker::new(log)?,
@@ -178,10 +180,11 @@ impl Shared {
     }
 
     /// Returns an error if a call that changes or sends something cannot work: in a forked process, after
-    /// a thread ended, and within a filter, where waiting for a data thread would never end.
+    /// a thread ended, and within the handle's filter, where waiting for a data thread would never end. Other
+    /// handles do not wait for this filter.
     pub(crate) fn accept_call(&self) -> Result<(), Error> {
         self.fate.check()?;
-        if filter::inside() { Err(Error::InsideFilter) } else { Ok(()) }
+        if self.filter_scope.is_running_here() { Err(Error::InsideFilter) } else { Ok(()) }
     }
 
     /// Releases one use of a socket.

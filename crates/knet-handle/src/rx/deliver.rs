@@ -174,7 +174,13 @@ impl Deliverer {
             channel: delivery.channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(shared.filter(), message, &shared.filter_panics, shared.log);
+        let filtered = filter::run(
+            shared.filter(),
+            message,
+            &shared.filter_panics,
+            shared.filter_scope,
+            shared.log,
+        );
         let is_for_us = match filtered.verdict {
             Verdict::Broadcast => true,
             Verdict::Destinations => self.destinations.contains(&shared.own),

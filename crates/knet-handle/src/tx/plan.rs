@@ -107,7 +107,13 @@ impl Planner {
             channel: channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(shared.filter(), message, &shared.filter_panics, shared.log);
+        let filtered = filter::run(
+            shared.filter(),
+            message,
+            &shared.filter_panics,
+            shared.filter_scope,
+            shared.log,
+        );
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
             Verdict::Destinations if self.destinations.is_empty() => {
