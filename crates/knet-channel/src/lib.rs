@@ -47,7 +47,7 @@ pub use channel::{Channel, InvalidChannel, ParseChannelError};
 
 mod errno;
 
-mod map;
+pub mod map;
 pub use map::ChannelMap;
 
 mod request;

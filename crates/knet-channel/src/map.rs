@@ -1,8 +1,14 @@
-//! A map from channels to values.
+//! A map from channels to values, its iterators and its entries.
 
 use core::fmt;
 
 use crate::{Channel, ChannelSet};
+
+mod entry;
+pub use entry::Entry;
+
+mod iter;
+pub use iter::{IntoIter, IntoValues, Iter, IterMut, Values, ValuesMut};
 
 /// A map from channels to values: an array of 32 slots, so that a lookup is one index operation.
 ///
@@ -26,7 +32,7 @@ use crate::{Channel, ChannelSet};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct ChannelMap<T> {
     /// Indexed by [`Channel::index`], which is always below the length.
     slots: [Option<T>; Channel::COUNT],
@@ -67,7 +73,7 @@ impl<T> ChannelMap<T> {
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], "data")]);
+    /// let mut map = ChannelMap::from([(Channel::ALL[2], "data")]);
     /// assert_eq!(map.remove(Channel::ALL[2]), Some("data"));
     /// assert_eq!(map.remove(Channel::ALL[2]), None);
     /// ```
@@ -82,7 +88,7 @@ impl<T> ChannelMap<T> {
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], 1)]);
+    /// let mut map = ChannelMap::from([(Channel::ALL[2], 1)]);
     /// if let Some(count) = map.get_mut(Channel::ALL[2]) {
     ///     *count += 1;
     /// }
@@ -92,24 +98,6 @@ impl<T> ChannelMap<T> {
         self.slots[channel.index()].as_mut()
     }
 
-    /// Iterates over channels and mutable references to values, in ascending order of the channels.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use knet_channel::{Channel, ChannelMap};
-    ///
-    /// let mut map = ChannelMap::from_iter([(Channel::ALL[2], 1), (Channel::ALL[4], 5)]);
-    /// map.iter_mut().for_each(|(_, count)| *count += 1);
-    /// assert!(map.values().eq(&[2, 6]));
-    /// ```
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Channel, &mut T)> {
-        Channel::ALL
-            .into_iter()
-            .zip(&mut self.slots)
-            .filter_map(|(channel, slot)| Some((channel, slot.as_mut()?)))
-    }
-
     /// Returns the value of a channel, or `None` if it has none.
     ///
     /// # Examples
@@ -117,7 +105,7 @@ impl<T> ChannelMap<T> {
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let map = ChannelMap::from_iter([(Channel::ALL[2], "data")]);
+    /// let map = ChannelMap::from([(Channel::ALL[2], "data")]);
     /// assert_eq!(map.get(Channel::ALL[2]), Some(&"data"));
     /// assert_eq!(map.get(Channel::ALL[3]), None);
     /// ```
@@ -128,7 +116,7 @@ impl<T> ChannelMap<T> {
 
     /// Returns `true` if the channel has a value.
     #[must_use]
-    pub fn contains(&self, channel: Channel) -> bool {
+    pub fn contains_key(&self, channel: Channel) -> bool {
         self.get(channel).is_some()
     }
 
@@ -141,49 +129,52 @@ impl<T> ChannelMap<T> {
     ///
     /// let map: ChannelMap<u8> = Channel::ALL.into_iter().map(|channel| (channel, 0)).collect();
     /// assert_eq!(map.len(), 32);
-    /// assert!(map.contains(Channel::ALL[31]));
+    /// assert!(map.contains_key(Channel::ALL[31]));
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values().count()
+        self.slots.iter().flatten().count()
     }
 
     /// Returns `true` if no channel has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values().next().is_none()
+        self.slots.iter().flatten().next().is_none()
     }
 
-    /// Iterates over channels and values, in ascending order of the channels.
+    /// Removes all values.
     ///
     /// # Examples
     ///
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let map = ChannelMap::from_iter([(Channel::ALL[4], 'b'), (Channel::ALL[2], 'a')]);
-    /// let pairs: Vec<_> = map.iter().map(|(channel, value)| (channel.get(), *value)).collect();
-    /// assert_eq!(pairs, [(2, 'a'), (4, 'b')]);
+    /// let mut map = ChannelMap::from([(Channel::ALL[2], "data")]);
+    /// map.clear();
+    /// assert!(map.is_empty());
     /// ```
-    pub fn iter(&self) -> impl Iterator<Item = (Channel, &T)> {
-        Channel::ALL
-            .into_iter()
-            .zip(&self.slots)
-            .filter_map(|(channel, slot)| Some((channel, slot.as_ref()?)))
+    pub fn clear(&mut self) {
+        self.slots.fill_with(|| None);
     }
 
-    /// Iterates over the values in ascending order of their channels.
+    /// Removes the values for which `keep` returns `false`, which is called in ascending order of the
+    /// channels.
     ///
     /// # Examples
     ///
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let map = ChannelMap::from_iter([(Channel::ALL[4], 5), (Channel::ALL[2], 1)]);
-    /// assert_eq!(map.values().sum::<u32>(), 6);
+    /// let mut map = ChannelMap::from([(Channel::ALL[2], 1), (Channel::ALL[4], 5)]);
+    /// map.retain(|_, count| *count > 1);
+    /// assert_eq!(map.channels(), Channel::ALL[4].into());
     /// ```
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.slots.iter().flatten()
+    pub fn retain(&mut self, mut keep: impl FnMut(Channel, &mut T) -> bool) {
+        for (channel, slot) in Channel::ALL.into_iter().zip(&mut self.slots) {
+            if slot.as_mut().is_some_and(|value| !keep(channel, value)) {
+                *slot = None;
+            }
+        }
     }
 
     /// Returns the channels with a value.
@@ -193,7 +184,7 @@ impl<T> ChannelMap<T> {
     /// ```
     /// use knet_channel::{Channel, ChannelMap};
     ///
-    /// let map = ChannelMap::from_iter([(Channel::ALL[4], "b"), (Channel::ALL[2], "a")]);
+    /// let map = ChannelMap::from([(Channel::ALL[4], "b"), (Channel::ALL[2], "a")]);
     /// assert_eq!(map.channels().bits(), 0b10100);
     /// ```
     #[must_use]
@@ -211,10 +202,29 @@ impl<T> Default for ChannelMap<T> {
 impl<T> FromIterator<(Channel, T)> for ChannelMap<T> {
     fn from_iter<I: IntoIterator<Item = (Channel, T)>>(pairs: I) -> ChannelMap<T> {
         let mut map = ChannelMap::new();
-        for (channel, value) in pairs {
-            map.insert(channel, value);
-        }
+        map.extend(pairs);
         map
+    }
+}
+
+/// Of several values of a channel, the last is kept.
+impl<T, const N: usize> From<[(Channel, T); N]> for ChannelMap<T> {
+    fn from(pairs: [(Channel, T); N]) -> ChannelMap<T> {
+        pairs.into_iter().collect()
+    }
+}
+
+impl<T> Extend<(Channel, T)> for ChannelMap<T> {
+    fn extend<I: IntoIterator<Item = (Channel, T)>>(&mut self, pairs: I) {
+        for (channel, value) in pairs {
+            self.insert(channel, value);
+        }
+    }
+}
+
+impl<'a, T: Copy> Extend<(Channel, &'a T)> for ChannelMap<T> {
+    fn extend<I: IntoIterator<Item = (Channel, &'a T)>>(&mut self, pairs: I) {
+        self.extend(pairs.into_iter().map(|(channel, value)| (channel, *value)));
     }
 }
 

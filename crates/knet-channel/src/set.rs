@@ -3,15 +3,15 @@
 use core::{
     fmt,
     iter::FusedIterator,
-    ops::{BitAnd, BitOr, Not, Sub},
+    ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not, Sub, SubAssign},
 };
 
 use crate::Channel;
 
 /// A set of channels, one bit per channel in a `u32`.
 ///
-/// `|` is the union of two sets, `&` their intersection, `-` their difference, and `!` the complement of a
-/// set.
+/// `|` is the union of two sets, `&` their intersection, `-` their difference, `^` what is in one of them only,
+/// and `!` the complement of a set.
 ///
 /// # Examples
 ///
@@ -140,6 +140,82 @@ impl ChannelSet {
         lowest(!self.0)
     }
 
+    /// Returns `true` if every channel of this set is in the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// let two = ChannelSet::from([Channel::ALL[0], Channel::ALL[2]]);
+    /// assert!(two.is_subset(ChannelSet::ALL) && ChannelSet::ALL.is_superset(two));
+    /// assert!(two.is_disjoint(!two));
+    /// ```
+    #[must_use]
+    pub const fn is_subset(self, other: ChannelSet) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// Returns `true` if every channel of the other set is in this one.
+    #[must_use]
+    pub const fn is_superset(self, other: ChannelSet) -> bool {
+        other.is_subset(self)
+    }
+
+    /// Returns `true` if no channel is in both sets.
+    #[must_use]
+    pub const fn is_disjoint(self, other: ChannelSet) -> bool {
+        self.0 & other.0 == 0
+    }
+
+    /// Returns the lowest channel of the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::{Channel, ChannelSet};
+    ///
+    /// let set = ChannelSet::from_bits(0b1010);
+    /// assert_eq!((set.first(), set.last()), (Some(Channel::ALL[1]), Some(Channel::ALL[3])));
+    /// assert_eq!(ChannelSet::EMPTY.first(), None);
+    /// ```
+    #[must_use]
+    pub fn first(self) -> Option<Channel> {
+        lowest(self.0)
+    }
+
+    /// Returns the highest channel of the set.
+    #[must_use]
+    pub fn last(self) -> Option<Channel> {
+        highest(self.0)
+    }
+
+    /// Removes all channels.
+    pub const fn clear(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Removes the channels for which `keep` returns `false`, which is called in ascending order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_channel::ChannelSet;
+    ///
+    /// let mut set = ChannelSet::ALL;
+    /// set.retain(|channel| channel.get() < 2);
+    /// assert_eq!(set.bits(), 0b11);
+    /// set.clear();
+    /// assert!(set.is_empty());
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(Channel) -> bool) {
+        for channel in *self {
+            if !keep(channel) {
+                self.remove(channel);
+            }
+        }
+    }
+
     /// Iterates over the channels in ascending order.
     #[must_use]
     pub const fn iter(self) -> ChannelSetIter {
@@ -171,6 +247,38 @@ impl Sub for ChannelSet {
     }
 }
 
+impl BitXor for ChannelSet {
+    type Output = ChannelSet;
+
+    fn bitxor(self, other: ChannelSet) -> ChannelSet {
+        ChannelSet(self.0 ^ other.0)
+    }
+}
+
+impl BitOrAssign for ChannelSet {
+    fn bitor_assign(&mut self, other: ChannelSet) {
+        *self = *self | other;
+    }
+}
+
+impl BitAndAssign for ChannelSet {
+    fn bitand_assign(&mut self, other: ChannelSet) {
+        *self = *self & other;
+    }
+}
+
+impl BitXorAssign for ChannelSet {
+    fn bitxor_assign(&mut self, other: ChannelSet) {
+        *self = *self ^ other;
+    }
+}
+
+impl SubAssign for ChannelSet {
+    fn sub_assign(&mut self, other: ChannelSet) {
+        *self = *self - other;
+    }
+}
+
 impl Not for ChannelSet {
     type Output = ChannelSet;
 
@@ -182,6 +290,12 @@ impl Not for ChannelSet {
 impl From<Channel> for ChannelSet {
     fn from(channel: Channel) -> ChannelSet {
         ChannelSet(bit(channel))
+    }
+}
+
+impl<const N: usize> From<[Channel; N]> for ChannelSet {
+    fn from(channels: [Channel; N]) -> ChannelSet {
+        channels.into_iter().collect()
     }
 }
 
@@ -198,6 +312,21 @@ impl Extend<Channel> for ChannelSet {
         for channel in channels {
             self.insert(channel);
         }
+    }
+}
+
+impl<'a> Extend<&'a Channel> for ChannelSet {
+    fn extend<I: IntoIterator<Item = &'a Channel>>(&mut self, channels: I) {
+        self.extend(channels.into_iter().copied());
+    }
+}
+
+impl IntoIterator for &ChannelSet {
+    type Item = Channel;
+    type IntoIter = ChannelSetIter;
+
+    fn into_iter(self) -> ChannelSetIter {
+        self.iter()
     }
 }
 
@@ -259,6 +388,14 @@ impl Iterator for ChannelSetIter {
     }
 }
 
+impl DoubleEndedIterator for ChannelSetIter {
+    fn next_back(&mut self) -> Option<Channel> {
+        let channel = highest(self.0)?;
+        self.0 &= !bit(channel);
+        Some(channel)
+    }
+}
+
 impl ExactSizeIterator for ChannelSetIter {}
 impl FusedIterator for ChannelSetIter {}
 
@@ -270,6 +407,12 @@ const fn bit(channel: Channel) -> u32 {
 fn lowest(bits: u32) -> Option<Channel> {
     // Without a set bit there are 32 trailing zeros, which is no channel number and yields `None`.
     u8::try_from(bits.trailing_zeros()).ok().and_then(|number| Channel::new(number).ok())
+}
+
+/// Returns the channel of the highest set bit.
+fn highest(bits: u32) -> Option<Channel> {
+    let number = bits.checked_ilog2()?;
+    u8::try_from(number).ok().and_then(|number| Channel::new(number).ok())
 }
 
 #[cfg(test)]
