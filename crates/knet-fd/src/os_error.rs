@@ -52,6 +52,36 @@ impl From<OsError> for io::Error {
     }
 }
 
+/// Converts errors into [`io::Error`] with the kind of their errno, and themselves as the inner error, so that the
+/// text is kept.
+macro_rules! into_io_error {
+    ($($error:ident),*) => {
+        $(
+            impl From<crate::$error> for io::Error {
+                /// Keeps the kind and the text.
+                fn from(error: crate::$error) -> io::Error {
+                    let kind = io::Error::from_raw_os_error(error.errno()).kind();
+                    io::Error::new(kind, error)
+                }
+            }
+        )*
+    };
+}
+
+into_io_error!(
+    AccessModeError,
+    BufferError,
+    CompareError,
+    DuplicateError,
+    FlagError,
+    KindError,
+    PairError,
+    RawFdError,
+    ReadError,
+    SendBatchError,
+    WriteError
+);
+
 impl OsError {
     pub(crate) const fn new(errno: Errno) -> OsError {
         OsError(errno)
@@ -68,5 +98,17 @@ mod tests {
         assert_eq!(error.errno(), 32);
         assert!(error.to_string().starts_with("EPIPE"), "{error}");
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_io_error_keeps_the_kind_and_the_text() {
+        let source = OsError::new(Errno::EPIPE);
+        let text = crate::WriteError { source }.to_string();
+        let error = io::Error::from(crate::WriteError { source });
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::BrokenPipe, text));
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<crate::WriteError>());
+        assert_eq!(inner.map(crate::WriteError::errno), Some(libc::EPIPE));
+        let error = io::Error::from(crate::RawFdError::Negative(-1));
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -343,9 +343,9 @@ impl From<MarkError> for Error {
 }
 
 impl From<Error> for std::io::Error {
-    /// Keeps the `errno`, so that [`std::io::Error::kind`] is right.
+    /// Keeps the kind of the [`errno`](Error::errno) and, as the inner error, the text.
     fn from(error: Error) -> Self {
-        Self::from_raw_os_error(error.errno())
+        Self::new(Self::from_raw_os_error(error.errno()).kind(), error)
     }
 }
 
@@ -377,6 +377,14 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn an_io_error_keeps_the_kind_and_the_text() {
+        let error = io::Error::from(Error::WouldBlock(Channel::ALL[7]));
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(error.to_string(), "no message is available on channel 7");
+        assert!(error.get_ref().unwrap().is::<Error>());
+    }
 
     #[test]
     fn an_error_of_the_system_keeps_its_errno_and_the_error_below() {

@@ -248,6 +248,24 @@ pub(crate) fn means_not_added(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EPERM)
 }
 
+/// Converts errors into [`io::Error`] with the kind of their errno, and themselves as the inner error, so that the
+/// text is kept.
+macro_rules! into_io_error {
+    ($($error:ident),*) => {
+        $(
+            impl From<$error> for io::Error {
+                /// Keeps the kind and the text.
+                fn from(error: $error) -> Self {
+                    let kind = Self::from_raw_os_error(error.errno()).kind();
+                    Self::new(kind, error)
+                }
+            }
+        )*
+    };
+}
+
+into_io_error!(PollerError, AddError, ModifyError, RemoveError);
+
 /// Returns the error number, which every `io::Error` here has, because each is made from one.
 fn os_error(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(Errno::EIO as i32)
@@ -272,6 +290,16 @@ mod tests {
         }
         let failed = PollerError::Create { source: Errno::EMFILE.into() };
         assert_eq!(failed.errno(), Errno::EMFILE as i32);
+    }
+
+    #[test]
+    fn an_io_error_keeps_the_kind_and_the_text() {
+        let text = AddError::new(9, Errno::EEXIST).to_string();
+        let error = io::Error::from(AddError::new(9, Errno::EEXIST));
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::AlreadyExists, text));
+        let error = io::Error::from(PollerError::Wait { source: Errno::EINTR.into() });
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        assert!(error.get_ref().unwrap().is::<PollerError>());
     }
 
     #[test]

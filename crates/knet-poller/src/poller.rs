@@ -1,6 +1,6 @@
 //! The poller: registration of sources and waiting for their events.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -328,6 +328,34 @@ impl Poller {
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker(Arc::clone(&self.signal))
+    }
+}
+
+/// The descriptor of the epoll instance, which is readable while an event is pending, to wait for it in another
+/// event loop. Sources are added and removed with the methods of the poller only.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixDatagram;
+/// use std::time::Duration;
+///
+/// use knet_poller::{Events, Interest, Poller, Token};
+///
+/// let (near, far) = UnixDatagram::pair()?;
+/// let (inner, outer) = (Poller::new()?, Poller::new()?);
+/// inner.add(&far, Token(1), Interest::READ)?;
+/// outer.add(&inner, Token(2), Interest::READ)?;
+///
+/// near.send(b"x")?;
+/// let mut events = Events::with_capacity(8);
+/// outer.wait(&mut events, None)?;
+/// assert_eq!(events.iter().next().map(|event| event.token), Some(Token(2)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
     }
 }
 
