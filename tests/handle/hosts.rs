@@ -61,7 +61,7 @@ fn a_host_is_named_after_its_id_by_default() {
     let two = handle.add_host(id(2)).unwrap();
     assert_eq!(two.name().unwrap(), "2");
     assert_eq!(handle.host_by_name("2").unwrap().id(), id(2));
-    for name in ["two", "", "Two", &"x".repeat(255)] {
+    for name in ["two", " ", "Two", &"x".repeat(255)] {
         two.set_name(name).unwrap();
         assert_eq!(two.name().unwrap(), name);
         assert_eq!(handle.host_by_name(name).unwrap().id(), id(2));
@@ -94,6 +94,23 @@ fn a_name_belongs_to_one_host() {
 
     two.remove().unwrap();
     three.set_name("somebody").unwrap();
+}
+
+#[test]
+fn a_name_that_c_cannot_express_is_refused() {
+    let handle = handle();
+    let two = handle.add_host(id(2)).unwrap();
+    let error = two.set_name("").unwrap_err();
+    assert!(matches!(error, Error::Host(HostError::NameEmpty)), "{error}");
+    assert_eq!(error.errno(), EINVAL);
+    for name in ["\0", "a\nb\0", "a\0b"] {
+        let error = two.set_name(name).unwrap_err();
+        let named =
+            matches!(&error, Error::Host(HostError::NameWithNul { name: it }) if it == name);
+        assert!(named, "{error}");
+        assert_eq!(error.errno(), EINVAL);
+    }
+    assert_eq!(two.name().unwrap(), "2");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use knet_tests::cluster::{Cluster, channel, link_id, wait_up};
 use knet_tests::wait::{next_like, receive, until};
 use kronosnet::{
-    DownReason, Error, Handle, Host, HostId, InvalidLinkId, LinkConfig, LinkError, LinkEvent,
-    LinkId, LinkState, PingTimers, PingTimersError,
+    AddressProblem, DownReason, Error, Handle, Host, HostId, InvalidLinkId, LinkConfig, LinkError,
+    LinkEvent, LinkId, LinkState, LocalSocket, PingTimers, PingTimersError,
 };
 use nix::libc::{EBUSY, EINVAL, ENOSYS};
 
@@ -138,6 +138,19 @@ fn settings_out_of_range_change_nothing() {
         (PingTimers { timeout: ms(199), ..default }, timeout(ms(199)), EINVAL),
         (PingTimers { timeout: ms(100), ..default }, timeout(ms(100)), EINVAL),
         (PingTimers { precision: 0, ..default }, PingTimersError::Precision, EINVAL),
+        (
+            PingTimers { interval: ms(3000), timeout: ms(300), ..default },
+            PingTimersError::TimeoutWithinInterval { interval: ms(3000), timeout: ms(300) },
+            EINVAL,
+        ),
+        (
+            PingTimers { timeout: default.interval, ..default },
+            PingTimersError::TimeoutWithinInterval {
+                interval: default.interval,
+                timeout: default.interval,
+            },
+            EINVAL,
+        ),
         // The order of the checks is libknet's.
         (PingTimers { interval, timeout: Duration::ZERO, precision: 0 }, short, EINVAL),
         (
@@ -151,12 +164,70 @@ fn settings_out_of_range_change_nothing() {
         assert!(named, "{timers:?}: {error}");
         assert_eq!(error.errno(), errno, "{timers:?}");
     }
-    link.set_ping_timers(PingTimers { timeout: ms(200), ..default }).unwrap();
+    let least = PingTimers { interval: ms(199), timeout: ms(200), ..default };
+    link.set_ping_timers(least).unwrap();
 
     let error = link.set_pong_count(0).unwrap_err();
     assert!(matches!(error, Error::Link(LinkError::NoPongs)), "{error}");
     assert_eq!(error.errno(), EINVAL);
     assert_eq!(link.pong_count().unwrap(), 5);
+}
+
+#[test]
+fn addresses_with_which_a_link_can_never_be_up_are_refused() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let host = handle.add_host(HostId::new(2)).unwrap();
+    let (own, any) = (bind(&handle, "127.0.0.1:0"), bind(&handle, "0.0.0.0:0"));
+    let own_six = bind(&handle, "[::1]:0");
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let (local, local_six) = (at("127.0.0.1", 0), at("::1", 0));
+    let problem_of = |local, remote, dynamic: bool| {
+        let config =
+            if dynamic { LinkConfig::udp_dynamic(local) } else { LinkConfig::udp(local, remote) };
+        match host.add_link(link_id(0), config) {
+            Err(Error::Link(LinkError::UnusableAddress { address, problem })) => {
+                Some((address, problem))
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    for (local, remote, problem) in [
+        (local, at("0.0.0.0", 9), AddressProblem::Unspecified),
+        (local_six, at("::", 9), AddressProblem::Unspecified),
+        (local, at("127.0.0.1", 0), AddressProblem::NoPort),
+        (local, at("224.0.0.1", 9), AddressProblem::Multicast),
+        (local_six, at("ff02::1", 9), AddressProblem::Multicast),
+        (local, at("255.255.255.255", 9), AddressProblem::Broadcast),
+        (local, own.addr(), AddressProblem::OwnSocket),
+        (own.addr(), own.addr(), AddressProblem::OwnSocket),
+        (local_six, own_six.addr(), AddressProblem::OwnSocket),
+        // A socket that is bound to all addresses of the machine has this one, too.
+        (local, at("127.0.0.9", any.addr().port()), AddressProblem::OwnSocket),
+    ] {
+        assert_eq!(problem_of(local, remote, false), Some((remote, problem)));
+    }
+    for (local, problem) in [
+        (at("224.0.0.1", 0), AddressProblem::Multicast),
+        (at("255.255.255.255", 0), AddressProblem::Broadcast),
+    ] {
+        for dynamic in [false, true] {
+            assert_eq!(problem_of(local, at("127.0.0.1", 9), dynamic), Some((local, problem)));
+        }
+        let error = handle.bind(local).unwrap_err();
+        assert!(matches!(error, Error::Link(LinkError::UnusableAddress { .. })), "{error}");
+        assert_eq!(error.errno(), EINVAL);
+    }
+    assert!(host.links().unwrap().is_empty());
+
+    // A link to this host itself may lead to its own socket, and others to any other port.
+    let itself = handle.add_host(handle.host_id()).unwrap();
+    itself.add_link(link_id(0), LinkConfig::udp(own.addr(), own.addr())).unwrap();
+    let other_port = at("127.0.0.1", if own.addr().port() == 9 { 10 } else { 9 });
+    host.add_link(link_id(0), LinkConfig::udp(own.addr(), other_port)).unwrap();
+}
+
+fn bind(handle: &Handle, address: &str) -> LocalSocket {
+    handle.bind(address.parse().unwrap()).unwrap()
 }
 
 #[test]

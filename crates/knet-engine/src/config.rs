@@ -83,7 +83,7 @@ pub struct PingTimers {
     /// The time between two pings. Default 1 s, at least [`PingTimers::MIN_INTERVAL`].
     pub interval: Duration,
     /// How old the last pong may become before the link goes down. Default 2 s, at least
-    /// [`PingTimers::MIN_TIMEOUT`]. Extended by the measured latency, and up to tenfold in the
+    /// [`PingTimers::MIN_TIMEOUT`] and more than the interval. Extended by the measured latency, and up to tenfold in the
     /// first ten seconds of a link (`docs/protocol.md`, "Adaptive timeout").
     pub timeout: Duration,
     /// How many round trips the mean latency covers. Default 2048, at least 1.
@@ -112,6 +112,12 @@ impl PingTimers {
         }
         if self.timeout < Self::MIN_TIMEOUT {
             return Err(PingTimersError::Timeout { timeout: self.timeout });
+        }
+        // Pongs come an interval apart. With a timeout that ends before, the link would go down in between, if
+        // it came up at all.
+        if self.timeout <= self.interval {
+            let Self { interval, timeout, .. } = *self;
+            return Err(PingTimersError::TimeoutWithinInterval { interval, timeout });
         }
         Ok(())
     }
@@ -220,6 +226,11 @@ mod tests {
         assert_eq!(errno(PingTimers { timeout: Duration::ZERO, ..base }), Err(38));
         assert_eq!(errno(PingTimers { precision: 0, ..base }), Err(22));
         assert_eq!(errno(PingTimers { timeout: Duration::from_millis(199), ..base }), Err(22));
-        assert_eq!(errno(PingTimers { timeout: PingTimers::MIN_TIMEOUT, ..base }), Ok(()));
+        assert_eq!(errno(PingTimers { timeout: base.interval, ..base }), Err(22));
+        let interval = PingTimers::MIN_TIMEOUT - PingTimers::MIN_INTERVAL;
+        assert_eq!(
+            errno(PingTimers { interval, timeout: PingTimers::MIN_TIMEOUT, ..base }),
+            Ok(())
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Errors of configuration calls, one type per kind of call.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
@@ -39,6 +41,15 @@ pub enum HostError {
         /// How many of its links are configured.
         links: usize,
     },
+    /// The name is empty.
+    #[error("a host name of no bytes is not possible: at least 1")]
+    NameEmpty,
+    /// The name contains a NUL, which ends a name in C.
+    #[error("host name {name:?} contains a NUL: leave it out")]
+    NameWithNul {
+        /// The name.
+        name: String,
+    },
     /// The name has more bytes than [`MAX_HOST_NAME`](crate::MAX_HOST_NAME).
     #[error("host name of {length} bytes is too long: at most 255")]
     NameTooLong {
@@ -64,7 +75,10 @@ impl HostError {
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Unknown(_) | Self::NameTooLong { .. } => EINVAL,
+            Self::Unknown(_)
+            | Self::NameEmpty
+            | Self::NameWithNul { .. }
+            | Self::NameTooLong { .. } => EINVAL,
             Self::Exists(_) | Self::NameTaken { .. } => EEXIST,
             Self::HasLinks { .. } => EBUSY,
             Self::NoSuchName(_) => ENOENT,
@@ -159,6 +173,14 @@ pub enum LinkError {
         /// The link.
         link: LinkId,
     },
+    /// No packets can be exchanged with or from the address.
+    #[error("{address} cannot be the end of a link: {problem}")]
+    UnusableAddress {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong with it.
+        problem: AddressProblem,
+    },
     /// With a pong count of 0 a link would come up without a pong.
     #[error("a pong count of 0 is not possible: at least 1")]
     NoPongs,
@@ -178,10 +200,81 @@ impl LinkError {
             | Self::LoopbackElsewhere { .. }
             | Self::LoopbackNotAlone { .. }
             | Self::NoAddress { .. }
+            | Self::UnusableAddress { .. }
             | Self::NoPongs => EINVAL,
             Self::Configured { .. } | Self::Enabled { .. } => EBUSY,
             Self::PingTimers(error) => error.errno(),
         }
+    }
+}
+
+/// Why an address cannot be the end of a link: [`LinkError::UnusableAddress`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::AddressProblem;
+///
+/// assert_eq!(AddressProblem::NoPort.to_string(), "it has port 0: give the port of the peer");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum AddressProblem {
+    /// The peer's address is `0.0.0.0` or `::`.
+    Unspecified,
+    /// The peer's port is 0.
+    NoPort,
+    /// A multicast address.
+    Multicast,
+    /// The broadcast address `255.255.255.255`.
+    Broadcast,
+    /// The peer's address is that of a socket of this handle, and the peer is another host.
+    OwnSocket,
+}
+
+impl AddressProblem {
+    /// Returns what is wrong with an address as that of this host. Port 0 is fine: the kernel picks one.
+    #[must_use]
+    pub fn of_local(address: SocketAddr) -> Option<Self> {
+        match address.ip().to_canonical() {
+            ip if ip.is_multicast() => Some(Self::Multicast),
+            IpAddr::V4(ip) if ip.is_broadcast() => Some(Self::Broadcast),
+            _ => None,
+        }
+    }
+
+    /// Returns what is wrong with an address as that of a peer, as far as that is known without the sockets of
+    /// this host.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_engine::AddressProblem;
+    ///
+    /// assert_eq!(AddressProblem::of_remote("10.0.0.2:5405".parse()?), None);
+    /// let nobody = AddressProblem::of_remote("0.0.0.0:5405".parse()?);
+    /// assert_eq!(nobody, Some(AddressProblem::Unspecified));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    #[must_use]
+    pub fn of_remote(address: SocketAddr) -> Option<Self> {
+        match Self::of_local(address) {
+            None if address.ip().to_canonical().is_unspecified() => Some(Self::Unspecified),
+            None if address.port() == 0 => Some(Self::NoPort),
+            problem => problem,
+        }
+    }
+}
+
+impl fmt::Display for AddressProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unspecified => "it stands for any address: give one of the peer",
+            Self::NoPort => "it has port 0: give the port of the peer",
+            Self::Multicast => "it is a multicast address: give one of a single host",
+            Self::Broadcast => "it is the broadcast address: give one of a single host",
+            Self::OwnSocket => "it is our own socket: give the address of the peer",
+        })
     }
 }
 
@@ -216,6 +309,17 @@ pub enum PingTimersError {
         /// The requested value.
         timeout: Duration,
     },
+    /// The timeout ends before the next ping leaves: the link would never come up, or go down again and
+    /// again.
+    #[error(
+        "pong timeout of {timeout:?} ends before the next ping: more than the interval of {interval:?}"
+    )]
+    TimeoutWithinInterval {
+        /// The requested interval.
+        interval: Duration,
+        /// The requested timeout.
+        timeout: Duration,
+    },
     /// The precision is 0: a mean of no samples.
     #[error("a latency precision of 0 samples is not possible: at least 1")]
     Precision,
@@ -227,7 +331,10 @@ impl PingTimersError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NoTimeout => ENOSYS,
-            Self::Interval { .. } | Self::Timeout { .. } | Self::Precision => EINVAL,
+            Self::Interval { .. }
+            | Self::Timeout { .. }
+            | Self::TimeoutWithinInterval { .. }
+            | Self::Precision => EINVAL,
         }
     }
 }

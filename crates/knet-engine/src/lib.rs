@@ -207,7 +207,7 @@ mod engine;
 pub use engine::{DatagramMeta, Delivery, DeliveryToken, Engine, Received, Transmit};
 mod errno;
 mod error;
-pub use error::{HostError, LinkError, MtuError, PingTimersError};
+pub use error::{AddressProblem, HostError, LinkError, MtuError, PingTimersError};
 mod event;
 pub use event::{AddressEvent, DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
 mod host;

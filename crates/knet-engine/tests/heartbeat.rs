@@ -114,17 +114,20 @@ fn a_young_link_is_given_more_time() {
 }
 
 #[test]
-fn a_link_goes_down_between_two_pings_that_are_further_apart_than_its_timeout() {
+fn a_link_goes_down_when_its_timeout_ends_long_after_the_last_ping() {
     let mut pair = Pair::new(1, Policy::Passive);
     let second = Duration::from_secs(1);
-    let timers = PingTimers { interval: second * 60, timeout: second, precision: 1 };
+    let timers = PingTimers { interval: second * 60, timeout: second * 61, precision: 1 };
     pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
     pair.engines[A].set_pong_count(HOSTS[B], LINK, 1).unwrap();
     pair.enable(A);
-    pair.run(second * 5);
+    // Past the second ping, and past the time in which timeouts are longer.
+    pair.run(second * 61);
     assert!(pair.status(A, LINK).state.is_up());
-    // 10 s at first, one less per second.
-    pair.run(second);
+    pair.set_cut(B, true);
+    pair.run(second * 59);
+    assert!(pair.status(A, LINK).state.is_up());
+    pair.run(second * 3);
     assert!(!pair.status(A, LINK).state.is_up());
 }
 
@@ -220,8 +223,8 @@ fn a_link_may_be_pinged_every_millisecond() {
 #[test]
 fn timers_beyond_all_time_never_fire() {
     let mut pair = Pair::up(1, Policy::Passive);
-    let timers =
-        PingTimers { interval: Duration::MAX, timeout: Duration::MAX, precision: u32::MAX };
+    let interval = Duration::MAX - Duration::from_nanos(1);
+    let timers = PingTimers { interval, timeout: Duration::MAX, precision: u32::MAX };
     pair.engines[A].set_ping_timers(pair.now, HOSTS[B], LINK, timers).unwrap();
     pair.drain(A);
     let before = pair.status(A, LINK).stats.tx_ping_packets;

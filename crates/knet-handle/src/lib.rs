@@ -96,9 +96,10 @@ pub use send_report::{NotSent, SendFailure, SendReport};
 pub use crossbeam_channel;
 pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
 pub use knet_engine::{
-    AclAction, AclEntry, AclEntryError, AclError, AddressEvent, DownReason, DropStats, HostError,
-    HostEvent, HostStats, HostStatus, LinkChange, LinkError, LinkEvent, LinkKind, LinkState,
-    LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers, PingTimersError, Policy,
+    AclAction, AclEntry, AclEntryError, AclError, AddressEvent, AddressProblem, DownReason,
+    DropStats, HostError, HostEvent, HostStats, HostStatus, LinkChange, LinkError, LinkEvent,
+    LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers,
+    PingTimersError, Policy,
 };
 pub use knet_fd::{AccessMode, FdKind, SocketDomain, SocketState, SocketType};
 pub use knet_transport::{

@@ -88,6 +88,8 @@ mod receive;
 mod receive_batch;
 pub use receive_batch::ReceiveBatch;
 
+mod own_address;
+pub use own_address::is_own_address;
 mod received;
 pub use received::{Received, ReceivedMut};
 

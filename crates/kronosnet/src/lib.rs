@@ -317,8 +317,9 @@ pub use knet_handle::{
 // Errors.
 #[doc(inline)]
 pub use knet_handle::{
-    AccessMode, AclEntryError, AclError, BindError, Destinations, Error, FdKind, HostError,
-    LinkError, MtuError, Operation, PingTimersError, SocketDomain, SocketState, SocketType,
+    AccessMode, AclEntryError, AclError, AddressProblem, BindError, Destinations, Error, FdKind,
+    HostError, LinkError, MtuError, Operation, PingTimersError, SocketDomain, SocketState,
+    SocketType,
 };
 
 /// Compiles and runs the example in the README.

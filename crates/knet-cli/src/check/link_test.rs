@@ -93,7 +93,9 @@ impl LinkTest {
                 Pace::Active => PING_INTERVAL,
                 Pace::Paused => NEVER,
             };
-            self.link.set_ping_timers(PingTimers { interval, ..self.timers })?;
+            // A pause is not silence: the timeout ends after the next ping would have left.
+            let timeout = self.timers.timeout.max(interval.saturating_mul(2));
+            self.link.set_ping_timers(PingTimers { interval, timeout, ..self.timers })?;
         }
         Ok(self.probe.is_done())
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use knet_wire::{HostId, LinkId};
 
 use super::Engine;
-use crate::config::SocketId;
-use crate::error::LinkError;
+use crate::config::{LinkPath, SocketId};
+use crate::error::{AddressProblem, LinkError};
 use crate::link::{Link, LinkKind, LinkPeer};
 
 impl Engine {
@@ -18,7 +18,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`LinkError::UnknownHost`]; [`LinkError::Configured`]; [`LinkError::SharedSocket`];
-    /// [`LinkError::LoopbackElsewhere`]; [`LinkError::LoopbackNotAlone`].
+    /// [`LinkError::LoopbackElsewhere`]; [`LinkError::LoopbackNotAlone`];
+    /// [`LinkError::UnusableAddress`].
     pub fn add_link(
         &mut self,
         now: Instant,
@@ -41,6 +42,11 @@ impl Engine {
         let is_loopback = peer.kind() == LinkKind::Loopback;
         if is_loopback && host != self.own {
             return Err(LinkError::LoopbackElsewhere { host });
+        }
+        if let LinkPeer::Static(LinkPath { remote: address, .. }) = *peer {
+            if let Some(problem) = AddressProblem::of_remote(address) {
+                return Err(LinkError::UnusableAddress { address, problem });
+            }
         }
         let excludes = |link: &Link| is_loopback || link.peer.kind() == LinkKind::Loopback;
         if let Some((link, _)) = entry.links().find(|(_, link)| excludes(link)) {

@@ -62,11 +62,18 @@ impl Engine {
     /// ```
     ///
     /// # Errors
-    /// [`HostError::Unknown`]; [`HostError::NameTooLong`]; [`HostError::NameTaken`] if another host
+    /// [`HostError::Unknown`]; [`HostError::NameEmpty`]; [`HostError::NameWithNul`];
+    /// [`HostError::NameTooLong`]; [`HostError::NameTaken`] if another host
     /// has the name, or the name is the decimal id of another host.
     pub fn set_host_name(&mut self, host: HostId, name: &str) -> Result<(), HostError> {
         if !self.hosts.contains_key(&host) {
             return Err(HostError::Unknown(host));
+        }
+        if name.is_empty() {
+            return Err(HostError::NameEmpty);
+        }
+        if name.contains('\0') {
+            return Err(HostError::NameWithNul { name: name.to_owned() });
         }
         if name.len() > MAX_HOST_NAME {
             return Err(HostError::NameTooLong { length: name.len() });

@@ -54,10 +54,10 @@ impl Host {
         Ok(self.status()?.name)
     }
 
-    /// Sets the name: at most 255 bytes, and neither the name nor the id of another host.
+    /// Sets the name: 1 to 255 bytes without a NUL, and neither the name nor the id of another host.
     ///
     /// # Errors
-    /// - [`Error::Host`] with `Unknown`, `NameTooLong` or `NameTaken`.
+    /// - [`Error::Host`] with `Unknown`, `NameEmpty`, `NameWithNul`, `NameTooLong` or `NameTaken`.
     /// - [`Error::InsideFilter`].
     ///
     /// # Examples
@@ -215,6 +215,7 @@ impl Host {
     /// - [`Error::MixedFamilies`]; [`Error::Bind`].
     /// - [`Error::Link`] with `UnknownHost`, `Configured`, `SharedSocket`, `LoopbackElsewhere` or
     ///   `LoopbackNotAlone`.
+    /// - [`Error::Link`] with `UnusableAddress` for an address with which the link could never be up.
     /// - [`Error::Link`] with `PingTimers`, `NoPongs` or `NoAddress` (a marking of a loopback link) if a
     ///   setting is out of range.
     /// - [`Error::Acl`] with `NotDynamic`, `OtherFamily` or `Listed` for the access list.

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use knet_engine::{Engine, LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, SocketId};
+use knet_engine::{
+    AddressProblem, Engine, LinkError, LinkKind, LinkPath, LinkPeer, LinkStatus, SocketId,
+};
 use knet_wire::{HostId, IpVersion, LinkId};
 
 use crate::api::handle::Handle;
@@ -60,11 +62,7 @@ impl Link {
     ) -> Result<Self, Error> {
         let shared = handle.shared();
         shared.accept_call()?;
-        if let LinkEnds::Udp { local, remote } = config.ends {
-            if local.is_ipv4() != remote.is_ipv4() {
-                return Err(Error::MixedFamilies { local, remote });
-            }
-        }
+        check_addresses(&config)?;
         if !config.zones.is_empty() {
             shared.zoned_links.start(|| zones::start(shared))?;
         }
@@ -73,7 +71,14 @@ impl Link {
         let acquire = |local| shared.sockets.acquire(local, &shared.rx.poller);
         let peer = match config.ends {
             LinkEnds::Udp { local, remote } => {
-                LinkPath { socket: acquire(local)?.0, remote }.into()
+                let socket = acquire(local)?.0;
+                // A link of this host to itself may lead to its own socket.
+                if host != shared.own && shared.sockets.is_own(remote) {
+                    shared.release_socket(socket);
+                    let problem = AddressProblem::OwnSocket;
+                    return Err(LinkError::UnusableAddress { address: remote, problem }.into());
+                }
+                LinkPath { socket, remote }.into()
             }
             LinkEnds::UdpDynamic { local } => LinkPeer::dynamic(acquire(local)?.0, version(local)),
             LinkEnds::Loopback => LinkPeer::Loopback,
@@ -331,6 +336,24 @@ fn apply(
 fn release(shared: &Shared, peer: &LinkPeer) {
     if let Some(socket) = peer.socket() {
         shared.release_socket(socket);
+    }
+}
+
+/// Checks what is known of the addresses before a socket is opened.
+fn check_addresses(config: &LinkConfig) -> Result<(), Error> {
+    if let LinkEnds::Udp { local, remote } = config.ends {
+        if local.is_ipv4() != remote.is_ipv4() {
+            return Err(Error::MixedFamilies { local, remote });
+        }
+    }
+    config.local().map_or(Ok(()), check_local)
+}
+
+/// Checks that an address can be one of this host.
+pub(crate) fn check_local(address: SocketAddr) -> Result<(), Error> {
+    match AddressProblem::of_local(address) {
+        Some(problem) => Err(LinkError::UnusableAddress { address, problem }.into()),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use knet_engine::SocketId;
 
 use crate::api::handle::Handle;
+use crate::api::link::check_local;
 use crate::error::Error;
 
 /// An open UDP socket with its address: [`Handle::bind`]. Dropping it closes the socket, unless links use
@@ -36,6 +37,7 @@ impl LocalSocket {
     pub(crate) fn new(handle: Handle, local: SocketAddr) -> Result<Self, Error> {
         let shared = handle.shared();
         shared.accept_call()?;
+        check_local(local)?;
         let (socket, addr) = shared.sockets.acquire_new_port(local, &shared.rx.poller)?;
         Ok(Self { handle, socket, addr })
     }

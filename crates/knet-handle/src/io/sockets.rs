@@ -12,6 +12,7 @@ use knet_engine::{PacketTag, SocketId};
 use knet_poller::{Interest, Poller, Token};
 use knet_transport::{
     Datagram, MarkError, QosMarking, SendBatch, SendProgress, SocketOptions, UdpSocket,
+    is_own_address,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -227,6 +228,16 @@ impl Sockets {
             let _ = others.remove(&*old);
         }
         Ok(true)
+    }
+
+    /// Returns `true` if packets to this address arrive at one of the sockets.
+    pub(crate) fn is_own(&self, address: SocketAddr) -> bool {
+        let bound: Vec<_> = self.registry.lock().entries.iter().map(|entry| entry.bound).collect();
+        bound.iter().any(|bound| {
+            let same_port = bound.port() == address.port() && bound.is_ipv4() == address.is_ipv4();
+            let takes_all = bound.ip().is_unspecified();
+            same_port && (bound.ip() == address.ip() || takes_all && is_own_address(address))
+        })
     }
 
     /// Releases one use of a socket. The last one closes the socket: once this returns, its address can be
