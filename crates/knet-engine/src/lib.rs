@@ -19,7 +19,7 @@
 //! | the time of [`Engine::poll_timeout`] has come | [`Engine::handle_timeout`] |
 //! | the kernel or a router reported an error | [`Engine::handle_transport_error`], [`Engine::handle_ping_refused`] |
 //! | a packet was too long | [`Engine::handle_probe_refused`], [`Engine::handle_mtu_limit`], [`Engine::handle_mtu_suggestion`] |
-//! | [`forced_ping_due`] returned `true` for a message | [`Engine::force_pings`], before the message is sent |
+//! | [`forced_ping_due`] returned `true` for a message | [`Engine::force_pings`], before the message is sent or soon after |
 //! | the application changed the configuration | `add_*`, `remove_*`, `set_*`, `clear_*` |
 //!
 //! **Drain.** After a mutation, empty the outputs in this order. Several mutations may share one

@@ -102,6 +102,26 @@ impl Scene {
         }
     }
 
+    /// Adds enabled links to the peer over the same socket.
+    pub(crate) fn add_links(&self, number: usize) {
+        self.shared.engine(|engine, now| {
+            for &link in LinkId::ALL.iter().skip(1).take(number) {
+                let port = self.remote.port() ^ u16::from(link.get());
+                let remote = SocketAddr::new(self.remote.ip(), port);
+                let path = LinkPath { socket: self.socket, remote };
+                engine.add_link(now, PEER.0, link, path).unwrap();
+                engine.set_link_enabled(now, PEER.0, link, true).unwrap();
+            }
+            engine.handle_timeout(now);
+        });
+    }
+
+    /// Has the next sends fail with these numbers; `None` is a send that the kernel decides about.
+    pub(crate) fn script(&self, sends: &[Option<i32>]) {
+        let socket = self.shared.sockets.get(self.socket).unwrap();
+        socket.script.lock().sends = sends.iter().copied().collect();
+    }
+
     /// Returns the answers to a ping and to a probe of the peer.
     pub(crate) fn answers(&self) -> [Transmit; 2] {
         let (link, sequence) = (PEER.1, SequenceNumber::ZERO);
@@ -166,6 +186,12 @@ impl Scene {
     pub(crate) fn stats(&self) -> LinkStats {
         let status = self.shared.query(|engine, now| engine.link_status(now, PEER.0, PEER.1));
         status.unwrap().stats
+    }
+
+    /// Returns the statistics of all links.
+    pub(crate) fn all_stats(&self) -> Vec<LinkStats> {
+        let status = |link| self.shared.query(|engine, now| engine.link_status(now, PEER.0, link));
+        LinkId::ALL.iter().filter_map(|&link| Some(status(link).ok()?.stats)).collect()
     }
 
     pub(crate) fn assert_sent_after_a_retry(&self) {

@@ -53,7 +53,7 @@ impl SequenceCounter {
 }
 
 /// Returns `true` if [`Engine::force_pings`](crate::Engine::force_pings) has to be called before
-/// message `sequence` is sent.
+/// message `sequence` is sent, or before thousands of others are.
 ///
 /// True for every 8191st message, an eighth of the number space, so that a peer that gets
 /// none of our messages can follow their numbers (`docs/protocol.md`, "Forced pings").

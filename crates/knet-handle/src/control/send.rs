@@ -1,18 +1,20 @@
 //! Sends control packets: pings, pongs, path MTU probes and their replies.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::time::Instant;
 
 use knet_engine::{Engine, SocketId, Transmit, forced_ping_due};
-use knet_transport::{Datagram, ErrorQueue, ReceiveError};
+use knet_transport::{Datagram, ErrorQueue, ReceiveError, SendError};
 use knet_wire::SequenceNumber;
 
 use crate::control::error_queue;
 use crate::core::shared::Shared;
 use crate::errno::EMSGSIZE;
 use crate::io::backpressure::NoRoom;
+use crate::io::batch::BATCH;
 use crate::io::control_queue::BlockedControl;
-use crate::io::emit::{Emitter, Stop};
+use crate::io::emit::{Emitted, Emitter, Stop};
 use crate::log::{Causes, log};
 
 /// What a thread sends control packets with. A thread that sends data owns one through its transmitter,
@@ -21,7 +23,7 @@ use crate::log::{Causes, log};
 pub(crate) struct ControlSender {
     pub(crate) emitter: Emitter,
     /// The packets that are due. Empty but while they are sent.
-    queue: Vec<Transmit>,
+    queue: VecDeque<Transmit>,
     pub(crate) errors: ErrorQueue,
 }
 
@@ -34,17 +36,20 @@ impl ControlSender {
             if queue.is_empty() {
                 break;
             }
-            for transmit in queue.drain(..) {
-                self.send(shared, transmit);
-            }
+            self.send_all(shared, &mut queue);
         }
+        // There is one for each link now and then.
+        queue.shrink_to(MAX_SPARE);
         self.queue = queue;
     }
 
-    /// Returns the next sequence number, after sending the pings that announce it if any are due.
+    /// Returns the next sequence number, after requesting the pings that announce it if any are due.
+    ///
+    /// Knet-rx sends them, which has them all leave by the batch. If it has been busy for as long as it takes to
+    /// send thousands of messages, this thread sends them: a peer must not miss them.
     pub(crate) fn next_number(&mut self, shared: &Shared) -> SequenceNumber {
         let sequence = shared.sequence.next();
-        if forced_ping_due(sequence) {
+        if forced_ping_due(sequence) && !shared.request_forced_pings() {
             shared.engine(Engine::force_pings);
             self.send_due(shared);
         }
@@ -63,12 +68,41 @@ impl ControlSender {
         error_queue::read(shared, socket, &mut self.errors)
     }
 
-    /// Sends a control packet. One that finds no room is retried on knet-rx.
-    fn send(&mut self, shared: &Shared, transmit: Transmit) {
-        if let Err((transmit, no_room)) = self.try_send(shared, transmit) {
-            let now = Instant::now();
-            shared.backpressure.let_control_go_first(transmit.path().socket, now);
-            shared.control_queue.push(BlockedControl::new(transmit, no_room, now));
+    /// Sends control packets, those of one socket by the batch. The ones that find no room are retried on knet-rx.
+    fn send_all(&mut self, shared: &Shared, queue: &mut VecDeque<Transmit>) {
+        let socket_of = |transmit: &Transmit| transmit.path().socket;
+        if !queue.iter().is_sorted_by_key(socket_of) {
+            // Those of one socket stay in their order.
+            queue.make_contiguous().sort_by_key(socket_of);
+        }
+        let mut is_blocked = false;
+        while let Some(socket) = queue.front().map(socket_of) {
+            let same =
+                queue.iter().take(BATCH).take_while(|transmit| socket_of(transmit) == socket);
+            let count = same.count();
+            let datagrams = queue.iter().take(count).map(|transmit| datagram(shared, transmit));
+            let emitted = self.emitter.emit(&shared.sockets, socket, datagrams, |_, _| ());
+            let Some(Emitted { sent, stop }) = emitted else {
+                queue.drain(..count).for_each(Transmit::record_error);
+                continue;
+            };
+            for transmit in queue.drain(..sent) {
+                let length = transmit.packet().len() + transmit.padding_len();
+                transmit.record_sent(length);
+            }
+            match stop {
+                None => {}
+                Some(Stop::NoRoom(no_room)) => {
+                    is_blocked = true;
+                    block(shared, queue, socket, no_room);
+                }
+                Some(Stop::Refused(error)) => {
+                    let refused = queue.pop_front();
+                    refused.into_iter().for_each(|it| self.handle_refusal(shared, it, &error));
+                }
+            }
+        }
+        if is_blocked {
             shared.rx.wake();
         }
     }
@@ -79,34 +113,29 @@ impl ControlSender {
         shared: &Shared,
         transmit: Transmit,
     ) -> Result<(), (Transmit, NoRoom)> {
-        let path = transmit.path();
-        let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
-        let marking = shared.sockets.control_marking(transmit.tag());
-        let header = transmit.packet();
-        let (destination, source) = (path.remote, transmit.source());
-        let datagram = Datagram { header, payload, destination, source, marking };
         let mut sent = None;
         let count = |_, length| sent = Some(length);
-        let emitted = self.emitter.emit(&shared.sockets, path.socket, iter::once(datagram), count);
-        let Some(emitted) = emitted else {
+        let (socket, datagrams) = (transmit.path().socket, iter::once(datagram(shared, &transmit)));
+        let Some(emitted) = self.emitter.emit(&shared.sockets, socket, datagrams, count) else {
             transmit.record_error();
             return Ok(());
         };
         match emitted.stop {
             None => transmit.record_sent(sent.unwrap_or_default()),
             Some(Stop::NoRoom(no_room)) => return Err((transmit, no_room)),
-            Some(Stop::Refused(error)) => {
-                let log = shared.log;
-                log!(debug, log, Link, remote = %path.remote, error = %Causes(&error), "control packet not sent");
-                self.handle_refusal(shared, transmit, error.errno());
-            }
+            Some(Stop::Refused(error)) => self.handle_refusal(shared, transmit, &error),
         }
         Ok(())
     }
 
     /// Reports a packet that the kernel refused to the engine.
-    fn handle_refusal(&mut self, shared: &Shared, transmit: Transmit, errno: i32) {
-        let (host, link, socket) = (transmit.host(), transmit.link(), transmit.path().socket);
+    fn handle_refusal(&mut self, shared: &Shared, transmit: Transmit, error: &SendError) {
+        let (host, link, path) = (transmit.host(), transmit.link(), transmit.path());
+        let (socket, errno, log) = (path.socket, error.errno(), shared.log);
+        log!(
+            debug, log, Link, remote = %path.remote, error = %Causes(error),
+            "control packet not sent"
+        );
         match transmit.probe_size() {
             Some(size) if errno == EMSGSIZE => {
                 // The length that the kernel reports comes first: that makes the next probe the last.
@@ -124,56 +153,28 @@ impl ControlSender {
     }
 }
 
+fn datagram<'a>(shared: &Shared, transmit: &'a Transmit) -> Datagram<'a> {
+    let payload = ZEROS.get(..transmit.padding_len()).unwrap_or(&ZEROS);
+    let marking = shared.sockets.control_marking(transmit.tag());
+    let (destination, source) = (transmit.path().remote, transmit.source());
+    Datagram { header: transmit.packet(), payload, destination, source, marking }
+}
+
+/// Blocks the packets of a socket, of which the first found no room. It would have none for the others either.
+fn block(shared: &Shared, queue: &mut VecDeque<Transmit>, socket: SocketId, no_room: NoRoom) {
+    let now = Instant::now();
+    shared.backpressure.let_control_go_first(socket, now);
+    while queue.front().is_some_and(|transmit| transmit.path().socket == socket) {
+        let Some(transmit) = queue.pop_front() else { return };
+        shared.control_queue.push(BlockedControl::new(transmit, no_room, now));
+    }
+}
+
+/// How many packets a queue has memory for while it is empty.
+const MAX_SPARE: usize = 256;
+
 /// What path MTU probes are padded with.
 static ZEROS: [u8; 65_535] = [0; 65_535];
 
 #[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
-
-    use super::*;
-    use crate::fixtures::{DEADLINE, Scene};
-
-    #[test]
-    fn one_number_in_thousands_is_announced_by_pings_and_wakes_knet_rx() {
-        let scene = Scene::new();
-        let _ = scene.first_ping();
-        let mut sender = ControlSender::default();
-        let due = (1..=u16::MAX).map(SequenceNumber::new).find(|&it| forced_ping_due(it)).unwrap();
-        while scene.shared.sequence.current().get() < due.get() - 1 {
-            let _ = sender.next_number(&scene.shared);
-        }
-        let _ = scene.is_rx_woken();
-        assert_eq!(scene.stats().tx_ping_packets, 0);
-        assert_eq!(sender.next_number(&scene.shared), due);
-        assert_eq!(scene.stats().tx_ping_packets, 1);
-        assert!(scene.is_rx_woken(), "it does not know of the timers that were set");
-    }
-
-    #[test]
-    fn an_error_that_another_thread_reads_wakes_knet_rx() {
-        let deserted = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        // Connected to itself, it accepts datagrams from no other.
-        let remote = deserted.local_addr().unwrap();
-        deserted.connect(remote).unwrap();
-        let scene = Scene::to(remote, deserted);
-        let mut sender = ControlSender::default();
-        assert!(sender.try_send(&scene.shared, scene.first_ping()).is_ok());
-        let give_up = Instant::now() + DEADLINE;
-        let _ = scene.is_rx_woken();
-        while sender.read_errors(&scene.shared, scene.socket()).unwrap() == 0 {
-            assert!(!scene.is_rx_woken() && Instant::now() < give_up, "no error comes");
-        }
-        assert!(scene.is_rx_woken());
-    }
-
-    #[test]
-    fn a_refused_probe_wakes_knet_rx() {
-        let scene = Scene::new();
-        let mut sender = ControlSender::default();
-        let probe = scene.first_probe();
-        let _ = scene.is_rx_woken();
-        sender.handle_refusal(&scene.shared, probe, EMSGSIZE);
-        assert!(scene.is_rx_woken(), "the next probe has a deadline");
-    }
-}
+mod tests;

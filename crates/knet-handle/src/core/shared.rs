@@ -1,5 +1,6 @@
 //! The state that a handle and its threads share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) busy_poll: Duration,
     pub(crate) backpressure: Backpressure,
     pub(crate) control_queue: ControlQueue,
+    /// Whether forced pings are due on knet-rx.
+    forced_pings: AtomicBool,
     pub(crate) stopping: AtomicBool,
     pub(crate) fate: Fate,
     /// Counts all changes that may end a wait for a host.
@@ -80,6 +83,7 @@ impl Shared {
             busy_poll: settings.busy_poll,
             backpressure: Backpressure::new(settings.send_timeout),
             control_queue: ControlQueue::default(),
+            forced_pings: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             fate: Fate::default(),
             reach: Mutex::default(),
@@ -195,11 +199,23 @@ impl Shared {
     }
 
     /// Takes the control packets that are due.
-    pub(crate) fn take_transmits(&self, into: &mut Vec<Transmit>) {
+    pub(crate) fn take_transmits(&self, into: &mut VecDeque<Transmit>) {
         let mut engine = self.engine.lock();
         while let Some(transmit) = engine.poll_transmit() {
-            into.push(transmit);
+            into.push_back(transmit);
         }
+    }
+
+    /// Requests forced pings of knet-rx. Returns `false` if it has not served the last request yet.
+    pub(crate) fn request_forced_pings(&self) -> bool {
+        let waiting = self.forced_pings.swap(true, Ordering::AcqRel);
+        self.rx.wake();
+        !waiting
+    }
+
+    /// Returns `true` if forced pings were requested since the last call.
+    pub(crate) fn take_forced_pings(&self) -> bool {
+        self.forced_pings.load(Ordering::Relaxed) && self.forced_pings.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn routes(&self) -> Arc<Routes> {

@@ -86,6 +86,9 @@ impl<'a> RxThread<'a> {
     fn serve_timers(&mut self) -> Option<Instant> {
         let engine = self.shared.engine(|engine, now| {
             engine.handle_timeout(now);
+            if self.shared.take_forced_pings() {
+                engine.force_pings(now);
+            }
             engine.poll_timeout()
         });
         self.timers_served = Instant::now();

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use super::*;
+use crate::errno::{EAGAIN, ENOBUFS};
 use crate::fixtures::Scene;
 use crate::io::backpressure::CONTROL_TIMEOUT;
 
@@ -52,6 +53,55 @@ fn a_packet_is_retried_long_before_it_expires() {
     retry.work(&scene.shared, &mut ControlSender::default());
     assert_eq!(retry.next_timeout(), None, "it is still blocked");
     scene.assert_sent_after_a_retry();
+}
+
+/// Retries a packet that has waited since then, while the kernel refuses it with this number. Returns whether it is
+/// still blocked.
+fn retry_in_vain(scene: &Scene, then: Instant, errno: i32) -> (ControlRetry, bool) {
+    let mut retry = ControlRetry::default();
+    scene.shared.control_queue.push(scene.ping(then));
+    scene.script(&[Some(errno)]);
+    retry.work(&scene.shared, &mut ControlSender::default());
+    let is_blocked = retry.next_timeout().is_some();
+    (retry, is_blocked)
+}
+
+#[test]
+fn a_packet_expires_if_there_is_still_no_room() {
+    for (then, expected) in [(CONTROL_TIMEOUT, false), (CONTROL_TIMEOUT / 2, true)] {
+        let (scene, then) = (Scene::new(), Instant::now() - then);
+        assert_eq!(retry_in_vain(&scene, then, EAGAIN).1, expected);
+        let stats = scene.stats();
+        assert_eq!((stats.tx_ping_packets, stats.tx_ping_retries), (0, 1));
+        assert_eq!(stats.tx_ping_errors, u64::from(!expected));
+    }
+}
+
+/// Its socket would report room at once.
+#[test]
+fn a_packet_that_a_device_has_no_room_for_waits_by_the_clock() {
+    for (errno, is_watched) in [(ENOBUFS, false), (EAGAIN, true)] {
+        let scene = Scene::new();
+        let then = Instant::now() - CONTROL_TIMEOUT / 2;
+        let (_retry, is_blocked) = retry_in_vain(&scene, then, errno);
+        assert!(is_blocked);
+        assert_eq!(scene.events().iter().any(|event| event.writable), is_watched);
+    }
+}
+
+#[test]
+fn packets_of_a_full_socket_are_not_all_tried() {
+    let scene = Scene::new();
+    scene.add_links(7);
+    scene.script(&[Some(EAGAIN)]);
+    ControlSender::default().send_due(&scene.shared);
+    scene.script(&[Some(EAGAIN)]);
+    let mut retry = ControlRetry::default();
+    retry.record_room();
+    retry.work(&scene.shared, &mut ControlSender::default());
+    let sent: u64 = scene.all_stats().iter().map(|stats| stats.tx_ping_packets).sum();
+    assert_eq!(sent, 0, "one is tried, and that is refused");
+    assert_eq!(retry.packets.len(), 8);
 }
 
 #[test]

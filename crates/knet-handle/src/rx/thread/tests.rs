@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use knet_engine::forced_ping_due;
 use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
 
 use super::*;
@@ -17,6 +18,20 @@ fn the_thread_does_not_sleep_past_the_next_retry_of_a_control_packet() {
     let mut thread = RxThread::new(shared);
     let wakes = thread.serve_timers().expect("pings are always due");
     assert!(thread.retry.next_timeout().is_none_or(|next| wakes <= next));
+}
+
+#[test]
+fn the_thread_sends_the_pings_that_announce_one_number_in_thousands() {
+    let scene = Scene::new();
+    let _ = scene.first_ping();
+    let mut sender = ControlSender::default();
+    while !forced_ping_due(sender.next_number(&scene.shared)) {}
+    assert_eq!(scene.stats().tx_ping_packets, 0, "the sender has messages to send");
+    let mut thread = RxThread::new(&scene.shared);
+    for _ in 0..2 {
+        thread.serve_timers();
+        assert_eq!(scene.stats().tx_ping_packets, 1);
+    }
 }
 
 #[test]
