@@ -81,15 +81,12 @@ impl ControlSender {
                 queue.iter().take(BATCH).take_while(|transmit| socket_of(transmit) == socket);
             let count = same.count();
             let datagrams = queue.iter().take(count).map(|transmit| datagram(shared, transmit));
-            let emitted = self.emitter.emit(&shared.sockets, socket, datagrams, |_, _| ());
+            let emitted = self.emitter.emit(&shared.sockets, socket, datagrams);
             let Some(Emitted { sent, stop }) = emitted else {
                 queue.drain(..count).for_each(Transmit::record_error);
                 continue;
             };
-            for transmit in queue.drain(..sent) {
-                let length = transmit.packet().len() + transmit.padding_len();
-                transmit.record_sent(length);
-            }
+            queue.drain(..sent).for_each(record_sent);
             match stop {
                 None => {}
                 Some(Stop::NoRoom(no_room)) => {
@@ -113,15 +110,13 @@ impl ControlSender {
         shared: &Shared,
         transmit: Transmit,
     ) -> Result<(), (Transmit, NoRoom)> {
-        let mut sent = None;
-        let count = |_, length| sent = Some(length);
         let (socket, datagrams) = (transmit.path().socket, iter::once(datagram(shared, &transmit)));
-        let Some(emitted) = self.emitter.emit(&shared.sockets, socket, datagrams, count) else {
+        let Some(emitted) = self.emitter.emit(&shared.sockets, socket, datagrams) else {
             transmit.record_error();
             return Ok(());
         };
         match emitted.stop {
-            None => transmit.record_sent(sent.unwrap_or_default()),
+            None => record_sent(transmit),
             Some(Stop::NoRoom(no_room)) => return Err((transmit, no_room)),
             Some(Stop::Refused(error)) => self.handle_refusal(shared, transmit, &error),
         }
@@ -158,6 +153,11 @@ fn datagram<'a>(shared: &Shared, transmit: &'a Transmit) -> Datagram<'a> {
     let marking = shared.sockets.control_marking(transmit.tag());
     let (destination, source) = (transmit.path().remote, transmit.source());
     Datagram { header: transmit.packet(), payload, destination, source, marking }
+}
+
+fn record_sent(transmit: Transmit) {
+    let length = transmit.packet().len() + transmit.padding_len();
+    transmit.record_sent(length);
 }
 
 /// Blocks the packets of a socket, of which the first found no room. It would have none for the others either.

@@ -62,21 +62,17 @@ impl Default for Emitter {
 impl Emitter {
     /// Sends the first [`BATCH`] of `datagrams` over one socket, until one is refused. Returns `None` if
     /// the socket is closed.
-    ///
-    /// `count` is called for each datagram that is on the wire, with its index and its length in bytes of
-    /// UDP payload.
     pub(crate) fn emit<'a>(
         &mut self,
         sockets: &Sockets,
         id: SocketId,
         datagrams: impl Iterator<Item = Datagram<'a>>,
-        count: impl FnMut(usize, usize),
     ) -> Option<Emitted> {
         // Filled in place: collecting would move the datagrams once more.
         let mut batch: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
         batch.extend(datagrams.take(BATCH));
         let socket = sockets.get(id)?;
-        Some(self.send(sockets.log(), id, &socket, &batch, count))
+        Some(self.send(sockets.log(), id, &socket, &batch))
     }
 
     /// Does the same with data, of which only so much leaves at once as its device takes soon
@@ -89,7 +85,6 @@ impl Emitter {
         id: SocketId,
         datagrams: impl Iterator<Item = Datagram<'a>>,
         part: impl Fn(usize) -> Part,
-        mut count: impl FnMut(usize, usize),
     ) -> Option<Emitted> {
         let mut batch: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
         batch.extend(datagrams.take(BATCH));
@@ -105,11 +100,8 @@ impl Emitter {
         };
         let rest = (fitting..batch.len()).take_while(|&index| part(index) == Part::Later).count();
         batch.truncate(fitting + rest);
-        let mut bytes = 0;
-        let emitted = self.send(sockets.log(), id, &socket, &batch, |index, length| {
-            bytes += length;
-            count(index, length);
-        });
+        let emitted = self.send(sockets.log(), id, &socket, &batch);
+        let bytes = batch.iter().take(emitted.sent).map(length).sum();
         socket.limit.record_sent(emitted.sent, bytes);
         Some(emitted)
     }
@@ -125,22 +117,18 @@ impl Emitter {
         id: SocketId,
         socket: &LinkSocket,
         batch: &[Datagram<'_>],
-        mut count: impl FnMut(usize, usize),
     ) -> Emitted {
         let mut emitted = Emitted { sent: 0, stop: None };
         for _ in 0..=MAX_PENDING {
             let rest = batch.get(emitted.sent..).unwrap_or_default();
             let progress = socket.transmit(&mut self.batch, rest);
-            for (index, datagram) in rest.iter().enumerate().take(progress.sent) {
-                count(emitted.sent + index, length(datagram));
-            }
             if progress.gso_disabled {
                 log!(
                     debug,
                     log,
                     Transport,
                     socket = id.0,
-                    "GSO is not available: packets are sent one by one"
+                    "GSO is not available to a destination: packets are sent one by one"
                 );
             }
             emitted.sent += progress.sent;
@@ -183,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_up_to_the_one_that_is_refused_are_counted_by_their_length() {
+    fn datagrams_up_to_the_one_that_is_refused_leave() {
         let (sockets, id, _poller) = open();
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -192,12 +180,9 @@ mod tests {
         let all: [&[u8]; 4] = [b"", b"two", &too_long, b"after"];
         let datagrams = all.iter().map(|payload| datagram(payload, remote));
 
-        let mut counted = Vec::new();
-        let count = |index, length| counted.push((index, length));
-        let emitted = Emitter::default().emit(&sockets, id, datagrams, count).unwrap();
+        let emitted = Emitter::default().emit(&sockets, id, datagrams).unwrap();
         assert_eq!(emitted.sent, 2);
         assert!(matches!(emitted.stop, Some(Stop::Refused(_))));
-        assert_eq!(counted, [(0, 1), (1, 4)]);
         let mut buffer = [0; 100];
         for expected in [&b"h"[..], b"htwo"] {
             let length = receiver.recv(&mut buffer).unwrap();
@@ -212,7 +197,7 @@ mod tests {
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let datagrams = (0..4).map(|_| datagram(b"x", receiver.local_addr().unwrap()));
         let part = |index| if begins.contains(&index) { Part::First } else { Part::Later };
-        Emitter::default().emit_data(&sockets, id, datagrams, part, |_, _| ()).unwrap()
+        Emitter::default().emit_data(&sockets, id, datagrams, part).unwrap()
     }
 
     #[test]
@@ -230,7 +215,7 @@ mod tests {
         let payload = [0; 60_000];
         let datagrams = (0..4).map(|_| datagram(&payload, receiver.local_addr().unwrap()));
         let part = |index| if index % 2 == 0 { Part::First } else { Part::Later };
-        let emitted = Emitter::default().emit_data(&sockets, id, datagrams, part, |_, _| ());
+        let emitted = Emitter::default().emit_data(&sockets, id, datagrams, part);
         assert_eq!(emitted, Some(Emitted { sent: 2, stop: None }), "the first limit is 64 KiB");
     }
 
@@ -243,12 +228,8 @@ mod tests {
         let emit = |errors: usize| {
             let socket = sockets.get(id).unwrap();
             socket.script.lock().sends = std::iter::repeat_n(refused, errors).collect();
-            let emitted = Emitter::default().emit(
-                &sockets,
-                id,
-                [datagram(b"x", remote)].into_iter(),
-                |_, _| (),
-            );
+            let emitted =
+                Emitter::default().emit(&sockets, id, [datagram(b"x", remote)].into_iter());
             emitted.unwrap()
         };
         assert_eq!(emit(MAX_PENDING), Emitted { sent: 1, stop: None });
@@ -262,7 +243,6 @@ mod tests {
         sockets.release(id, &poller, &poller);
         let nowhere = (Ipv4Addr::LOCALHOST, 9).into();
         let datagrams = [datagram(b"x", nowhere)].into_iter();
-        let count = |_, _| panic!("counted as sent");
-        assert!(Emitter::default().emit(&sockets, id, datagrams, count).is_none());
+        assert!(Emitter::default().emit(&sockets, id, datagrams).is_none());
     }
 }

@@ -51,6 +51,11 @@ impl Packet {
         self.message
     }
 
+    /// Returns its length in bytes of UDP payload.
+    pub(crate) fn len(&self) -> u64 {
+        (DATA_HEADER_LEN + self.part.len()) as u64
+    }
+
     /// Returns the payload, out of the bytes that the whole message has on the wire.
     pub(crate) fn payload<'a>(&self, on_wire: &'a [u8]) -> &'a [u8] {
         on_wire.get(self.part.clone()).unwrap_or_default()

@@ -5,8 +5,11 @@
 //!   Message ──cut──▶ Packet (one per fragment and group of hosts with the same MTU)
 //!      │               │
 //!      ▼               ▼
-//!   MessageCopy ◀── PacketCopy (one per packet, host and link)
+//!   MessageCopy ◀── PacketCopies (the packets of a message, for a host and a link)
 //! ```
+//!
+//! The copies of single packets exist only while a batch of them is handed to the kernel: a long message to a
+//! thousand hosts has hundreds of thousands.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -28,27 +31,29 @@ pub(crate) struct Plan {
     /// In the order of the messages.
     pub(crate) packets: Vec<Packet>,
     /// In the order of the messages at first, by socket when they leave.
-    pub(crate) copies: Vec<PacketCopy>,
+    pub(crate) copies: Vec<PacketCopies>,
+    /// How many packets were planned, each counted once per host and link.
+    pub(crate) planned: usize,
     /// In the order of the messages, with the copies for one host next to each other.
     pub(crate) message_copies: Vec<MessageCopy>,
     /// The copies whose socket was full.
     pub(crate) blocked: Vec<Blocked>,
 }
 
-/// A packet on its way to one host over one link.
-#[derive(Debug)]
-pub(crate) struct PacketCopy {
+/// Packets of a message on their way to one host over one link.
+#[derive(Clone, Debug)]
+pub(crate) struct PacketCopies {
     pub(crate) socket: SocketId,
     /// Keeps the copies of one socket in the order in which they were planned.
     pub(crate) order: usize,
     pub(crate) remote: SocketAddr,
-    /// The own address that it leaves from, if the kernel does not choose.
+    /// The own address that they leave from, if the kernel does not choose.
     pub(crate) source: Option<IpAddr>,
-    /// How it is marked, if not as its socket is.
+    /// How they are marked, if not as their socket is.
     pub(crate) marking: Option<QosMarking>,
-    /// Its place in [`Plan::packets`].
-    pub(crate) packet: usize,
-    /// The place in [`Plan::message_copies`] of the message copy that it is a part of.
+    /// Their places in [`Plan::packets`], without those that have left or were dropped.
+    pub(crate) packets: Range<usize>,
+    /// The place in [`Plan::message_copies`] of the message copy that they are a part of.
     pub(crate) message_copy: usize,
 }
 
@@ -66,7 +71,7 @@ pub(crate) struct MessageCopy {
     pub(crate) left: bool,
 }
 
-/// Packet copies of one socket that wait for room.
+/// Copies of one socket that wait for room.
 #[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) socket: SocketId,
@@ -77,10 +82,15 @@ pub(crate) struct Blocked {
 }
 
 impl Plan {
+    /// Removes everything, and gives back the memory that only an exceptional batch needs.
     pub(crate) fn clear(&mut self) {
         self.packets.clear();
+        self.packets.shrink_to(MAX_SPARE);
         self.copies.clear();
+        self.copies.shrink_to(MAX_SPARE);
         self.message_copies.clear();
+        self.message_copies.shrink_to(MAX_SPARE);
+        self.planned = 0;
     }
 
     /// Returns `true` if no packet waits for room.
@@ -88,14 +98,18 @@ impl Plan {
         self.blocked.is_empty()
     }
 
-    /// Returns the packet that is copied.
-    pub(crate) fn packet(&self, copy: &PacketCopy) -> Option<&Packet> {
-        self.packets.get(copy.packet)
+    /// Returns the next of the packets that are copied. All of them have the same number.
+    pub(crate) fn packet(&self, copies: &PacketCopies) -> Option<&Packet> {
+        self.packets.get(copies.packets.clone())?.first()
     }
 
-    /// Returns the link that a copy goes over.
-    pub(crate) fn link<'a>(&self, routes: &'a Routes, copy: &PacketCopy) -> Option<&'a LinkRoute> {
-        self.message_copies.get(copy.message_copy)?.link(routes)
+    /// Returns the link that copies go over.
+    pub(crate) fn link<'a>(
+        &self,
+        routes: &'a Routes,
+        copies: &PacketCopies,
+    ) -> Option<&'a LinkRoute> {
+        self.message_copies.get(copies.message_copy)?.link(routes)
     }
 }
 
@@ -117,6 +131,9 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) sender: &'a mut ControlSender,
 }
 
+/// How many entries of each kind a plan has memory for while it is empty.
+const MAX_SPARE: usize = 8192;
+
 #[cfg(test)]
 impl Plan {
     /// Adds a message of one byte, which has this number, for the first host of the routes.
@@ -136,14 +153,16 @@ impl Plan {
         };
         let mut packet = Packet::new(header, message, 0..1);
         packet.set_number(knet_wire::SequenceNumber::new(number), own);
-        self.copies.push(PacketCopy {
+        let packets = self.packets.len()..self.packets.len() + 1;
+        let (order, message_copy) = (message, message);
+        self.copies.push(PacketCopies {
             socket,
-            order: message,
+            order,
             remote,
             source: None,
             marking: None,
-            packet: self.packets.len(),
-            message_copy: message,
+            packets,
+            message_copy,
         });
         self.packets.push(packet);
         self.message_copies.push(MessageCopy {
@@ -153,5 +172,22 @@ impl Plan {
             refused: None,
             left: false,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exceptional_batch_leaves_no_memory_behind() {
+        let mut plan = Plan::default();
+        plan.packets.reserve(100 * MAX_SPARE);
+        plan.copies.reserve(100 * MAX_SPARE);
+        plan.message_copies.reserve(100 * MAX_SPARE);
+        plan.clear();
+        let spare =
+            [plan.packets.capacity(), plan.copies.capacity(), plan.message_copies.capacity()];
+        assert!(spare.iter().all(|&spare| spare < 2 * MAX_SPARE), "{spare:?}");
     }
 }

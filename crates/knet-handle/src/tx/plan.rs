@@ -13,7 +13,7 @@ use crate::io::packet::Packet;
 use crate::io::packet_tag;
 use crate::send_report::{NotSent, SendFailure};
 use crate::tx::message::Message;
-use crate::tx::outgoing::{MessageCopy, PacketCopy, Plan};
+use crate::tx::outgoing::{MessageCopy, PacketCopies, Plan};
 
 /// Decides where messages go. The memory is reused for the next message.
 #[derive(Debug, Default)]
@@ -200,18 +200,16 @@ impl Planner {
                 let (first, count) = *packets.get_or_insert_with(|| {
                     packets_of(&mut self.cuts, plan, fragments, header, index)
                 });
-                let marking = packet_tag::from_tag(link.tag);
-                for packet in first..first + count {
-                    plan.copies.push(PacketCopy {
-                        socket: path.socket,
-                        order: plan.copies.len(),
-                        remote: path.remote,
-                        source: link.source,
-                        marking,
-                        packet,
-                        message_copy: plan.message_copies.len() - 1,
-                    });
-                }
+                plan.planned += count;
+                plan.copies.push(PacketCopies {
+                    socket: path.socket,
+                    order: plan.copies.len(),
+                    remote: path.remote,
+                    source: link.source,
+                    marking: packet_tag::from_tag(link.tag),
+                    packets: first..first + count,
+                    message_copy: plan.message_copies.len() - 1,
+                });
             }
         }
     }

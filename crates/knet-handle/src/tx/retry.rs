@@ -12,7 +12,7 @@ use knet_wire::{HostId, LinkId, SequenceNumber};
 
 use crate::io::backpressure::Turn;
 use crate::send_report::NotSent;
-use crate::tx::outgoing::{Blocked, MessageCopy, Outgoing, PacketCopy};
+use crate::tx::outgoing::{Blocked, MessageCopy, Outgoing, PacketCopies};
 
 impl Outgoing<'_> {
     /// Retries blocked packets and drops those that have expired. Returns `true` if none is left.
@@ -56,7 +56,7 @@ impl Outgoing<'_> {
             backpressure.end(socket);
             return true;
         };
-        if no_room.next > start {
+        if no_room.has_moved {
             blocked.since = now;
         }
         blocked.copies.start = no_room.next;
@@ -109,7 +109,7 @@ impl Outgoing<'_> {
         }
         let mut copies = std::mem::take(&mut self.plan.copies);
         let mut known: Vec<((HostId, LinkId), bool)> = Vec::new();
-        let mut is_up = |copy: &PacketCopy| self.is_link_up(&mut known, copy);
+        let mut is_up = |copies: &PacketCopies| self.is_link_up(&mut known, copies);
         let mut lost = Vec::new();
         for blocked in blocked {
             let Some(copies) = copies.get_mut(blocked.copies.clone()) else { continue };
@@ -126,7 +126,7 @@ impl Outgoing<'_> {
     }
 
     /// Returns `true` if the link of a copy is up. `known` has the links that were looked up before.
-    fn is_link_up(&self, known: &mut Vec<((HostId, LinkId), bool)>, copy: &PacketCopy) -> bool {
+    fn is_link_up(&self, known: &mut Vec<((HostId, LinkId), bool)>, copy: &PacketCopies) -> bool {
         let message_copy = self.plan.message_copies.get(copy.message_copy);
         let host = message_copy.and_then(|copy| self.routes.at(copy.host));
         let link = self.plan.link(self.routes, copy);
@@ -147,7 +147,7 @@ impl Outgoing<'_> {
     pub(crate) fn renumber(&mut self, waiting: impl Iterator<Item = Range<usize>>) {
         let current = self.shared.sequence.current();
         let waiting = waiting.filter_map(|copies| self.plan.copies.get(copies));
-        let is_overtaken = |copy: &&PacketCopy| {
+        let is_overtaken = |copy: &&PacketCopies| {
             let packet = self.plan.packet(copy);
             packet.is_some_and(|it| PacketAge::of(it.number(), current) > PacketAge::Current)
         };
@@ -167,28 +167,33 @@ impl Outgoing<'_> {
         self.use_numbers(&numbers);
     }
 
-    /// Gives these numbers, listed per message copy, to packets. Where other hosts keep the number of a
-    /// packet, the copies point to a new one; any other packet is numbered in place, so that packets which are
-    /// blocked for long do not pile up.
+    /// Gives these numbers, listed per message copy, to packets. Where other hosts keep the number of packets,
+    /// the copies point to new ones; any others are numbered in place, so that packets which are blocked for long
+    /// do not pile up.
     fn use_numbers(&mut self, numbers: &[Option<SequenceNumber>]) {
         let (plan, own) = (&mut *self.plan, self.shared.own);
-        let number_of = |copy: &PacketCopy| numbers.get(copy.message_copy).copied().flatten();
-        let keep_theirs = plan.copies.iter().filter(|copy| number_of(copy).is_none());
-        let kept: BTreeSet<usize> = keep_theirs.map(|copy| copy.packet).collect();
-        let mut renumbered: BTreeMap<usize, usize> = BTreeMap::new();
-        for copy in &mut plan.copies {
-            let Some(number) = number_of(copy) else { continue };
-            let at = renumbered.entry(copy.packet).or_insert_with(|| {
-                let Some(packet) = plan.packets.get_mut(copy.packet) else { return copy.packet };
-                if !kept.contains(&copy.packet) {
-                    packet.set_number(number, own);
-                    return copy.packet;
-                }
-                let packet = packet.renumbered(number, own);
-                plan.packets.push(packet);
-                plan.packets.len() - 1
+        let number_of = |copies: &PacketCopies| numbers.get(copies.message_copy).copied().flatten();
+        // All that are cut alike end with the same packet, wherever they begin by now.
+        let waiting = plan.copies.iter().filter(|copies| !copies.packets.is_empty());
+        let keep_theirs = waiting.filter(|copies| number_of(copies).is_none());
+        let kept: BTreeSet<usize> = keep_theirs.map(|copies| copies.packets.end).collect();
+        let mut renumbered: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for copies in &mut plan.copies {
+            let Some(number) = number_of(copies) else { continue };
+            let Range { start, end } = copies.packets;
+            if !kept.contains(&end) {
+                let packets = plan.packets.get_mut(start..end).unwrap_or_default();
+                packets.iter_mut().for_each(|packet| packet.set_number(number, own));
+                continue;
+            }
+            let first = *renumbered.entry((start, end)).or_insert_with(|| {
+                let packets = plan.packets.get(start..end).unwrap_or_default();
+                let packets: Vec<_> =
+                    packets.iter().map(|packet| packet.renumbered(number, own)).collect();
+                plan.packets.extend(packets);
+                plan.packets.len() - (end - start)
             });
-            copy.packet = *at;
+            copies.packets = first..first + (end - start);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use knet_engine::{PacketAge, PacketKind, Routes, SocketId};
+use knet_engine::{PacketAge, PacketKind, SocketId};
 use knet_transport::{Datagram, SendError};
 
 use crate::errno::EMSGSIZE;
@@ -13,12 +13,14 @@ use crate::io::batch::BATCH;
 use crate::io::emit::{Emitted, Part, Stop};
 use crate::io::packet::Packet;
 use crate::send_report::NotSent;
-use crate::tx::outgoing::{Blocked, MessageCopy, Outgoing, PacketCopy, Plan};
+use crate::tx::outgoing::{Blocked, Outgoing, PacketCopies, Plan};
 
 /// Where sending stopped, because there is no room for this copy.
 #[derive(Debug)]
 pub(crate) struct NoRoomAt {
     pub(crate) next: usize,
+    /// Whether packets before it have left.
+    pub(crate) has_moved: bool,
     pub(crate) cause: NoRoom,
 }
 
@@ -59,7 +61,7 @@ impl Outgoing<'_> {
             return;
         }
         let end = copies.end;
-        if let Err(NoRoomAt { next, cause }) = self.send_copies(copies) {
+        if let Err(NoRoomAt { next, cause, .. }) = self.send_copies(copies) {
             match self.shared.backpressure.block(socket, cause, Instant::now()) {
                 Some(retry_at) => self.wait(socket, next..end, retry_at),
                 None => self.drop_copies(next..end, NotSent::QueueFull),
@@ -71,38 +73,39 @@ impl Outgoing<'_> {
         self.plan.blocked.push(Blocked { socket, copies, retry_at, since: Instant::now() });
     }
 
-    /// Sends copies of one socket until there is no room for one.
+    /// Sends copies of one socket until there is no room for a packet.
     pub(crate) fn send_copies(&mut self, range: Range<usize>) -> Result<(), NoRoomAt> {
-        let mut next = range.start;
+        let (mut next, mut has_moved) = (range.start, false);
         while next < range.end {
-            let Some(socket) = self.plan.copies.get(next).map(|copy| copy.socket) else { break };
-            let end = range.end.min(next + BATCH);
-            // Checked per packet: of those that were blocked some have new numbers, others do not.
-            let length = self.in_time(next..end);
-            if length == 0 {
+            let Some(copies) = self.plan.copies.get(next) else { break };
+            if copies.packets.is_empty() {
+                next += 1;
+                continue;
+            }
+            let socket = copies.socket;
+            // Checked per message: of those that were blocked some have new numbers, others do not.
+            let in_time = self.in_time(next..range.end);
+            if in_time.is_empty() {
                 // This thread was not run for so long, whether or not there was room.
                 if !self.give_new_number(next, range.end) {
                     self.drop_copies(next..next + 1, NotSent::QueueFull);
-                    next += 1;
                 }
                 continue;
             }
-            let Some(emitted) = self.emit(socket, next..next + length) else {
+            let Some(emitted) = self.emit(socket, in_time.clone()) else {
                 self.shared.backpressure.forget(socket);
                 self.drop_copies(next..range.end, NotSent::Unreachable);
                 break;
             };
-            next += emitted.sent;
+            next = self.record_sent(in_time, emitted.sent);
+            has_moved |= emitted.sent > 0;
             if emitted.sent > 0 || !matches!(emitted.stop, Some(Stop::NoRoom(_))) {
                 self.shared.backpressure.record_progress(socket);
             }
             match emitted.stop {
                 None => {}
-                Some(Stop::NoRoom(cause)) => return Err(NoRoomAt { next, cause }),
-                Some(Stop::Refused(error)) => {
-                    self.drop_copies(next..next + 1, not_sent(&error));
-                    next += 1;
-                }
+                Some(Stop::NoRoom(cause)) => return Err(NoRoomAt { next, has_moved, cause }),
+                Some(Stop::Refused(error)) => self.drop_packets(next, 1, not_sent(&error)),
             }
         }
         Ok(())
@@ -117,91 +120,106 @@ impl Outgoing<'_> {
         number(self.plan) != before
     }
 
-    /// Returns how many of the copies, from the first on, have not expired by their number.
-    fn in_time(&self, range: Range<usize>) -> usize {
+    /// Returns the copies, from the first on, that fill a system call and have not expired by their number.
+    fn in_time(&self, range: Range<usize>) -> Range<usize> {
         let current = self.shared.sequence.current();
-        let copies = self.plan.copies.get(range).unwrap_or_default();
-        let packets = copies.iter().map_while(|copy| self.plan.packet(copy));
-        packets
-            .take_while(|packet| PacketAge::of(packet.number(), current) < PacketAge::Expired)
-            .count()
+        let copies = self.plan.copies.get(range.clone()).unwrap_or_default();
+        let mut packets = 0;
+        let is_in_time = |copies: &&PacketCopies| {
+            let enough = packets >= BATCH;
+            packets += copies.packets.len();
+            let packet = self.plan.packet(copies);
+            let expired =
+                packet.is_some_and(|it| PacketAge::of(it.number(), current) == PacketAge::Expired);
+            !enough && !expired
+        };
+        range.start..range.start + copies.iter().take_while(is_in_time).count()
     }
 
-    /// Emits copies of one socket, at most [`BATCH`], and records those that left. Returns `None` if the
-    /// socket is closed.
+    /// Emits packets of one socket, at most [`BATCH`]. Returns `None` if the socket is closed.
     fn emit(&mut self, socket: SocketId, range: Range<usize>) -> Option<Emitted> {
-        let Self { shared, routes, messages, plan, sender } = self;
-        let Plan { packets, copies, message_copies, .. } = &mut **plan;
+        let Self { shared, messages, plan, sender, .. } = self;
+        let Plan { packets, copies, message_copies, .. } = &**plan;
         let copies = copies.get(range).unwrap_or_default();
-        let datagrams = copies.iter().filter_map(|copy| {
-            let packet = packets.get(copy.packet)?;
-            let message = messages.get(packet.message());
-            Some(Datagram {
-                header: packet.header(),
-                payload: message.map_or(&[], |message| packet.payload(message.on_wire)),
-                destination: copy.remote,
-                source: copy.source,
-                marking: copy.marking,
+        let datagrams = copies.iter().flat_map(|copies| {
+            let packets = packets.get(copies.packets.clone()).unwrap_or_default();
+            packets.iter().map(|packet| {
+                let message = messages.get(packet.message());
+                Datagram {
+                    header: packet.header(),
+                    payload: message.map_or(&[], |message| packet.payload(message.on_wire)),
+                    destination: copies.remote,
+                    source: copies.source,
+                    marking: copies.marking,
+                }
             })
         });
-        let begun = copies.first().and_then(|copy| message_copies.get(copy.message_copy));
-        let begun = begun.is_some_and(|copy| copy.left);
-        let part = |index: usize| match index.checked_sub(1) {
-            None if begun => Part::Later,
-            None => Part::First,
-            Some(before) => {
-                let message = |at: usize| copies.get(at).map(|copy| copy.message_copy);
-                if message(before) == message(index) { Part::Later } else { Part::First }
+        let first = copies.first().and_then(|first| message_copies.get(first.message_copy));
+        let begun = first.is_some_and(|first| first.left);
+        let part = |index| part(copies, begun, index);
+        sender.emitter.emit_data(&shared.sockets, socket, datagrams, part)
+    }
+
+    /// Records that so many packets of these copies have left. Returns the copies that the next packet is of.
+    fn record_sent(&mut self, range: Range<usize>, mut sent: usize) -> usize {
+        let Plan { packets, copies, message_copies, .. } = &mut *self.plan;
+        let mut next = range.start;
+        for copies in copies.get_mut(range).unwrap_or_default() {
+            let left = copies.packets.start..copies.packets.end.min(copies.packets.start + sent);
+            if left.is_empty() && !copies.packets.is_empty() {
+                break;
             }
-        };
-        let mut run = SentRun::default();
-        let count = |index: usize, length: usize| {
-            let Some(&PacketCopy { message_copy, .. }) = copies.get(index) else { return };
-            if message_copy != run.message_copy {
-                run.record(message_copies, routes);
-                run = SentRun { message_copy, ..SentRun::default() };
+            sent -= left.len();
+            copies.packets.start = left.end;
+            let bytes = packets.get(left.clone()).unwrap_or_default().iter().map(Packet::len).sum();
+            if let Some(message) = message_copies.get_mut(copies.message_copy) {
+                message.left |= !left.is_empty();
+                if let Some(link) = message.link(self.routes) {
+                    link.counters.record_sent(PacketKind::Data, left.len() as u64, bytes);
+                }
             }
-            run.packets += 1;
-            run.bytes += length as u64;
-        };
-        let emitted = sender.emitter.emit_data(&shared.sockets, socket, datagrams, part, count);
-        run.record(message_copies, routes);
-        emitted
+            if !copies.packets.is_empty() {
+                break;
+            }
+            next += 1;
+        }
+        next
     }
 
     /// Drops copies for this reason.
     pub(crate) fn drop_copies(&mut self, range: Range<usize>, reason: NotSent) {
-        let Plan { copies, message_copies, .. } = &mut *self.plan;
-        for copy in copies.get(range).unwrap_or_default() {
-            let Some(message) = message_copies.get_mut(copy.message_copy) else { continue };
-            message.refused = message.refused.or(Some(reason));
-            if let Some(link) = message.link(self.routes) {
-                link.counters.record_error(PacketKind::Data);
-            }
-        }
+        range.for_each(|at| self.drop_packets(at, usize::MAX, reason));
     }
-}
 
-/// Copies that belong to one message copy and left one after the other. They are recorded together, which
-/// costs two atomic additions per run instead of per packet.
-#[derive(Debug, Default)]
-struct SentRun {
-    message_copy: usize,
-    packets: u64,
-    bytes: u64,
-}
-
-impl SentRun {
-    fn record(&self, message_copies: &mut [MessageCopy], routes: &Routes) {
-        if self.packets == 0 {
+    /// Drops the next packets of these copies, at most so many, for this reason.
+    fn drop_packets(&mut self, at: usize, most: usize, reason: NotSent) {
+        let Plan { copies, message_copies, .. } = &mut *self.plan;
+        let Some(copies) = copies.get_mut(at) else { return };
+        let Some(message) = message_copies.get_mut(copies.message_copy) else { return };
+        let count = copies.packets.len().min(most);
+        copies.packets.start += count;
+        if count == 0 {
             return;
         }
-        let Some(message) = message_copies.get_mut(self.message_copy) else { return };
-        message.left = true;
-        if let Some(link) = message.link(routes) {
-            link.counters.record_sent(PacketKind::Data, self.packets, self.bytes);
+        message.refused = message.refused.or(Some(reason));
+        if let Some(link) = message.link(self.routes) {
+            (0..count).for_each(|_| link.counters.record_error(PacketKind::Data));
         }
     }
+}
+
+/// Returns which part of a message the packet at `index` of these copies is. The first copies are `begun` if a packet
+/// of them has left already.
+fn part(copies: &[PacketCopies], begun: bool, mut index: usize) -> Part {
+    for (at, copies) in copies.iter().enumerate() {
+        let count = copies.packets.len();
+        if index < count {
+            let later = index > 0 || at == 0 && begun;
+            return if later { Part::Later } else { Part::First };
+        }
+        index -= count;
+    }
+    Part::First
 }
 
 fn not_sent(error: &SendError) -> NotSent {

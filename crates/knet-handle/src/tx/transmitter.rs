@@ -109,7 +109,7 @@ impl Transmitter {
     fn plan_some(&mut self, shared: &Shared, batch: &mut Batch, messages: &[Message<'_>]) {
         let Batch { channel, ref routes, ref mut next } = *batch;
         self.begin(false);
-        while self.plan.copies.len() < BATCH {
+        while self.plan.planned < BATCH {
             let Some(&message) = messages.get(*next) else { break };
             let message = (*next, message);
             *next += 1;

@@ -57,7 +57,7 @@ fn a_host_that_has_a_part_of_a_message_keeps_its_number_and_the_others_share_a_n
     let plan = &mut transmitter.plan;
     for host in 1..3 {
         let (copy, message_copy) = (&plan.copies[0], plan.message_copies[0]);
-        let copy = PacketCopy { message_copy: host, ..*copy };
+        let copy = PacketCopies { message_copy: host, ..copy.clone() };
         plan.copies.push(copy);
         plan.message_copies.push(MessageCopy { host, ..message_copy });
     }
@@ -74,7 +74,7 @@ fn packets_that_are_renumbered_again_and_again_take_no_more_memory() {
     let plan = &mut transmitter.plan;
     // The second message is for another host too, which has a part of it.
     let (copy, message_copy) = (&plan.copies[1], plan.message_copies[1]);
-    let copy = PacketCopy { message_copy: 2, ..*copy };
+    let copy = PacketCopies { message_copy: 2, ..copy.clone() };
     plan.copies.push(copy);
     plan.message_copies.push(MessageCopy { host: 1, left: true, ..message_copy });
     let mut current = MAX_SEQUENCE_LAG;

@@ -57,6 +57,65 @@ fn a_message_that_thousands_have_overtaken_leaves_with_a_new_number() {
     assert_eq!(numbers, [current, current + 1, current + 2, oldest - 1]);
 }
 
+/// Adds more packets, of these bytes, to the only message of a plan.
+fn add_packets(transmitter: &mut Transmitter, own: HostId, parts: &[Range<usize>]) {
+    let plan = &mut transmitter.plan;
+    let header = knet_wire::DataHeader {
+        sequence: knet_wire::SequenceNumber::ZERO,
+        compression: 0,
+        broadcast: true,
+        fragment: knet_wire::Fragment::Whole,
+        channel: 0,
+    };
+    for part in parts {
+        let mut packet = Packet::new(header, 0, part.clone());
+        packet.set_number(knet_wire::SequenceNumber::new(1), own);
+        plan.packets.push(packet);
+    }
+    plan.copies[0].packets.end = plan.packets.len();
+}
+
+#[test]
+fn a_refused_packet_in_the_midst_of_a_message_does_not_hold_up_the_others() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (shared, (socket, receiver)) = (handle.shared(), sockets(&handle));
+    let mut transmitter = Transmitter::default();
+    let _ = (shared.sequence.next(), shared.sequence.next());
+    transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), 1);
+    let long: Vec<u8> = (0..70_000_u32).map(|number| number as u8).collect();
+    add_packets(&mut transmitter, shared.own, &[1..2, 0..70_000, 2..3, 3..4]);
+    let (messages, routes) = ([Message::uncompressed(&long)], Routes::default());
+    let sent = transmitter.outgoing(shared, &routes, &messages).send_copies(0..1);
+    assert!(sent.is_ok(), "there was room");
+    for expected in 0..4 {
+        assert_eq!(receive(&receiver), expected);
+    }
+    let copy = transmitter.plan.message_copies[0];
+    assert_eq!((copy.left, copy.refused), (true, Some(NotSent::TooLong)));
+    assert!(transmitter.plan.copies[0].packets.is_empty(), "each has left or was dropped");
+}
+
+/// More packets than a system call takes, of two messages.
+#[test]
+fn the_packets_of_long_messages_leave_in_their_order() {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let (shared, (socket, receiver)) = (handle.shared(), sockets(&handle));
+    let mut transmitter = Transmitter::default();
+    let _ = (shared.sequence.next(), shared.sequence.next());
+    transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), 1);
+    let parts: Vec<_> = (1..100).map(|at| at..at + 1).collect();
+    add_packets(&mut transmitter, shared.own, &parts);
+    transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), 2);
+    let long: Vec<u8> = (0..100).collect();
+    let messages = [&long[..], b"\xff"].map(Message::uncompressed);
+    let routes = Routes::default();
+    let mut outgoing = transmitter.outgoing(shared, &routes, &messages);
+    assert!(outgoing.send_copies(0..2).is_ok(), "there was room");
+    for expected in (0..100).chain([0xff]) {
+        assert_eq!(receive(&receiver), expected);
+    }
+}
+
 #[test]
 fn messages_leave_socket_by_socket_and_in_their_order() {
     let handle = Handle::new(HostId::new(1)).unwrap();
