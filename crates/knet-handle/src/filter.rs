@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use knet_wire::HostId;
 
@@ -230,6 +230,10 @@ impl Drop for Entered {
         }
     }
 }
+
+/// How long a data thread calls the filter before others have their turn: a slow filter must starve neither the
+/// heartbeat nor other channels.
+pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

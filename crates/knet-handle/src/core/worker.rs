@@ -97,6 +97,12 @@ impl Worker {
         self.flush.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Returns how many flushes are requested that the thread has not taken.
+    #[cfg(test)]
+    pub(crate) fn requested_flushes(&self) -> usize {
+        self.flush.lock().as_ref().map_or(0, Vec::len)
+    }
+
     /// Marks the thread as running until the return value is dropped, after which no one waits for it.
     pub(crate) fn running(&self) -> Running<'_> {
         if let Some(inside) = Inside::of_this_thread() {

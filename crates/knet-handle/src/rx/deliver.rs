@@ -1,7 +1,7 @@
 //! The path of a message behind the engine: filter, channel, datafd.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrayvec::ArrayVec;
 use knet_channel::{Channel, ChannelSet};
@@ -136,7 +136,7 @@ impl Deliverer {
                 None => self.undelivered.push(message.delivery.token),
             }
             handled += 1;
-            if started.is_some_and(|started| started.elapsed() > FILTER_SLICE) {
+            if started.is_some_and(|started| started.elapsed() > filter::SLICE) {
                 break;
             }
         }
@@ -274,7 +274,3 @@ impl Deliverer {
         all
     }
 }
-
-/// How long messages are delivered before sockets and timers have their turn: a slow filter must not
-/// starve the heartbeat.
-const FILTER_SLICE: Duration = Duration::from_millis(10);

@@ -1,5 +1,5 @@
-//! Batches of knet-tx that are blocked because a link's socket has no room. Their channels are not read
-//! meanwhile; all others go on.
+//! Batches of knet-tx that are blocked because a link's socket has no room, or that wait for their next turn
+//! because a filter is slow. Their channels are not read meanwhile; all others go on.
 
 use std::mem;
 use std::sync::{Arc, Weak};
@@ -49,7 +49,12 @@ impl Parked {
         self.batches.is_empty()
     }
 
-    /// Parks a batch, of which packets are blocked in `transmitter`, which is replaced by another.
+    /// Returns `true` if a batch waits for room.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked().next().is_some()
+    }
+
+    /// Parks a batch, whose blocked packets are in `transmitter`, which is replaced by another.
     pub(crate) fn park(
         &mut self,
         shared: &Shared,
@@ -113,6 +118,10 @@ impl Parked {
 
     /// Returns when to retry although no socket reports room.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let is_ready = |parked: &ParkedBatch| parked.transmitter.plan.has_left();
+        if self.batches.iter().any(is_ready) {
+            return Some(Instant::now());
+        }
         self.blocked().map(|blocked| blocked.retry_at.latest).min()
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn run(shared: &Shared) {
         } else {
             // It may consume a wake-up that was for the next order, or for stopping, so the loop checks
             // for both before it waits.
-            thread.flush();
+            thread.flush(Instant::now() + FLUSH_TIMEOUT);
         }
     }
 }
@@ -146,12 +146,11 @@ impl<'a> TxThread<'a> {
     }
 
     /// Sends everything that was written before now (`docs/protocol.md`, "Forwarding"). Bounded even
-    /// if a writer never stops or a link takes nothing.
-    fn flush(&mut self) {
-        let deadline = Instant::now() + FLUSH_TIMEOUT;
+    /// if a writer never stops or a link takes nothing, for which it waits until the deadline.
+    fn flush(&mut self, deadline: Instant) {
         let mut turns = 0;
         while turns < MAX_FLUSH_TURNS {
-            let is_blocked = !self.parked.is_empty();
+            let is_blocked = self.parked.is_blocked();
             if self.shared.is_stopping() || is_blocked && Instant::now() >= deadline {
                 return;
             }

@@ -9,6 +9,7 @@ use knet_engine::Routes;
 use crate::control::send::ControlSender;
 use crate::core::shared::Shared;
 use crate::error::Error;
+use crate::filter;
 use crate::io::batch::BATCH;
 use crate::log::{Causes, log};
 use crate::send_report::{NotSent, SendFailure, SendReport};
@@ -77,7 +78,8 @@ impl Transmitter {
     }
 
     /// Continues a batch of messages that were read from a datafd, and counts what goes wrong. Returns `true`
-    /// if the batch is done; otherwise packets are blocked, and this has to be called again.
+    /// if the batch is done. Otherwise packets are blocked, or the filter has had its time, and this has to be
+    /// called again.
     pub(crate) fn send_batch(
         &mut self,
         shared: &Shared,
@@ -85,6 +87,8 @@ impl Transmitter {
         messages: &[Message<'_>],
     ) -> bool {
         let counters = shared.datafds.counters(batch.channel);
+        let started = shared.has_filter().then(Instant::now);
+        let is_over = || started.is_some_and(|started| started.elapsed() > filter::SLICE);
         loop {
             if !self.outgoing(shared, &batch.routes, messages).retry() {
                 return false;
@@ -94,9 +98,12 @@ impl Transmitter {
                 return true;
             }
             if batch.next > 0 {
+                if is_over() {
+                    return false;
+                }
                 batch.routes = shared.routes();
             }
-            self.plan_some(shared, batch, messages);
+            self.plan_some(shared, batch, messages, is_over);
             self.outgoing(shared, &batch.routes, messages).send();
             if !self.plan.has_left() {
                 // Not retried at once: others may have waited for longer.
@@ -105,8 +112,14 @@ impl Transmitter {
         }
     }
 
-    /// Plans the next messages of a batch: about as many as fill a system call.
-    fn plan_some(&mut self, shared: &Shared, batch: &mut Batch, messages: &[Message<'_>]) {
+    /// Plans the next messages of a batch: about as many as fill a system call, and at least one.
+    fn plan_some(
+        &mut self,
+        shared: &Shared,
+        batch: &mut Batch,
+        messages: &[Message<'_>],
+        is_over: impl Fn() -> bool,
+    ) {
         let Batch { channel, ref routes, ref mut next } = *batch;
         self.begin(false);
         while self.plan.planned < BATCH {
@@ -119,6 +132,9 @@ impl Transmitter {
             if let Err(error) = planned {
                 log!(debug, shared.log, Tx, %channel, error = %Causes(&error), "message not sent");
                 count_refusal(shared.datafds.counters(channel), &error);
+            }
+            if is_over() {
+                break;
             }
         }
     }
@@ -207,6 +223,20 @@ mod tests {
         assert!(matches!(datafd.send(&long).unwrap_err(), Error::NoReachableHost { .. }));
         let stats = one.channel_stats(datafd.channel());
         assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
+    }
+
+    /// A long message to a thousand hosts would have hundreds of thousands.
+    #[test]
+    fn the_packets_of_a_message_are_planned_once_per_link_and_not_each() {
+        let (handle, _) = to_itself();
+        let mut transmitter = Transmitter::default();
+        let long = vec![1; 65_536];
+        let (shared, channel) = (handle.shared(), Channel::ALL[3]);
+        let sent = transmitter.send(shared, channel, &long, Addressing::Any);
+        assert_eq!(sent.unwrap().hosts, 1);
+        let plan = &transmitter.plan;
+        assert!(plan.packets.len() > 1 && plan.planned == plan.packets.len());
+        assert_eq!(plan.copies.len(), 1);
     }
 
     #[test]

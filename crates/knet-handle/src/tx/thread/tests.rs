@@ -4,11 +4,15 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, mpsc};
+use std::thread;
 
 use knet_channel::ChannelRequest;
 use knet_poller::Token;
+use knet_wire::HostId;
 
 use super::*;
+use crate::filter;
 use crate::fixtures::{DEADLINE, to_itself};
 use crate::{Datafd, DatafdSource, DatafdState, FilterMessage, Handle, Verdict};
 
@@ -94,7 +98,7 @@ fn a_flush_reads_the_datafds_whose_messages_were_blocked() {
     make_room(&handle, socket);
     // For a moment, after which no event reports that there is room.
     handle.shared().backpressure.let_control_go_first(socket, Instant::now());
-    thread.flush();
+    thread.flush(Instant::now() + DEADLINE);
     assert_eq!(sent(&handle), 2);
 }
 
@@ -135,6 +139,35 @@ fn a_datafd_with_nothing_to_read_stays_in_use() {
     }
 }
 
+#[test]
+fn a_slow_filter_of_one_channel_leaves_the_others_their_turn() {
+    let (handle, _) = to_itself();
+    let mut thread = TxThread::new(handle.shared());
+    let slow = add(&handle);
+    let other = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
+    let filter = move |message: &mut FilterMessage<'_>| {
+        let start = Instant::now();
+        while message.payload() == b"slow" && start.elapsed() <= filter::SLICE {}
+        Verdict::Broadcast
+    };
+    handle.set_filter(filter).unwrap();
+    (0..5).for_each(|_| write(&slow, b"slow"));
+    write(&other, b"fast");
+    let sent_of = |datafd: &Datafd| handle.channel_stats(datafd.channel()).tx_messages;
+    while sent_of(&other) == 0 {
+        assert!(thread.turn(Some(DEADLINE)));
+        assert!(sent_of(&slow) <= 1, "the filter was called for a whole batch");
+    }
+    for number in sent_of(&slow)..5 {
+        assert_eq!(sent_of(&slow), number, "one per turn");
+        thread.turn(Some(DEADLINE));
+    }
+    assert_eq!(sent_of(&slow), 5);
+    write(&slow, b"later");
+    thread.flush(Instant::now() + DEADLINE);
+    assert_eq!(sent_of(&slow), 6, "its datafd is read again");
+}
+
 /// The event was fetched before the application removed the datafd and added another one.
 #[test]
 fn an_event_of_a_removed_datafd_does_not_affect_its_successor() {
@@ -156,15 +189,6 @@ fn an_event_of_a_removed_datafd_does_not_affect_its_successor() {
 
 #[test]
 fn a_flush_waits_for_room_however_much_other_channels_write() {
-    let deadline = Instant::now() + DEADLINE;
-    while !flush_waits_while_others_write() {
-        assert!(Instant::now() < deadline, "the blocked message is not sent");
-    }
-}
-
-/// Returns `true` if a flush waited for more turns than it may take, and `false` if these took longer than its
-/// timeout.
-fn flush_waits_while_others_write() -> bool {
     let (handle, socket) = to_itself();
     let mut thread = TxThread::new(handle.shared());
     let datafd = add(&handle);
@@ -185,6 +209,100 @@ fn flush_waits_while_others_write() -> bool {
         Verdict::Reject
     };
     handle.set_filter(write_again).unwrap();
-    thread.flush();
-    sent(&handle) == 1
+    thread.flush(Instant::now() + DEADLINE);
+    assert_eq!(sent(&handle), 1);
+}
+
+#[test]
+fn a_flush_ends_at_its_deadline_although_a_link_takes_nothing() {
+    let (handle, socket) = to_itself();
+    let mut thread = TxThread::new(handle.shared());
+    let datafd = add(&handle);
+    fill(&handle, socket);
+    write(&datafd, b"waits for room");
+    thread.turn(Some(DEADLINE));
+    thread.flush(Instant::now());
+    assert_eq!(sent(&handle), 0);
+}
+
+#[test]
+fn a_flush_sends_all_waiting_messages_however_many_there_are() {
+    let (handle, _) = to_itself();
+    let mut thread = TxThread::new(handle.shared());
+    let datafd = add(&handle);
+    let mut written = 0;
+    while knet_fd::send(&datafd, b"x").unwrap() == (knet_fd::Sent::Sent { len: 1 }) {
+        written += 1;
+    }
+    assert!(written > 2 * BATCH as u64, "more than one turn sends");
+    thread.flush(Instant::now() + DEADLINE);
+    assert_eq!(sent(&handle), written);
+}
+
+/// A handle with a filter that keeps each message until it is let go. Returns what reports those that arrive at the
+/// filter, and what lets them go.
+fn with_gate() -> (Handle, Datafd, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let handle = Handle::new(HostId::new(1)).unwrap();
+    let _ = handle.datafd_events();
+    handle.set_forwarding(true).unwrap();
+    let datafd = add(&handle);
+    let (arrived, arrivals) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let filter = move |_: &mut FilterMessage<'_>| {
+        arrived.send(()).unwrap();
+        let _ = gate.lock().unwrap().recv_timeout(DEADLINE);
+        Verdict::Reject
+    };
+    handle.set_filter(filter).unwrap();
+    (handle, datafd, arrivals, open)
+}
+
+/// Requests a flush in a thread of its own, and waits until it is requested.
+fn request_flush(handle: &Handle, done: &mpsc::Sender<()>) {
+    let (worker, done) = (handle.shared().clone(), done.clone());
+    let start = Instant::now();
+    thread::spawn(move || {
+        worker.tx.flush();
+        done.send(()).unwrap();
+    });
+    while handle.shared().tx.requested_flushes() == 0 {
+        assert!(start.elapsed() < DEADLINE, "no flush is requested");
+        thread::yield_now();
+    }
+}
+
+/// Its wake-up may be consumed by the flush that goes on.
+#[test]
+fn a_flush_that_is_requested_during_another_is_not_forgotten() {
+    let (handle, datafd, arrivals, open) = with_gate();
+    let (done, over) = mpsc::channel();
+    write(&datafd, b"x");
+    arrivals.recv_timeout(DEADLINE).unwrap();
+    request_flush(&handle, &done);
+    // Read by the first flush, which takes the request before it reads.
+    write(&datafd, b"y");
+    open.send(()).unwrap();
+    arrivals.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(handle.shared().tx.requested_flushes(), 0, "the first request is being served");
+    request_flush(&handle, &done);
+    open.send(()).unwrap();
+    for _ in 0..2 {
+        over.recv_timeout(DEADLINE).expect("a request was forgotten");
+    }
+}
+
+/// What made the socket readable was read by another process.
+#[test]
+fn a_hang_up_ends_a_datafd_without_data() {
+    let (handle, _) = to_itself();
+    let mut thread = TxThread::new(handle.shared());
+    let (_stream, mut far) = bring_stream(&handle);
+    far.write_all(b"x").unwrap();
+    let mut event = events(&handle)[0];
+    thread.read(&event);
+    event.hangup = true;
+    thread.read(&event);
+    assert_eq!(sent(&handle), 1);
+    assert_eq!(handle.datafd_status(CHANNEL).unwrap().state, DatafdState::Disabled);
 }
