@@ -4,7 +4,10 @@
 //! the kernel costs as much as passing a single datagram. The rules are those of `udp(7)`, `UDP_SEGMENT` and
 //! `UDP_GRO`.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::Datagram;
 
@@ -36,28 +39,56 @@ pub(crate) fn run_length(datagrams: &[Datagram<'_>]) -> usize {
     count
 }
 
-/// Whether GSO is on for a socket, which it is until the kernel refuses.
-#[derive(Debug)]
-pub(crate) struct Segmentation(AtomicBool);
+/// The destinations of a socket to which no runs are sent, because a device on the way out refused one. GSO depends
+/// on the route: one destination may be behind IPsec while all others are not.
+#[derive(Debug, Default)]
+pub(crate) struct Segmentation {
+    /// Whether there are any. A socket without costs one atomic load per run.
+    any: AtomicBool,
+    refused: Mutex<Vec<Refused>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    destination: SocketAddr,
+    at: Instant,
+}
 
 impl Segmentation {
-    pub(crate) fn new() -> Segmentation {
-        Segmentation(AtomicBool::new(true))
+    /// Returns `true` if runs may be sent to a destination.
+    pub(crate) fn allows(&self, destination: SocketAddr) -> bool {
+        !self.any.load(Ordering::Relaxed) || self.allows_at(destination, Instant::now())
     }
 
-    pub(crate) fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn allows_at(&self, destination: SocketAddr, now: Instant) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|refused| now.saturating_duration_since(refused.at) < RETRY_AFTER);
+        self.any.store(!refused.is_empty(), Ordering::Relaxed);
+        // With many, it is the kernel or the only device that refuses, not the route.
+        refused.len() < MAX_REFUSED && refused.iter().all(|it| it.destination != destination)
     }
 
-    pub(crate) fn disable(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    /// Sends no runs to a destination for a while.
+    pub(crate) fn refuse(&self, destination: SocketAddr) {
+        self.refuse_at(destination, Instant::now());
+    }
+
+    fn refuse_at(&self, destination: SocketAddr, at: Instant) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < MAX_REFUSED {
+            refused.push(Refused { destination, at });
+            self.any.store(true, Ordering::Relaxed);
+        }
     }
 }
 
+/// For how many destinations runs are remembered as refused, before none are sent to any.
+const MAX_REFUSED: usize = 16;
+/// After how long a run is sent to a destination again. Routes and devices change, and an attempt costs one call.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -131,6 +162,32 @@ mod tests {
             "an unmarked datagram has not the marking of the socket"
         );
         assert!(ends_before(datagram(2, 1, 2)));
+    }
+
+    fn to(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn a_refused_destination_gets_runs_again_after_a_while_and_others_all_the_time() {
+        let (segmentation, now) = (Segmentation::default(), Instant::now());
+        segmentation.refuse_at(to(1), now);
+        assert!(!segmentation.allows(to(1)) && segmentation.allows(to(2)));
+        let later = now + RETRY_AFTER;
+        assert!(!segmentation.allows_at(to(1), later - Duration::from_millis(1)));
+        assert!(segmentation.allows_at(to(1), later));
+        assert!(segmentation.allows(to(1)), "it is forgotten");
+    }
+
+    #[test]
+    fn many_refused_destinations_stand_for_all_until_they_are_forgotten() {
+        let (segmentation, now) = (Segmentation::default(), Instant::now());
+        for port in 1..1000 {
+            assert_eq!(segmentation.allows_at(to(0), now), usize::from(port) <= MAX_REFUSED);
+            segmentation.refuse_at(to(port), now);
+        }
+        assert!(segmentation.refused.lock().unwrap().len() <= MAX_REFUSED);
+        assert!(segmentation.allows_at(to(1), now + RETRY_AFTER));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Sending many datagrams per system call.
 
 use std::mem::{self, MaybeUninit};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -37,8 +38,8 @@ pub struct SendProgress {
     ///
     /// Later datagrams were not sent. To skip the refused one, send the rest from `sent + 1` on.
     pub error: Option<SendError>,
-    /// Whether this call found that the kernel or a device cannot segment runs of datagrams (UDP GSO).
-    /// Later sends of the socket pass each datagram on its own, at a higher cost.
+    /// Whether this call found that the kernel or a device cannot segment runs of datagrams (UDP GSO) to a
+    /// destination. For the next minute each datagram to it is passed on its own, at a higher cost.
     pub gso_disabled: bool,
 }
 
@@ -84,14 +85,15 @@ pub(crate) fn send(
     datagrams: &[Datagram<'_>],
 ) -> SendProgress {
     send_in_chunks(datagrams, batch.capacity(), segmentation, |chunk, manner| {
-        send_some(socket, &mut batch.addresses, &datagrams[chunk], manner)
+        let runs = |destination| manner.runs && segmentation.allows(destination);
+        send_some(socket, &mut batch.addresses, &datagrams[chunk], runs, manner.sources)
     })
 }
 
 /// How datagrams are handed to the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Manner {
-    /// Runs are sent as one.
+    /// Runs are sent as one, to destinations that allow it.
     runs: bool,
     /// The kernel gets [`Datagram::source`].
     sources: bool,
@@ -122,10 +124,9 @@ fn send_in_chunks(
     let mut refused_at = None;
     while sent < datagrams.len() {
         let mut end = datagrams.len().min(sent + capacity);
-        let manner = Manner {
-            runs: sent >= one_by_one && segmentation.is_on(),
-            sources: sent >= without_source,
-        };
+        let manner = Manner { runs: sent >= one_by_one, sources: sent >= without_source };
+        let destination = datagrams[sent].destination;
+        let as_run = manner.runs && segmentation.allows(destination);
         for special in [one_by_one, without_source] {
             if sent < special {
                 end = end.min(special);
@@ -134,7 +135,7 @@ fn send_in_chunks(
         match send_some(sent..end, manner) {
             Ok(taken) => {
                 if !manner.runs && refused_at == Some(sent) {
-                    segmentation.disable();
+                    segmentation.refuse(destination);
                     gso_disabled = true;
                 }
                 refused_at = None;
@@ -155,7 +156,7 @@ fn send_in_chunks(
                 let run = run_length(&datagrams[sent..end]);
                 // A socket has room for a datagram of any length or for none. The queue of a device may
                 // have room for some of a run, and never for all of it.
-                if !manner.runs || run < 2 || errno == Errno::EAGAIN {
+                if !as_run || run < 2 || errno == Errno::EAGAIN {
                     let error = Some(SendError::new(errno));
                     return SendProgress { sent, error, gso_disabled };
                 }
@@ -177,14 +178,16 @@ fn same_way(datagrams: &[Datagram<'_>]) -> usize {
     datagrams.iter().take_while(|&datagram| Some(way(datagram)) == first).count()
 }
 
-/// Calls `sendmmsg(2)` for `datagrams`, at most as many as `addresses`.
+/// Calls `sendmmsg(2)` for `datagrams`, at most as many as `addresses`. Each run to a destination for which `runs`
+/// returns `true` is one message. With `sources`, the kernel gets [`Datagram::source`].
 /// Returns the number of datagrams sent, at least one.
 #[allow(unsafe_code)]
 fn send_some(
     socket: BorrowedFd<'_>,
     addresses: &mut [RawAddress],
     datagrams: &[Datagram<'_>],
-    manner: Manner,
+    runs: impl Fn(SocketAddr) -> bool,
+    sources: bool,
 ) -> Result<usize, Errno> {
     const MAX: usize = SendBatch::MAX_CAPACITY;
     let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; MAX];
@@ -195,7 +198,10 @@ fn send_some(
     let (mut count, mut rest, mut free) = (0, datagrams, parts.as_mut_slice());
     let slots = addresses.iter_mut().zip(&mut controls).zip(&mut headers).zip(&mut lengths);
     for (((address, control), header), length) in slots {
-        let run = if manner.runs { run_length(rest) } else { rest.len().min(1) };
+        let run = match rest.first() {
+            Some(first) if runs(first.destination) => run_length(rest),
+            first => usize::from(first.is_some()),
+        };
         let (datagrams, others) = rest.split_at(run);
         let Some(first) = datagrams.first() else { break };
         let (parts, unused) = mem::take(&mut free).split_at_mut(run);
@@ -214,7 +220,7 @@ fn send_some(
         header.msg_hdr.msg_namelen = address.len as libc::socklen_t;
         header.msg_hdr.msg_iov = parts.as_mut_ptr().cast();
         header.msg_hdr.msg_iovlen = (2 * run) as _;
-        let source = first.source.filter(|_| manner.sources);
+        let source = first.source.filter(|_| sources);
         let messages = ControlMessages::of_run(first, run, source, supports_datagram_priority);
         if let Some(messages) = messages {
             let messages = control.write(messages).as_mut_slice();
@@ -242,8 +248,6 @@ fn send_some(
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
 
     #[test]
@@ -281,13 +285,13 @@ mod tests {
     }
 
     /// Does the same with runs of this length. The script also contains whether each call may use GSO.
-    /// Returns whether GSO is still on at the end.
+    /// Returns whether GSO is still on for all destinations at the end.
     fn follow_runs(
         run: usize,
         script: &[(Range<usize>, bool, Answer)],
     ) -> ((usize, Option<Errno>), bool) {
         let mut script = script.iter();
-        let segmentation = Segmentation::new();
+        let segmentation = Segmentation::default();
         let progress = send_in_chunks(&ten(run), 4, &segmentation, |chunk, manner| {
             let (expected, as_one, answer) = script.next().expect("unexpected call");
             assert_eq!((chunk, manner.runs), (expected.clone(), *as_one));
@@ -296,19 +300,46 @@ mod tests {
         });
         assert_eq!(script.next(), None, "calls are missing");
         let errno = progress.error.map(|error| Errno::from_raw(error.errno()));
-        assert_eq!(progress.gso_disabled, !segmentation.is_on());
-        ((progress.sent, errno), segmentation.is_on())
+        let all = ten(run).iter().all(|datagram| segmentation.allows(datagram.destination));
+        assert_eq!(progress.gso_disabled, !all);
+        ((progress.sent, errno), all)
     }
 
     #[test]
-    fn gso_is_turned_off_if_the_kernel_does_not_support_it() {
+    fn gso_is_turned_off_for_a_destination_that_refuses_it() {
         let script = [
             (0..4, true, Err(Errno::EIO)),
             (0..2, false, Ok(2)),
-            (2..6, false, Ok(4)),
-            (6..10, false, Ok(4)),
+            (2..6, true, Ok(4)),
+            (6..10, true, Ok(4)),
         ];
         assert_eq!(follow_runs(2, &script), ((10, None), false));
+    }
+
+    #[test]
+    fn gso_is_turned_off_for_one_destination_only() {
+        let (segmentation, datagrams) = (Segmentation::default(), ten(2));
+        let mut calls = Vec::new();
+        let progress = send_in_chunks(&datagrams, 10, &segmentation, |chunk, manner| {
+            calls.push(manner.runs);
+            if calls.len() > 1 { Ok(chunk.len()) } else { Err(Errno::EIO) }
+        });
+        assert!(progress.gso_disabled);
+        assert_eq!(calls, [true, false, true], "only the refused run is sent one by one");
+        let allowed = |at: usize| segmentation.allows(datagrams[at].destination);
+        assert!(!allowed(0) && (2..10).all(allowed));
+    }
+
+    #[test]
+    fn a_datagram_to_a_destination_without_gso_is_refused_without_another_attempt() {
+        let (segmentation, datagrams) = (Segmentation::default(), ten(2));
+        segmentation.refuse(datagrams[0].destination);
+        let mut calls = 0;
+        let progress = send_in_chunks(&datagrams, 10, &segmentation, |_, _| {
+            calls += 1;
+            Err(Errno::EIO)
+        });
+        assert_eq!((progress.sent, calls), (0, 1));
     }
 
     #[test]
@@ -350,7 +381,7 @@ mod tests {
     /// chunk, whether it has its source, and the result of each call.
     fn follow_sources(script: &[(Range<usize>, bool, Answer)]) -> (usize, Option<Errno>) {
         let mut script = script.iter();
-        let (segmentation, mut datagrams) = (Segmentation::new(), ten(2));
+        let (segmentation, mut datagrams) = (Segmentation::default(), ten(2));
         datagrams.iter_mut().for_each(|datagram| datagram.source = Some([10, 0, 0, 1].into()));
         let progress = send_in_chunks(&datagrams, 4, &segmentation, |chunk, manner| {
             let (expected, sources, answer) = script.next().expect("unexpected call");
@@ -358,7 +389,8 @@ mod tests {
             *answer
         });
         assert_eq!(script.next(), None, "calls are missing");
-        assert!(segmentation.is_on(), "the source was the reason");
+        let mut destinations = datagrams.iter().map(|datagram| datagram.destination);
+        assert!(destinations.all(|to| segmentation.allows(to)), "the source was the reason");
         (progress.sent, progress.error.map(|error| Errno::from_raw(error.errno())))
     }
 

@@ -91,7 +91,7 @@ impl UdpSocket {
             .local_addr()
             .and_then(|address| address.as_socket().ok_or(io::ErrorKind::Unsupported.into()))
             .map_err(|source| BindError::Bind { address: local, source })?;
-        let segmentation = Segmentation::new();
+        let segmentation = Segmentation::default();
         Ok(UdpSocket { socket, local: bound, buffers, gro_error, segmentation })
     }
 
