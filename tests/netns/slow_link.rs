@@ -3,14 +3,13 @@
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
-use std::time::Instant;
 
 use knet_fd::Sent;
 use knet_tests::cluster::{channel, message};
 use knet_tests::lan::{Family, Lan};
 use knet_tests::network::run;
 use knet_tests::skip::skip;
-use knet_tests::wait::{DEADLINE, readable, until, writable};
+use knet_tests::wait::{readable, until, writable};
 use kronosnet::{Datafd, PingTimers};
 
 use crate::member::{Member, members};
@@ -48,7 +47,6 @@ fn write_all(datafd: &Datafd, messages: usize, length: usize) {
 fn bulk(rate: &str, messages: usize, length: usize) {
     let (_lan, members) = slow(rate);
     let [one, two] = members.as_slice() else { panic!("two members") };
-    let began = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| write_all(&one.datafd, messages, length));
         // Fast enough for its datafd never to be full.
@@ -60,8 +58,6 @@ fn bulk(rate: &str, messages: usize, length: usize) {
             assert_eq!(arrived, number, "lost: {:?}", one.handle.channel_stats(channel(0)));
         }
     });
-    // At the full rate it takes less than a quarter of that.
-    assert!(began.elapsed() < DEADLINE, "the link is used in part only");
     for (member, peer) in [(one, 2), (two, 1)] {
         let stats = member.link(peer, 0).status().unwrap().stats;
         assert_eq!((stats.down_count, stats.tx_ping_errors, stats.tx_pong_errors), (0, 0, 0));

@@ -20,7 +20,16 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Returns a handle with a link to itself and without knet-tx, and that link's socket.
 pub(crate) fn to_itself() -> (Handle, SocketId) {
-    let handle = Handle::without_tx();
+    linked_to_itself(Handle::without_tx())
+}
+
+/// Returns a handle with this send timeout and a link to itself, and that link's socket.
+pub(crate) fn to_itself_with(send_timeout: Duration) -> (Handle, SocketId) {
+    let handle = Handle::builder(HostId::new(1)).send_timeout(send_timeout).build().unwrap();
+    linked_to_itself(handle)
+}
+
+fn linked_to_itself(handle: Handle) -> (Handle, SocketId) {
     let here = handle.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap().addr();
     let itself = handle.add_host(handle.host_id()).unwrap();
     let link = itself.add_link(LinkId::ALL[0], LinkConfig::udp(here, here)).unwrap();

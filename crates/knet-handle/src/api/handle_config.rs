@@ -59,7 +59,8 @@ pub struct HandleConfig {
     /// others have overtaken it. Control packets wait for at most 50 ms, because what they report becomes
     /// outdated.
     ///
-    /// - Range: any; zero drops packets at once, [`Duration::MAX`] never.
+    /// - Range: any; zero drops packets at once, [`Duration::MAX`] never. With zero, the queue of a device is
+    ///   not bounded either, so bulk data may delay the pings of a slow link until it goes down.
     /// - Default: 200 ms.
     /// - Cost: the datafd whose messages wait is not read meanwhile, and [`Handle::send`] blocks. Other
     ///   datafds, links and hosts are not affected.

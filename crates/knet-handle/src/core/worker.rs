@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use knet_poller::{Poller, PollerError, Waker};
@@ -70,11 +70,16 @@ impl Worker {
     }
 
     /// Waits until the thread has handled everything that was there when this was called, but at most
-    /// [`FLUSH_FILTER_TIMEOUT`] for a filter.
+    /// [`FLUSH_FILTER_TIMEOUT`] for a filter, and [`FLUSH_TIMEOUT`] in all.
     ///
-    /// Only the time for which the thread is found within a filter counts, so that no message is dropped
-    /// because the machine is busy. Does not wait for a thread that cannot be woken.
+    /// Of the first, only the time for which the thread is found within a filter counts, so that no message is
+    /// dropped because the machine is busy. Does not wait for a thread that cannot be woken.
     pub(crate) fn flush(&self) {
+        self.flush_within(FLUSH_TIMEOUT);
+    }
+
+    fn flush_within(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         let (done, finished) = crossbeam_channel::bounded(1);
         match self.flush.lock().as_mut() {
             Some(requests) => requests.push(done),
@@ -83,6 +88,7 @@ impl Worker {
         let mut remaining = FLUSH_FILTER_TIMEOUT;
         // No message comes: the thread drops its end once it is done.
         while !remaining.is_zero()
+            && Instant::now() < deadline
             && self.wake_again()
             && finished.recv_timeout(FILTER_CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout)
         {
@@ -124,6 +130,9 @@ impl Drop for Running<'_> {
     }
 }
 
+/// How long a flush waits at most: longer than a thread of a busy machine needs for full buffers. A thread that
+/// is stopped or stuck must not block others for good.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a flush waits for a filter in total.
 const FLUSH_FILTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a flush checks whether the thread is within a filter.
@@ -154,6 +163,13 @@ mod tests {
                 waiting.join().unwrap();
             });
         }
+    }
+
+    #[test]
+    fn a_flush_ends_although_the_thread_is_stuck() {
+        let worker = Worker::new(Log::default()).unwrap();
+        worker.flush_within(Duration::from_millis(1));
+        assert_eq!(worker.requested_flushes(), 1, "it was requested");
     }
 
     #[test]

@@ -156,6 +156,10 @@ impl Outgoing<'_> {
         });
         let first = copies.first().and_then(|first| message_copies.get(first.message_copy));
         let begun = first.is_some_and(|first| first.left);
+        if shared.backpressure.send_timeout().is_zero() {
+            // What may not wait here has to wait in the socket.
+            return sender.emitter.emit(&shared.sockets, socket, datagrams);
+        }
         let part = |index| part(copies, begun, index);
         sender.emitter.emit_data(&shared.sockets, socket, datagrams, part)
     }

@@ -177,7 +177,7 @@ mod tests {
     use knet_wire::{HostId, LinkId};
 
     use super::*;
-    use crate::fixtures::to_itself;
+    use crate::fixtures::{DEADLINE, to_itself, to_itself_with};
     use crate::{ChannelRequest, DatafdSource, Handle, LinkConfig, PingTimers};
 
     fn connect(from: (&Handle, SocketAddr), to: (HostId, SocketAddr)) -> SocketId {
@@ -223,6 +223,20 @@ mod tests {
         assert!(matches!(datafd.send(&long).unwrap_err(), Error::NoReachableHost { .. }));
         let stats = one.channel_stats(datafd.channel());
         assert_eq!((stats.tx_messages, stats.tx_no_destination), (2, 1));
+    }
+
+    /// The packets of others would be sent before for fifty times as long.
+    #[test]
+    fn a_call_of_send_fails_after_its_timeout_although_others_take_the_room() {
+        let timeout = Duration::from_secs(1);
+        let (handle, socket) = to_itself_with(timeout);
+        let (shared, start) = (handle.shared(), Instant::now());
+        shared.backpressure.fill(socket, start);
+        shared.backpressure.let_control_go_first(socket, start + 2 * DEADLINE);
+        let sent = Transmitter::default().send(shared, Channel::ALL[3], b"1", Addressing::Any);
+        let Err(Error::NotSent { failures }) = sent else { panic!("{sent:?}") };
+        assert_eq!(failures[0].reason, NotSent::QueueFull);
+        assert!(start.elapsed() < 30 * timeout, "it waited for its turn");
     }
 
     /// A long message to a thousand hosts would have hundreds of thousands.

@@ -1,6 +1,7 @@
 //! Tests of sending to sockets.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
 
 use knet_engine::{MAX_SEQUENCE_LAG, Routes};
 use knet_wire::HostId;
@@ -162,4 +163,22 @@ fn packets_that_leave_or_are_refused_end_the_head_start_of_control_packets() {
     let results: Vec<_> = copies.iter().map(|copy| (copy.left, copy.refused)).collect();
     let refused = (false, Some(NotSent::Refused { errno: 13 }));
     assert_eq!(results, [refused, (true, None), refused]);
+}
+
+#[test]
+fn data_that_may_not_wait_goes_to_a_slow_device_all_the_same() {
+    for (timeout, expected) in [(Duration::ZERO, 1), (Duration::MAX, 0)] {
+        let handle = Handle::builder(HostId::new(1)).send_timeout(timeout).build().unwrap();
+        let (shared, (socket, receiver)) = (handle.shared(), sockets(&handle));
+        shared.sockets.get(socket).unwrap().script.lock().queued = Some(1 << 30);
+        let mut transmitter = Transmitter::default();
+        transmitter.plan.add(shared.own, (socket, receiver.local_addr().unwrap()), 0);
+        let (messages, routes) = ([Message::uncompressed(b"1")], Routes::default());
+        transmitter.outgoing(shared, &routes, &messages).send();
+        let plan = transmitter.plan;
+        assert_eq!(
+            (usize::from(plan.message_copies[0].left), plan.blocked.len()),
+            (expected, 1 - expected)
+        );
+    }
 }
