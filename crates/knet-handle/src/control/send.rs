@@ -30,17 +30,17 @@ pub(crate) struct ControlSender {
 impl ControlSender {
     /// Sends the control packets that are due, and those that follow from how that went.
     pub(crate) fn send_due(&mut self, shared: &Shared) {
-        let mut queue = std::mem::take(&mut self.queue);
         loop {
-            shared.take_transmits(&mut queue);
-            if queue.is_empty() {
-                break;
+            shared.take_transmits(&mut self.queue);
+            if self.queue.is_empty() {
+                return;
             }
+            let mut queue = std::mem::take(&mut self.queue);
             self.send_all(shared, &mut queue);
+            // There is one for each link now and then.
+            queue.shrink_to(MAX_SPARE);
+            self.queue = queue;
         }
-        // There is one for each link now and then.
-        queue.shrink_to(MAX_SPARE);
-        self.queue = queue;
     }
 
     /// Returns the next sequence number, after requesting the pings that announce it if any are due.

@@ -88,7 +88,11 @@ impl Transmitter {
     ) -> bool {
         let counters = shared.datafds.counters(batch.channel);
         let started = shared.has_filter().then(Instant::now);
-        let is_over = || started.is_some_and(|started| started.elapsed() > filter::SLICE);
+        // With forwarding off, the filter is not called for the rest.
+        let is_over = || {
+            started.is_some_and(|started| started.elapsed() > filter::SLICE)
+                && shared.is_forwarding()
+        };
         loop {
             if !self.outgoing(shared, &batch.routes, messages).retry() {
                 return false;
