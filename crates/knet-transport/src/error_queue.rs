@@ -127,7 +127,7 @@ pub(crate) fn receive_error(
     scratch: &mut ErrorQueue,
 ) -> Result<Option<SocketError>, ReceiveError> {
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    loop {
+    for _ in 0..MAX_SKIPPED {
         let control = Some(scratch.control.as_mut_slice());
         match recvmsg(socket.as_raw_fd(), &mut [], control, flags) {
             Ok(message) => {
@@ -141,6 +141,8 @@ pub(crate) fn receive_error(
             Err(errno) => return Err(ReceiveError::Os { source: errno.into() }),
         }
     }
+    // Pollers report the socket again.
+    Ok(None)
 }
 
 fn parse(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<SocketError> {
@@ -182,6 +184,10 @@ fn unqueued_error(socket: BorrowedFd<'_>) -> Result<Option<SocketError>, Receive
         Err(errno) => Err(ReceiveError::Os { source: errno.into() }),
     }
 }
+
+/// How many entries without an error one call removes: somebody who shares the socket may have requested one
+/// for each datagram.
+const MAX_SKIPPED: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -219,8 +219,10 @@ impl UdpSocket {
         receive(self.as_fd(), batch)
     }
 
-    /// Removes one entry from the error queue and returns it, or `None` if the queue is empty. Pollers
-    /// report an error for this socket until then.
+    /// Removes one error from the error queue and returns it, or `None` if the queue has none. Pollers
+    /// report an error for this socket until the queue is empty.
+    ///
+    /// Entries that are no errors are removed too, at most 64 of them per call.
     ///
     /// # Errors
     ///

@@ -7,6 +7,8 @@ use knet_transport::{
     UdpSocket,
 };
 use nix::poll::PollFlags;
+use nix::sys::socket::sockopt::Timestamping;
+use nix::sys::socket::{TimestampingFlag, setsockopt};
 
 use crate::loopback::{bind, both_families, polls_as, send, send_one, wait_for};
 
@@ -106,6 +108,34 @@ fn a_pending_error_loses_no_received_datagram() {
         assert_eq!(near.receive(&mut batch).unwrap(), 1);
         assert_eq!(batch.get(0).unwrap().bytes, b"hello");
         assert_eq!(drain(&near).len(), 1, "the error queue has the reason");
+    }
+}
+
+/// Somebody who shares the open file has the time of each sent datagram reported, in the same queue.
+#[test]
+fn entries_without_an_error_are_skipped_a_few_at_a_time() {
+    for local in both_families() {
+        let [near, far] = [bind(local), bind(local)];
+        let times = TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
+            | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+        setsockopt(&near, Timestamping, &times).unwrap();
+        for _ in 0..200 {
+            send_one(&near, b"x", far.local_addr());
+        }
+        let mut scratch = ErrorQueue::new();
+        assert_eq!(near.receive_error(&mut scratch).unwrap(), None);
+        assert!(polls_as(&near).contains(PollFlags::POLLERR), "there are more");
+        provoke(&near, &Deserted::new(local));
+        let mut calls = 1;
+        let error = loop {
+            calls += 1;
+            if let Some(error) = near.receive_error(&mut scratch).unwrap() {
+                break error;
+            }
+            assert!(calls < 200, "the error is lost");
+        };
+        assert_eq!(error.errno, libc::ECONNREFUSED);
+        assert!(calls < 10, "{calls}");
     }
 }
 
