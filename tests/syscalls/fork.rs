@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use knet_faults::in_fork;
 use knet_tests::cluster::{exactly, link_id};
 use knet_tests::log;
-use knet_tests::process::open_fds;
+use knet_tests::process::{open_fds, watched_sources};
 use kronosnet::{DatafdSource, Error, Handle, HostId};
 
 use crate::scene::{Scene, Work, alone};
@@ -36,6 +36,9 @@ fn a_forked_process_cannot_disturb_the_handles_of_its_parent() {
     let counts =
         |scene: &Scene| [1, 2].map(|at| scene.cluster.link(at, 3 - at, 0).status().unwrap());
     let before = counts(scene.as_ref().unwrap());
+    let any = ([127, 0, 0, 1], 0).into();
+    let mut local = Some(scene.as_ref().unwrap().cluster.handle(1).bind(any).unwrap());
+    let watched = watched_sources();
     // The memory of the child is a copy.
     let outcome = in_fork(|| {
         for error in refused(scene.as_ref().unwrap()) {
@@ -44,9 +47,13 @@ fn a_forked_process_cannot_disturb_the_handles_of_its_parent() {
                 "{error}"
             );
         }
+        // Its socket would leave the poller, which is not a copy.
+        drop(local.take());
         drop(scene.take());
     });
     assert_eq!(outcome, Ok(()));
+    assert_eq!(watched_sources(), watched);
+    drop(local);
     let scene = scene.as_mut().unwrap();
     for _ in 0..20 {
         scene.sends();
