@@ -382,7 +382,10 @@ mod tests {
     fn an_io_error_keeps_the_kind_and_the_text() {
         let error = io::Error::from(Error::WouldBlock(Channel::ALL[7]));
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert_eq!(error.to_string(), "no message is available on channel 7");
+        assert_eq!(
+            error.to_string(),
+            "no message is available on channel 7: wait until its datafd is readable"
+        );
         assert!(error.get_ref().unwrap().is::<Error>());
     }
 
