@@ -217,6 +217,20 @@ fn what_a_link_carries_before_the_first_ping_of_the_next_process_is_late() {
 }
 
 #[test]
+fn late_starts_of_a_successor_with_higher_numbers_forget_nothing() {
+    let mut receiver = Receiver::after_message_100();
+    receiver.pass(STRAGGLER_TIME);
+    assert!(!receiver.ping_on(0, 0));
+    // It has sent two hundred messages to others by its first ping on this link.
+    assert!(receiver.ping_on(1, 200));
+    assert!(receiver.delivers_on(1, 201));
+    for _ in 0..3 {
+        assert!(!receiver.ping_on(0, 0));
+    }
+    assert!(!receiver.delivers_on(1, 201));
+}
+
+#[test]
 fn pings_of_a_fast_sender_are_late_at_most() {
     // 100 000 messages per second, all of them to others: a forced ping every 82 ms, and a timed
     // one with any number once per second and link.
