@@ -39,6 +39,10 @@ pub(crate) enum PeerLinkError {
     NoPort(SocketAddr),
     #[error("{0} is not an address of one host: write the address of an interface")]
     NotOneHost(SocketAddr),
+    #[error("{0} is an IPv4 address in IPv6 form: write {1}")]
+    Mapped(SocketAddr, SocketAddr),
+    #[error("{0} is link-local: write its interface too, as in [{ip}%eth0]:{port}", ip = .0.ip(), port = .0.port())]
+    NoZone(SocketAddr),
     #[error("both ends are {0}: write the address of the peer after '='")]
     SameEnds(SocketAddr),
     #[error("{local} and {remote} are of different families: write two IPv4 or two IPv6 addresses")]
@@ -97,7 +101,12 @@ fn parts(text: &str) -> Result<(HostId, End, &str), PeerLinkError> {
     let (host, path) = text.split_once(':').ok_or(PeerLinkError::Form)?;
     let (local, remote) = path.split_once('=').ok_or(PeerLinkError::Form)?;
     let host = host.parse().map_err(|_| PeerLinkError::Host(host.to_owned()))?;
-    Ok((host, address(local)?, remote))
+    let (local, zone) = address(local)?;
+    if matches!(local, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
+    {
+        return Err(PeerLinkError::NoZone(local));
+    }
+    Ok((host, (local, zone), remote))
 }
 
 /// An address, and the name of its zone.
@@ -111,6 +120,11 @@ fn address(text: &str) -> Result<End, PeerLinkError> {
     let address = zoned.resolve().map_err(PeerLinkError::Zone)?;
     if address.port() == 0 {
         return Err(PeerLinkError::NoPort(address));
+    }
+    if let IpAddr::V6(v6) = address.ip() {
+        if let Some(v4) = v6.to_ipv4_mapped() {
+            return Err(PeerLinkError::Mapped(address, (v4, address.port()).into()));
+        }
     }
     let is_broadcast = matches!(address.ip(), IpAddr::V4(v4) if v4.is_broadcast());
     if is_broadcast || address.ip().is_multicast() {
@@ -226,6 +240,18 @@ mod tests {
         assert_eq!(network, Err(PeerLinkError::NotAnAddress("127.0.0.0/8".into())));
         let mixed = parse("2:127.0.0.1:5001=[::1]:5002");
         assert!(matches!(mixed, Err(PeerLinkError::MixedFamilies { .. })));
+    }
+
+    #[test]
+    fn addresses_that_need_another_form_are_reported() {
+        let mapped = parse("2:[::ffff:127.0.0.1]:5001=[::1]:5002").unwrap_err();
+        let expected =
+            "[::ffff:127.0.0.1]:5001 is an IPv4 address in IPv6 form: write 127.0.0.1:5001";
+        assert_eq!(mapped.to_string(), expected);
+        let no_zone = parse("2:[fe80::1]:5001=[fe80::2]:5002").unwrap_err();
+        let expected =
+            "[fe80::1]:5001 is link-local: write its interface too, as in [fe80::1%eth0]:5001";
+        assert_eq!(no_zone.to_string(), expected);
     }
 
     #[test]
