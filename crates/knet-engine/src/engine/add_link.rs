@@ -12,7 +12,7 @@ use crate::link::{Link, LinkKind, LinkPeer};
 impl Engine {
     /// Adds a link to a host. It is disabled, with default timers, pong count and priority.
     ///
-    /// The peer's address is given ([`LinkPath`](crate::LinkPath)) or learned
+    /// The peer's address is given ([`LinkPath`]) or learned
     /// ([`LinkPeer::dynamic`]). A loopback link ([`LinkPeer::Loopback`]) leads to this host itself,
     /// and is up as soon as it is enabled.
     ///

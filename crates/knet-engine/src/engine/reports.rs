@@ -36,7 +36,7 @@ impl Engine {
         }
     }
 
-    /// Handles a report that the kernel refused to send a ping ([`Transmit::is_ping`]).
+    /// Handles a report that the kernel refused to send a ping ([`Transmit::is_ping`](crate::Transmit::is_ping)).
     ///
     /// The first refusal takes no link down: what is missing, such as a route, may be back before
     /// the next pong is due. If the repeated ping is refused too, the link goes down, provided that
