@@ -199,6 +199,7 @@ fn changes_and_sends_are_refused_inside_a_filter() {
                 handle.clone().close().err(),
                 handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).err(),
                 handle.remove_datafd(9).err(),
+                handle.resume_datafd(9).err(),
                 handle.send(channel(0), b"more").err(),
                 handle.send_sync(channel(0), b"more").err(),
                 host.set_name("name").err(),

@@ -160,7 +160,7 @@ impl Datafd {
     ///
     /// # Errors
     /// - [`Error::UnknownDatafd`] if it was removed.
-    /// - [`Error::Os`].
+    /// - [`Error::InsideFilter`]; [`Error::Os`].
     pub fn resume(&self) -> Result<(), Error> {
         self.handle.resume_datafd(self.id)
     }

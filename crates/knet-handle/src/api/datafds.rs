@@ -97,7 +97,7 @@ impl Handle {
     /// passes.
     ///
     /// # Errors
-    /// [`Error::UnknownDatafd`]; [`Error::AmbiguousDatafd`]; [`Error::Os`].
+    /// [`Error::UnknownDatafd`]; [`Error::AmbiguousDatafd`]; [`Error::InsideFilter`]; [`Error::Os`].
     ///
     /// # Examples
     ///
@@ -129,6 +129,7 @@ impl Handle {
     /// [`DatafdProblem::ReadFailed`]: crate::DatafdProblem::ReadFailed
     pub fn resume_datafd<'a>(&self, datafd: impl Into<DatafdKey<'a>>) -> Result<(), Error> {
         let shared = self.shared();
+        shared.accept_call()?;
         let entry = shared.datafds.find(datafd.into())?;
         entry.resume(&shared.tx.poller)?;
         let (datafd, channel) = (entry.number, entry.channel);
