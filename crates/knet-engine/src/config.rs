@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use knet_wire::HostId;
 
+use crate::errno::EINVAL;
 use crate::error::PingTimersError;
 
 /// The settings of a new engine.
@@ -60,6 +62,45 @@ impl fmt::Display for Policy {
             Self::Active => "active",
             Self::RoundRobin => "round-robin",
         })
+    }
+}
+
+impl FromStr for Policy {
+    type Err = InvalidPolicy;
+
+    /// Parses the name that [`Display`](fmt::Display) writes, or corosync's `rr` for round robin.
+    fn from_str(text: &str) -> Result<Self, InvalidPolicy> {
+        match text {
+            "passive" => Ok(Self::Passive),
+            "active" => Ok(Self::Active),
+            "round-robin" | "rr" => Ok(Self::RoundRobin),
+            _ => Err(InvalidPolicy),
+        }
+    }
+}
+
+/// The error of parsing a [`Policy`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_engine::Policy;
+///
+/// assert_eq!("round-robin".parse(), Ok(Policy::RoundRobin));
+/// let error = "random".parse::<Policy>().unwrap_err();
+/// assert_eq!(error.to_string(), "not a policy, use passive, active or round-robin");
+/// assert_eq!(error.errno(), 22);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a policy, use passive, active or round-robin")]
+#[non_exhaustive]
+pub struct InvalidPolicy;
+
+impl InvalidPolicy {
+    /// Returns `EINVAL`.
+    #[must_use]
+    pub const fn errno(&self) -> i32 {
+        EINVAL
     }
 }
 
@@ -216,6 +257,14 @@ mod tests {
         assert_eq!(timers.timeout, Duration::from_secs(2));
         assert_eq!(timers.precision, 2048);
         assert_eq!(timers.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_text_of_a_policy_is_parsed() {
+        for policy in [Policy::Passive, Policy::Active, Policy::RoundRobin] {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+        }
+        assert_eq!("Passive".parse::<Policy>(), Err(InvalidPolicy));
     }
 
     #[test]

@@ -199,8 +199,8 @@ struct Readme;
 
 mod config;
 pub use config::{
-    DEFAULT_MTU_INTERVAL, DEFAULT_PONG_COUNT, EngineConfig, LinkPath, MAX_HOST_NAME, PacketTag,
-    PingTimers, Policy, SocketId,
+    DEFAULT_MTU_INTERVAL, DEFAULT_PONG_COUNT, EngineConfig, InvalidPolicy, LinkPath, MAX_HOST_NAME,
+    PacketTag, PingTimers, Policy, SocketId,
 };
 mod cookie;
 mod engine;
@@ -210,6 +210,7 @@ mod error;
 pub use error::{AddressProblem, HostError, LinkError, MtuError, PingTimersError};
 mod event;
 pub use event::{AddressEvent, DownReason, Event, HostEvent, LinkEvent, LinkState, MtuEvent};
+mod event_text;
 mod host;
 pub use host::{HostStats, HostStatus, ReassembledMessage};
 mod link;

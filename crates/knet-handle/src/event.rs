@@ -65,6 +65,15 @@ pub enum Direction {
     Rx,
 }
 
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tx => "tx",
+            Self::Rx => "rx",
+        })
+    }
+}
+
 /// A problem of a datafd (`docs/datafd.md`): [`Handle::datafd_events`](crate::Handle::datafd_events).
 ///
 /// # Examples
@@ -153,6 +162,13 @@ pub enum DatafdProblem {
     },
 }
 
+impl fmt::Display for DatafdEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { datafd, channel, direction, problem, .. } = self;
+        write!(f, "fd {datafd} of channel {channel}, {direction}: {problem}")
+    }
+}
+
 impl DatafdProblem {
     /// Returns the `errno` that libknet passes to its callback, which is 0 at the end of the file.
     #[must_use]
@@ -183,5 +199,25 @@ impl fmt::Display for DatafdProblem {
             }
             Self::Full { messages } => write!(f, "{messages} message(s) dropped: reader too slow"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use knet_poller::Token;
+
+    use super::*;
+
+    #[test]
+    fn an_event_names_the_datafd_and_the_problem() {
+        let event = DatafdEvent {
+            id: DatafdId { token: Token(7), number: 13 },
+            datafd: 13,
+            channel: Channel::ALL[4],
+            direction: Direction::Tx,
+            problem: DatafdProblem::EndOfFile,
+        };
+        assert_eq!(event.to_string(), "fd 13 of channel 4, tx: the other end is closed");
+        assert_eq!(event.id.to_string(), "fd 13 (datafd 7)");
     }
 }

@@ -94,18 +94,20 @@ pub use send_report::{NotSent, SendFailure, SendReport};
 
 /// The crate whose errors and channels are in the signatures of [`EventStream`].
 pub use crossbeam_channel;
-pub use knet_channel::{Channel, ChannelRequest, ChannelSet, InvalidChannel};
+pub use knet_channel::{
+    Channel, ChannelRequest, ChannelSet, ChannelSetIter, InvalidChannel, ParseChannelError,
+};
 pub use knet_engine::{
     AclAction, AclEntry, AclEntryError, AclError, AddressEvent, AddressProblem, DownReason,
-    DropStats, HostError, HostEvent, HostStats, HostStatus, LinkChange, LinkError, LinkEvent,
-    LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent, PingTimers,
-    PingTimersError, Policy,
+    DropStats, HostError, HostEvent, HostStats, HostStatus, InvalidPolicy, LinkChange, LinkError,
+    LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
+    PingTimers, PingTimersError, Policy,
 };
 pub use knet_fd::{AccessMode, FdKind, SocketDomain, SocketState, SocketType};
 pub use knet_transport::{
-    BindError, Dscp, DscpOutOfRange, InterfaceName, QosMarking, ZoneError, ZonedAddr,
+    BindError, Dscp, DscpOutOfRange, InterfaceName, MarkError, QosMarking, ZoneError, ZonedAddr,
 };
-pub use knet_wire::{HostId, InvalidLinkId, LinkId, MAX_MESSAGE};
+pub use knet_wire::{HostId, InvalidHostId, InvalidLinkId, LinkId, MAX_MESSAGE, ParseLinkIdError};
 
 /// Compiles and runs the example in the README.
 #[cfg(doctest)]

@@ -64,7 +64,7 @@ mod length;
 pub use length::{CryptoSizes, IpVersion, MAX_ONWIRE, MTU_HEADER_LEN, UDP_OVERHEAD, path_overhead};
 
 mod link;
-pub use link::{InvalidLinkId, LinkId};
+pub use link::{InvalidLinkId, LinkId, ParseLinkIdError};
 
 mod packet;
 pub use packet::{Body, Packet};

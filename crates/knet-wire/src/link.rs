@@ -1,6 +1,6 @@
 //! Link ids.
 
-use core::fmt;
+use core::{fmt, num::ParseIntError, str::FromStr};
 
 use crate::EINVAL;
 
@@ -88,6 +88,44 @@ impl fmt::Display for LinkId {
     }
 }
 
+impl FromStr for LinkId {
+    type Err = ParseLinkIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLinkIdError> {
+        Ok(Self::new(text.parse().map_err(ParseLinkIdError::NotANumber)?)?)
+    }
+}
+
+/// The error of parsing a [`LinkId`].
+///
+/// # Examples
+///
+/// ```
+/// use knet_wire::{LinkId, ParseLinkIdError};
+///
+/// assert_eq!("7".parse(), Ok(LinkId::ALL[7]));
+/// let error = "eth0".parse::<LinkId>().unwrap_err();
+/// assert_eq!(error.to_string(), "not a link id, use a number from 0 to 7");
+/// assert!(matches!("8".parse::<LinkId>(), Err(ParseLinkIdError::Invalid(_))));
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseLinkIdError {
+    /// The text is not a number from 0 to 255.
+    #[error("not a link id, use a number from 0 to 7")]
+    NotANumber(#[source] ParseIntError),
+    /// The number is above 7.
+    #[error(transparent)]
+    Invalid(#[from] InvalidLinkId),
+}
+
+impl ParseLinkIdError {
+    /// Returns `EINVAL`.
+    pub const fn errno(&self) -> i32 {
+        EINVAL
+    }
+}
+
 /// The error of a link id out of range, with the number.
 ///
 /// # Examples
@@ -124,6 +162,16 @@ mod tests {
                     assert_eq!((error, error.errno()), (InvalidLinkId(id), 22));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn only_the_numbers_of_links_parse() {
+        for (text, link) in ["0", "1", "2", "3", "4", "5", "6", "7"].into_iter().zip(LinkId::ALL) {
+            assert_eq!(text.parse(), Ok(link));
+        }
+        for text in ["", "8", "256", "-1", "1 ", "one"] {
+            assert_eq!(text.parse::<LinkId>().unwrap_err().errno(), 22, "{text:?}");
         }
     }
 

@@ -291,8 +291,8 @@ pub use knet_handle::{AclAction, AclEntry, Dscp, DscpOutOfRange, QosMarking};
 // Datafds and channels.
 #[doc(inline)]
 pub use knet_handle::{
-    Channel, ChannelRequest, ChannelSet, Datafd, DatafdSource, DatafdState, DatafdStatus,
-    InvalidChannel,
+    Channel, ChannelRequest, ChannelSet, ChannelSetIter, Datafd, DatafdId, DatafdKey, DatafdSource,
+    DatafdState, DatafdStatus, InvalidChannel,
 };
 
 // Messages and the filter.
@@ -318,8 +318,8 @@ pub use knet_handle::{
 #[doc(inline)]
 pub use knet_handle::{
     AccessMode, AclEntryError, AclError, AddressProblem, BindError, Destinations, Error, FdKind,
-    HostError, LinkError, MtuError, Operation, PingTimersError, SocketDomain, SocketState,
-    SocketType,
+    HostError, InvalidHostId, InvalidPolicy, LinkError, MarkError, MtuError, Operation,
+    ParseChannelError, ParseLinkIdError, PingTimersError, SocketDomain, SocketState, SocketType,
 };
 
 /// Compiles and runs the example in the README.
