@@ -252,7 +252,7 @@ fn an_unconfigured_link_is_an_error_of_every_call() {
     ];
     for error in errors {
         assert_eq!(error.errno(), EINVAL, "{error}");
-        assert_eq!(error.to_string(), "link 4 of host 2 is not configured");
+        assert_eq!(error.to_string(), "link 4 of host 2 is not configured: add it first");
     }
 }
 
