@@ -84,7 +84,7 @@ fn the_negative_vectors_of_the_wire_format() {
             ("channel -1", with(whole(), 13, 255), "malformed"),
             ("an unknown compression", with(whole(), 8, 8), "malformed"),
             ("a pong without a ping", super::attacker::ping(PONG, 2, 0, 7), "forged_pong"),
-            ("a reply without a probe", pmtu(REPLY, 2, 0), "unexpected"),
+            ("a reply from another port", pmtu(REPLY, 2, 0), "wrong_source"),
         ],
     );
 }
