@@ -43,7 +43,8 @@ fn has_reason(text: &str, line: usize) -> bool {
 }
 
 fn is_test(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/")
+    // Benchmarks there measure, and may pause like other programs.
+    (path.starts_with("tests/") && !path.starts_with("tests/benches/")) || path.contains("/tests/")
 }
 
 #[cfg(test)]
@@ -67,6 +68,7 @@ mod tests {
         assert_eq!(found("crates/a/src/b.rs"), 0);
         assert_eq!(found("crates/a/tests/b.rs"), 1);
         assert_eq!(found("tests/b/main.rs"), 1);
+        assert_eq!(found("tests/benches/b.rs"), 0);
         let elsewhere = "// PAUSE: the device.\nf();\nthread::sleep(ms);";
         assert_eq!(check(&TextFile::new("crates/a/src/b.rs", elsewhere)).len(), 1);
     }
