@@ -52,7 +52,8 @@ impl ReceiveState {
         if !nothing_sent && self.is_of_predecessor(now, *heard) {
             return false;
         }
-        match self.restarts.judge(now, sequence, &self.window, reachable) {
+        let latest = heard.position.filter(|_| heard.starts == self.starts);
+        match self.restarts.judge(now, sequence, &self.window, latest, reachable) {
             Judgement::SameProcess => {}
             Judgement::Doubtful => return false,
             Judgement::Restarted => self.start_over(now, sequence, pool),
@@ -60,6 +61,7 @@ impl ReceiveState {
         if !nothing_sent {
             self.follow(now, sequence);
         }
+        heard.position = (!nothing_sent).then(|| self.window.position_of(sequence));
         heard.starts = self.starts;
         true
     }

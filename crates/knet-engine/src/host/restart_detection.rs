@@ -1,8 +1,9 @@
 //! Restart detection from the sequence numbers in pings (`docs/protocol.md`, "Restart detection").
 //!
 //! A ping carries the number of the last message of its sender. If that is older than a number that
-//! came more than [`STRAGGLER_TIME`] ago, no delay explains it: the sender is another process, whose
-//! numbers started over. Number 0, no message yet, is older than any number.
+//! came more than [`STRAGGLER_TIME`] ago, and than the ping before over the same link, no delay
+//! explains it: the sender is another process, whose numbers started over. Number 0, no message yet,
+//! is older than any number.
 //!
 //! Anybody can forge one such ping. So while the host is reachable it decides nothing: the second
 //! one does, unless something shows meanwhile that the numbers continue. A ping that may be of a
@@ -42,13 +43,14 @@ pub(crate) enum Judgement {
 }
 
 impl RestartDetector {
-    /// Handles the number in a ping, before the window moves to it. `reachable` is `true` unless the
-    /// host is lost.
+    /// Handles the number in a ping, before the window moves to it. `latest` is where the ping before
+    /// over the same link was, and `reachable` is `true` unless the host is lost.
     pub(crate) fn judge(
         &mut self,
         now: Instant,
         sequence: SequenceNumber,
         window: &DuplicateWindow,
+        latest: Option<u64>,
         reachable: bool,
     ) -> Judgement {
         let Some(first) = self.first else { return Judgement::SameProcess };
@@ -61,6 +63,10 @@ impl RestartDetector {
             // Pings that continue while the host is still lost decide nothing: our packets do not
             // reach it yet, and it may be restarted before they do.
             self.lost &= !reachable;
+            return Judgement::SameProcess;
+        } else if !self.lost && latest.is_some_and(|latest| position >= latest) {
+            // The link goes forward and is late: a neighbour whose hardware address was unknown for
+            // seconds gets what was sent meanwhile.
             return Judgement::SameProcess;
         } else {
             self.passed.is_some_and(|passed| position < passed)

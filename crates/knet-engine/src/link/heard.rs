@@ -5,4 +5,7 @@
 pub(crate) struct Heard {
     /// How many restarts of the host had been detected by its last ping that was answered.
     pub(crate) starts: u32,
+    /// Where in the host's numbers the last ping was that was answered. On one link, pings of one
+    /// process go forward, however late they are.
+    pub(crate) position: Option<u64>,
 }

@@ -283,3 +283,20 @@ fn a_host_that_gets_no_data_follows_the_numbers_of_its_peer() {
     assert!(receiver.delivers(1));
     assert!(!receiver.delivers(1));
 }
+
+#[test]
+fn pings_of_a_link_that_is_seconds_late_make_no_duplicate_new() {
+    let mut receiver = Receiver::after_message_100();
+    for n in 101..=200 {
+        assert!(receiver.delivers_on(0, n));
+        receiver.pass(STRAGGLER_TIME / 20);
+        assert!(receiver.ping_on(0, n));
+    }
+    for n in [110, 120, 130] {
+        assert!(receiver.ping_on(1, n));
+        receiver.pass(STRAGGLER_TIME / 4);
+    }
+    for n in 101..=200 {
+        assert!(!receiver.delivers_on(1, n), "{n} comes again, over the slower link");
+    }
+}
