@@ -135,7 +135,7 @@ impl RejectionLimiter {
     }
 
     /// Returns `true` if the links may be searched now for the one that a packet was meant for. The
-    /// search takes time in proportion to all links, and anybody may cause it.
+    /// search takes time in proportion to the sockets, and anybody may cause it.
     pub(crate) fn may_search(&mut self, now: Instant) -> bool {
         let may = self.no_search_before.is_none_or(|at| now >= at);
         if may {

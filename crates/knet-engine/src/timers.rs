@@ -45,6 +45,11 @@ impl TimerQueue {
         deadline.0 = at;
     }
 
+    /// Drops the earliest deadline, whose owner is gone.
+    pub(crate) fn drop_first(&mut self) {
+        self.queue.pop_first();
+    }
+
     /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|&(at, _)| at)
@@ -82,5 +87,15 @@ mod tests {
         queue.set(a, &mut da, None);
         assert_eq!(queue.next(), None);
         assert!(!da.is_set());
+    }
+
+    #[test]
+    fn a_deadline_without_an_owner_can_be_dropped() {
+        let now = Instant::now();
+        let key = TimerKey::Reassembly(HostId::new(1));
+        let (mut queue, mut deadline) = (TimerQueue::default(), Deadline::default());
+        queue.set(key, &mut deadline, Some(now));
+        queue.drop_first();
+        assert_eq!((queue.due(now), queue.next()), (None, None));
     }
 }

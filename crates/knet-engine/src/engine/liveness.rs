@@ -66,13 +66,16 @@ impl Engine {
     fn postpone(&mut self, now: Instant, key: TimerKey) {
         let later = now.checked_add(LEAST_PAUSE);
         let (TimerKey::Link(host, _) | TimerKey::Reassembly(host)) = key;
-        let Some(entry) = self.hosts.get_mut(&host) else { return };
-        match key {
+        let entry = self.hosts.get_mut(&host);
+        let deadline = match key {
             TimerKey::Link(_, id) => {
-                let Some(link) = entry.link_mut(id) else { return };
-                self.timers.set(key, &mut link.deadline, later);
+                entry.and_then(|entry| entry.link_mut(id)).map(|link| &mut link.deadline)
             }
-            TimerKey::Reassembly(_) => self.timers.set(key, &mut entry.reassembly, later),
+            TimerKey::Reassembly(_) => entry.map(|entry| &mut entry.reassembly),
+        };
+        match deadline {
+            Some(deadline) => self.timers.set(key, deadline, later),
+            None => self.timers.drop_first(),
         }
     }
 

@@ -22,6 +22,11 @@ impl SocketUses {
         used.is_some_and(|used| used.kind != peer.kind())
     }
 
+    /// Iterates over the sockets that links use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = SocketId> {
+        self.0.keys().copied()
+    }
+
     /// Notes that a link to this peer was added.
     pub(super) fn add(&mut self, peer: &LinkPeer) {
         let Some(socket) = peer.socket() else { return };

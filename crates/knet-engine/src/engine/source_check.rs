@@ -71,18 +71,18 @@ impl Engine {
         if !self.rejections.may_search(now) {
             return;
         }
-        for (&host, entry) in &mut self.hosts {
-            for id in LinkId::ALL {
-                let Some(link) = entry.link_mut(id) else { continue };
-                let other_link = claimed_link.filter(|&claimed| claimed != id);
-                let reason = match other_link {
-                    _ if host != claimed_host => DownReason::WrongHost { host: claimed_host },
-                    Some(link) => DownReason::WrongLink { link },
-                    None => continue,
-                };
-                if link.peer.path().is_some_and(|path| path.remote == source) {
-                    link.stray_heard(now, reason);
-                }
+        let sockets = self.sockets.iter();
+        let links = sockets.flat_map(|socket| self.addresses.links(socket, source.ip()));
+        for (host, id) in links.collect::<Vec<_>>() {
+            let other_link = claimed_link.filter(|&claimed| claimed != id);
+            let reason = match other_link {
+                _ if host != claimed_host => DownReason::WrongHost { host: claimed_host },
+                Some(link) => DownReason::WrongLink { link },
+                None => continue,
+            };
+            let Ok(link) = self.link_mut(host, id) else { continue };
+            if link.peer.path().is_some_and(|path| path.remote == source) {
+                link.stray_heard(now, reason);
             }
         }
     }
