@@ -218,7 +218,7 @@ fn the_successor_of_a_blocked_datafd_is_blocked_too() {
     let fork = Fork::new(FOR_EVER);
     fork.fill();
     let Member { handle, datafd, .. } = &fork.sender;
-    handle.remove_datafd(&datafd).unwrap();
+    handle.remove_datafd(datafd).unwrap();
     let successor = handle.add_datafd(DatafdSource::Create, exactly(0)).unwrap();
     let before = stats(handle, 0).tx_messages;
     nix::unistd::write(&successor, b"the first of the successor").unwrap();

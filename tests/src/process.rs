@@ -102,6 +102,21 @@ pub fn cpu_time_of(name: &str) -> Duration {
     numbers(Path::new("/proc/self/task")).iter().filter_map(used).sum()
 }
 
+/// Returns `true` if all threads of this name are asleep.
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn is_asleep(name: &str) -> bool {
+    let awake = |thread: &i32| {
+        let of = |file| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
+        let is_it = of("comm").is_ok_and(|comm| comm.trim() == name);
+        // The state follows the name, which is in parentheses (proc_pid_stat(5)).
+        is_it && of("stat").is_ok_and(|stat| !stat.contains(") S "))
+    };
+    !numbers(Path::new("/proc/self/task")).iter().any(awake)
+}
+
 /// Returns the descriptor of the UDP socket that this process has bound to a port.
 ///
 /// # Panics

@@ -27,7 +27,7 @@ const ERRORS: [Errno; 9] = [
 
 #[test]
 fn a_socket_that_cannot_be_received_from_is_tried_less_and_less_often() {
-    for errno in [Errno::EPERM, Errno::ECONNREFUSED, Errno::EAGAIN] {
+    for errno in [Errno::EPERM, Errno::ECONNREFUSED] {
         run(|faults| {
             let mut scene = Scene::new();
             let link = scene.impatient_link();
@@ -51,6 +51,25 @@ fn a_socket_that_cannot_be_received_from_is_tried_less_and_less_often() {
             scene.sends();
         });
     }
+}
+
+/// The kernel does that for datagrams with a wrong checksum, so anybody can cause it.
+#[test]
+fn a_socket_that_is_ready_and_has_nothing_costs_little_and_is_tried_again_soon() {
+    run(|faults| {
+        let mut scene = Scene::new();
+        let work = Work::of("knet-rx");
+        faults.add(Fault::new(Call::Recvmmsg, Errno::EAGAIN).on(scene.socket(0)));
+        until("it has failed", || faults.failed() > 10);
+        work.is_little();
+        // A pause of a millisecond each time.
+        let (tries, seconds) = (faults.failed(), work.seconds());
+        assert!(tries < 1100 * (1 + seconds), "{tries} tries in {seconds} s");
+        let text = ["WARN", "is reported as ready and has nothing"];
+        assert_eq!(log::count(&text), 1, "{}", log::all());
+        faults.clear();
+        (0..10).for_each(|_| scene.sends());
+    });
 }
 
 #[test]

@@ -68,18 +68,25 @@ pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     shared.forwarding.store(false, Ordering::Release);
     let woken = [shared.tx.wake_again(), shared.rx.wake_again()] == [true; 2];
     shared.notices.wake();
-    shared.zoned_links.join();
+    if let Some((thread, woken)) = shared.zoned_links.take_thread() {
+        join(shared, thread, woken);
+    }
     for thread in threads.drain(..) {
-        if thread.thread().id() == thread::current().id() {
-            continue;
-        }
-        if woken || ends_soon(&thread) {
-            // Its panic, if it ended by one, was reported.
-            let _ = thread.join();
-        } else {
-            let name = thread.thread().name().unwrap_or_default();
-            log!(error, shared.log, Handle, name, "a thread that cannot be woken is left behind");
-        }
+        join(shared, thread, woken);
+    }
+}
+
+/// Waits for the end of a thread, for a moment only if it could not be woken.
+fn join(shared: &Shared, thread: JoinHandle<()>, woken: bool) {
+    if thread.thread().id() == thread::current().id() {
+        return;
+    }
+    if woken || ends_soon(&thread) {
+        // Its panic, if it ended by one, was reported.
+        let _ = thread.join();
+    } else {
+        let name = thread.thread().name().unwrap_or_default();
+        log!(error, shared.log, Handle, name, "a thread that cannot be woken is left behind");
     }
 }
 

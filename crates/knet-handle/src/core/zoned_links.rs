@@ -1,6 +1,6 @@
 //! The links whose zones have names, and the thread that follows them, which runs only if there was one.
 
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use knet_engine::SocketId;
 use knet_poller::Waker;
@@ -81,12 +81,9 @@ impl ZonedLinks {
         }
     }
 
-    /// Waits for the end of the thread. The handle is stopping.
-    pub(crate) fn join(&self) {
-        self.wake();
-        let Some(ZoneThread { thread, .. }) = self.thread.lock().take() else { return };
-        if thread.thread().id() != thread::current().id() && thread.join().is_err() {
-            log!(error, self.log, Link, "the thread that follows zones panicked");
-        }
+    /// Takes the thread to wait for its end, with `true` if it was woken. The handle is stopping.
+    pub(crate) fn take_thread(&self) -> Option<(JoinHandle<()>, bool)> {
+        let ZoneThread { thread, waker } = self.thread.lock().take()?;
+        Some((thread, waker.wake_again().is_ok()))
     }
 }

@@ -5,6 +5,9 @@
 //! the sender takes its own link down. So data waits in this process instead, where it blocks its datafd, and
 //! control packets overtake it.
 //!
+//! The kernel also counts what waits for the hardware addresses of neighbours, which hosts that are gone never
+//! give. So a queue without room never stops data entirely: a message leaves every [`PATIENCE`].
+//!
 //! The rate of the device is measured by how fast the queue shrinks while nothing is added to it. The kernel is
 //! asked once per [`QUANTUM`] bytes as long as a link is fast; a batch of packets then costs two atomic
 //! operations.
@@ -48,6 +51,8 @@ struct Pace {
     /// The last credit.
     granted: i64,
     last: Option<Queued>,
+    /// Since when there has been no room, or the last message left without.
+    full_since: Option<Instant>,
     /// How many bytes left the queue in how much time, while it was never empty and nothing was added.
     drained: u64,
     during: Duration,
@@ -55,8 +60,14 @@ struct Pace {
 
 impl Default for QueueLimit {
     fn default() -> Self {
-        let pace =
-            Pace { limit: FIRST, granted: 0, last: None, drained: 0, during: Duration::ZERO };
+        let pace = Pace {
+            limit: FIRST,
+            granted: 0,
+            last: None,
+            full_since: None,
+            drained: 0,
+            during: Duration::ZERO,
+        };
         Self { credit: AtomicI64::new(0), tight: AtomicBool::new(false), pace: Mutex::new(pace) }
     }
 }
@@ -98,12 +109,17 @@ impl QueueLimit {
         let tight = room < QUANTUM;
         // A run is uncharged as a whole, so one that fills the queue would hide how fast that shrinks.
         let room = if tight { room.min(pace.limit / 4) } else { room };
+        if room > 0 {
+            pace.full_since = None;
+        }
         let credit = i64::try_from(room.min(QUANTUM)).unwrap_or(i64::MAX);
         pace.granted = credit;
         self.credit.store(credit, Relaxed);
         self.tight.store(tight, Relaxed);
         match (room, tight) {
-            (0, _) => Room::None { drains },
+            (0, _) if pace.is_patient(queued.at) => Room::None { drains },
+            // One packet, and with it the message that it begins.
+            (0, _) => Room::Bytes(1),
             (_, true) => Room::Bytes(room),
             (_, false) => Room::Batch,
         }
@@ -141,6 +157,16 @@ impl Pace {
         drained > 0
     }
 
+    /// Returns `true` if data has to wait for room. It has none at this time.
+    fn is_patient(&mut self, now: Instant) -> bool {
+        let since = *self.full_since.get_or_insert(now);
+        let is_patient = now.saturating_duration_since(since) < PATIENCE;
+        if !is_patient {
+            self.full_since = Some(now);
+        }
+        is_patient
+    }
+
     /// Raises the limit, since the device took at least so many bytes in this time and could have taken more.
     fn raise(&mut self, drained: u64, elapsed: Duration) {
         let shown = in_target(drained, elapsed).min(self.limit.saturating_mul(2));
@@ -159,6 +185,9 @@ fn in_target(bytes: u64, elapsed: Duration) -> u64 {
 const TARGET: Duration = Duration::from_millis(50);
 /// How long the queue is observed for a measurement.
 const WINDOW: Duration = Duration::from_millis(40);
+/// How long a message waits for room: less than the shortest send timeout by default, and so long that a link
+/// of 5 Mbit/s sends the longest message in that time.
+const PATIENCE: Duration = Duration::from_millis(150);
 /// The limit before anything was measured: 60 ms of a link of 5 Mbit/s.
 const FIRST: u64 = 64 * 1024;
 /// A few packets, so that a device is busy while the next ones come.

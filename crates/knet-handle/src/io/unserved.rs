@@ -16,8 +16,10 @@ struct Source<K> {
     key: K,
     /// How many times in a row it was reported as ready without an error, and there was nothing.
     empty: u32,
-    /// The length of its last pause; zero before the first.
+    /// The length of its last pause since it was served; zero before the first.
     pause: Duration,
+    /// Whether it was paused since it is remembered, so that this was logged.
+    known: bool,
     /// When the pause ends, until it has ended.
     until: Option<Instant>,
     /// Whether the last try failed.
@@ -48,23 +50,23 @@ impl<K: Copy + Eq> Unserved<K> {
     /// Records that serving a source failed, and pauses it for `longest` at most.
     pub(crate) fn record_failure(&mut self, key: K, now: Instant, longest: Duration) -> Step {
         let source = self.source(key, now);
-        let is_new = source.pause.is_zero();
         source.failing = true;
         source.pause = (2 * source.pause).max(FIRST_PAUSE).min(longest);
-        source.until = Some(now + source.pause);
         source.last = now;
-        Step::Pause { is_new }
+        source.start_pause(now, source.pause)
     }
 
-    /// Records that a source was reported as ready and there was nothing to serve.
-    pub(crate) fn record_empty(&mut self, key: K, now: Instant) -> Step {
+    /// Records that a source was reported as ready and there was nothing to serve. Anybody can cause that for a
+    /// UDP socket, by datagrams with a wrong checksum, so its pauses are short and do not grow, unless that
+    /// `is_failure` because of an error.
+    pub(crate) fn record_empty(&mut self, key: K, now: Instant, is_failure: bool) -> Step {
         let source = self.source(key, now);
-        source.empty += 1;
+        source.empty = source.empty.saturating_add(1);
         source.last = now;
-        if source.empty < MAX_EMPTY {
-            Step::Ignore
-        } else {
-            self.record_failure(key, now, LONGEST_PAUSE)
+        match (source.empty < MAX_EMPTY, is_failure) {
+            (true, _) => Step::Ignore,
+            (false, false) => source.start_pause(now, FIRST_PAUSE),
+            (false, true) => self.record_failure(key, now, LONGEST_PAUSE),
         }
     }
 
@@ -77,6 +79,7 @@ impl<K: Copy + Eq> Unserved<K> {
             return false;
         };
         source.empty = 0;
+        source.pause = Duration::ZERO;
         std::mem::take(&mut source.failing)
     }
 
@@ -100,9 +103,9 @@ impl<K: Copy + Eq> Unserved<K> {
     fn source(&mut self, key: K, now: Instant) -> &mut Source<K> {
         self.sources.retain(|source| source.is_remembered(now));
         let at = self.sources.iter().position(|source| source.key == key).unwrap_or_else(|| {
-            let pause = Duration::ZERO;
-            let (empty, until, failing, last) = (0, None, false, now);
-            self.sources.push(Source { key, empty, pause, until, failing, last });
+            let (pause, known, failing) = (Duration::ZERO, false, false);
+            let (empty, until, last) = (0, None, now);
+            self.sources.push(Source { key, empty, pause, known, until, failing, last });
             self.sources.len() - 1
         });
         &mut self.sources[at]
@@ -110,14 +113,19 @@ impl<K: Copy + Eq> Unserved<K> {
 }
 
 impl<K> Source<K> {
+    fn start_pause(&mut self, now: Instant, pause: Duration) -> Step {
+        self.until = Some(now + pause);
+        Step::Pause { is_new: !std::mem::replace(&mut self.known, true) }
+    }
+
     /// Returns `true` while a failure would continue those before. One that works now and then is
-    /// logged once, and its pauses go on growing.
+    /// logged once.
     fn is_remembered(&self, now: Instant) -> bool {
         self.until.is_some() || now.saturating_duration_since(self.last) < MEMORY
     }
 }
 
-/// How long the first pause is. Each further one is twice as long.
+/// How long the first pause is. Each further one is twice as long, until the source is served.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// The longest pause of a source of which nothing can be read.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -172,13 +180,38 @@ mod tests {
         let (mut unserved, now) = (Unserved::default(), Instant::now());
         for _ in 0..3 {
             for _ in 1..MAX_EMPTY {
-                assert_eq!(unserved.record_empty(7, now), Step::Ignore);
+                assert_eq!(unserved.record_empty(7, now, false), Step::Ignore);
             }
             assert!(!unserved.record_success(7));
         }
         for _ in 1..MAX_EMPTY {
-            assert_eq!(unserved.record_empty(7, now), Step::Ignore);
+            assert_eq!(unserved.record_empty(7, now, false), Step::Ignore);
         }
-        assert_eq!(unserved.record_empty(7, now), Step::Pause { is_new: true });
+        assert_eq!(unserved.record_empty(7, now, false), Step::Pause { is_new: true });
+    }
+
+    #[test]
+    fn nobody_makes_a_source_pause_for_long_by_what_is_discarded() {
+        let (mut unserved, mut now) = (Unserved::default(), Instant::now());
+        for _ in 0..1000 {
+            if let Step::Pause { .. } = unserved.record_empty(7, now, false) {
+                assert_eq!(unserved.next_timeout(), Some(now + FIRST_PAUSE));
+                now += FIRST_PAUSE;
+                assert_eq!(unserved.take_due(now), Some(7));
+            }
+        }
+        assert!(!unserved.record_success(7));
+    }
+
+    #[test]
+    fn pauses_begin_short_again_once_the_source_is_served() {
+        let (mut unserved, mut now) = (Unserved::default(), Instant::now());
+        for _ in 0..20 {
+            assert!(matches!(unserved.record_failure(7, now, LONGEST_PAUSE), Step::Pause { .. }));
+            assert_eq!(unserved.next_timeout(), Some(now + FIRST_PAUSE));
+            now += 2 * FIRST_PAUSE;
+            assert_eq!(unserved.take_due(now), Some(7));
+            assert!(unserved.record_success(7));
+        }
     }
 }

@@ -49,8 +49,25 @@ impl Pauses {
 
     /// Records that a socket was reported as ready and had neither datagrams nor errors, but this errno.
     pub(crate) fn record_empty(&mut self, shared: &Shared, id: SocketId, errno: i32) {
-        let step = self.sources.record_empty(Source::Datagrams(id), Instant::now());
-        self.pause_socket(shared, id, step, errno, &std::io::Error::from_raw_os_error(errno));
+        let (source, now) = (Source::Datagrams(id), Instant::now());
+        let step = self.sources.record_empty(source, now, errno != EAGAIN);
+        if errno != EAGAIN {
+            let error = std::io::Error::from_raw_os_error(errno);
+            return self.pause_socket(shared, id, step, errno, &error);
+        }
+        let Step::Pause { is_new } = step else { return };
+        // No reason of its links: the kernel does that for datagrams with a wrong checksum, which anybody can
+        // send.
+        if is_new {
+            log!(
+                warn,
+                shared.log,
+                Transport,
+                socket = id.0,
+                "a socket is reported as ready and has nothing, which datagrams with a wrong checksum cause"
+            );
+        }
+        unwatch(shared, id);
     }
 
     fn pause_socket(
@@ -104,7 +121,7 @@ impl Pauses {
         match stream::write_rest(&shared.rx.poller, &entry) {
             Ok(()) => _ = self.sources.record_success(source),
             Err(EAGAIN) if entry.rest_len() == before => {
-                let step = self.sources.record_empty(source, Instant::now());
+                let step = self.sources.record_empty(source, Instant::now(), false);
                 if step != Step::Ignore {
                     stream::unwatch(&shared.rx.poller, &entry);
                 }

@@ -30,7 +30,8 @@ impl Pauses {
 
     /// Records that a datafd was reported as readable and had nothing.
     pub(crate) fn record_empty(&mut self, shared: &Shared, entry: &Entry) {
-        let Step::Pause { is_new } = self.datafds.record_empty(entry.token, Instant::now()) else {
+        let Step::Pause { is_new } = self.datafds.record_empty(entry.token, Instant::now(), true)
+        else {
             return;
         };
         if is_new {

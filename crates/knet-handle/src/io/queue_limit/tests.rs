@@ -127,14 +127,30 @@ fn a_fast_link_is_asked_about_once_per_quantum_and_never_limited() {
 
 #[test]
 fn a_queue_that_shrinks_without_room_is_reported() {
-    let (mut device, limit) = (Device::new(1), QueueLimit::default());
+    let (mut device, limit) = (Device::new(10), QueueLimit::default());
     while device.send(&limit, 1400, 45) > 0 {}
     assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: false });
     let more = (100_000, 100_000.0);
     device.queue.push_back(more);
     assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: false });
-    device.pass(SECOND);
+    device.pass(PATIENCE / 2);
     assert_eq!(limit.room(|| Some(device.queued())), Room::None { drains: true });
+}
+
+#[test]
+fn what_waits_for_hosts_that_are_gone_does_not_stop_data() {
+    let (start, limit) = (Instant::now(), QueueLimit::default());
+    // It stays, whatever is sent to others.
+    let room = |after: Duration| limit.room(|| Some(Queued { bytes: 200_000, at: start + after }));
+    let mut messages = 0;
+    for milli in 0..1500 {
+        if let Room::Bytes(bytes) = room(Duration::from_millis(milli)) {
+            assert_eq!(QueueLimit::fitting(bytes, [1400, 1400].into_iter()), 1);
+            limit.record_sent(1, 1400);
+            messages += 1;
+        }
+    }
+    assert_eq!(messages, 9, "one per 150 ms");
 }
 
 #[test]
