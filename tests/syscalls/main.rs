@@ -13,3 +13,4 @@ mod receiving;
 mod scene;
 mod sending;
 mod waiting;
+mod zones;

@@ -20,8 +20,8 @@ use nix::sys::socket::{
 /// ```
 /// let watch = knet_transport::InterfaceWatch::new()?;
 /// // Register it with a poller for reading. Without a change there is nothing to read.
-/// let _ = watch.has_changed();
-/// assert!(!watch.has_changed());
+/// watch.has_changed()?;
+/// assert!(!watch.has_changed()?);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
@@ -48,8 +48,12 @@ impl InterfaceWatch {
     ///
     /// Reads a bounded number of messages: while changes follow one another faster, the socket stays
     /// readable.
-    #[must_use]
-    pub fn has_changed(&self) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// Those of `recv(2)`, before which changes may have been read. The socket may stay readable, so pause
+    /// before the next call.
+    pub fn has_changed(&self) -> io::Result<bool> {
         let mut changed = false;
         for _ in 0..MAX_MESSAGES {
             // Of a longer message, the kernel drops the rest.
@@ -58,10 +62,11 @@ impl InterfaceWatch {
                 // Messages did not fit into the socket.
                 Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
-                Err(_) => break,
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => return Err(errno.into()),
             }
         }
-        changed
+        Ok(changed)
     }
 }
 

@@ -32,13 +32,15 @@ pub enum Call {
     Sendmsg,
     /// `sendto`, which is also what `send` is.
     Sendto,
+    /// `socket`.
+    Socket,
     /// `write`.
     Write,
 }
 
 impl Call {
     /// All calls.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::EpollCtl,
         Self::EpollWait,
         Self::Getsockopt,
@@ -51,6 +53,7 @@ impl Call {
         Self::Sendmmsg,
         Self::Sendmsg,
         Self::Sendto,
+        Self::Socket,
         Self::Write,
     ];
 
@@ -73,6 +76,7 @@ impl Call {
             Self::Sendmmsg => &[libc::SYS_sendmmsg],
             Self::Sendmsg => &[libc::SYS_sendmsg],
             Self::Sendto => &[libc::SYS_sendto],
+            Self::Socket => &[libc::SYS_socket],
             Self::Write => &[libc::SYS_write],
         }
     }

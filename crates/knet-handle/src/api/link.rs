@@ -12,7 +12,6 @@ use crate::api::handle::Handle;
 use crate::api::link_config::{LinkConfig, LinkEnds};
 use crate::control::zones;
 use crate::core::shared::Shared;
-use crate::core::zoned_links::ZonedLink;
 use crate::error::Error;
 use crate::io::{kernel_limits, packet_tag};
 use crate::log::log;
@@ -88,15 +87,18 @@ impl Link {
             apply(engine, now, (host, id), &config).inspect_err(|_| {
                 // It was added a moment ago, and the engine is locked.
                 let _ = engine.clear_link(host, id);
-            })
+            })?;
+            if let (Some(socket), false) = (peer.socket(), config.zones.is_empty()) {
+                shared.zoned_links.add(host, id, socket, config.zones);
+            }
+            Ok(())
         });
         if let Err(error) = added.and_then(|added| added) {
             release(shared, &peer);
             return Err(error);
         }
-        if let (Some(socket), false) = (peer.socket(), config.zones.is_empty()) {
-            let zones = config.zones;
-            shared.zoned_links.add(ZonedLink { host, link: id, socket, zones });
+        if !config.zones.is_empty() {
+            shared.zoned_links.wake();
         }
         kernel_limits::log_link_marking(shared.log, config.marking);
         let (ends, link) = (config.ends, id.get());
@@ -301,8 +303,12 @@ impl Link {
     pub fn clear(self) -> Result<(), Error> {
         let (host, id) = (self.host, self.id);
         let shared = self.handle.shared();
-        let peer = shared.configure(|engine, _| engine.clear_link(host, id))??;
-        shared.zoned_links.remove(host, id);
+        let cleared = shared.configure(|engine, _| {
+            let cleared = engine.clear_link(host, id)?;
+            shared.zoned_links.remove(host, id);
+            Ok::<_, LinkError>(cleared)
+        });
+        let peer = cleared??;
         release(shared, &peer);
         log!(info, shared.log, Link, host = host.get(), link = id.get(), "link cleared");
         Ok(())

@@ -22,24 +22,13 @@ impl Threads {
         Self { shared, started: Vec::new() }
     }
 
-    /// Starts a thread. If it panics, the handle reports that and its calls fail.
+    /// Starts a thread: [`spawn`].
     pub(crate) fn start(
         &mut self,
         name: &'static str,
         work: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
-        let shared = self.shared.clone();
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            if let Err(panic) = panics::catch(work) {
-                // Whatever it left behind, this thread ends in order.
-                let _ = panics::catch(|| shared.record_thread_end(name, &panic));
-            }
-        });
-        let thread = thread.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Error::os(Operation::StartThread, errno, error)
-        })?;
-        self.started.push(thread);
+        self.started.push(spawn(&self.shared, name, work)?);
         Ok(())
     }
 
@@ -55,6 +44,25 @@ impl Drop for Threads {
             stop(&self.shared, &mut self.started);
         }
     }
+}
+
+/// Starts a thread of the handle. If it panics, the handle reports that and its calls fail.
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    name: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    let shared = shared.clone();
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Err(panic) = panics::catch(work) {
+            // Whatever it left behind, this thread ends in order.
+            let _ = panics::catch(|| shared.record_thread_end(name, &panic));
+        }
+    });
+    thread.map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Error::os(Operation::StartThread, errno, error)
+    })
 }
 
 /// Stops the threads and waits for them, except for the current one: the last clone of a handle may be
