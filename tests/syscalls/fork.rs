@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::TryRecvError;
 use knet_faults::in_fork;
 use knet_tests::cluster::{exactly, link_id};
 use knet_tests::log;
@@ -68,6 +69,54 @@ fn a_forked_process_cannot_disturb_the_handles_of_its_parent() {
     link.clear().unwrap();
     let third = scene.cluster.create(1, 7);
     third.send(b"a channel that the child did not know").unwrap();
+}
+
+/// A thread of the parent may have locked anything when the process was forked, and it stays locked.
+#[test]
+fn a_forked_process_leaves_alone_what_the_threads_of_its_parent_may_have_locked() {
+    let _alone = alone();
+    let scene = Scene::new();
+    let handle = scene.cluster.handle(1).clone();
+    let removed = scene.cluster.create(1, 5);
+    handle.remove_datafd(&removed).unwrap();
+    let local = handle.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let events = handle.link_events();
+    let bell = events.ready().clone();
+    let outcome = in_fork(|| {
+        // Whether it was removed is behind a lock.
+        let refused = removed.send(b"from the child");
+        assert!(matches!(refused, Err(Error::Forked { .. })), "{refused:?}");
+        let before = open_fds();
+        drop(local);
+        assert_eq!(open_fds(), before, "the registry of sockets is behind a lock");
+        drop((removed, handle, scene));
+        assert_eq!(events.try_recv(), Err(TryRecvError::Empty), "the end of a stream is, too");
+        drop(events);
+        assert_eq!(bell.try_recv(), Err(TryRecvError::Empty), "and so is that of its channel");
+    });
+    assert_eq!(outcome, Ok(()));
+}
+
+#[test]
+fn a_process_that_was_forked_twice_is_neither_of_the_others() {
+    let _alone = alone();
+    let mut scene = Scene::new();
+    let outcome = in_fork(|| {
+        let mut own = Scene::new();
+        let outcome = in_fork(|| {
+            let mut grandchild = Scene::new();
+            for scene in [&scene, &own] {
+                for error in refused(scene) {
+                    assert!(matches!(error, Error::Forked { .. }), "{error}");
+                }
+            }
+            grandchild.sends();
+        });
+        assert_eq!(outcome, Ok(()));
+        own.sends();
+    });
+    assert_eq!(outcome, Ok(()));
+    scene.sends();
 }
 
 #[test]

@@ -89,6 +89,12 @@ impl Scene {
         nix::unistd::write(&self.datafds[0], &self.sent.to_le_bytes()).unwrap();
     }
 
+    /// Sends a message from host 1, whether it arrives or not.
+    pub(crate) fn sends_unheard(&mut self) {
+        self.sent += 1;
+        self.datafds[0].send(&self.sent.to_le_bytes()).unwrap();
+    }
+
     /// Sends a message from host 1, which arrives.
     pub(crate) fn sends(&mut self) {
         self.sent += 1;

@@ -64,3 +64,26 @@ fn a_send_that_fails_once_takes_no_link_down() {
         }
     });
 }
+
+#[test]
+fn a_call_of_send_is_one_system_call() {
+    const MESSAGES: u64 = 100;
+    run(|faults| {
+        let mut scene = Scene::new();
+        let name = "sender";
+        let sender = |scene: &mut Scene| {
+            // Its first message prepares what later ones use again.
+            scene.sends_unheard();
+            let before = Call::ALL.map(|call| faults.made(name, call));
+            (0..MESSAGES).for_each(|_| scene.sends_unheard());
+            let calls = Call::ALL.iter().zip(before);
+            let calls = calls.map(|(&call, before)| (call, faults.made(name, call) - before));
+            calls.filter(|&(_, made)| made > 0).collect::<Vec<_>>()
+        };
+        let made = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn_scoped(scope, || sender(&mut scene)).unwrap().join().unwrap()
+        });
+        assert_eq!(made, [(Call::Sendmmsg, MESSAGES)]);
+    });
+}

@@ -8,7 +8,8 @@
 //! - local socket pairs with large buffers: [`SocketPair`], [`set_buffer_sizes`];
 //! - messages, with truncation reported and end of file distinguished from empty messages:
 //!   [`receive`], [`send`] and, with many messages per system call, [`ReceiveBatch`], [`SendBatch`];
-//! - the bytes of devices and pipes: [`read()`], [`write()`].
+//! - the bytes of devices and pipes: [`read()`], [`write()`];
+//! - whether the process was forked, and shares its descriptors with its parent: [`Owner`].
 //!
 //! Descriptors are passed as `impl AsFd` and returned as `OwnedFd`. A borrowed descriptor is never
 //! closed, and a call that fails changes nothing. [`with_raw_fd`] borrows an integer of a caller that uses
@@ -77,6 +78,9 @@ pub use open_file::{CompareError, FileComparison, compare_files, is_open_as};
 
 mod os_error;
 pub use os_error::OsError;
+
+mod owner;
+pub use owner::Owner;
 
 mod pair;
 pub use pair::{PairError, PairType, SocketPair};

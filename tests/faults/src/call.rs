@@ -12,6 +12,8 @@ pub enum Call {
     EpollCtl,
     /// `epoll_wait` and its siblings.
     EpollWait,
+    /// `getpid`.
+    Getpid,
     /// `getsockopt`.
     Getsockopt,
     /// `preadv2`.
@@ -40,9 +42,10 @@ pub enum Call {
 
 impl Call {
     /// All calls.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::EpollCtl,
         Self::EpollWait,
+        Self::Getpid,
         Self::Getsockopt,
         Self::Preadv2,
         Self::Read,
@@ -67,6 +70,7 @@ impl Call {
             }
             #[cfg(not(target_arch = "x86_64"))]
             Self::EpollWait => &[libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2],
+            Self::Getpid => &[libc::SYS_getpid],
             Self::Getsockopt => &[libc::SYS_getsockopt],
             Self::Preadv2 => &[libc::SYS_preadv2],
             Self::Read => &[libc::SYS_read],

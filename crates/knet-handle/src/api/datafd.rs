@@ -116,6 +116,8 @@ impl Datafd {
     /// - [`Error::ChannelNotInUse`] if the datafd was removed, even if its channel has another one now.
     /// - Those of [`Handle::send`].
     pub fn send(&self, message: &[u8]) -> Result<SendReport, Error> {
+        // Before anything is locked.
+        self.handle.shared().accept_call()?;
         if self.handle.shared().datafds.by_token(self.id.token).is_none() {
             return Err(Error::ChannelNotInUse(self.channel));
         }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
+use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError, bounded};
+use knet_fd::Owner;
 use parking_lot::Mutex;
 
 use crate::core::event_queue::EventQueue;
@@ -44,9 +46,19 @@ pub struct EventStream<T> {
 }
 
 struct Events<T> {
+    owner: Owner,
     queue: EventQueue<T>,
     /// Rung while there are events; `None` once no more can come.
     bell: Option<Sender<()>>,
+}
+
+impl<T> Drop for Events<T> {
+    fn drop(&mut self) {
+        if !self.owner.is_current() {
+            // A thread of the parent may have locked it while it rang.
+            mem::forget(self.bell.take());
+        }
+    }
 }
 
 impl<T> EventStream<T> {
@@ -192,7 +204,8 @@ pub(crate) struct StreamWriter<T>(Weak<Mutex<Events<T>>>);
 impl<T> StreamWriter<T> {
     pub(crate) fn new() -> (Self, EventStream<T>) {
         let (bell, ready) = bounded(1);
-        let events = Events { queue: EventQueue::new(STREAM_CAPACITY), bell: Some(bell) };
+        let (owner, queue) = (Owner::new(), EventQueue::new(STREAM_CAPACITY));
+        let events = Events { owner, queue, bell: Some(bell) };
         let events = Arc::new(Mutex::new(events));
         (Self(Arc::downgrade(&events)), EventStream { events, ready })
     }

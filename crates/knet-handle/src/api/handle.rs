@@ -1,10 +1,10 @@
 //! The handle, from its creation to its end.
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use knet_engine::{Engine, EngineConfig};
 use knet_wire::HostId;
@@ -263,6 +263,16 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.shared.fate.is_forked() {
+            // This process has none of the threads, and what they had locked stays locked. Dropping what they
+            // shared would wait for it, and so would logging.
+            let shared = self.shared.clone();
+            return mem::forget((
+                shared,
+                mem::take(&mut self.audiences),
+                mem::take(&mut self.threads),
+            ));
+        }
         threads::stop(&self.shared, &mut self.threads);
         log!(info, self.shared.log, Handle, "handle closed");
     }

@@ -52,6 +52,9 @@ impl LocalSocket {
 impl Drop for LocalSocket {
     fn drop(&mut self) {
         let shared = self.handle.shared();
-        shared.release_socket(self.socket);
+        // A forked process leaves the socket to its parent, whose threads may have locked it.
+        if !shared.fate.is_forked() {
+            shared.release_socket(self.socket);
+        }
     }
 }

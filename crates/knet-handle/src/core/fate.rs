@@ -1,7 +1,8 @@
 //! Whether a handle can work: in the process that created it, and while its threads run.
 
-use std::process;
 use std::sync::OnceLock;
+
+use knet_fd::Owner;
 
 use crate::error::Error;
 
@@ -9,21 +10,21 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct Fate {
     /// The process that has its threads. A forked one has none of them.
-    process: u32,
+    owner: Owner,
     /// The first of its threads that ended by a panic.
     ended: OnceLock<&'static str>,
 }
 
 impl Default for Fate {
     fn default() -> Self {
-        Self { process: process::id(), ended: OnceLock::new() }
+        Self { owner: Owner::new(), ended: OnceLock::new() }
     }
 }
 
 impl Fate {
     /// Returns `true` in a process that was forked after the handle was created.
     pub(crate) fn is_forked(&self) -> bool {
-        process::id() != self.process
+        !self.owner.is_current()
     }
 
     /// Records that a thread ended. Returns `true` if it is the first.
@@ -39,7 +40,7 @@ impl Fate {
     /// Returns an error if the handle cannot work.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_forked() {
-            return Err(Error::Forked { owner: self.process });
+            return Err(Error::Forked { owner: self.owner.process() });
         }
         match self.ended.get() {
             Some(&thread) => Err(Error::ThreadEnded { thread }),

@@ -66,11 +66,8 @@ pub(crate) fn spawn(
 }
 
 /// Stops the threads and waits for them, except for the current one: the last clone of a handle may be
-/// dropped in a callback. In a forked process, which has none of them, it does nothing.
+/// dropped in a callback.
 pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
-    if shared.fate.is_forked() {
-        return threads.clear();
-    }
     shared.stopping.store(true, Ordering::Release);
     // A slow filter is not called with the rest of a batch either.
     shared.forwarding.store(false, Ordering::Release);
