@@ -46,7 +46,7 @@ pub(crate) const CONTROL_TIMEOUT: Duration = Duration::from_millis(50);
 const SOCKET_PAUSE: Duration = Duration::from_millis(2);
 /// How long a flush of the datafds waits for room in full links.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-/// When a device is retried whose queue is full. It never reports room.
+/// When a device is retried whose queue is full, or has all that may wait in it. It never reports room.
 const DEVICE_PAUSE: Duration = Duration::from_millis(1);
 
 /// The sockets of a handle that are not open, for all its threads.
@@ -117,7 +117,7 @@ pub(crate) struct RetryAt {
 impl RetryAt {
     /// Schedules a retry.
     pub(crate) fn after(no_room: NoRoom, now: Instant) -> Self {
-        let pause = if no_room == NoRoom::Device { DEVICE_PAUSE } else { SOCKET_PAUSE };
+        let pause = if no_room == NoRoom::Socket { SOCKET_PAUSE } else { DEVICE_PAUSE };
         Self { latest: now + pause, when_writable: no_room == NoRoom::Socket }
     }
 

@@ -6,7 +6,8 @@
 //! control packets overtake it.
 //!
 //! The kernel also counts what waits for the hardware addresses of neighbours, which hosts that are gone never
-//! give. So a queue without room never stops data entirely: a message leaves every [`PATIENCE`].
+//! give. So what has hardly moved for [`PATIENCE`] is set aside for [`ASIDE_TIME`]: the limit is for what is queued
+//! beyond it. If that does not move either, the device has stopped, and more is set aside later and later.
 //!
 //! The rate of the device is measured by how fast the queue shrinks while nothing is added to it. The kernel is
 //! asked once per [`QUANTUM`] bytes as long as a link is fast; a batch of packets then costs two atomic
@@ -51,8 +52,14 @@ struct Pace {
     /// The last credit.
     granted: i64,
     last: Option<Queued>,
-    /// Since when there has been no room, or the last message left without.
+    /// Since when there has been no room.
     full_since: Option<Instant>,
+    /// How many bytes left since then.
+    moved: u64,
+    /// How many of the queued bytes moved so slowly that no device has them, and until when this is assumed.
+    set_aside: Option<(u64, Instant)>,
+    /// How long bytes must not move to be set aside.
+    patience: Duration,
     /// How many bytes left the queue in how much time, while it was never empty and nothing was added.
     drained: u64,
     during: Duration,
@@ -65,6 +72,9 @@ impl Default for QueueLimit {
             granted: 0,
             last: None,
             full_since: None,
+            moved: 0,
+            set_aside: None,
+            patience: PATIENCE,
             drained: 0,
             during: Duration::ZERO,
         };
@@ -105,21 +115,16 @@ impl QueueLimit {
         let mut pace = self.pace.lock();
         let spent = pace.granted.saturating_sub(self.credit.load(Relaxed));
         let drains = pace.observe(u64::try_from(spent).unwrap_or(0), queued);
-        let room = pace.limit.saturating_sub(queued.bytes);
+        let room = pace.room(queued);
         let tight = room < QUANTUM;
         // A run is uncharged as a whole, so one that fills the queue would hide how fast that shrinks.
         let room = if tight { room.min(pace.limit / 4) } else { room };
-        if room > 0 {
-            pace.full_since = None;
-        }
         let credit = i64::try_from(room.min(QUANTUM)).unwrap_or(i64::MAX);
         pace.granted = credit;
         self.credit.store(credit, Relaxed);
         self.tight.store(tight, Relaxed);
         match (room, tight) {
-            (0, _) if pace.is_patient(queued.at) => Room::None { drains },
-            // One packet, and with it the message that it begins.
-            (0, _) => Room::Bytes(1),
+            (0, _) => Room::None { drains },
             (_, true) => Room::Bytes(room),
             (_, false) => Room::Batch,
         }
@@ -127,21 +132,62 @@ impl QueueLimit {
 }
 
 impl Pace {
+    /// Returns how many bytes may be added to what is queued now.
+    fn room(&mut self, now: Queued) -> u64 {
+        let room = self.limit.saturating_sub(self.beyond_aside(now));
+        if room > 0 {
+            self.full_since = None;
+            return room;
+        }
+        let since = *self.full_since.get_or_insert_with(|| {
+            self.moved = 0;
+            now.at
+        });
+        if now.at.saturating_duration_since(since) < self.patience {
+            return 0;
+        }
+        self.full_since = None;
+        if self.moved >= self.limit / 4 {
+            return 0;
+        }
+        self.patience = self.patience.saturating_mul(2);
+        self.set_aside = now.at.checked_add(ASIDE_TIME).map(|until| (now.bytes, until));
+        self.limit
+    }
+
+    /// Returns how many bytes are queued beyond those that are set aside.
+    fn beyond_aside(&self, queued: Queued) -> u64 {
+        queued.bytes.saturating_sub(self.set_aside.map_or(0, |(bytes, _)| bytes))
+    }
+
     /// Adapts the limit to what is queued now, after about `spent` bytes were sent. Returns `true` if the queue
     /// has shrunk.
     fn observe(&mut self, spent: u64, now: Queued) -> bool {
+        // Another thread asked later and was here first.
+        if self.last.is_some_and(|last| now.at < last.at) {
+            return false;
+        }
         let Some(last) = self.last.replace(now) else { return false };
         let elapsed = now.at.saturating_duration_since(last.at);
+        let before = self.beyond_aside(last);
+        self.set_aside = self.set_aside.filter(|&(_, until)| now.at < until);
+        self.set_aside = self.set_aside.map(|(bytes, until)| (bytes.min(now.bytes), until));
+        let queued = self.beyond_aside(now);
         if spent > 0 {
             // What was sent is an estimate, so this shows only whether the device takes about all that it is given.
-            let drained = (last.bytes + spent).saturating_sub(now.bytes);
-            if now.bytes < self.limit / 4 && drained > spent / 2 {
+            let drained = (before + spent).saturating_sub(queued);
+            if queued < self.limit / 4 && drained > spent / 2 {
+                self.patience = PATIENCE;
                 self.raise(drained, elapsed);
             }
             return false;
         }
-        let drained = last.bytes.saturating_sub(now.bytes);
-        if now.bytes == 0 {
+        let drained = before.saturating_sub(queued);
+        self.moved += drained;
+        if self.moved >= self.limit / 4 {
+            self.patience = PATIENCE;
+        }
+        if queued == 0 {
             self.raise(drained, elapsed);
             (self.drained, self.during) = (0, Duration::ZERO);
             return drained > 0;
@@ -155,16 +201,6 @@ impl Pace {
             (self.drained, self.during) = (0, Duration::ZERO);
         }
         drained > 0
-    }
-
-    /// Returns `true` if data has to wait for room. It has none at this time.
-    fn is_patient(&mut self, now: Instant) -> bool {
-        let since = *self.full_since.get_or_insert(now);
-        let is_patient = now.saturating_duration_since(since) < PATIENCE;
-        if !is_patient {
-            self.full_since = Some(now);
-        }
-        is_patient
     }
 
     /// Raises the limit, since the device took at least so many bytes in this time and could have taken more.
@@ -185,15 +221,18 @@ fn in_target(bytes: u64, elapsed: Duration) -> u64 {
 const TARGET: Duration = Duration::from_millis(50);
 /// How long the queue is observed for a measurement.
 const WINDOW: Duration = Duration::from_millis(40);
-/// How long a message waits for room: less than the shortest send timeout by default, and so long that a link
-/// of 5 Mbit/s sends the longest message in that time.
+/// How long bytes that do not move hold up others at first: less than the send timeout by default, and so long
+/// that a link of 5 Mbit/s sends the longest message in that time, which may be uncharged as a whole.
 const PATIENCE: Duration = Duration::from_millis(150);
+/// How long bytes are set aside: as long as the kernel looks for a neighbour by default (`arp(7)`).
+const ASIDE_TIME: Duration = Duration::from_secs(3);
 /// The limit before anything was measured: 60 ms of a link of 5 Mbit/s.
 const FIRST: u64 = 64 * 1024;
 /// A few packets, so that a device is busy while the next ones come.
 const LEAST: u64 = 8 * 1024;
-/// What the largest send buffer holds.
-const MOST: u64 = 16 * 1024 * 1024;
+/// What a link of 16 Gbit/s sends between two retries of blocked packets. A link that becomes slow has this much
+/// in its queue before its rate is known: 0.8 s of 20 Mbit/s.
+const MOST: u64 = 2 * 1024 * 1024;
 /// How many bytes are sent before the kernel is asked again.
 const QUANTUM: u64 = 256 * 1024;
 /// About what the kernel charges for a packet in addition to its bytes.

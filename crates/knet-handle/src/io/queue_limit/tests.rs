@@ -68,7 +68,7 @@ impl Device {
                 longest = longest.max(self.delay());
                 self.pass(Duration::from_micros(20));
             }
-            self.pass(Duration::from_millis(2));
+            self.pass(Duration::from_millis(1));
         }
         longest
     }
@@ -138,19 +138,41 @@ fn a_queue_that_shrinks_without_room_is_reported() {
 }
 
 #[test]
-fn what_waits_for_hosts_that_are_gone_does_not_stop_data() {
-    let (start, limit) = (Instant::now(), QueueLimit::default());
-    // It stays, whatever is sent to others.
-    let room = |after: Duration| limit.room(|| Some(Queued { bytes: 200_000, at: start + after }));
-    let mut messages = 0;
-    for milli in 0..1500 {
-        if let Room::Bytes(bytes) = room(Duration::from_millis(milli)) {
-            assert_eq!(QueueLimit::fitting(bytes, [1400, 1400].into_iter()), 1);
-            limit.record_sent(1, 1400);
-            messages += 1;
+fn what_waits_for_hosts_that_are_gone_is_set_aside() {
+    let (mut device, limit) = (Device::new(20), QueueLimit::default());
+    // It stays, whatever is sent to others. Pings add to it.
+    let mut neighbours = 200_000;
+    let mut idle = Duration::ZERO;
+    let mut longest = Duration::ZERO;
+    for milli in 0..3000 {
+        neighbours += 20;
+        let queued = Queued { bytes: device.queued().bytes + neighbours, ..device.queued() };
+        if let Room::Bytes(bytes) = limit.room(|| Some(queued)) {
+            let count = QueueLimit::fitting(bytes, std::iter::repeat_n(1400, 45));
+            limit.record_sent(count, count * 1400);
+            device.queue.push_back(((count * 2300) as u64, (count * 1400) as f64));
         }
+        longest = longest.max(device.delay());
+        if milli >= 150 && device.queue.is_empty() {
+            idle += Duration::from_millis(1);
+        }
+        device.pass(Duration::from_millis(1));
     }
-    assert_eq!(messages, 9, "one per 150 ms");
+    assert!(idle < Duration::from_millis(300), "the device was idle for {idle:?}");
+    assert!(longest < 3 * TARGET, "a packet waited for {longest:?}");
+}
+
+#[test]
+fn a_device_that_has_stopped_is_given_less_and_less() {
+    let (mut device, limit) = (Device::new(20), QueueLimit::default());
+    device.flood(&limit, 1400, SECOND);
+    device.rate = 1;
+    device.flood(&limit, 1400, 60 * SECOND);
+    device.rate = 20 * 125_000;
+    assert!(device.delay() < 15 * TARGET, "a packet waits for {:?}", device.delay());
+    device.flood(&limit, 1400, 4 * SECOND);
+    let longest = device.flood(&limit, 1400, SECOND);
+    assert!(longest < 2 * TARGET, "a packet waited for {longest:?}");
 }
 
 #[test]
