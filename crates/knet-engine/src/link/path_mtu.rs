@@ -21,7 +21,7 @@ use knet_wire::MAX_ONWIRE;
 use super::black_hole::BlackHoleCheck;
 use super::conditions::Conditions;
 use super::narrow::NarrowCheck;
-use super::probe::{Evidence, OutgoingProbe, Probe, ProbeStep};
+use super::probe::{Evidence, OutgoingProbe, Probe, ProbeStep, Reply};
 
 /// The discovery of one link. All sizes are those of whole IP packets, in bytes.
 #[derive(Debug, Default)]
@@ -162,17 +162,19 @@ impl PathMtu {
         Some(self.send(now, onwire, conditions))
     }
 
-    /// Handles a reply with this cookie. Returns `true` if one was expected.
+    /// Handles a reply with this cookie. Returns `true` if it answers the probe.
     pub(crate) fn probe_answered(&mut self, cookie: u16) -> bool {
         let Some(probe) = self.probe.as_mut() else { return false };
-        if !probe.is_answer(cookie) {
-            return false;
-        }
-        let onwire = probe.onwire;
-        self.probe = None;
-        if matches!(self.phase, Phase::Narrow(_)) {
+        let (reply, onwire) = (probe.reply(cookie), probe.onwire);
+        let is_narrow = matches!(self.phase, Phase::Narrow(_));
+        if reply != Reply::None && is_narrow {
+            // A doubtful reply is reason enough: the search finds out.
             self.search_from(None);
         }
+        if reply != Reply::Answer {
+            return false;
+        }
+        self.probe = None;
         if let Phase::Searching(search) = &mut self.phase {
             search.good = search.good.max(Some(onwire));
             // A size above the one in use is used at once, whatever the search finds further up.

@@ -14,8 +14,14 @@ pub(super) struct Probe {
     cookie: u16,
     /// How many replies with another cookie came since the cookie was chosen.
     wrong: u32,
+    /// Whether a reply came since it was last sent that does not answer it yet.
+    heard: Heard,
+    /// How many times it was doubtfully answered.
+    doubtful: u32,
+    /// How many times in a row the reply came among too many wrong ones.
+    drowned: u32,
     sends: u32,
-    /// How many of them were not answered although the path worked.
+    /// How many times in a row it was not answered although the path worked.
     lost: u32,
     first_sent: Instant,
     last_sent: Instant,
@@ -31,6 +37,27 @@ pub(super) enum Evidence {
     OnePong,
     /// A pong after each of the last times. Each is accompanied by a ping.
     PongEach,
+}
+
+/// What came since a probe was last sent, apart from replies with a wrong cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Heard {
+    Nothing,
+    /// A reply with its cookie, which may have been guessed.
+    Doubtful,
+    /// A reply with its cookie, after wrong ones that are enough to guess any cookie.
+    Drowned,
+}
+
+/// What a reply means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reply {
+    /// Nothing: its cookie is wrong, or was returned before.
+    None,
+    /// The probe may have arrived, or somebody has guessed its cookie.
+    Doubtful,
+    /// The probe has arrived.
+    Answer,
 }
 
 /// A probe that has to leave now.
@@ -70,6 +97,9 @@ impl Probe {
             evidence,
             cookie: other_cookie(before, conditions),
             wrong: 0,
+            heard: Heard::Nothing,
+            doubtful: 0,
+            drowned: 0,
             sends: 0,
             lost: 0,
             first_sent: now,
@@ -81,11 +111,14 @@ impl Probe {
 
     /// Notes that it is sent now.
     pub(super) fn send(&mut self, now: Instant, conditions: &Conditions) -> OutgoingProbe {
-        if self.wrong >= MAX_WRONG {
+        if self.wrong >= MAX_WRONG || self.heard != Heard::Nothing {
             (self.cookie, self.wrong) = (other_cookie(self.cookie, conditions), 0);
         }
+        self.heard = Heard::Nothing;
         // The first probes follow each other quickly; the others allow for an interruption to end.
-        let pause = FIRST_PAUSE * (1 << self.sends.min(MAX_DOUBLINGS));
+        // Those that are drowned by a flood follow each other more and more slowly.
+        let doublings = self.sends.min(MAX_DOUBLINGS) + self.drowned.min(MAX_DROWNED_DOUBLINGS);
+        let pause = FIRST_PAUSE * (1 << doublings);
         self.sends = self.sends.saturating_add(1);
         (self.last_sent, self.lost_at) = (now, now + conditions.patience.max(pause));
         self.path_works = pong_since(self.first_sent, conditions);
@@ -95,37 +128,60 @@ impl Probe {
 
     /// Returns when to call [`Probe::poll`] next.
     pub(super) fn next_timeout(&self) -> Instant {
-        self.lost_at
+        // A doubtful answer is confirmed at once.
+        if self.heard == Heard::Doubtful { self.last_sent } else { self.lost_at }
     }
 
-    /// Returns `true` if it has been sent once only.
+    /// Returns `true` if it has been sent once only, without a credible answer.
     pub(super) fn is_first(&self) -> bool {
-        self.sends == 1
+        self.sends == 1 && self.doubtful == 0
     }
 
     /// Returns what to do with it now.
+    ///
+    /// Wrong replies are no evidence of anything: a probe is lost only if no reply had its cookie.
     pub(super) fn poll(&mut self, now: Instant, conditions: &Conditions) -> ProbeStep {
-        if now < self.lost_at {
+        if now < self.next_timeout() {
             return ProbeStep::Wait;
         }
-        let is_lost = match self.evidence {
-            Evidence::OnePong => self.sends >= MAX_SENDS && self.path_works,
-            Evidence::PongEach => {
-                self.lost += u32::from(pong_since(self.last_sent, conditions));
-                self.lost >= MAX_SENDS
-            }
+        if self.heard == Heard::Drowned {
+            self.drowned += 1;
+            return ProbeStep::Again;
+        }
+        self.drowned = 0;
+        if self.heard == Heard::Doubtful {
+            return ProbeStep::Again;
+        }
+        let (counts, path_works) = match self.evidence {
+            Evidence::OnePong => (true, self.path_works),
+            Evidence::PongEach => (pong_since(self.last_sent, conditions), true),
         };
-        if is_lost { ProbeStep::Lost } else { ProbeStep::Again }
+        self.lost = self.lost.saturating_add(u32::from(counts));
+        if self.lost >= MAX_SENDS && path_works { ProbeStep::Lost } else { ProbeStep::Again }
     }
 
-    /// Returns `true` if a reply with this cookie answers it. After several wrong ones, which
-    /// somebody guessed, none does until it is sent again with another cookie.
-    pub(super) fn is_answer(&mut self, cookie: u16) -> bool {
-        if self.wrong < MAX_WRONG && cookie == self.cookie {
-            return true;
+    /// Returns what a reply with this cookie means (`docs/protocol.md`, "Floods of replies").
+    pub(super) fn reply(&mut self, cookie: u16) -> Reply {
+        if cookie != self.cookie {
+            self.wrong = self.wrong.saturating_add(1);
+            return Reply::None;
         }
-        self.wrong = self.wrong.saturating_add(1);
-        false
+        if self.heard != Heard::Nothing {
+            return Reply::None;
+        }
+        if self.wrong < MAX_WRONG {
+            return Reply::Answer;
+        }
+        if self.wrong >= MAX_WRONG_DOUBTFUL {
+            self.heard = Heard::Drowned;
+            return Reply::None;
+        }
+        (self.doubtful, self.lost) = (self.doubtful + 1, 0);
+        if self.doubtful >= ENOUGH_DOUBTFUL {
+            return Reply::Answer;
+        }
+        self.heard = Heard::Doubtful;
+        Reply::Doubtful
     }
 }
 
@@ -146,5 +202,13 @@ const MAX_SENDS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often that time doubles.
 const MAX_DOUBLINGS: u32 = 2;
-/// How many wrong replies are put up with. Late replies to the probe before are among them.
+/// How often that time doubles once more while a flood of replies goes on: up to 6.4 s.
+const MAX_DROWNED_DOUBLINGS: u32 = 4;
+/// How many wrong replies leave the right one beyond doubt. Late replies to the probe before are
+/// among them. Four probes give a guesser a chance of 1 in 2048.
 const MAX_WRONG: u32 = 8;
+/// How many wrong replies leave the right one credible at all.
+const MAX_WRONG_DOUBTFUL: u32 = 1024;
+/// How many doubtful answers are one: a guesser's chance of that many, each within four probes, is 1
+/// in 4096.
+const ENOUGH_DOUBTFUL: u32 = 3;

@@ -295,6 +295,30 @@ fn an_answer_is_not_guessed() {
     assert_eq!(discovery.verified(), Some(576));
 }
 
+/// Among many guesses one may be right, but not three times.
+#[test]
+fn a_reply_among_many_wrong_ones_answers_the_third_time() {
+    let mut path = path(1500, 1500, CLEAR, IpVersion::V4);
+    let mut discovery = PathMtu::default();
+    discovery.search();
+    let mut sent = vec![discovery.poll_probe(path.now, &path.conditions).unwrap()];
+    while sent.len() < 3 {
+        let cookie = sent.last().unwrap().cookie;
+        assert!((0..100).all(|guess| !discovery.probe_answered(cookie ^ (guess + 1))));
+        assert!((0..9).all(|_| !discovery.probe_answered(cookie)), "{} times sent", sent.len());
+        assert_eq!(discovery.verified(), None);
+        // It is sent again at once, and no other probe first.
+        path.conditions.fresh_cookie = path.conditions.fresh_cookie.wrapping_mul(5) + 1;
+        assert!(discovery.next_timeout(path.now).unwrap() <= path.now);
+        sent.push(discovery.poll_probe(path.now, &path.conditions).unwrap());
+        assert_ne!(sent.last().unwrap().cookie, cookie);
+    }
+    let cookie = sent.last().unwrap().cookie;
+    assert!((0..100).all(|guess| !discovery.probe_answered(cookie ^ (guess + 1))));
+    assert!(discovery.probe_answered(cookie));
+    assert_eq!(discovery.verified(), Some(65_535));
+}
+
 #[test]
 fn the_answer_to_another_probe_is_none() {
     let path = path(1500, 1500, CLEAR, IpVersion::V4);
