@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use knet_faults::{Call, Fault};
 use knet_tests::cluster::{channel, exactly};
-use knet_tests::descriptors::stream_pair;
+use knet_tests::descriptors::{raw_pty, stream_pair, udp_pair};
 use knet_tests::log;
 use knet_tests::wait::{next_like, until};
 use kronosnet::{DatafdProblem, DatafdSource, Error};
@@ -63,6 +63,52 @@ fn a_datafd_that_is_readable_and_has_nothing_is_tried_less_and_less_often() {
         faults.clear();
         let read = || scene.cluster.handle(1).channel_stats(channel(5)).tx_messages;
         until("the message is read", || read() == 1);
+    });
+}
+
+/// Anybody can send datagrams with a wrong checksum, which make a socket readable and are discarded.
+#[test]
+fn a_udp_datafd_that_is_readable_and_has_nothing_is_tried_again_soon() {
+    run(|faults| {
+        let mut scene = Scene::new();
+        let (near, far) = udp_pair();
+        let _brought = scene.cluster.bring(1, &near, 5);
+        let work = Work::of("knet-tx");
+        faults.add(Fault::new(Call::Recvmmsg, Errno::EAGAIN).of_thread("knet-tx"));
+        far.send(b"late").unwrap();
+        // With pauses that double up to a second, this would take a minute and a half.
+        until("it is tried soon each time", || faults.failed() > 100);
+        work.is_little();
+        let (tries, seconds) = (faults.failed(), work.seconds());
+        assert!(tries < 1100 * (1 + seconds), "{tries} tries in {seconds} s");
+        let text = ["WARN", "wrong checksum"];
+        assert_eq!(log::count(&text), 1, "{}", log::all());
+        (0..5).for_each(|_| scene.sends());
+
+        faults.clear();
+        let read = || scene.cluster.handle(1).channel_stats(channel(5)).tx_messages;
+        until("the message is read", || read() == 1);
+    });
+}
+
+#[test]
+fn a_device_without_calls_that_do_not_wait_is_asked_for_them_once() {
+    const MESSAGES: u64 = 20;
+    run(|faults| {
+        let scene = Scene::new();
+        let ends = [raw_pty(), raw_pty()];
+        let _brought = [1, 2].map(|at| scene.cluster.bring(at, &ends[usize::from(at) - 1].0, 5));
+        let [sent, received] = [1, 2].map(|at| {
+            let handle = scene.cluster.handle(at).clone();
+            move || handle.channel_stats(channel(5))
+        });
+        for number in 1..=MESSAGES {
+            nix::unistd::write(&ends[0].1, b"typed").unwrap();
+            until("it is read", || sent().tx_messages == number);
+            until("it is written", || received().rx_messages == number);
+        }
+        let asked = [("knet-tx", Call::Preadv2), ("knet-rx", Call::Pwritev2)];
+        assert_eq!(asked.map(|(thread, call)| faults.made(thread, call)), [1, 1]);
     });
 }
 

@@ -8,7 +8,7 @@
 //! - local socket pairs with large buffers: [`SocketPair`], [`set_buffer_sizes`];
 //! - messages, with truncation reported and end of file distinguished from empty messages:
 //!   [`receive`], [`send`] and, with many messages per system call, [`ReceiveBatch`], [`SendBatch`];
-//! - the bytes of devices and pipes: [`read()`], [`write()`];
+//! - the bytes of devices and pipes: [`read()`], [`write()`], [`FileCalls`];
 //! - whether the process was forked, and shares its descriptors with its parent: [`Owner`].
 //!
 //! Descriptors are passed as `impl AsFd` and returned as `OwnedFd`. A borrowed descriptor is never
@@ -67,7 +67,7 @@ mod kind;
 pub use kind::{FdKind, KindError};
 
 mod message;
-pub use message::{ReadError, Received, Sent, WriteError, read, receive, send, write};
+pub use message::{FileCalls, ReadError, Received, Sent, WriteError, read, receive, send, write};
 
 mod mmsg;
 

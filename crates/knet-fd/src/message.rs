@@ -156,15 +156,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadErr
 /// # }
 /// ```
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadError> {
-    if buffer.is_empty() {
-        return Err(ReadError::EmptyBuffer);
-    }
-    match no_wait::read(fd.as_fd(), buffer) {
-        Ok(0) => Ok(Received::EndOfFile),
-        Ok(len) => Ok(Received::Message { len, truncated: false }),
-        Err(Errno::EAGAIN) => Ok(Received::WouldBlock),
-        Err(errno) => Err(ReadError::Os { source: OsError::new(errno) }),
-    }
+    FileCalls::new().read(fd, buffer)
 }
 
 /// Sends one message to the peer of a connected socket, or bytes to a stream.
@@ -223,7 +215,61 @@ pub fn send(socket: impl AsFd, message: &[u8]) -> Result<Sent, WriteError> {
 /// # }
 /// ```
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<Sent, WriteError> {
-    sent(no_wait::write(fd.as_fd(), bytes))
+    FileCalls::new().write(fd, bytes)
+}
+
+/// Reads and writes one file, and remembers which calls it has: [`read()`] and [`write()`] ask a terminal each
+/// time for calls that do not wait, with one system call more.
+///
+/// # Examples
+///
+/// ```
+/// use knet_fd::{FileCalls, Received};
+///
+/// let (zeros, calls) = (std::fs::File::open("/dev/zero")?, FileCalls::new());
+/// let all = Received::Message { len: 8, truncated: false };
+/// for _ in 0..3 {
+///     assert_eq!(calls.read(&zeros, &mut [1; 8])?, all);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct FileCalls {
+    missing: no_wait::Missing,
+}
+
+impl FileCalls {
+    /// Creates the memory of a file of which nothing is known.
+    #[must_use]
+    pub fn new() -> FileCalls {
+        FileCalls::default()
+    }
+
+    /// Reads the available bytes of the file, like [`read()`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read()`].
+    pub fn read(&self, fd: impl AsFd, buffer: &mut [u8]) -> Result<Received, ReadError> {
+        if buffer.is_empty() {
+            return Err(ReadError::EmptyBuffer);
+        }
+        match no_wait::read(&self.missing, fd.as_fd(), buffer) {
+            Ok(0) => Ok(Received::EndOfFile),
+            Ok(len) => Ok(Received::Message { len, truncated: false }),
+            Err(Errno::EAGAIN) => Ok(Received::WouldBlock),
+            Err(errno) => Err(ReadError::Os { source: OsError::new(errno) }),
+        }
+    }
+
+    /// Writes to the file, like [`write()`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write()`].
+    pub fn write(&self, fd: impl AsFd, bytes: &[u8]) -> Result<Sent, WriteError> {
+        sent(no_wait::write(&self.missing, fd.as_fd(), bytes))
+    }
 }
 
 fn sent(result: Result<usize, Errno>) -> Result<Sent, WriteError> {

@@ -6,30 +6,55 @@
 //! not: for these, `O_NONBLOCK` is set before the call.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::{errno::Errno, unistd};
 
 use crate::{FlagError, retry::retry, set_nonblocking};
 
+/// Which of the two calls a file was found not to have.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    read: AtomicBool,
+    write: AtomicBool,
+}
+
 /// Reads from the current position.
 #[allow(unsafe_code)]
-pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+pub(crate) fn read(
+    missing: &Missing,
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<usize, Errno> {
     let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: `part` covers `buffer`, which is borrowed mutably for longer than the call.
-    match unsafe { vectored(libc::SYS_preadv2, fd, &part) } {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => nonblocking(fd, || unistd::read(fd, buffer)),
-        result => result,
-    }
+    let result = unless(&missing.read, || unsafe { vectored(libc::SYS_preadv2, fd, &part) });
+    result.unwrap_or_else(|| nonblocking(fd, || unistd::read(fd, buffer)))
 }
 
 /// Writes at the current position.
 #[allow(unsafe_code)]
-pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+pub(crate) fn write(missing: &Missing, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: `part` covers `bytes`, which outlives the call, and the kernel only reads through it.
-    match unsafe { vectored(libc::SYS_pwritev2, fd, &part) } {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => nonblocking(fd, || unistd::write(fd, bytes)),
-        result => result,
+    let result = unless(&missing.write, || unsafe { vectored(libc::SYS_pwritev2, fd, &part) });
+    result.unwrap_or_else(|| nonblocking(fd, || unistd::write(fd, bytes)))
+}
+
+/// Makes a call, unless it is known to be missing. Returns `None` if it is, and remembers that.
+fn unless(
+    missing: &AtomicBool,
+    call: impl FnOnce() -> Result<usize, Errno>,
+) -> Option<Result<usize, Errno>> {
+    if missing.load(Relaxed) {
+        return None;
+    }
+    match call() {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {
+            missing.store(true, Relaxed);
+            None
+        }
+        result => Some(result),
     }
 }
 

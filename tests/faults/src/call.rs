@@ -18,6 +18,8 @@ pub enum Call {
     Getsockopt,
     /// `preadv2`.
     Preadv2,
+    /// `pwritev2`.
+    Pwritev2,
     /// `read`.
     Read,
     /// `recvfrom`, which is also what `recv` is.
@@ -42,12 +44,13 @@ pub enum Call {
 
 impl Call {
     /// All calls.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::EpollCtl,
         Self::EpollWait,
         Self::Getpid,
         Self::Getsockopt,
         Self::Preadv2,
+        Self::Pwritev2,
         Self::Read,
         Self::Recvfrom,
         Self::Recvmmsg,
@@ -73,6 +76,7 @@ impl Call {
             Self::Getpid => &[libc::SYS_getpid],
             Self::Getsockopt => &[libc::SYS_getsockopt],
             Self::Preadv2 => &[libc::SYS_preadv2],
+            Self::Pwritev2 => &[libc::SYS_pwritev2],
             Self::Read => &[libc::SYS_read],
             Self::Recvfrom => &[libc::SYS_recvfrom],
             Self::Recvmmsg => &[libc::SYS_recvmmsg],

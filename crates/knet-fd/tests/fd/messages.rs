@@ -5,7 +5,7 @@ use std::{
 };
 
 use knet_fd::{
-    PairType, ReadError, ReceiveBatch, Received, SendBatch, Sent, read, receive, send,
+    FileCalls, PairType, ReadError, ReceiveBatch, Received, SendBatch, Sent, read, receive, send,
     set_nonblocking, write,
 };
 use nix::{
@@ -69,6 +69,25 @@ fn blocking_sockets_do_not_block() {
         while send(&end, &much).unwrap() != Sent::WouldBlock {}
         assert_eq!(SendBatch::new(64).send(&end, [much.as_slice()]), Ok(0));
         done.send((end, peer)).unwrap();
+    });
+    wait.recv_timeout(Duration::from_secs(10)).unwrap();
+}
+
+/// What is remembered of the calls of a file does not make one block.
+#[test]
+fn what_is_made_blocking_again_does_not_block() {
+    let (done, wait) = mpsc::channel();
+    // If one of these blocks, only its thread is stuck.
+    thread::spawn(move || {
+        let (pipe, terminal) = (unistd::pipe().unwrap(), openpty(None, None).unwrap());
+        for file in [&pipe.0, &terminal.master] {
+            let calls = FileCalls::new();
+            for _ in 0..3 {
+                set_nonblocking(file, false).unwrap();
+                assert_eq!(calls.read(file, &mut [0; 8]), Ok(Received::WouldBlock));
+            }
+        }
+        done.send(()).unwrap();
     });
     wait.recv_timeout(Duration::from_secs(10)).unwrap();
 }

@@ -19,7 +19,8 @@ pub(crate) fn is_passing(datafd: impl AsFd, errno: i32) -> bool {
     }
 }
 
-fn has_no_connection(datafd: impl AsFd) -> bool {
+/// Returns `true` for a datagram or packet socket of a network.
+pub(crate) fn has_no_connection(datafd: impl AsFd) -> bool {
     match FdKind::of(datafd) {
         Ok(FdKind::Socket { domain, kind, .. }) => {
             domain != SocketDomain::Unix && matches!(kind, SocketType::Datagram | SocketType::Raw)

@@ -86,7 +86,7 @@ fn write_some(entry: &Entry, bytes: &[u8]) -> Result<usize, i32> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         let sent = match entry.traffic {
-            Traffic::Device => knet_fd::write(entry, rest),
+            Traffic::Device => entry.calls.write(entry, rest),
             Traffic::Stream | Traffic::Messages => knet_fd::send(entry, rest),
         };
         match sent {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayVec;
 use knet_channel::{Channel, ChannelMap};
-use knet_fd::FileComparison;
+use knet_fd::{FileCalls, FileComparison};
 use knet_poller::{Interest, Poller, Token};
 use parking_lot::{Mutex, RwLock};
 
 use crate::datafd_key::{DatafdId, DatafdKey};
 use crate::datafds::counters::Counters;
+use crate::datafds::read_error::has_no_connection;
 use crate::error::Error;
 use crate::log::Log;
 use crate::operation::Operation;
@@ -65,6 +66,11 @@ pub(crate) struct Entry {
     /// it was given.
     fd: OwnedFd,
     pub(crate) origin: Origin,
+    /// The reads and writes that a device has.
+    pub(crate) calls: FileCalls,
+    /// Whether the kernel reports it as readable because of messages that it then discards, which anybody on
+    /// the network can send: those with a wrong checksum.
+    pub(crate) discards: bool,
     reading: Mutex<Reading>,
     /// The rest of a message that a stream took only the beginning of. Only knet-rx uses it.
     rest: Mutex<Vec<u8>>,
@@ -81,7 +87,8 @@ impl Entry {
         origin: Origin,
     ) -> Self {
         let (reading, rest) = (Mutex::new(Reading::Yes), Mutex::default());
-        Self { channel, number, traffic, token, fd, origin, reading, rest }
+        let (calls, discards) = (FileCalls::new(), has_no_connection(&fd));
+        Self { channel, number, traffic, token, fd, origin, calls, discards, reading, rest }
     }
 
     pub(crate) fn id(&self) -> DatafdId {

@@ -30,11 +30,14 @@ impl Pauses {
 
     /// Records that a datafd was reported as readable and had nothing.
     pub(crate) fn record_empty(&mut self, shared: &Shared, entry: &Entry) {
-        let Step::Pause { is_new } = self.datafds.record_empty(entry.token, Instant::now(), true)
-        else {
-            return;
-        };
-        if is_new {
+        let step = self.datafds.record_empty(entry.token, Instant::now(), !entry.discards);
+        let Step::Pause { is_new } = step else { return };
+        if is_new && entry.discards {
+            log!(
+                warn, shared.log, Datafd, channel = %entry.channel,
+                "a datafd is reported as readable and has nothing, which datagrams with a wrong checksum cause"
+            );
+        } else if is_new {
             log!(
                 warn, shared.log, Datafd, channel = %entry.channel,
                 "a datafd is reported as readable and has nothing, trying again less and less often"

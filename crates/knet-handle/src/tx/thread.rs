@@ -223,7 +223,7 @@ impl<'a> TxThread<'a> {
         let read = if entry.traffic == Traffic::Stream {
             knet_fd::receive(entry, &mut self.single[..MAX_MESSAGE])
         } else {
-            knet_fd::read(entry, &mut self.single)
+            entry.calls.read(entry, &mut self.single)
         };
         match read {
             Ok(Received::Message { len, .. }) => (End::More, len),
