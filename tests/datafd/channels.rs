@@ -1,12 +1,10 @@
 //! All channels at once, and channels that are added and removed while others carry traffic.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
 use knet_tests::cluster::{Cluster, exactly, message};
 use knet_tests::descriptors::datagram_pair;
+use knet_tests::flow::during_traffic;
 use knet_tests::wait::receive;
-use kronosnet::{Channel, Datafd, DatafdSource};
+use kronosnet::{Channel, DatafdSource};
 
 #[test]
 fn all_32_channels_at_once_carry_their_own_messages() {
@@ -46,30 +44,12 @@ fn all_32_channels_at_once_carry_messages_of_maximum_length() {
     }
 }
 
-/// Sends messages both ways until `stop` is set, and returns how many arrived. It waits for each
-/// before the next, so that a lost one is noticed.
-fn flow(one: &Datafd, two: &Datafd, stop: &AtomicBool) -> usize {
-    let mut number = 0;
-    while !stop.load(Ordering::SeqCst) {
-        for (from, to) in [(one, two), (two, one)] {
-            let bytes = message(700, number);
-            assert_eq!(nix::unistd::write(from, &bytes), Ok(700));
-            assert_eq!(receive(to), bytes);
-            number += 1;
-        }
-    }
-    number
-}
-
 #[test]
 fn adding_and_removing_while_traffic_flows_loses_nothing() {
     let cluster = Cluster::pair();
     let flowing: Vec<_> =
         (0..2).map(|number| (cluster.create(1, number), cluster.create(2, number))).collect();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let flows: Vec<_> =
-            flowing.iter().map(|(one, two)| scope.spawn(|| flow(one, two, &stop))).collect();
+    during_traffic(&flowing, 700, || {
         for round in 0..200 {
             let number = 2 + round % 30;
             let (given, far) = datagram_pair();
@@ -80,10 +60,6 @@ fn adding_and_removing_while_traffic_flows_loses_nothing() {
             assert_eq!(receive(&created), b"once");
             brought.remove().unwrap();
             created.remove().unwrap();
-        }
-        stop.store(true, Ordering::SeqCst);
-        for flow in flows {
-            assert!(flow.join().unwrap() > 0);
         }
     });
     assert!(cluster.problems(1).is_empty() && cluster.problems(2).is_empty());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use knet_tests::forge::Report;
 use knet_tests::lan::{Family, Lan, address};
 use knet_tests::wait::{DEADLINE, until};
-use kronosnet::{DownReason, LinkState, PingTimers};
+use kronosnet::{DownReason, Link, LinkState, PingTimers};
 use nix::libc::{ECONNREFUSED, EHOSTUNREACH};
 
 use crate::member::{Member, PORT};
@@ -20,15 +20,30 @@ const TIMERS: PingTimers = PingTimers {
     precision: 64,
 };
 
+/// Two hosts with a link, and a third machine that is no member.
+struct Target {
+    lan: Lan,
+    members: [Member; 2],
+    ends: [SocketAddr; 2],
+    /// The link of host 1.
+    link: Link,
+}
+
+impl Target {
+    fn new(family: Family) -> Self {
+        let lan = Lan::new(3, 1);
+        let members = [Member::new(1), Member::new(2)];
+        let ips = [1, 2].map(|host| address(family, host, 0));
+        let link = members[0].connect(lan.host(1), (2, 0), (ips[0], ips[1]), TIMERS);
+        members[1].connect(lan.host(2), (1, 0), (ips[1], ips[0]), TIMERS);
+        members.iter().for_each(|member| member.wait_for_first(1, 1));
+        Self { lan, members, ends: ips.map(|ip| SocketAddr::new(ip, PORT)), link }
+    }
+}
+
 /// Forges each report that host 2 cannot be reached, to host 1, again and again.
 fn forged_reports(family: Family) {
-    // The third machine is no member.
-    let lan = Lan::new(3, 1);
-    let members = [Member::new(1), Member::new(2)];
-    let [here, there] = [1, 2].map(|host| SocketAddr::new(address(family, host, 0), PORT));
-    let link = members[0].connect(lan.host(1), (2, 0), (here.ip(), there.ip()), TIMERS);
-    members[1].connect(lan.host(2), (1, 0), (there.ip(), here.ip()), TIMERS);
-    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    let Target { lan, members, ends: [here, there], link } = Target::new(family);
     let pings = || link.status().unwrap().stats.tx_ping_packets;
     let mut traffic = Traffic::new(&members, 3000);
     let (start, before) = (Instant::now(), pings());
@@ -71,12 +86,7 @@ fn forged_ipv6_reports_take_no_link_down() {
 
 /// Forges reports that packets are too long, with one limit after the other, to host 1.
 fn forged_limits(family: Family) {
-    let lan = Lan::new(3, 1);
-    let members = [Member::new(1), Member::new(2)];
-    let [here, there] = [1, 2].map(|host| SocketAddr::new(address(family, host, 0), PORT));
-    let link = members[0].connect(lan.host(1), (2, 0), (here.ip(), there.ip()), TIMERS);
-    members[1].connect(lan.host(2), (1, 0), (there.ip(), here.ip()), TIMERS);
-    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    let Target { lan, members, ends: [here, there], link } = Target::new(family);
     let path_mtu = || link.status().unwrap().path_mtu;
     until("the MTU of Ethernet is found", || path_mtu() == Some(1500));
     let probes = || link.status().unwrap().stats.tx_pmtu_packets;

@@ -1,31 +1,15 @@
 //! Datafds that are added and removed a thousand times while other channels carry traffic.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use knet_tests::cluster::{Cluster, channel, exactly, message};
 use knet_tests::descriptors::{datagram_pair, stream_pair};
+use knet_tests::flow::during_traffic;
 use knet_tests::process::{open_fds, watched_sources};
 use knet_tests::wait::{receive, until};
-use kronosnet::{ChannelRequest, Datafd, DatafdSource};
+use kronosnet::{ChannelRequest, DatafdSource};
 
 use crate::alone;
-
-/// Sends messages both ways until `stop` is set, and returns how many arrived. It waits for each
-/// before the next, so that a lost one is noticed.
-fn flow(one: &Datafd, two: &Datafd, stop: &AtomicBool) -> usize {
-    let mut number = 0;
-    while !stop.load(Ordering::SeqCst) {
-        for (from, to) in [(one, two), (two, one)] {
-            let bytes = message(1200, number);
-            assert_eq!(nix::unistd::write(from, &bytes), Ok(1200));
-            assert_eq!(receive(to), bytes);
-            number += 1;
-        }
-    }
-    number
-}
 
 #[test]
 fn adding_and_removing_a_thousand_times_under_traffic_loses_and_leaks_nothing() {
@@ -34,16 +18,9 @@ fn adding_and_removing_a_thousand_times_under_traffic_loses_and_leaks_nothing() 
     let flowing: Vec<_> =
         (0..2).map(|number| (cluster.create(1, number), cluster.create(2, number))).collect();
     let before = open_fds();
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let flows: Vec<_> =
-            flowing.iter().map(|(one, two)| scope.spawn(|| flow(one, two, &stop))).collect();
+    during_traffic(&flowing, 1200, || {
         for round in 0..1000 {
             add_and_remove(&cluster, round);
-        }
-        stop.store(true, Ordering::SeqCst);
-        for flow in flows {
-            assert!(flow.join().unwrap() > 10, "there was traffic throughout");
         }
     });
     assert!(cluster.problems(1).is_empty() && cluster.problems(2).is_empty());

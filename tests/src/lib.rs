@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod descriptors;
+pub mod flow;
 pub mod forge;
 pub mod icmp;
 pub mod lan;

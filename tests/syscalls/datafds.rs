@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
-use knet_faults::{Call, Fault};
+use knet_faults::{Call, Fault, Faults};
 use knet_tests::cluster::{channel, exactly};
 use knet_tests::descriptors::{raw_pty, stream_pair, udp_pair};
 use knet_tests::log;
 use knet_tests::wait::{next_like, until};
-use kronosnet::{DatafdProblem, DatafdSource, Error};
+use kronosnet::{Datafd, DatafdProblem, DatafdSource, Error};
 use nix::errno::Errno;
 
 use crate::scene::{Scene, Work, run};
@@ -16,18 +17,28 @@ use crate::scene::{Scene, Work, run};
 /// The calls by which knet-tx reads datafds.
 const READS: [Call; 5] = [Call::Recvmmsg, Call::Recvfrom, Call::Recvmsg, Call::Read, Call::Preadv2];
 
+/// Makes a scene in which channel 5 of host 1 is a stream that is readable and fails to be read. Returns what
+/// keeps the stream open, and the work of knet-tx.
+fn with_unreadable_datafd(
+    faults: &Faults,
+    errno: Errno,
+) -> (Scene, (Datafd, UnixStream, UnixStream), Work) {
+    let scene = Scene::new();
+    let (near, mut far) = stream_pair();
+    let datafd = scene.cluster.bring(1, &near, 5);
+    let work = Work::of("knet-tx");
+    for call in READS {
+        faults.add(Fault::new(call, errno).of_thread("knet-tx"));
+    }
+    far.write_all(b"late").unwrap();
+    (scene, (datafd, near, far), work)
+}
+
 #[test]
 fn a_datafd_that_cannot_be_read_is_reported_once_and_the_others_go_on() {
     for errno in [Errno::EPERM, Errno::ENOSYS, Errno::EIO, Errno::EBADF, Errno::ENOMEM] {
         run(|faults| {
-            let mut scene = Scene::new();
-            let (near, mut far) = stream_pair();
-            let _brought = scene.cluster.bring(1, &near, 5);
-            let work = Work::of("knet-tx");
-            for call in READS {
-                faults.add(Fault::new(call, errno).of_thread("knet-tx"));
-            }
-            far.write_all(b"unread").unwrap();
+            let (mut scene, _brought, work) = with_unreadable_datafd(faults, errno);
             let problems = scene.cluster.problems(1);
             let event = next_like(problems, |event| event.channel == channel(5));
             let DatafdProblem::ReadFailed { errno: reported, .. } = event.problem else {
@@ -46,14 +57,7 @@ fn a_datafd_that_cannot_be_read_is_reported_once_and_the_others_go_on() {
 #[test]
 fn a_datafd_that_is_readable_and_has_nothing_is_tried_less_and_less_often() {
     run(|faults| {
-        let mut scene = Scene::new();
-        let (near, mut far) = stream_pair();
-        let _brought = scene.cluster.bring(1, &near, 5);
-        let work = Work::of("knet-tx");
-        for call in READS {
-            faults.add(Fault::new(call, Errno::EAGAIN).of_thread("knet-tx"));
-        }
-        far.write_all(b"late").unwrap();
+        let (mut scene, _brought, work) = with_unreadable_datafd(faults, Errno::EAGAIN);
         work.is_little();
         let (tries, seconds) = (faults.failed(), work.seconds());
         assert!(tries < 2 * (40 + seconds), "{tries} tries in {seconds} s");

@@ -10,6 +10,7 @@ use knet_tests::log;
 use knet_tests::process::{cpu_time_of, fd_of_udp_port, open_fds};
 use knet_tests::wait::{DEADLINE, next_message, until};
 use kronosnet::{Datafd, Link, PingTimers};
+use nix::errno::Errno;
 
 /// Waits until no other test runs; none does until the guard is dropped.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -65,6 +66,14 @@ impl Scene {
         let timeout = Duration::from_millis(400);
         link.set_ping_timers(PingTimers { timeout, ..QUICK }).unwrap();
         link
+    }
+
+    /// Asserts that no link of host 2 went down since it came up.
+    pub(crate) fn is_up_since_it_began(&self, errno: Errno) {
+        for link in [0, 1] {
+            let stats = self.cluster.link(2, 1, link).status().unwrap().stats;
+            assert_eq!((stats.up_count, stats.down_count), (1, 0), "{errno}, link {link}");
+        }
     }
 
     /// Sends messages from host 1 until one arrives.

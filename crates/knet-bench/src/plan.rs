@@ -262,21 +262,21 @@ fn parse(text: &str, min: u64, max: u64) -> Result<u64, PlanError> {
     number.ok_or(PlanError { min, max })
 }
 
+/// Parses these arguments, as a command does.
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
+pub(crate) fn parsed(arguments: &[&str]) -> Result<Plan, clap::Error> {
+    #[derive(Debug, clap::Parser)]
     struct Args {
         #[command(flatten)]
         plan: Plan,
     }
 
-    fn parsed(text: &[&str]) -> Result<Plan, clap::Error> {
-        Args::try_parse_from([&["bench"], text].concat()).map(|args| args.plan)
-    }
+    clap::Parser::try_parse_from([&["bench"], arguments].concat()).map(|args: Args| args.plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn numbers_out_of_range_are_rejected() {

@@ -157,21 +157,13 @@ fn answer<E: Endpoint>(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
     use crate::endpoint::{DirectEndpoint, Lane};
     use crate::patience::{STALL_TIMEOUT, Waited, readable};
 
-    #[derive(Debug, Parser)]
-    struct Args {
-        #[command(flatten)]
-        plan: Plan,
-    }
-
     fn plan(text: &str) -> Plan {
-        let words = ["bench"].into_iter().chain(text.split_whitespace());
-        Args::try_parse_from(words).unwrap().plan
+        let arguments: Vec<_> = text.split_whitespace().collect();
+        crate::plan::parsed(&arguments).unwrap()
     }
 
     fn endpoints() -> (DirectEndpoint, DirectEndpoint) {

@@ -13,8 +13,8 @@ use knet_engine::{
     AclAction, AclEntry, AclError, DownReason, Event, LinkError, LinkState, Policy, Rejection,
     RejectionReason,
 };
-use knet_wire::{DataHeader, Fragment, HostId, LinkId, Ping};
-use pair::{A, B, HOSTS, LINK, Pair, address, number, socket};
+use knet_wire::{Fragment, HostId, LinkId, Ping};
+use pair::{A, B, HOSTS, LINK, Pair, address, data, number, socket};
 
 const OTHER_LINK: LinkId = LinkId::ALL[1];
 
@@ -169,15 +169,7 @@ fn a_list_that_changes_counts_from_the_next_packet_on_for_data_too() {
     pair.engines[B].insert_acl_entry(HOSTS[A], LINK, 0, rejected).unwrap();
     let list = [rejected, accept("10.0.0.1")];
     assert_eq!(pair.engines[B].acl(HOSTS[A], LINK).unwrap(), list);
-    let header = DataHeader {
-        sequence: number(1),
-        compression: 0,
-        broadcast: true,
-        fragment: Fragment::Whole,
-        channel: 0,
-    };
-    let data = [&header.encode(HOSTS[A])[..], b"rejected"].concat();
-    pair.arrive(B, LINK, &data);
+    pair.arrive(B, LINK, &data(A, number(1), Fragment::Whole, 0, b"rejected"));
     assert!(pair.take_delivered(B).is_empty());
     assert_eq!(pair.engines[B].drops().access_list, 1);
     pair.run(Duration::from_secs(5));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use knet_engine::{
     DownReason, Engine, Event, LinkError, LinkKind, LinkPeer, LinkState, LinkStatus,
 };
-use knet_wire::{Body, DataHeader, Fragment, HostId, IpVersion, LinkId, Packet, Ping, Pmtu};
-use pair::{A, B, HOSTS, LINK, Pair, REFUSED, address, number, path, socket};
+use knet_wire::{Body, Fragment, HostId, IpVersion, LinkId, Packet, Ping, Pmtu};
+use pair::{A, B, HOSTS, LINK, Pair, REFUSED, address, data, number, path, socket};
 
 /// Two hosts of which `B` has found `A`.
 fn found() -> Pair {
@@ -192,13 +192,6 @@ fn the_path_mtu_is_searched_anew_where_the_peer_moved_to() {
 fn forged_packets_of_every_kind_move_nothing() {
     let mut pair = found();
     let forger = elsewhere(666);
-    let data = DataHeader {
-        sequence: number(1),
-        compression: 0,
-        broadcast: true,
-        fragment: Fragment::Whole,
-        channel: 0,
-    };
     let pong = Ping { link: LINK, cookie: [7; 16], sequence: number(1), timed: true };
     let pmtu = Pmtu { link: LINK, cookie: [0xdc, 5] };
     let mut probe = [0; 60];
@@ -208,7 +201,7 @@ fn forged_packets_of_every_kind_move_nothing() {
         pong.encode_pong(HOSTS[A]).to_vec(),
         probe.to_vec(),
         pmtu.encode_reply(HOSTS[A]).to_vec(),
-        [&data.encode(HOSTS[A])[..], b"forged"].concat(),
+        data(A, number(1), Fragment::Whole, 0, b"forged"),
     ] {
         pair.arrive_from(B, socket(LINK), forger, &packet);
     }

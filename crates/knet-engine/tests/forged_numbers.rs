@@ -8,7 +8,7 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::{DataHeader, Fragment, FragmentPart, Ping};
+use knet_wire::{Fragment, FragmentPart, Ping};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
 /// A ping as host `A` would send it.
@@ -19,14 +19,7 @@ fn ping(sequence: u16, timed: bool) -> Vec<u8> {
 
 /// A message as host `A` would send it, on a channel that no test uses, or its first fragment.
 fn data(sequence: u16, fragment: Fragment) -> Vec<u8> {
-    let header = DataHeader {
-        sequence: number(sequence),
-        compression: 0,
-        broadcast: true,
-        fragment,
-        channel: 9,
-    };
-    [&header.encode(HOSTS[A])[..], b"forged"].concat()
+    pair::data(A, number(sequence), fragment, 9, b"forged")
 }
 
 /// The packets that a stranger may choose from.
@@ -118,21 +111,4 @@ fn a_ping_that_may_be_of_a_successor_is_answered_once_another_one_agrees() {
     assert_eq!(pongs(&pair), 0);
     pair.arrive(B, LINK, &ping(0, true));
     assert_eq!(pongs(&pair), 1);
-}
-
-#[test]
-fn the_receipt_of_a_removed_host_says_nothing_about_its_successor() {
-    let mut pair = Pair::up(1, Policy::Passive);
-    pair.send(A, b"old");
-    pair.run(Duration::from_secs(2));
-    let (old, _) = pair.delivered[B].pop().unwrap();
-    pair.replace_host(B);
-    pair.restart(A);
-    pair.flying.clear();
-    pair.run(Duration::from_secs(6));
-    let packets = pair.packets(A, b"new");
-    pair.arrive(B, LINK, &packets[0].1);
-    pair.engines[B].undelivered(old.token);
-    pair.arrive(B, LINK, &packets[0].1);
-    assert_eq!(pair.take_delivered(B), [b"new"]);
 }

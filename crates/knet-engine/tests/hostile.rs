@@ -8,9 +8,7 @@ mod pair;
 use std::time::{Duration, Instant};
 
 use knet_engine::{DatagramMeta, DownReason, Engine, EngineConfig, LinkPath, LinkState, Policy};
-use knet_wire::{
-    Body, DataHeader, Fragment, FragmentPart, LinkId, PMTU_HEADER_LEN, Packet, Ping, Pmtu,
-};
+use knet_wire::{Body, Fragment, FragmentPart, LinkId, PMTU_HEADER_LEN, Packet, Ping, Pmtu};
 use pair::{A, B, HOSTS, LINK, Pair, address, number, socket};
 
 /// What host `B` answers to a packet, with the link that it takes.
@@ -37,9 +35,7 @@ fn pong_for_ping_on_its_way(pair: &Pair, link: LinkId) -> Vec<u8> {
 }
 
 fn data(sequence: u16, fragment: Fragment, payload: &[u8]) -> Vec<u8> {
-    let sequence = number(sequence);
-    let header = DataHeader { sequence, compression: 0, broadcast: true, fragment, channel: 3 };
-    [&header.encode(HOSTS[A])[..], payload].concat()
+    pair::data(A, number(sequence), fragment, 3, payload)
 }
 
 fn part(index: u8, count: u8) -> Fragment {

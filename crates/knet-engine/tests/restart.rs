@@ -9,8 +9,8 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::{DataHeader, Fragment, LinkId, Ping};
-use pair::{A, B, HOSTS, LINK, Pair, number};
+use knet_wire::{Fragment, LinkId, Ping};
+use pair::{A, B, HOSTS, LINK, Pair, data, number};
 
 /// A ping as host `A` would send it on this link.
 fn ping(link: LinkId, sequence: u16) -> Vec<u8> {
@@ -130,14 +130,7 @@ fn the_first_pings_after_a_restart_speak_of_the_same_restart_on_every_link() {
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.take_delivered(B), [b"old"]);
     // As another process of host A would send it on both links.
-    let header = DataHeader {
-        sequence: number(1),
-        compression: 0,
-        broadcast: true,
-        fragment: Fragment::Whole,
-        channel: 0,
-    };
-    let message = [&header.encode(HOSTS[A])[..], b"new"].concat();
+    let message = data(A, number(1), Fragment::Whole, 0, b"new");
     let [fast, slow] = [LinkId::ALL[0], LinkId::ALL[1]];
     pair.arrive(B, fast, &ping(fast, 0));
     pair.arrive(B, fast, &message);

@@ -18,6 +18,15 @@ use crate::{Handle, LinkConfig, PingTimers};
 /// After how long a test that waits has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The header of a message that is one packet, before it has a number.
+pub(crate) const HEADER: DataHeader = DataHeader {
+    sequence: SequenceNumber::ZERO,
+    compression: 0,
+    broadcast: true,
+    fragment: Fragment::Whole,
+    channel: 0,
+};
+
 /// Returns a handle with a link to itself and without knet-tx, and that link's socket.
 pub(crate) fn to_itself() -> (Handle, SocketId) {
     linked_to_itself(Handle::without_tx())
@@ -168,13 +177,7 @@ impl Scene {
 
     /// Sends a message from the peer.
     pub(crate) fn receive_message(&self, number: u16) {
-        let header = DataHeader {
-            sequence: SequenceNumber::new(number),
-            compression: 0,
-            broadcast: true,
-            fragment: Fragment::Whole,
-            channel: 0,
-        };
+        let header = DataHeader { sequence: SequenceNumber::new(number), ..HEADER };
         self.receive(&[&header.encode(PEER.0)[..], b"message"].concat());
     }
 

@@ -95,17 +95,7 @@ mod tests {
     use super::*;
 
     fn figure(ratio: f64, target: Target) -> Figure {
-        Figure {
-            scenario: "tput",
-            title: "a < b".to_owned(),
-            what: "messages",
-            unit: "/s",
-            of: ("ours", 1.0),
-            to: Some(("libknet", 1.0)),
-            ratio: Some(ratio),
-            target,
-            losses: None,
-        }
+        Figure::example("a < b", ratio, target)
     }
 
     #[test]

@@ -28,6 +28,23 @@ pub(super) struct Figure {
     pub(super) losses: Option<Losses>,
 }
 
+#[cfg(test)]
+impl Figure {
+    pub(super) fn example(title: &str, ratio: f64, target: Target) -> Self {
+        Self {
+            scenario: "tput",
+            title: title.to_owned(),
+            what: "messages",
+            unit: "/s",
+            of: ("ours", 300_000.0),
+            to: Some(("libknet", 100_000.0)),
+            ratio: Some(ratio),
+            target,
+            losses: None,
+        }
+    }
+}
+
 /// The runs in which an arm lost messages. They have no figures.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Losses {

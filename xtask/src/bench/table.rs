@@ -105,17 +105,7 @@ mod tests {
     use super::*;
 
     fn figure(ratio: f64, target: Target) -> Figure {
-        Figure {
-            scenario: "tput",
-            title: "throughput".to_owned(),
-            what: "messages",
-            unit: "/s",
-            of: ("ours", 300_000.0),
-            to: Some(("libknet", 100_000.0)),
-            ratio: Some(ratio),
-            target,
-            losses: None,
-        }
+        Figure::example("throughput", ratio, target)
     }
 
     #[test]

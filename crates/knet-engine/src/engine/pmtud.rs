@@ -141,12 +141,9 @@ impl Engine {
         destination: IpAddr,
         limit: u32,
     ) {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, conditions| {
-                mtu.limit(now, limit, conditions);
-            });
-        }
+        self.change_mtus_to(now, socket, destination, |mtu, conditions| {
+            mtu.limit(now, length(limit), conditions);
+        });
     }
 
     /// Handles a report of a router (ICMP) that IP packets of more than `limit` bytes for this
@@ -158,10 +155,7 @@ impl Engine {
         destination: IpAddr,
         limit: u32,
     ) {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        for (host, link) in self.links_to(socket, destination) {
-            self.change_mtu(now, host, link, |mtu, _| mtu.suggest(now, limit));
-        }
+        self.change_mtus_to(now, socket, destination, |mtu, _| mtu.suggest(now, length(limit)));
     }
 
     /// Handles the reply to a probe.
@@ -239,6 +233,19 @@ impl Engine {
         self.set_link_timer(now, host, id);
     }
 
+    /// Changes the discovery of all links from this socket to this address.
+    fn change_mtus_to(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        destination: IpAddr,
+        change: impl Fn(&mut PathMtu, &Conditions),
+    ) {
+        for (host, link) in self.links_to(socket, destination) {
+            self.change_mtu(now, host, link, &change);
+        }
+    }
+
     /// Changes a link's discovery. Reports and applies the data MTU if it changed.
     fn change_mtu_only(
         &mut self,
@@ -297,6 +304,11 @@ impl Engine {
         };
         self.addresses.links(socket, destination).filter(known).collect()
     }
+}
+
+/// Returns a reported limit as a length. Limits may be longer than any packet.
+fn length(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use knet_engine::{
     AclAction, AclEntry, DatagramMeta, Delivery, Engine, EngineConfig, Event, FragmentPlan,
     LinkPath, LinkPeer, LinkStatus, Policy, Received, Routes, SocketId,
 };
-use knet_wire::{DataHeader, HostId, IpVersion, LinkId, SequenceNumber};
+use knet_wire::{DataHeader, Fragment, HostId, IpVersion, LinkId, SequenceNumber};
 
 /// The hosts. The first is called `A` in the tests, the second `B`.
 pub(crate) const HOSTS: [HostId; 2] = [HostId::new(1), HostId::new(2)];
@@ -201,10 +201,7 @@ impl Pair {
         let mut packets = Vec::new();
         for (_, link) in route.links_of_next_message() {
             for (fragment, bytes) in plan.iter() {
-                let header =
-                    DataHeader { sequence, compression: 0, broadcast: true, fragment, channel: 3 };
-                let packet = [&header.encode(HOSTS[from])[..], &message[bytes]].concat();
-                packets.push((link.link, packet));
+                packets.push((link.link, data(from, sequence, fragment, 3, &message[bytes])));
             }
         }
         packets
@@ -320,6 +317,18 @@ pub(crate) fn socket(link: LinkId) -> SocketId {
 
 pub(crate) fn address(at: usize, link: LinkId) -> SocketAddr {
     ([10, 0, link.get(), HOSTS[at].get() as u8], 5405).into()
+}
+
+/// A message, or a fragment of one, as this host would send it.
+pub(crate) fn data(
+    from: usize,
+    sequence: SequenceNumber,
+    fragment: Fragment,
+    channel: u8,
+    bytes: &[u8],
+) -> Vec<u8> {
+    let header = DataHeader { sequence, compression: 0, broadcast: true, fragment, channel };
+    [&header.encode(HOSTS[from])[..], bytes].concat()
 }
 
 /// Sequence number `n`.

@@ -18,7 +18,7 @@ use crate::datafds::table::Datafds;
 use crate::errno::ECANCELED;
 use crate::error::Error;
 use crate::event::{DatafdEvent, DatafdProblem, Direction};
-use crate::filter::{Filter, FilterScope};
+use crate::filter::{self, Filter, FilterMessage, FilterScope, Filtered};
 use crate::io::backpressure::Backpressure;
 use crate::io::control_queue::ControlQueue;
 use crate::io::drain::wait_until_alone;
@@ -40,8 +40,8 @@ pub(crate) struct Shared {
     pub(crate) loopback: Loopback,
     pub(crate) datafds: Datafds,
     filter: RwLock<Option<Filter>>,
-    pub(crate) filter_panics: PanicGate,
-    pub(crate) filter_scope: FilterScope,
+    filter_panics: PanicGate,
+    filter_scope: FilterScope,
     pub(crate) forwarding: AtomicBool,
     pub(crate) notices: Notices,
     pub(crate) tx: Worker,
@@ -228,6 +228,11 @@ impl Shared {
 
     pub(crate) fn has_filter(&self) -> bool {
         self.filter.read().is_some()
+    }
+
+    /// Runs the filter. It is looked up per message: once it is replaced, it is no longer called.
+    pub(crate) fn run_filter(&self, message: FilterMessage<'_>) -> Filtered {
+        filter::run(self.filter(), message, &self.filter_panics, self.filter_scope, self.log)
     }
 
     /// Replaces the filter, and waits until no thread is running the previous one.

@@ -64,20 +64,13 @@ impl Packet {
 
 #[cfg(test)]
 mod tests {
-    use knet_wire::Fragment;
-
     use super::*;
+    use crate::fixtures::HEADER;
 
     #[test]
     fn a_renumbered_packet_differs_in_its_number_only() {
         let own = HostId::new(7);
-        let header = DataHeader {
-            sequence: SequenceNumber::ZERO,
-            compression: 0,
-            broadcast: true,
-            fragment: Fragment::Whole,
-            channel: 3,
-        };
+        let header = DataHeader { channel: 3, ..HEADER };
         let mut packet = Packet::new(header, 2, 1..3);
         packet.set_number(SequenceNumber::new(10), own);
         let again = packet.renumbered(SequenceNumber::new(11), own);

@@ -165,7 +165,6 @@ impl Deliverer {
             count(&counters.rx_forwarding_off, 1);
             return None;
         }
-        // Looked up per message: once a filter is replaced, it is no longer called.
         let message = FilterMessage {
             payload: bytes,
             direction: Direction::Rx,
@@ -174,13 +173,7 @@ impl Deliverer {
             channel: delivery.channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(
-            shared.filter(),
-            message,
-            &shared.filter_panics,
-            shared.filter_scope,
-            shared.log,
-        );
+        let filtered = shared.run_filter(message);
         let is_for_us = match filtered.verdict {
             Verdict::Broadcast => true,
             Verdict::Destinations => self.destinations.contains(&shared.own),

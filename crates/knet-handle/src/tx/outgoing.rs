@@ -144,14 +144,7 @@ impl Plan {
         number: u16,
     ) {
         let message = self.message_copies.len();
-        let header = knet_wire::DataHeader {
-            sequence: knet_wire::SequenceNumber::ZERO,
-            compression: 0,
-            broadcast: true,
-            fragment: knet_wire::Fragment::Whole,
-            channel: 0,
-        };
-        let mut packet = Packet::new(header, message, 0..1);
+        let mut packet = Packet::new(crate::fixtures::HEADER, message, 0..1);
         packet.set_number(knet_wire::SequenceNumber::new(number), own);
         let packets = self.packets.len()..self.packets.len() + 1;
         let (order, message_copy) = (message, message);

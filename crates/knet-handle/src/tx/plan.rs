@@ -7,7 +7,7 @@ use knet_wire::{DataHeader, Fragment, HostId, SequenceNumber};
 use crate::core::shared::Shared;
 use crate::error::{Destinations, Error};
 use crate::event::Direction;
-use crate::filter::{self, FilterMessage, Verdict};
+use crate::filter::{FilterMessage, Verdict};
 use crate::io::loopback::Queued;
 use crate::io::packet::Packet;
 use crate::io::packet_tag;
@@ -107,13 +107,7 @@ impl Planner {
             channel: channel.into(),
             destinations: &mut self.destinations,
         };
-        let filtered = filter::run(
-            shared.filter(),
-            message,
-            &shared.filter_panics,
-            shared.filter_scope,
-            shared.log,
-        );
+        let filtered = shared.run_filter(message);
         let broadcast = match filtered.verdict {
             Verdict::Reject => return Err(Error::FilterRejected),
             Verdict::Destinations if self.destinations.is_empty() => {
@@ -261,14 +255,7 @@ const MAX_CUTS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const HEADER: DataHeader = DataHeader {
-        sequence: SequenceNumber::ZERO,
-        compression: 0,
-        broadcast: true,
-        fragment: Fragment::Whole,
-        channel: 0,
-    };
+    use crate::fixtures::HEADER;
 
     /// Plans the packets of a message of 1000 bytes for hosts with these MTUs, and returns what each host
     /// gets.

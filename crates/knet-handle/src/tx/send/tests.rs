@@ -8,7 +8,7 @@ use knet_wire::HostId;
 
 use super::*;
 use crate::Handle;
-use crate::fixtures::DEADLINE;
+use crate::fixtures::{DEADLINE, HEADER};
 use crate::io::backpressure::Turn;
 use crate::tx::message::Message;
 use crate::tx::transmitter::Transmitter;
@@ -61,15 +61,8 @@ fn a_message_that_thousands_have_overtaken_leaves_with_a_new_number() {
 /// Adds more packets, of these bytes, to the only message of a plan.
 fn add_packets(transmitter: &mut Transmitter, own: HostId, parts: &[Range<usize>]) {
     let plan = &mut transmitter.plan;
-    let header = knet_wire::DataHeader {
-        sequence: knet_wire::SequenceNumber::ZERO,
-        compression: 0,
-        broadcast: true,
-        fragment: knet_wire::Fragment::Whole,
-        channel: 0,
-    };
     for part in parts {
-        let mut packet = Packet::new(header, 0, part.clone());
+        let mut packet = Packet::new(HEADER, 0, part.clone());
         packet.set_number(knet_wire::SequenceNumber::new(1), own);
         plan.packets.push(packet);
     }

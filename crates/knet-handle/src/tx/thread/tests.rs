@@ -62,14 +62,20 @@ fn make_room(handle: &Handle, socket: SocketId) {
     handle.shared().backpressure.make_room(socket);
 }
 
+/// Returns knet-tx of a handle whose socket is full, and a datafd whose first message is blocked.
+fn with_blocked_message(handle: &Handle, socket: SocketId) -> (TxThread<'_>, Datafd) {
+    let mut thread = TxThread::new(handle.shared());
+    let datafd = add(handle);
+    fill(handle, socket);
+    write(&datafd, b"waits for room");
+    thread.turn(Some(DEADLINE));
+    (thread, datafd)
+}
+
 #[test]
 fn a_datafd_whose_messages_are_blocked_is_not_polled_and_neither_is_its_successor() {
     let (handle, socket) = to_itself();
-    let mut thread = TxThread::new(handle.shared());
-    let mut datafd = add(&handle);
-    fill(&handle, socket);
-    write(&datafd, b"waits for room");
-    thread.turn(Some(DEADLINE));
+    let (mut thread, mut datafd) = with_blocked_message(&handle, socket);
     write(&datafd, b"waits to be read");
     assert_eq!(events(&handle), [], "it would be reported again and again");
 
@@ -89,11 +95,7 @@ fn a_datafd_whose_messages_are_blocked_is_not_polled_and_neither_is_its_successo
 #[test]
 fn a_flush_reads_the_datafds_whose_messages_were_blocked() {
     let (handle, socket) = to_itself();
-    let mut thread = TxThread::new(handle.shared());
-    let datafd = add(&handle);
-    fill(&handle, socket);
-    write(&datafd, b"waits for room");
-    thread.turn(Some(DEADLINE));
+    let (mut thread, datafd) = with_blocked_message(&handle, socket);
     write(&datafd, b"waits to be read");
     make_room(&handle, socket);
     // For a moment, after which no event reports that there is room.
@@ -190,11 +192,7 @@ fn an_event_of_a_removed_datafd_does_not_affect_its_successor() {
 #[test]
 fn a_flush_waits_for_room_however_much_other_channels_write() {
     let (handle, socket) = to_itself();
-    let mut thread = TxThread::new(handle.shared());
-    let datafd = add(&handle);
-    fill(&handle, socket);
-    write(&datafd, b"waits for room");
-    thread.turn(Some(DEADLINE));
+    let (mut thread, _datafd) = with_blocked_message(&handle, socket);
 
     let busy = handle.add_datafd(DatafdSource::Create, ChannelRequest::Any).unwrap();
     write(&busy, b"x");
@@ -216,11 +214,7 @@ fn a_flush_waits_for_room_however_much_other_channels_write() {
 #[test]
 fn a_flush_ends_at_its_deadline_although_a_link_takes_nothing() {
     let (handle, socket) = to_itself();
-    let mut thread = TxThread::new(handle.shared());
-    let datafd = add(&handle);
-    fill(&handle, socket);
-    write(&datafd, b"waits for room");
-    thread.turn(Some(DEADLINE));
+    let (mut thread, _datafd) = with_blocked_message(&handle, socket);
     thread.flush(Instant::now());
     assert_eq!(sent(&handle), 0);
 }
