@@ -12,6 +12,7 @@ mod links;
 mod log_events;
 mod module_map;
 mod modules;
+mod named_files;
 mod named_tests;
 mod prose;
 mod rooms;
@@ -92,6 +93,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for file in &files {
         findings.extend(words::check(file));
         findings.extend(links::check(file, &paths));
+        findings.extend(named_files::check(file, &paths));
         findings.extend(error_texts::check(file));
         findings.extend(log_events::check(file));
         findings.extend(modules::check(file));
