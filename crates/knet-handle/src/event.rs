@@ -32,7 +32,8 @@ pub struct Notification<T> {
     /// The event.
     pub event: T,
     /// How many events this stream or callback has missed so far, because it fell behind. For each of them, a
-    /// later event about the same link, host or problem of a datafd was kept.
+    /// later event about the same link, host or problem of a datafd was kept, which counts the messages or
+    /// moves of those before.
     pub lost: u64,
 }
 
@@ -151,13 +152,13 @@ pub enum DatafdProblem {
     WriteFailed {
         /// The errno of the last failure.
         errno: i32,
-        /// How many messages since the last event of this kind for the channel.
+        /// How many messages since the previous event of this kind for the datafd.
         messages: u64,
     },
     /// Received messages were discarded because the reader of the datafd fell behind. Reported at most once
     /// in 100 ms per channel.
     Full {
-        /// How many messages since the last event of this kind for the channel.
+        /// How many messages since the previous event of this kind for the datafd.
         messages: u64,
     },
 }

@@ -217,7 +217,7 @@ impl<T: About> StreamWriter<T> {
         let Some(events) = self.0.upgrade() else { return false };
         let mut events = events.lock();
         events.queue.add_dropped(dropped);
-        events.queue.push(event.subject(), event);
+        events.queue.push(event);
         if let Some(bell) = &events.bell {
             // A full channel means that it is ringing.
             let _ = bell.try_send(());

@@ -2,11 +2,12 @@
 //!
 //! While its reader keeps up, it is a queue. When the reader falls behind, an event of which a later one has the
 //! same subject is superfluous: it is the last state of a link or host that counts. Only such events are
-//! dropped, the oldest first, so that the length is bounded by the number of subjects.
+//! dropped, the oldest first, so that the length is bounded by the number of subjects. What they counted is
+//! added to the next one about the same.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::core::subject::Subject;
+use crate::core::subject::{About, Subject};
 
 #[derive(Debug)]
 pub(crate) struct EventQueue<T> {
@@ -18,17 +19,44 @@ pub(crate) struct EventQueue<T> {
     dropped: u64,
 }
 
-impl<T> EventQueue<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { events: VecDeque::new(), capacity, limit: capacity, dropped: 0 }
-    }
-
+impl<T: About> EventQueue<T> {
     /// Adds an event. Takes constant time on average.
-    pub(crate) fn push(&mut self, subject: Subject, event: T) {
-        self.events.push_back((subject, event));
+    pub(crate) fn push(&mut self, event: T) {
+        self.events.push_back((event.subject(), event));
         if self.events.len() > self.limit {
             self.drop_superfluous();
         }
+    }
+
+    /// Drops the oldest events that are followed by another of their subject, until the queue is half empty.
+    fn drop_superfluous(&mut self) {
+        let mut seen = HashSet::new();
+        let newest_first = self.events.iter().rev();
+        let mut is_last: Vec<bool> =
+            newest_first.map(|&(subject, _)| seen.insert(subject)).collect();
+        let mut excess = self.events.len().saturating_sub(self.capacity / 2);
+        // Those that were dropped last; each is followed by one of its subject.
+        let mut absorbed: HashMap<Subject, T> = HashMap::new();
+        for (subject, mut event) in std::mem::take(&mut self.events) {
+            if let Some(earlier) = absorbed.remove(&subject) {
+                event.absorb(&earlier);
+            }
+            if is_last.pop().unwrap_or(true) || excess == 0 {
+                self.events.push_back((subject, event));
+            } else {
+                excess -= 1;
+                self.dropped += 1;
+                absorbed.insert(subject, event);
+            }
+        }
+        // All of them may be needed. Then it grows, and the next look is as far away as this one was costly.
+        self.limit = self.capacity.max(2 * self.events.len());
+    }
+}
+
+impl<T> EventQueue<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { events: VecDeque::new(), capacity, limit: capacity, dropped: 0 }
     }
 
     pub(crate) fn front(&self) -> Option<&T> {
@@ -56,25 +84,6 @@ impl<T> EventQueue<T> {
     pub(crate) fn add_dropped(&mut self, dropped: u64) {
         self.dropped += dropped;
     }
-
-    /// Drops the oldest events that are followed by another of their subject, until the queue is half empty.
-    fn drop_superfluous(&mut self) {
-        let mut seen = HashSet::new();
-        let newest_first = self.events.iter().rev();
-        let mut is_last: Vec<bool> =
-            newest_first.map(|&(subject, _)| seen.insert(subject)).collect();
-        let mut excess = self.events.len().saturating_sub(self.capacity / 2);
-        self.events.retain(|_| {
-            let keep = is_last.pop().unwrap_or(true) || excess == 0;
-            if !keep {
-                excess -= 1;
-                self.dropped += 1;
-            }
-            keep
-        });
-        // All of them may be needed. Then it grows, and the next look is as far away as this one was costly.
-        self.limit = self.capacity.max(2 * self.events.len());
-    }
 }
 
 #[cfg(test)]
@@ -87,32 +96,55 @@ mod tests {
 
     use super::*;
 
-    fn host(number: u16) -> Subject {
-        Subject::Host(HostId::new(number))
+    /// An event about a host, which stands for some others of it.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    struct Counted {
+        host: u16,
+        number: usize,
+        count: u64,
+    }
+
+    impl About for Counted {
+        fn subject(&self) -> Subject {
+            Subject::Host(HostId::new(self.host))
+        }
+
+        fn absorb(&mut self, earlier: &Self) {
+            assert_eq!((earlier.host, earlier.number < self.number), (self.host, true));
+            self.count += earlier.count;
+        }
+    }
+
+    fn event(host: u16, number: usize) -> Counted {
+        Counted { host, number, count: 1 }
+    }
+
+    fn all(queue: &mut EventQueue<Counted>) -> Vec<Counted> {
+        std::iter::from_fn(|| queue.pop()).collect()
     }
 
     #[test]
     fn nothing_is_dropped_within_the_capacity() {
         let mut queue = EventQueue::new(4);
-        (0..4).for_each(|n| queue.push(host(1), n));
-        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        (0..4).for_each(|n| queue.push(event(1, n)));
+        assert_eq!(all(&mut queue), [0, 1, 2, 3].map(|n| event(1, n)));
         assert_eq!(queue.dropped(), 0);
     }
 
     #[test]
-    fn the_oldest_superfluous_events_are_dropped() {
+    fn the_oldest_superfluous_events_are_dropped_and_counted_in_the_next() {
         let mut queue = EventQueue::new(4);
-        queue.push(host(7), 0);
-        (1..=4).for_each(|n| queue.push(host(1), n));
+        queue.push(event(7, 0));
+        (1..=4).for_each(|n| queue.push(event(1, n)));
         assert_eq!(queue.dropped(), 3);
-        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [0, 4]);
+        assert_eq!(all(&mut queue), [event(7, 0), Counted { count: 4, ..event(1, 4) }]);
     }
 
     #[test]
     fn the_queue_grows_only_with_the_number_of_subjects() {
         let mut queue = EventQueue::new(4);
         for round in 0..1000 {
-            (0..10).for_each(|n| queue.push(host(n), round));
+            (0..10).for_each(|n| queue.push(event(n, round)));
             assert!(queue.len() <= 20, "{}", queue.len());
         }
     }
@@ -127,9 +159,9 @@ mod tests {
             let (mut pushed, mut popped) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
-                    Some(subject) => {
-                        let event = (subject, pushed.len());
-                        queue.push(host(subject), event);
+                    Some(host) => {
+                        let event = event(host, pushed.len());
+                        queue.push(event);
                         pushed.push(event);
                     }
                     None => popped.extend(queue.pop()),
@@ -137,10 +169,18 @@ mod tests {
                 prop_assert!(queue.len() <= capacity.max(2 * 12));
             }
             popped.extend(std::iter::from_fn(|| queue.pop()));
-            prop_assert!(popped.is_sorted_by_key(|&(_, number)| number), "{popped:?}");
+            prop_assert!(popped.is_sorted_by_key(|event| event.number), "{popped:?}");
             prop_assert_eq!(popped.len() as u64 + queue.dropped(), pushed.len() as u64);
-            let last = |events: Vec<(u16, usize)>| events.into_iter().collect::<HashMap<_, _>>();
-            prop_assert_eq!(last(popped), last(pushed));
+            let last = |events: &[Counted]| {
+                events.iter().map(|event| (event.host, event.number)).collect::<HashMap<_, _>>()
+            };
+            prop_assert_eq!(last(&popped), last(&pushed));
+            let mut counts: HashMap<u16, u64> = HashMap::new();
+            pushed.iter().for_each(|event| *counts.entry(event.host).or_default() += 1);
+            for Counted { host, count, .. } in popped {
+                *counts.entry(host).or_default() -= count;
+            }
+            prop_assert!(counts.values().all(|&missing| missing == 0), "{counts:?}");
         }
     }
 }

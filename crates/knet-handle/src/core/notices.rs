@@ -8,7 +8,7 @@ use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::event_queue::EventQueue;
-use crate::core::subject::About;
+use crate::core::subject::{About, Subject};
 use crate::event::DatafdEvent;
 
 /// An event on its way to the application.
@@ -49,24 +49,41 @@ struct Queues {
 /// The events of one kind, with their ages.
 #[derive(Debug)]
 struct Queue<T> {
-    events: EventQueue<(u64, T)>,
+    events: EventQueue<Aged<T>>,
     /// How many of the dropped events were reported.
     reported: u64,
 }
 
+/// An event with its age.
+#[derive(Debug)]
+struct Aged<T> {
+    age: u64,
+    event: T,
+}
+
+impl<T: About> About for Aged<T> {
+    fn subject(&self) -> Subject {
+        self.event.subject()
+    }
+
+    fn absorb(&mut self, earlier: &Self) {
+        self.event.absorb(&earlier.event);
+    }
+}
+
 impl<T: About> Queue<T> {
     fn push(&mut self, age: u64, event: T) {
-        self.events.push(event.subject(), (age, event));
+        self.events.push(Aged { age, event });
     }
 
     fn age(&self) -> Option<u64> {
-        self.events.front().map(|&(age, _)| age)
+        self.events.front().map(|aged| aged.age)
     }
 
     /// Takes the oldest event if it has this age, with the number of those that were dropped since the
     /// previous one was taken.
     fn pop_if(&mut self, age: u64) -> Option<(T, u64)> {
-        let (_, event) = (self.age()? == age).then(|| self.events.pop())??;
+        let Aged { event, .. } = (self.age()? == age).then(|| self.events.pop())??;
         let dropped = self.events.dropped() - self.reported;
         self.reported = self.events.dropped();
         Some((event, dropped))
@@ -236,6 +253,49 @@ mod tests {
         assert_eq!(datafds + dropped, 2 * MAX_QUEUED as u64);
         let Notice::Datafd(last) = &all[all.len() - 2].0 else { panic!("{all:?}") };
         assert_eq!(last.datafd, 2 * MAX_QUEUED as RawFd - 1);
+    }
+
+    #[test]
+    fn the_messages_of_dropped_events_are_counted_in_those_that_are_kept() {
+        let notices = Notices::default();
+        let Notice::Datafd(event) = datafd(1) else { unreachable!() };
+        let [full, failed] = [2, 3].map(|messages| match messages {
+            2 => DatafdProblem::Full { messages },
+            _ => DatafdProblem::WriteFailed { errno: 5, messages },
+        });
+        for _ in 0..MAX_QUEUED {
+            for problem in [full, failed] {
+                notices.push(Notice::Datafd(DatafdEvent { problem, ..event.clone() }));
+            }
+        }
+        let mut sums = [0; 2];
+        while let Some((Notice::Datafd(event), _)) = notices.pop() {
+            match event.problem {
+                DatafdProblem::Full { messages } => sums[0] += messages,
+                DatafdProblem::WriteFailed { messages, .. } => sums[1] += messages,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(sums, [2, 3].map(|messages| messages * MAX_QUEUED as u64));
+    }
+
+    #[test]
+    fn a_datafd_is_not_blamed_for_its_predecessor() {
+        let notices = Notices::default();
+        let Notice::Datafd(event) = datafd(1) else { unreachable!() };
+        let problem = DatafdProblem::Full { messages: 7 };
+        notices.push(Notice::Datafd(DatafdEvent { problem, ..event.clone() }));
+        let id = DatafdId { token: Token(32), ..event.id };
+        for _ in 0..MAX_QUEUED {
+            notices.push(Notice::Datafd(DatafdEvent { id, problem, ..event.clone() }));
+        }
+        let mut sum = 0;
+        while let Some((Notice::Datafd(event), _)) = notices.pop() {
+            assert_eq!(event.id, id, "that of the predecessor is superfluous");
+            let DatafdProblem::Full { messages } = event.problem else { panic!("{event:?}") };
+            sum += messages;
+        }
+        assert_eq!(sum, 7 * MAX_QUEUED as u64);
     }
 
     #[test]

@@ -25,11 +25,29 @@ pub(crate) enum Subject {
 /// An event that has a subject.
 pub(crate) trait About {
     fn subject(&self) -> Subject;
+
+    /// Counts what an earlier event about the same counted, which is dropped because of this one.
+    fn absorb(&mut self, _earlier: &Self) {}
 }
 
 impl About for DatafdEvent {
     fn subject(&self) -> Subject {
         Subject::Datafd(self.channel, discriminant(&self.problem))
+    }
+
+    fn absorb(&mut self, earlier: &Self) {
+        use DatafdProblem::{Full, WriteFailed};
+        if self.id != earlier.id {
+            // That datafd was removed, and this one lost nothing of it.
+            return;
+        }
+        match (&mut self.problem, earlier.problem) {
+            (Full { messages }, Full { messages: more })
+            | (WriteFailed { messages, .. }, WriteFailed { messages: more, .. }) => {
+                *messages = messages.saturating_add(more);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -61,10 +79,18 @@ impl About for AddressEvent {
     fn subject(&self) -> Subject {
         Subject::LinkAddress(self.host, self.link)
     }
+
+    fn absorb(&mut self, earlier: &Self) {
+        self.suppressed = self.suppressed.saturating_add(earlier.suppressed).saturating_add(1);
+    }
 }
 
 impl About for Rejection {
     fn subject(&self) -> Subject {
         Subject::Rejected(discriminant(&self.reason))
+    }
+
+    fn absorb(&mut self, earlier: &Self) {
+        self.suppressed = self.suppressed.saturating_add(earlier.suppressed).saturating_add(1);
     }
 }
