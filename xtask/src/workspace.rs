@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{Message, Metadata, MetadataCommand};
 use xshell::{Shell, cmd};
 
 /// The checkout that this xtask was built from.
@@ -48,6 +48,13 @@ impl Workspace {
         Ok(self.metadata()?.target_directory.into_std_path_buf())
     }
 
+    /// Builds a test or a benchmark with this command of cargo, and returns its program.
+    pub(crate) fn executable(&self, command: &[&str]) -> Result<PathBuf> {
+        let how = ["--no-run", "--locked", "--message-format=json-render-diagnostics"];
+        let messages = cmd!(self.shell, "cargo {command...} {how...}").read()?;
+        executable(messages.as_bytes()).context("cargo reported no executable")
+    }
+
     /// Returns every file that git tracks or would add, relative to the root and sorted.
     ///
     /// Ignored files (build output, a fuzzer's corpus) are left out, and so are tracked files that
@@ -64,5 +71,34 @@ impl Workspace {
         files.sort_unstable();
         files.dedup();
         Ok(files)
+    }
+}
+
+/// Returns the test or benchmark that cargo reports to have built.
+fn executable(messages: &[u8]) -> Option<PathBuf> {
+    Message::parse_stream(messages).find_map(|message| match message {
+        Ok(Message::CompilerArtifact(artifact)) if artifact.profile.test => {
+            artifact.executable.map(PathBuf::from)
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_the_messages_of_cargo() {
+        let artifact = |test: bool, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","package_id":"p","manifest_path":"/Cargo.toml","target":{{"kind":["test"],"crate_types":["bin"],"name":"simulation","src_path":"/main.rs","edition":"2024","doc":false,"doctest":false,"test":true}},"profile":{{"opt_level":"3","debuginfo":1,"debug_assertions":false,"overflow_checks":false,"test":{test}}},"features":[],"filenames":[],"executable":{executable},"fresh":true}}"#
+            )
+        };
+        let library = artifact(false, "null");
+        let simulation = artifact(true, "\"/target/simulation-1\"");
+        let messages = format!("{library}\n{simulation}\n");
+        assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/target/simulation-1")));
+        assert_eq!(executable(library.as_bytes()), None);
     }
 }

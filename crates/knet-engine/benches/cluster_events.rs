@@ -4,10 +4,14 @@
 //!
 //! `cargo bench --package knet-engine --bench cluster_events`. The results are in
 //! `docs/performance.md`.
+//!
+//! With an event and a count, as in `-- icmp-error 100`, it does that event so often and measures nothing:
+//! `cargo xtask bench --check` counts the instructions.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends here")]
 
+use std::env;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -19,6 +23,37 @@ const SIZES: [u16; 3] = [100, 1000, 2000];
 const EVENTS: usize = 1000;
 
 fn main() {
+    // cargo passes `--bench`.
+    let arguments: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match arguments.as_slice() {
+        [] => print_table(),
+        [event, count] => repeat(event, count.parse().unwrap()),
+        _ => panic!("usage: cluster_events [EVENT COUNT]"),
+    }
+}
+
+/// Does one event so often: for `add-link` a host with 8 links, for the others each time a link of another host.
+fn repeat(event: &str, count: usize) {
+    let event = match event {
+        "add-link" => {
+            let mut cluster = Cluster::new(u16::try_from(count).unwrap());
+            cluster.add_links();
+            cluster.enable_links();
+            return;
+        }
+        "icmp-error" => Cluster::transport_error,
+        "mtu-suggestion" => Cluster::suggested_mtu,
+        "link-change" => Cluster::down_and_up,
+        other => panic!("unknown event {other}"),
+    };
+    let mut cluster = Cluster::new(SIZES[2]);
+    cluster.add_links();
+    cluster.enable_links();
+    while cluster.engine.poll_transmit().is_some() {}
+    cluster.for_some(count, event);
+}
+
+fn print_table() {
     println!("peers with 8 links each         {:>12} {:>12} {:>12}", SIZES[0], SIZES[1], SIZES[2]);
     let columns = SIZES.map(measure);
     for row in 0..columns[0].len() {
@@ -40,9 +75,9 @@ fn measure(peers: u16) -> Vec<(&'static str, f64)> {
     };
     row("add_link, per link", links, &mut || cluster.add_links());
     row("coming up, per link", links, &mut || cluster.come_up());
-    row("ICMP error", EVENTS, &mut || cluster.for_some(Cluster::transport_error));
-    row("suggested MTU", EVENTS, &mut || cluster.for_some(Cluster::suggested_mtu));
-    row("a link down and up", EVENTS, &mut || cluster.for_some(Cluster::down_and_up));
+    row("ICMP error", EVENTS, &mut || cluster.for_some(EVENTS, Cluster::transport_error));
+    row("suggested MTU", EVENTS, &mut || cluster.for_some(EVENTS, Cluster::suggested_mtu));
+    row("a link down and up", EVENTS, &mut || cluster.for_some(EVENTS, Cluster::down_and_up));
     row("forced pings, per link", links, &mut || cluster.forced_pings());
     rows
 }
@@ -76,12 +111,16 @@ impl Cluster {
         }
     }
 
-    /// Enables all links, and answers their pings until they are up.
-    fn come_up(&mut self) {
+    fn enable_links(&mut self) {
         for (host, link) in self.links() {
             self.engine.set_link_enabled(self.now, host, link, true).unwrap();
             self.publish();
         }
+    }
+
+    /// Enables all links, and answers their pings until they are up.
+    fn come_up(&mut self) {
+        self.enable_links();
         while self.engine.totals().usable_links < self.links().count() {
             self.engine.handle_timeout(self.now);
             self.answer();
@@ -107,10 +146,10 @@ impl Cluster {
         while self.engine.poll_event().is_some() {}
     }
 
-    /// Calls `event` for links spread over all hosts.
-    fn for_some(&mut self, event: fn(&mut Self, HostId, LinkId)) {
+    /// Calls `event` so often, for links spread over all hosts.
+    fn for_some(&mut self, count: usize, event: fn(&mut Self, HostId, LinkId)) {
         let links: Vec<_> = self.links().collect();
-        for at in 0..EVENTS {
+        for at in 0..count {
             let (host, link) = links[at * 7919 % links.len()];
             event(self, host, link);
             self.publish();

@@ -1,24 +1,18 @@
-//! Does work repeatedly, to be counted: `knet-counts WORK COUNT`.
+//! Sends messages one at a time, to be counted: `knet-counts WORK COUNT`.
 //!
 //! `cargo xtask bench --check` runs it under callgrind with two counts. The difference in instructions,
-//! divided by the difference of the counts, is the number of instructions per repetition:
-//!
-//! - of a message on its whole path, from the application through knet-tx (or `Handle::send`), the engine and
-//!   knet-rx to the application (`datafd`, `send`, `fragments`). Each message is sent when the previous one has
-//!   arrived, so that all threads do the same work per message;
-//! - of an event in a cluster of 2000 hosts with 8 links each (`add-link`, `icmp-error`, `mtu-suggestion`,
-//!   `link-change`).
+//! divided by the difference of the counts, is the number of instructions of a message on its whole path, from
+//! the application through knet-tx (or `Handle::send`), the engine and knet-rx to the application. Each message
+//! is sent when the previous one has arrived, so that all threads do the same work per message.
 
 #![forbid(unsafe_code)]
 
-mod cluster;
 mod messages;
 
 use std::env;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cluster::Cluster;
 use crate::messages::Messages;
 
 fn main() -> Result<()> {
@@ -32,10 +26,6 @@ fn main() -> Result<()> {
         "datafd" => messages(64, None, true).exchange(count),
         "send" => messages(1024, None, false).exchange(count),
         "fragments" => messages(65_536, Some(1500), true).exchange(count),
-        "add-link" => Cluster::new(u16::try_from(count)?).map(drop),
-        "icmp-error" => Cluster::large()?.repeat(count, Cluster::icmp_error),
-        "mtu-suggestion" => Cluster::large()?.repeat(count, Cluster::mtu_suggestion),
-        "link-change" => Cluster::large()?.repeat(count, Cluster::link_change),
         other => bail!("unknown work {other}"),
     }
 }

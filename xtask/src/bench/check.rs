@@ -4,8 +4,8 @@
 //! Durations are useless for that on a busy machine; instructions, counted by callgrind, hardly
 //! depend on it. `tests/counts` sends messages one at a time, so that every thread does the same
 //! work for each, and the difference between a longer and a shorter run is the cost of the messages
-//! alone. An event that looked at all 16000 links of the cluster would take a hundred times as many
-//! instructions.
+//! alone. The benchmark `cluster_events` of knet-engine does events in a large cluster; one that looked at all
+//! 16000 links would take a hundred times as many instructions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,11 +18,15 @@ use xshell::cmd;
 
 use crate::workspace::Workspace;
 
-/// The counted work: each path through all layers, and events in a large cluster.
-const WORKS: &[Work] = &[
+/// The messages that are counted: each path through all layers.
+const MESSAGES: &[Work] = &[
     Work { name: "datafd", few: 200, many: 1200 },
     Work { name: "send", few: 200, many: 1200 },
     Work { name: "fragments", few: 20, many: 120 },
+];
+
+/// The events in a large cluster that are counted.
+const EVENTS: &[Work] = &[
     // Hosts with eight links each.
     Work { name: "add-link", few: 1000, many: 2000 },
     Work { name: "icmp-error", few: 100, many: 1100 },
@@ -57,9 +61,12 @@ type Counts = BTreeMap<String, u64>;
 pub(super) fn run(workspace: &Workspace, record: bool) -> Result<()> {
     let shell = workspace.shell();
     cmd!(shell, "cargo build --release --locked --package knet-counts").run()?;
-    let program = workspace.target()?.join("release/knet-counts");
+    let messages = workspace.target()?.join("release/knet-counts");
+    let bench = ["bench", "--package", "knet-engine", "--bench", "cluster_events"];
+    let events = workspace.executable(&bench)?;
     let compiler = compiler(&cmd!(shell, "rustc --version").quiet().read()?)?;
-    let counts = count(&program)?;
+    let mut counts = count(&messages, MESSAGES)?;
+    counts.append(&mut count(&events, EVENTS)?);
     let file = workspace.root().join(FILE);
     if record {
         let kept = json!({ "rustc": compiler, "instructions": counts });
@@ -81,14 +88,14 @@ pub(super) fn run(workspace: &Workspace, record: bool) -> Result<()> {
     Ok(())
 }
 
-fn count(program: &Path) -> Result<Counts> {
+fn count(program: &Path, works: &[Work]) -> Result<Counts> {
     let each = |work: &Work| {
         let more = instructions(program, work.name, work.many)?
             .checked_sub(instructions(program, work.name, work.few)?)
             .context("the longer run took fewer instructions")?;
         Ok((work.name.to_owned(), more / (work.many - work.few)))
     };
-    WORKS.iter().map(each).collect()
+    works.iter().map(each).collect()
 }
 
 /// Returns the instructions that a run executes, in all of its threads.
