@@ -101,9 +101,12 @@ pub use knet_engine::{
     AclAction, AclEntry, AclEntryError, AclError, AddressEvent, AddressProblem, DownReason,
     DropStats, HostError, HostEvent, HostStats, HostStatus, InvalidPolicy, LinkChange, LinkError,
     LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
-    PingTimers, PingTimersError, Policy,
+    PingTimers, PingTimersError, Policy, SocketId,
 };
-pub use knet_fd::{AccessMode, FdKind, SocketDomain, SocketState, SocketType};
+pub use knet_fd::{
+    AccessMode, AccessModeError, FdKind, KindError, OsError, PairType, SocketDomain, SocketState,
+    SocketType,
+};
 pub use knet_transport::{
     BindError, Dscp, DscpOutOfRange, InterfaceName, MarkError, QosMarking, ZoneError, ZonedAddr,
 };

@@ -280,8 +280,8 @@ pub use knet_handle::{Handle, HandleBuilder, HandleConfig, HostId, LocalSocket};
 #[doc(inline)]
 pub use knet_handle::{
     DownReason, Host, HostStatus, InterfaceName, InvalidLinkId, Link, LinkChange, LinkConfig,
-    LinkEnds, LinkId, LinkKind, LinkState, LinkStatus, LinkZones, PingTimers, Policy, Transport,
-    TransportError, ZoneError, ZonedAddr,
+    LinkEnds, LinkId, LinkKind, LinkState, LinkStatus, LinkZones, PingTimers, Policy, SocketId,
+    Transport, TransportError, ZoneError, ZonedAddr,
 };
 
 // Access lists and markings of links.
@@ -317,9 +317,10 @@ pub use knet_handle::{
 // Errors.
 #[doc(inline)]
 pub use knet_handle::{
-    AccessMode, AclEntryError, AclError, AddressProblem, BindError, Destinations, Error, FdKind,
-    HostError, InvalidHostId, InvalidPolicy, LinkError, MarkError, MtuError, Operation,
-    ParseChannelError, ParseLinkIdError, PingTimersError, SocketDomain, SocketState, SocketType,
+    AccessMode, AccessModeError, AclEntryError, AclError, AddressProblem, BindError, Destinations,
+    Error, FdKind, HostError, InvalidHostId, InvalidPolicy, KindError, LinkError, MarkError,
+    MtuError, Operation, OsError, PairType, ParseChannelError, ParseLinkIdError, PingTimersError,
+    SocketDomain, SocketState, SocketType,
 };
 
 /// Compiles and runs the example in the README.
