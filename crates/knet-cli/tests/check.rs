@@ -37,6 +37,11 @@ fn wired(
 /// Starts a node that does not run `knet check`, and waits until its pings arrive at this address.
 fn node(id: &str, peer: &str, heard_at: SocketAddr, more: &[&str]) -> Running {
     let listener = UdpSocket::bind(heard_at).unwrap();
+    node_heard_by(&listener, id, peer, more)
+}
+
+/// Starts a node, and waits until its pings arrive at this socket.
+fn node_heard_by(listener: &UdpSocket, id: &str, peer: &str, more: &[&str]) -> Running {
     listener.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let node = start(&[&["cat", "--id", id, "--wait", "3600", "--peer", peer][..], more].concat());
     listener.recv(&mut [0; 2000]).unwrap();
@@ -276,6 +281,35 @@ fn a_peer_on_another_port_is_reported() {
     let finished = check("1", &[&format!("2:{near}={far}")], &["--wait", "3"]);
     let link = json(&finished.finish_with_open_input())["links"][0].take();
     assert_eq!(codes(&link), ["wrong-port"], "{link}");
+}
+
+#[test]
+fn two_machines_with_one_id_are_reported() {
+    let (near, far) = (free_address(), free_address());
+    let [one, two] = ends(near, far);
+    let other = free_address();
+    let listener = UdpSocket::bind(near).unwrap();
+    let _nodes =
+        [two, format!("1:{other}={near}")].map(|peer| node_heard_by(&listener, "2", &peer, &[]));
+    while listener.recv_from(&mut [0; 2000]).unwrap().1 != other {}
+    drop(listener);
+    let finished = check("1", &[&one], &["--wait", "40"]).finish_with_open_input();
+    finished.expect_success();
+    let link = json(&finished)["links"][0].clone();
+    assert!(codes(&link).contains(&"two-addresses"), "{link}");
+    let text = link["findings"].to_string();
+    assert!(text.contains(&format!("host 2 sends from {other} too")), "{text}");
+}
+
+#[test]
+fn a_peer_at_another_address_is_reported() {
+    let (near, planned) = (free_address(), free_address());
+    let real = free_address();
+    let _peer = node("2", &format!("1:{real}={near}"), near, &[]);
+    let peer = format!("2:{near}={planned}");
+    let finished = check("1", &[&peer], &["--wait", WAIT]).finish_with_open_input();
+    let found = json(&finished)["links"][0].clone();
+    assert_eq!(codes(&found), ["wrong-address"], "{found}");
 }
 
 #[test]

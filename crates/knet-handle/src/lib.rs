@@ -101,7 +101,7 @@ pub use knet_engine::{
     AclAction, AclEntry, AclEntryError, AclError, AddressEvent, AddressProblem, DownReason,
     DropStats, HostError, HostEvent, HostStats, HostStatus, InvalidPolicy, LinkChange, LinkError,
     LinkEvent, LinkKind, LinkState, LinkStats, LinkStatus, LinkTotals, MtuError, MtuEvent,
-    PingTimers, PingTimersError, Policy, SocketId,
+    PingTimers, PingTimersError, Policy, Rejection, RejectionReason, SocketId,
 };
 pub use knet_fd::{
     AccessMode, AccessModeError, FdKind, KindError, OsError, PairType, SocketDomain, SocketState,

@@ -305,7 +305,7 @@ pub use knet_handle::{
 #[doc(inline)]
 pub use knet_handle::{
     AddressEvent, DatafdEvent, DatafdProblem, EventStream, HostEvent, LinkEvent, MtuEvent,
-    Notification, STREAM_CAPACITY,
+    Notification, Rejection, RejectionReason, STREAM_CAPACITY,
 };
 
 // Statistics.

@@ -48,6 +48,9 @@ fn silence_finding(facts: &Facts) -> Finding {
         }
         None => {}
     }
+    if let Some(source) = facts.elsewhere {
+        return Finding::WrongAddress { host, remote, source };
+    }
     if matches!(&facts.peer, PeerView::Report(there) if there.heard > 0) {
         return Finding::InboundLost { host };
     }
@@ -68,6 +71,10 @@ fn link_findings(facts: &Facts) -> Vec<Finding> {
     }
     if let Some(PingCount { sent, answered }) = facts.counted.filter(|c| c.answered < c.sent) {
         findings.push(Finding::PingLoss { sent, answered });
+    }
+    if let Some(source) = facts.elsewhere {
+        let (host, remote) = (facts.planned.path.host, facts.planned.path.remote);
+        findings.push(Finding::TwoAddresses { host, remote, source });
     }
     if facts.heard == 0 {
         findings.push(Finding::PeerSendsNoPings { host: facts.planned.path.host });
@@ -135,6 +142,24 @@ mod tests {
     fn a_link_that_is_fine_has_no_findings() {
         assert_eq!(diagnose(&healthy()), []);
         assert_eq!(diagnose(&Facts { peer: PeerView::Unknown, ..healthy() }), []);
+    }
+
+    #[test]
+    fn packets_from_another_address_are_a_second_machine_or_the_only_one() {
+        let elsewhere = Some("10.0.0.9:5405".parse().unwrap());
+        let found = diagnose(&Facts { elsewhere, ..healthy() });
+        let expected = "host 2 sends from 10.0.0.9:5405 too, not only from 10.0.0.2:5405: do two \
+                        machines have its id?";
+        assert_eq!((found.len(), found[0].to_string().as_str()), (1, expected));
+        assert!(!found[0].is_fault(), "they may be forged");
+
+        let found = diagnose(&Facts { elsewhere, ..silent() });
+        let expected = "host 2 sends from 10.0.0.9:5405, and nothing from 10.0.0.2:5405 arrives: \
+                        correct its address in this plan, or its local address there";
+        assert_eq!((found.len(), found[0].to_string().as_str()), (1, expected));
+        assert!(found[0].is_fault());
+        let heard = diagnose(&Facts { elsewhere, heard: 3, ..silent() });
+        assert_eq!(heard, [Finding::OneWay { host: HOST }]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) fn healthy() -> Facts {
         heard: 60,
         from_other_port: false,
         stray: None,
+        elsewhere: None,
         latency_us: Some(83),
         path_mtu: Some(1500),
         data_mtu: 1446,

@@ -1,5 +1,7 @@
 //! What a check has found out about a link.
 
+use std::net::SocketAddr;
+
 use kronosnet::{DownReason, HostId, LinkId, LinkState};
 use nix::errno::Errno;
 
@@ -24,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) from_other_port: bool,
     /// Why packets from the address of the peer were not for this link, if there were any.
     pub(crate) stray: Option<Stray>,
+    /// From where packets came for this link, if not from the address of the peer.
+    pub(crate) elsewhere: Option<SocketAddr>,
     /// The mean round-trip time, in microseconds.
     pub(crate) latency_us: Option<u64>,
     pub(crate) path_mtu: Option<usize>,

@@ -20,6 +20,8 @@ pub(crate) enum Finding {
     WrongHostId { remote: SocketAddr, planned: HostId, host: HostId },
     WrongLinkId { remote: SocketAddr, planned: LinkId, link: LinkId },
     WrongPort { host: HostId, remote: SocketAddr },
+    WrongAddress { host: HostId, remote: SocketAddr, source: SocketAddr },
+    TwoAddresses { host: HostId, remote: SocketAddr, source: SocketAddr },
     ConnectionRefused(SocketAddr),
     HostUnreachable { remote: IpAddr, why: String },
     OneWay { host: HostId },
@@ -65,6 +67,7 @@ impl Finding {
                 Severity::Warning
             }
             Self::SharedNetwork { .. }
+            | Self::TwoAddresses { .. }
             | Self::MtuUnknown
             | Self::MtuBelow1500 { .. }
             | Self::MtuBelowInterface { .. }
@@ -109,6 +112,8 @@ impl Finding {
             Self::WrongHostId { .. } => "wrong-host-id",
             Self::WrongLinkId { .. } => "wrong-link-id",
             Self::WrongPort { .. } => "wrong-port",
+            Self::WrongAddress { .. } => "wrong-address",
+            Self::TwoAddresses { .. } => "two-addresses",
             Self::ConnectionRefused(_) => "connection-refused",
             Self::HostUnreachable { .. } => "host-unreachable",
             Self::OneWay { .. } => "one-way",
@@ -173,6 +178,16 @@ impl fmt::Display for Finding {
                 "host {host} sends from another port of {}, and nothing listens on {remote}: correct \
                  one of the two plans",
                 remote.ip()
+            ),
+            Self::WrongAddress { host, remote, source } => write!(
+                f,
+                "host {host} sends from {source}, and nothing from {remote} arrives: correct its \
+                 address in this plan, or its local address there"
+            ),
+            Self::TwoAddresses { host, remote, source } => write!(
+                f,
+                "host {host} sends from {source} too, not only from {remote}: do two machines have \
+                 its id?"
             ),
             Self::ConnectionRefused(remote) => write!(
                 f,

@@ -1,5 +1,6 @@
 //! The test of one link.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kronosnet::{DownReason, Error, Link, LinkState, LinkStatus, PingTimers};
@@ -29,6 +30,8 @@ struct Heard {
     stray: Option<Stray>,
     is_refused: bool,
     from_other_port: bool,
+    /// Where packets came from that claim to be the peer's.
+    elsewhere: Option<SocketAddr>,
 }
 
 impl Heard {
@@ -100,6 +103,11 @@ impl LinkTest {
         Ok(self.probe.is_done())
     }
 
+    /// Notes that a packet which claims to be the peer's came from this address, and was rejected.
+    pub(crate) fn note_elsewhere(&mut self, source: SocketAddr) {
+        self.heard.elsewhere = Some(source);
+    }
+
     /// Returns `true` if a process at the address of the peer was heard lately.
     pub(crate) fn is_peer_there(&self) -> bool {
         self.heard.is_recent(Instant::now())
@@ -130,7 +138,6 @@ impl LinkTest {
     pub(crate) fn facts(&self, planned: PlannedLink, peer: PeerView) -> Result<Facts, Error> {
         let status = self.status()?;
         Ok(Facts {
-            planned,
             state: status.state,
             was_up: self.probe.has_begun(),
             total: PingCount {
@@ -141,6 +148,9 @@ impl LinkTest {
             heard: self.heard.pings,
             from_other_port: self.heard.from_other_port,
             stray: self.heard.stray,
+            // From another port of the peer, it may be the same machine.
+            elsewhere: self.heard.elsewhere.filter(|from| from.ip() != planned.path.remote.ip()),
+            planned,
             latency_us: status.latency.map(micros),
             path_mtu: status.path_mtu,
             data_mtu: status.data_mtu,

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use kronosnet::{Error, Link, PingTimers};
+use kronosnet::{Error, EventStream, Link, PingTimers, Rejection, RejectionReason};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::links_by_host;
@@ -73,6 +73,7 @@ fn print(verdict: &Verdict, format: Format) -> anyhow::Result<()> {
 struct Session {
     node: Node,
     channel: ReportChannel,
+    rejections: EventStream<Rejection>,
     links: Vec<LinkTest>,
     peer_reports: PeerReports,
 }
@@ -83,7 +84,8 @@ impl Session {
         let links = node.links().map(|link| tested(&link.link)).collect();
         let hosts = node.peers.iter().map(|peer| peer.host.id());
         let peer_reports = PeerReports::new(args.id, args.exchange, args.wait, hosts);
-        Self { node, channel, links, peer_reports }
+        let rejections = node.handle.rejection_events();
+        Self { node, channel, rejections, links, peer_reports }
     }
 
     /// Runs until all tests and the exchange of reports are complete.
@@ -104,6 +106,7 @@ impl Session {
             // The waits for the peers count from the first moment at which all links are done.
             let done_at =
                 if is_done { Some(*done_at.get_or_insert_with(Instant::now)) } else { None };
+            self.note_rejections();
             while let Some(message) = self.channel.receive()? {
                 self.peer_reports.receive(&message);
             }
@@ -118,6 +121,18 @@ impl Session {
             }
             // Counters change without an event, so poll them.
             readiness::wait_readable(&self.channel.datafd, POLL_INTERVAL)?;
+        }
+    }
+
+    fn note_rejections(&mut self) {
+        for Rejection { source, reason, .. } in self.rejections.try_iter().map(|one| one.event) {
+            let RejectionReason::WrongSource(host, Some(id)) = reason else { continue };
+            let mut links = self.links.iter_mut();
+            if let Some(test) =
+                links.find(|test| (test.link.host_id(), test.link.id()) == (host, id))
+            {
+                test.note_elsewhere(source);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent, Rejection};
 use parking_lot::Mutex;
 
 use crate::api::event_log;
@@ -23,6 +23,7 @@ pub(crate) struct Audiences {
     pub(crate) link: Audience<LinkEvent>,
     pub(crate) mtu: Audience<MtuEvent>,
     pub(crate) address: Audience<AddressEvent>,
+    pub(crate) rejection: Audience<Rejection>,
 }
 
 impl Audiences {
@@ -35,7 +36,7 @@ impl Audiences {
             Notice::Link(event) => self.link.deliver(handle, event, dropped),
             Notice::Mtu(event) => self.mtu.deliver(handle, event, dropped),
             Notice::Address(event) => self.address.deliver(handle, event, dropped),
-            Notice::Rejected(_) => {}
+            Notice::Rejected(rejection) => self.rejection.deliver(handle, rejection, dropped),
         }
     }
 }

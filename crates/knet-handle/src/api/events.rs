@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent};
+use knet_engine::{AddressEvent, HostEvent, LinkEvent, MtuEvent, Rejection};
 
 use crate::api::event_stream::EventStream;
 use crate::api::handle::Handle;
@@ -228,5 +228,48 @@ impl Handle {
     /// Removes the callback of [`Handle::on_address_event`].
     pub fn clear_on_address_event(&self) {
         self.audiences().address.clear_callback();
+    }
+
+    /// Returns a stream of packets that were rejected because of what they claim, or where they come from: at
+    /// most one event per second and kind of reason, which counts the others ([`Rejection::suppressed`]). They
+    /// may be forged. [`Handle::drop_stats`] counts all packets that were dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knet_handle::RejectionReason;
+    ///
+    /// # use knet_handle::{Handle, HostId, LinkConfig, LinkId};
+    /// # let handle = Handle::new(HostId::new(1))?;
+    /// let rejections = handle.rejection_events();
+    /// # let local = handle.bind(([127, 0, 0, 1], 0).into())?;
+    /// # let config = LinkConfig::udp(local.addr(), ([127, 0, 0, 1], 9).into());
+    /// # let link = handle.add_host(HostId::new(2))?.add_link(LinkId::new(0)?, config)?;
+    /// # let other = Handle::new(HostId::new(7))?;
+    /// # let from = other.bind(([127, 0, 0, 1], 0).into())?;
+    /// # let config = LinkConfig::udp(from.addr(), local.addr());
+    /// # other.add_host(HostId::new(1))?.add_link(LinkId::new(0)?, config)?.enable()?;
+    /// // Host 7 sends a ping. It was not added here.
+    /// let rejection = rejections.recv()?.event;
+    /// assert_eq!(rejection.source, from.addr());
+    /// assert_eq!(rejection.reason, RejectionReason::UnknownHost(HostId::new(7)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn rejection_events(&self) -> EventStream<Rejection> {
+        self.audiences().rejection.stream()
+    }
+
+    /// Calls `callback` for packets that were rejected, instead of the previous callback.
+    pub fn on_rejection_event(
+        &self,
+        callback: impl Fn(&Handle, &Notification<Rejection>) + Send + Sync + 'static,
+    ) {
+        self.audiences().rejection.set_callback(Arc::new(callback));
+    }
+
+    /// Removes the callback of [`Handle::on_rejection_event`].
+    pub fn clear_on_rejection_event(&self) {
+        self.audiences().rejection.clear_callback();
     }
 }

@@ -19,7 +19,6 @@ pub(crate) enum Notice {
     Link(LinkEvent),
     Mtu(MtuEvent),
     Address(AddressEvent),
-    /// For the log only.
     Rejected(Rejection),
 }
 
