@@ -67,6 +67,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Waits until what is on its way on a link has arrived. Nothing there can show that a packet of an
+/// ended process was overtaken by one of its successor, so a link becomes quicker only afterwards.
+fn let_packets_arrive(cluster: &mut Cluster, link: LinkId) {
+    let weather = cluster.network.weather(Path { from: ONE, to: TWO, link });
+    cluster.run_for(weather.latency + weather.jitter);
+}
+
 fn run(policy: Policy, pong_count: u8, steps: Vec<Step>) {
     let plan = Plan { pong_count, ..Plan::new(2, 2, policy) };
     let mut cluster = Cluster::start_and_settle(1, plan);
@@ -104,14 +111,15 @@ fn run(policy: Policy, pong_count: u8, steps: Vec<Step>) {
             }
             Step::Change { link, weather } => {
                 let link = LinkId::ALL[link];
-                // A packet that is on its way is not overtaken by those of a quicker link.
-                let old = cluster.network.weather(Path { from: ONE, to: TWO, link });
-                cluster.run_for(old.latency + old.jitter);
+                let_packets_arrive(&mut cluster, link);
                 for (from, to) in [(ONE, TWO), (TWO, ONE)] {
                     cluster.set_weather_of(Path { from, to, link }, weather);
                 }
             }
         }
+    }
+    for link in cluster.plan.link_ids() {
+        let_packets_arrive(&mut cluster, link);
     }
     cluster.heal();
     let id = cluster.send(ONE, Target::Everybody, 3000, 0).unwrap();
@@ -135,4 +143,25 @@ proptest! {
     ) {
         run(policy, pong_count, steps);
     }
+}
+
+#[test]
+fn copies_that_a_slower_link_carries_after_a_restart_are_discarded() {
+    let slow = Weather {
+        latency: Duration::from_millis(344),
+        jitter: Duration::from_millis(90),
+        loss: 0.2,
+        ..Weather::CLEAR
+    };
+    run(
+        Policy::Active,
+        1,
+        vec![
+            Step::Change { link: 0, weather: slow },
+            Step::Send { count: 10, len: 3000 },
+            Step::Wait(Duration::from_millis(2441)),
+            Step::Send { count: 4, len: 20 },
+            Step::Restart(Duration::ZERO),
+        ],
+    );
 }
