@@ -8,7 +8,7 @@ mod pair;
 use std::time::Duration;
 
 use knet_engine::Policy;
-use knet_wire::{Fragment, FragmentPart, Ping};
+use knet_wire::{Fragment, FragmentPart, LinkId, Ping};
 use pair::{A, B, HOSTS, LINK, Pair, number};
 
 /// A ping as host `A` would send it.
@@ -99,6 +99,39 @@ fn forged_pings_that_alternate_between_0_and_another_number_reset_nothing() {
 }
 
 #[test]
+fn a_flood_of_forged_pings_takes_no_link_down() {
+    // By how much they are ahead of the real number, or 0.
+    let patterns: [&[u16]; 6] = [&[0], &[0, 0], &[30_000, 0], &[30_000, 30_000, 0], &[5], &[5, 0]];
+    for pattern in patterns {
+        for period in [70, 250, 330, 990, 1000, 1010, 1730] {
+            // No message, one, and one each period.
+            for messages in [0, 1, u32::MAX] {
+                let mut pair = Pair::up(2, Policy::Passive);
+                let mut sent: u32 = 0;
+                let start = pair.now;
+                while pair.now < start + Duration::from_secs(20) {
+                    if sent < messages {
+                        pair.send(A, &sent.to_le_bytes());
+                        sent += 1;
+                    }
+                    let current = pair.engines[A].sequence().current().get();
+                    for &ahead in pattern {
+                        let number = if ahead == 0 { 0 } else { current + ahead };
+                        pair.arrive(B, LINK, &ping(number, true));
+                    }
+                    pair.run(Duration::from_millis(period));
+                }
+                let downs = [0, 1].map(|link| {
+                    let link = LinkId::ALL[link];
+                    pair.status(A, link).stats.down_count + pair.status(B, link).stats.down_count
+                });
+                assert_eq!(downs, [0, 0], "{pattern:?} each {period} ms, {sent} messages");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_ping_that_may_be_of_a_successor_is_answered_once_another_one_agrees() {
     let mut pair = Pair::up(1, Policy::Passive);
     for _ in 0..100 {
@@ -107,8 +140,11 @@ fn a_ping_that_may_be_of_a_successor_is_answered_once_another_one_agrees() {
     pair.run(Duration::from_secs(2));
     let pongs = |pair: &Pair| pair.flying.iter().filter(|flight| flight.to == A).count();
     pair.flying.clear();
-    pair.arrive(B, LINK, &ping(0, true));
-    assert_eq!(pongs(&pair), 0);
+    for _ in 0..2 {
+        pair.arrive(B, LINK, &ping(0, true));
+        assert_eq!(pongs(&pair), 0);
+    }
+    pair.now += Duration::from_millis(100);
     pair.arrive(B, LINK, &ping(0, true));
     assert_eq!(pongs(&pair), 1);
 }

@@ -132,6 +132,10 @@ fn the_first_pings_after_a_restart_speak_of_the_same_restart_on_every_link() {
     // As another process of host A would send it on both links.
     let message = data(A, number(1), Fragment::Whole, 0, b"new");
     let [fast, slow] = [LinkId::ALL[0], LinkId::ALL[1]];
+    for link in [fast, slow] {
+        pair.arrive(B, link, &ping(link, 0));
+    }
+    pair.now += Duration::from_millis(250);
     pair.arrive(B, fast, &ping(fast, 0));
     pair.arrive(B, fast, &message);
     pair.arrive(B, slow, &ping(slow, 0));

@@ -15,6 +15,7 @@ mod dedup;
 mod defrag;
 pub use defrag::ReassembledMessage;
 pub(crate) use defrag::{BufferPool, DropReason, Outcome};
+mod reached;
 mod receive_state;
 use receive_state::ReceiveState;
 mod restart_detection;

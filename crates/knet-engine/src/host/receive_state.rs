@@ -7,7 +7,8 @@ use knet_wire::SequenceNumber;
 
 use super::dedup::DuplicateWindow;
 use super::defrag::{BufferPool, Reassembler};
-use super::restart_detection::{Judgement, RestartDetector, STRAGGLER_TIME};
+use super::reached::STRAGGLER_TIME;
+use super::restart_detection::{Judgement, RestartDetector};
 use crate::link::Heard;
 
 /// The receive state of one host.
@@ -18,7 +19,7 @@ pub(crate) struct ReceiveState {
     restarts: RestartDetector,
     /// How often a ping has shown that the host was restarted.
     starts: u32,
-    /// When one did so last.
+    /// When the process that runs was last heard to run, at the latest restart.
     started: Option<Instant>,
 }
 
@@ -30,7 +31,7 @@ impl ReceiveState {
     /// the numbers continue (the same process: duplicates stay duplicates) or start over (a
     /// restart).
     pub(crate) fn host_lost(&mut self, now: Instant) {
-        self.restarts.host_lost(now, self.window.position());
+        self.restarts.host_lost(now);
     }
 
     /// Handles the number in a ping over a link. `reachable` is `true` unless the host is lost.
@@ -55,8 +56,17 @@ impl ReceiveState {
         let latest = heard.position.filter(|_| heard.starts == self.starts);
         match self.restarts.judge(now, sequence, &self.window, latest, reachable) {
             Judgement::SameProcess => {}
+            Judgement::Unused => self.forget_newer(now, sequence, pool),
             Judgement::Doubtful => return false,
-            Judgement::Restarted => self.start_over(now, sequence, pool),
+            // An answer harms nobody, unless it is one to a successor.
+            Judgement::Unfounded => return true,
+            Judgement::Restarted(since) => {
+                if nothing_sent {
+                    self.starts = self.starts.wrapping_add(1);
+                    self.started = Some(since);
+                }
+                self.forget_newer(now, sequence, pool);
+            }
         }
         if !nothing_sent {
             self.follow(now, sequence);
@@ -77,13 +87,14 @@ impl ReceiveState {
         let current = !self.is_of_predecessor(now, heard);
         if current {
             self.follow(now, sequence);
+            self.restarts.message_came(now);
         }
         current
     }
 
     fn follow(&mut self, now: Instant, sequence: SequenceNumber) {
-        let newer = self.window.follow(sequence);
-        self.restarts.heard(now, newer);
+        self.window.follow(sequence);
+        self.restarts.heard(now, self.window.position_of(sequence));
     }
 
     /// Returns `true` if the link has heard nothing of the process that runs since a moment ago:
@@ -95,19 +106,17 @@ impl ReceiveState {
                 .is_some_and(|started| now.saturating_duration_since(started) < STRAGGLER_TIME)
     }
 
-    /// Forgets the numbers that the next process may use for other messages.
-    fn start_over(&mut self, now: Instant, sequence: SequenceNumber, pool: &mut BufferPool) {
-        let nothing_sent = sequence == SequenceNumber::ZERO;
-        if nothing_sent {
+    /// Forgets the numbers that the next process may use for other messages, from this one on.
+    fn forget_newer(&mut self, now: Instant, sequence: SequenceNumber, pool: &mut BufferPool) {
+        if sequence == SequenceNumber::ZERO {
             self.window.reset();
-            self.starts = self.starts.wrapping_add(1);
-            self.started = Some(now);
+            self.restarts.start_over(now, None);
         } else {
             // Older messages went to others, or it is the process that is known, after a forged
             // number: then these are its numbers.
             self.window.rewind(sequence);
+            self.restarts.start_over(now, Some(self.window.position()));
         }
-        self.restarts.start_over(!nothing_sent);
         self.reassembler.forget_older(&self.window, pool);
     }
 }

@@ -8,6 +8,9 @@ fn number(n: u16) -> SequenceNumber {
     SequenceNumber::new(n)
 }
 
+/// After this time a process that just started repeats a ping that is not answered.
+const REPEAT: Duration = Duration::from_millis(250);
+
 /// A host with two links, and the clock.
 struct Receiver {
     state: ReceiveState,
@@ -159,6 +162,7 @@ fn the_second_start_after_that_shows_a_restart() {
     assert!(receiver.delivers(1));
     receiver.pass(STRAGGLER_TIME);
     assert!(!receiver.ping(0));
+    receiver.pass(REPEAT);
     assert!(!receiver.delivers(1));
     assert!(receiver.ping(0));
     assert!(receiver.delivers(1));
@@ -191,8 +195,11 @@ fn a_restart_is_noticed_once_however_many_links_report_it() {
     let mut receiver = Receiver::after_message_100();
     for restart in 0..3 {
         receiver.pass(STRAGGLER_TIME);
-        let answers = [0, 1, 0, 1, 0].map(|link| receiver.ping_on(link, 0));
-        assert_eq!(answers, [false, true, true, true, true], "restart {restart}");
+        let answers = [0, 1, 0].map(|link| receiver.ping_on(link, 0));
+        assert_eq!(answers, [false; 3], "restart {restart}");
+        receiver.pass(REPEAT);
+        let answers = [0, 1, 0].map(|link| receiver.ping_on(link, 0));
+        assert_eq!(answers, [true; 3], "restart {restart}");
         assert!(receiver.delivers(1), "restart {restart}");
         assert!(!receiver.ping_on(1, 0), "late");
         assert!(!receiver.delivers(1), "restart {restart}");
@@ -205,13 +212,15 @@ fn what_a_link_carries_before_the_first_ping_of_the_next_process_is_late() {
     let mut receiver = Receiver::after_message_100();
     receiver.pass(STRAGGLER_TIME);
     assert!(!receiver.ping(0));
+    receiver.pass(REPEAT);
     assert!(receiver.ping(0));
     assert!(!receiver.delivers_on(1, 1));
     assert!(!receiver.ping_on(1, 100));
     assert!(receiver.delivers_on(0, 1), "the number is free");
     assert!(!receiver.ping_on(1, 0), "late, or the next restart");
     assert!(receiver.ping_on(1, 1) || !receiver.delivers_on(1, 2));
-    receiver.pass(STRAGGLER_TIME);
+    // The process that ended had ended by the first of the two pings.
+    receiver.pass(STRAGGLER_TIME - REPEAT);
     assert!(receiver.ping_on(1, 1));
     assert!(receiver.delivers_on(1, 2));
 }
@@ -257,6 +266,7 @@ fn a_host_that_lost_track_follows_again() {
     receiver.pass(STRAGGLER_TIME);
     assert!(receiver.delivers(40_101));
     assert!(!receiver.ping(40_101));
+    receiver.pass(REPEAT);
     assert!(receiver.ping(40_101));
     assert!(receiver.delivers(40_102));
     assert!(!receiver.delivers(40_102));
@@ -286,17 +296,148 @@ fn a_host_that_gets_no_data_follows_the_numbers_of_its_peer() {
 
 #[test]
 fn pings_of_a_link_that_is_seconds_late_make_no_duplicate_new() {
+    // What waited for the hardware address of a neighbour comes all at once, or slowly.
+    for spread in [Duration::ZERO, STRAGGLER_TIME / 4] {
+        let mut receiver = Receiver::after_message_100();
+        for n in 101..=200 {
+            assert!(receiver.delivers_on(0, n));
+            receiver.pass(STRAGGLER_TIME / 20);
+            assert!(receiver.ping_on(0, n));
+        }
+        for n in [110, 120, 130] {
+            receiver.ping_on(1, n);
+            receiver.pass(spread);
+        }
+        for n in 101..=200 {
+            assert!(!receiver.delivers_on(1, n), "{n} comes again, over the slower link");
+        }
+        assert!(receiver.ping_on(1, 200), "the link is not late any longer");
+    }
+}
+
+#[test]
+fn a_successor_whose_numbers_go_forward_on_each_link_is_not_answered_until_it_is_known() {
     let mut receiver = Receiver::after_message_100();
-    for n in 101..=200 {
+    for n in 101..=5000 {
         assert!(receiver.delivers_on(0, n));
-        receiver.pass(STRAGGLER_TIME / 20);
-        assert!(receiver.ping_on(0, n));
     }
-    for n in [110, 120, 130] {
-        assert!(receiver.ping_on(1, n));
-        receiver.pass(STRAGGLER_TIME / 4);
+    receiver.pass(STRAGGLER_TIME);
+    // Its pings with number 0 were lost, and it has sent more than its predecessor had by the latest
+    // ping on this link.
+    let give_up = receiver.now + STRAGGLER_TIME * 2;
+    let mut next = 120;
+    while !receiver.ping_on(1, next) {
+        assert!(receiver.now < give_up);
+        receiver.pass(REPEAT);
+        next += 1;
     }
-    for n in 101..=200 {
-        assert!(!receiver.delivers_on(1, n), "{n} comes again, over the slower link");
+    for n in next + 1..next + 50 {
+        assert!(receiver.delivers_on(1, n), "{n} is another message");
     }
+}
+
+#[test]
+fn a_forged_number_once_per_second_keeps_no_host_unanswered_that_has_sent_nothing() {
+    let mut receiver = Receiver::new();
+    for step in 0..200 {
+        if step % 4 == 0 {
+            receiver.ping(5 + step);
+        }
+        receiver.pass(REPEAT / 2);
+        assert!(receiver.ping(0), "step {step}");
+        receiver.pass(REPEAT / 2);
+    }
+    assert!(receiver.delivers(1));
+}
+
+/// The longest time that a link of a peer with the default timers can do without answers: its pings
+/// are repeated every quarter of a second, from one second after the latest answer on.
+const LEFT_TO_A_LINK: Duration = Duration::from_secs(1);
+
+#[test]
+fn forged_pings_do_not_keep_a_host_that_sends_unanswered() {
+    // Also by somebody who sees when the real host is answered.
+    let forgeries: [&[i32]; 4] = [&[30_000, 0], &[0], &[0, 0], &[30_000, 30_000, 0]];
+    for (nth, forgery) in forgeries.into_iter().enumerate() {
+        for period in 1..12 {
+            let mut receiver = Receiver::after_message_100();
+            let mut unanswered = None;
+            for step in 0..400u16 {
+                let n = 101 + step;
+                assert!(receiver.delivers(n), "forgery {nth}");
+                if step % period == 0 {
+                    for jump in forgery {
+                        let number = if *jump == 0 { 0 } else { n.wrapping_add(*jump as u16) };
+                        receiver.ping_on(1, number);
+                    }
+                }
+                receiver.pass(REPEAT / 2);
+                // The other link is a bit slower.
+                if receiver.ping_on(1, n - 1) {
+                    unanswered = None;
+                }
+                let since = *unanswered.get_or_insert(receiver.now);
+                assert!(
+                    receiver.now - since < LEFT_TO_A_LINK,
+                    "forgery {nth}, period {period}, step {step}"
+                );
+                receiver.pass(REPEAT / 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn forged_starts_back_to_back_discard_nothing_of_other_links() {
+    let mut receiver = Receiver::after_message_100();
+    for n in 101..200 {
+        receiver.ping_on(1, 0);
+        receiver.ping_on(1, 0);
+        receiver.pass(Duration::from_millis(50));
+        receiver.ping_on(1, 0);
+        assert!(receiver.delivers(n), "{n}");
+        assert!(!receiver.delivers(n - 1), "{n}");
+        receiver.pass(Duration::from_millis(40));
+    }
+}
+
+#[test]
+fn forged_starts_discard_data_of_other_links_once_not_again_and_again() {
+    let mut receiver = Receiver::after_message_100();
+    let mut late = 0;
+    for _ in 0..40 {
+        receiver.ping_on(1, 0);
+        receiver.pass(REPEAT);
+        late += u32::from(!receiver.ping_on(0, 100));
+    }
+    assert!(late <= 4, "{late} of 40 pings were not answered");
+    assert!(receiver.delivers(101));
+}
+
+#[test]
+fn a_doubt_that_is_contradicted_later_than_packets_take_is_the_last_for_a_while() {
+    let mut receiver = Receiver::after_message_100();
+    assert!(!receiver.ping_on(1, 0));
+    receiver.pass(Duration::from_millis(499));
+    assert!(receiver.ping(100));
+    assert!(!receiver.ping_on(1, 0), "the process may have ended by the first of them");
+    receiver.pass(Duration::from_millis(1));
+    assert!(receiver.ping(100));
+    assert!(receiver.ping_on(1, 0));
+    assert!(!receiver.delivers(100));
+    receiver.pass(Duration::from_secs(60));
+    assert!(receiver.ping(100));
+    assert!(!receiver.ping_on(1, 0));
+}
+
+#[test]
+fn late_packets_of_a_process_that_has_ended_do_not_hide_its_successor() {
+    let mut receiver = Receiver::after_message_100();
+    assert!(!receiver.ping(0));
+    receiver.pass(REPEAT);
+    assert!(receiver.delivers_on(1, 101), "on its way for a while");
+    assert!(!receiver.ping(0));
+    receiver.pass(STRAGGLER_TIME);
+    assert!(receiver.ping(0));
+    assert!(receiver.delivers(1));
 }
