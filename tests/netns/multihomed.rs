@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use knet_tests::cluster::{QUICK, let_everybody_in, link_id, watch};
 use knet_tests::lan::{Family, Lan, address, interface};
 use knet_tests::wait::until;
-use kronosnet::{HostId, Link, LinkConfig};
+use kronosnet::{DownReason, HostId, Link, LinkConfig, LinkState};
 
 use crate::member::{Member, PORT};
 use crate::traffic::Traffic;
@@ -143,4 +143,45 @@ fn each_peer_of_a_socket_has_its_own_address() {
         assert_eq!(one.status().unwrap().own_address, Some(*known));
         assert!(other.status().unwrap().state.is_up());
     }
+}
+
+/// Takes the known address of host 1 away, and waits until its end is down because of that. Other packets
+/// still leave, from the other address, which the peer does not accept.
+fn assert_reports_a_lost_address(all_addresses: bool) {
+    let family = Family::V4;
+    let (lan, members) = network(family);
+    let (peer, known) = (address(family, 2, 0), addresses(family)[1]);
+    let connect = |host: u16, local, remote| {
+        let handle = &members[usize::from(host) - 1].handle;
+        lan.host(host).enter(|| watch(handle, 3 - host, 0, at(local), at(remote), QUICK))
+    };
+    let one = connect(1, if all_addresses { all(family) } else { known }, peer);
+    let two = connect(2, peer, known);
+    let are_up = || [&one, &two].iter().all(|link| link.status().unwrap().state.is_up());
+    until("both ends are up", are_up);
+    lan.host(1).ip(&format!("address del {known}/{} dev {}", family.prefix(), interface(0)));
+    let lost = LinkState::Down(DownReason::OwnAddressLost { address: known });
+    let state = || one.status().unwrap().state;
+    until("the link is down", || !state().is_up());
+    assert_eq!(state(), lost);
+    let pings = || {
+        let stats = one.status().unwrap().stats;
+        stats.tx_ping_packets + stats.tx_ping_errors
+    };
+    let before = pings();
+    until("more pings were tried", || pings() > before + 2);
+    assert_eq!(state(), lost, "it is still lost");
+
+    lan.host(1).add_address(&interface(0), known, family.prefix());
+    until("both ends are up again", are_up);
+}
+
+#[test]
+fn a_link_reports_that_its_own_address_is_lost() {
+    assert_reports_a_lost_address(true);
+}
+
+#[test]
+fn a_link_with_a_socket_of_one_address_reports_that_it_is_lost() {
+    assert_reports_a_lost_address(false);
 }

@@ -1,7 +1,7 @@
 //! The events that the engine reports to the application.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use knet_wire::{HostId, LinkId};
@@ -327,6 +327,12 @@ pub enum DownReason {
         /// That size: the length of a whole IP packet, in bytes.
         least: usize,
     },
+    /// No pong came in time, and this machine no longer has the address that the peer sends them to: packets
+    /// leave from another one, or not at all.
+    OwnAddressLost {
+        /// That address.
+        address: IpAddr,
+    },
 }
 
 impl fmt::Display for DownReason {
@@ -349,6 +355,9 @@ impl fmt::Display for DownReason {
             }
             Self::PathTooNarrow { least } => {
                 write!(f, "packets of {least} bytes do not pass the path")
+            }
+            Self::OwnAddressLost { address } => {
+                write!(f, "this machine no longer has the address {address}")
             }
         }
     }

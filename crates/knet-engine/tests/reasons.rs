@@ -11,6 +11,7 @@ use knet_wire::{HostId, LinkId, PING_LEN, Ping, SequenceNumber};
 use pair::{A, B, HOSTS, LINK, Pair, address, socket};
 
 const EPERM: i32 = 1;
+const ENETUNREACH: i32 = 101;
 const ECONNREFUSED: i32 = 111;
 
 /// Reports to `A` that nothing listens at the address of `B`.
@@ -120,6 +121,42 @@ fn a_ping_does_not_contradict_a_pong_timeout() {
 }
 
 /// Returns a ping of this host for this link.
+#[test]
+fn an_own_address_that_is_lost_is_the_reason_until_the_peer_is_heard() {
+    let own = "10.0.0.9".parse().unwrap();
+    let lost = LinkState::Down(DownReason::OwnAddressLost { address: own });
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.enable(A);
+    pair.enable(B);
+    pair.run(Duration::from_secs(10));
+    assert!(state(&pair).is_up());
+    pair.engines[A].handle_own_address_lost(HOSTS[B], LINK, Some(own));
+    pair.run(Duration::from_secs(5));
+    assert!(state(&pair).is_up(), "pongs come");
+    pair.set_cut(A, true);
+    pair.set_cut(B, true);
+    pair.engines[A].handle_own_address_lost(HOSTS[B], LINK, Some(own));
+    pair.run(Duration::from_secs(60));
+    assert_eq!(state(&pair), lost);
+    let now = pair.now;
+    pair.engines[A].handle_ping_refused(now, HOSTS[B], LINK, ENETUNREACH);
+    assert_eq!(state(&pair), lost);
+    pair.engines[A].handle_own_address_lost(HOSTS[B], LINK, None);
+    pair.engines[A].handle_ping_refused(now, HOSTS[B], LINK, ENETUNREACH);
+    assert_eq!(state(&pair), error(ENETUNREACH), "the address is back, and the network is not");
+
+    pair.engines[A].handle_own_address_lost(HOSTS[B], LINK, Some(own));
+    pair.engines[A].handle_ping_refused(now, HOSTS[B], LINK, ENETUNREACH);
+    assert_eq!(state(&pair), lost);
+    pair.set_cut(A, false);
+    pair.set_cut(B, false);
+    pair.run(Duration::from_secs(20));
+    assert!(state(&pair).is_up());
+    pair.set_cut(B, true);
+    pair.run(Duration::from_secs(60));
+    assert!(matches!(state(&pair), LinkState::Down(DownReason::PongTimeout { .. })));
+}
+
 fn ping_of(host: HostId, link: LinkId) -> [u8; PING_LEN] {
     Ping { link, cookie: [0; 16], sequence: SequenceNumber::ZERO, timed: true }.encode_ping(host)
 }

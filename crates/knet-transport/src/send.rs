@@ -1,7 +1,7 @@
 //! Sending many datagrams per system call.
 
 use std::mem::{self, MaybeUninit};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -41,6 +41,9 @@ pub struct SendProgress {
     /// Whether this call found that the kernel or a device cannot segment runs of datagrams (UDP GSO) to a
     /// destination. For the next minute each datagram to it is passed on its own, at a higher cost.
     pub gso_disabled: bool,
+    /// The last [`Datagram::source`] that the kernel refused, if it accepted the same datagram without:
+    /// this machine does not have that address, or the destination cannot be reached from it.
+    pub refused_source: Option<IpAddr>,
 }
 
 /// Reusable memory for sending several datagrams per system call.
@@ -121,6 +124,7 @@ fn send_in_chunks(
     let mut one_by_one = 0;
     // The end of datagrams whose source was refused.
     let mut without_source = 0;
+    let mut refused_source = None;
     let mut refused_at = None;
     while sent < datagrams.len() {
         let mut end = datagrams.len().min(sent + capacity);
@@ -139,6 +143,9 @@ fn send_in_chunks(
                     gso_disabled = true;
                 }
                 refused_at = None;
+                if !manner.sources {
+                    refused_source = datagrams[sent].source;
+                }
                 sent += taken;
                 failed_before = sent < end;
             }
@@ -158,7 +165,7 @@ fn send_in_chunks(
                 // have room for some of a run, and never for all of it.
                 if !as_run || run < 2 || errno == Errno::EAGAIN {
                     let error = Some(SendError::new(errno));
-                    return SendProgress { sent, error, gso_disabled };
+                    return SendProgress { sent, error, gso_disabled, refused_source };
                 }
                 one_by_one = sent + run;
                 // Other numbers are not about GSO, whatever the next attempt returns.
@@ -168,7 +175,7 @@ fn send_in_chunks(
             }
         }
     }
-    SendProgress { sent, error: None, gso_disabled }
+    SendProgress { sent, error: None, gso_disabled, refused_source }
 }
 
 /// Returns how many of `datagrams`, from the first on, have the source and destination of the first.
@@ -379,8 +386,8 @@ mod tests {
 
     /// Sends 10 datagrams in runs of 2 with a source to a scripted kernel. The script contains the expected
     /// chunk, whether it has its source, and the result of each call.
-    fn follow_sources(script: &[(Range<usize>, bool, Answer)]) -> (usize, Option<Errno>) {
-        let mut script = script.iter();
+    fn follow_sources(calls: &[(Range<usize>, bool, Answer)]) -> (usize, Option<Errno>) {
+        let mut script = calls.iter();
         let (segmentation, mut datagrams) = (Segmentation::default(), ten(2));
         datagrams.iter_mut().for_each(|datagram| datagram.source = Some([10, 0, 0, 1].into()));
         let progress = send_in_chunks(&datagrams, 4, &segmentation, |chunk, manner| {
@@ -391,6 +398,8 @@ mod tests {
         assert_eq!(script.next(), None, "calls are missing");
         let mut destinations = datagrams.iter().map(|datagram| datagram.destination);
         assert!(destinations.all(|to| segmentation.allows(to)), "the source was the reason");
+        let refused = calls.iter().any(|(_, sources, answer)| !sources && answer.is_ok());
+        assert_eq!(progress.refused_source, refused.then_some([10, 0, 0, 1].into()));
         (progress.sent, progress.error.map(|error| Errno::from_raw(error.errno())))
     }
 

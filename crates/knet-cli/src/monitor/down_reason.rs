@@ -34,6 +34,7 @@ impl From<DownReason> for Reason {
             DownReason::ReceiveError { .. } => "receive-error",
             DownReason::ThreadEnded => "thread-ended",
             DownReason::PathTooNarrow { .. } => "path-too-narrow",
+            DownReason::OwnAddressLost { .. } => "own-address-lost",
             _ => "other",
         };
         Self { code, text: reason.to_string() }

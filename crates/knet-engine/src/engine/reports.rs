@@ -1,7 +1,7 @@
 //! Reports that packets do not reach the peer: by the network, and by the kernel that refuses to send
 //! them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use knet_wire::{HostId, LinkId};
@@ -9,7 +9,7 @@ use knet_wire::{HostId, LinkId};
 use super::Engine;
 use crate::config::SocketId;
 use crate::errno::{ECONNREFUSED, EHOSTDOWN, ENONET};
-use crate::event::{DownReason, LinkState};
+use crate::event::LinkState;
 
 impl Engine {
     /// Handles a report of the network, an ICMP message, that a packet from this socket could not be
@@ -36,6 +36,17 @@ impl Engine {
         }
     }
 
+    /// Handles a report about the address that a ping was to leave from: that this machine no longer has it, or
+    /// `None` if that is not why the ping was refused. Precedes [`Engine::handle_ping_refused`], unless the ping
+    /// left from another address.
+    ///
+    /// It takes no link down. If no pong comes before the link goes down, it is the reason.
+    pub fn handle_own_address_lost(&mut self, host: HostId, id: LinkId, address: Option<IpAddr>) {
+        if let Some(link) = self.hosts.get_mut(&host).and_then(|entry| entry.link_mut(id)) {
+            link.own_address.set_lost(address);
+        }
+    }
+
     /// Handles a report that the kernel refused to send a ping ([`Transmit::is_ping`](crate::Transmit::is_ping)).
     ///
     /// The first refusal takes no link down: what is missing, such as a route, may be back before
@@ -55,7 +66,7 @@ impl Engine {
             link.unreachable_reported(now, errno);
             return self.watch_link(now, host, id);
         }
-        let reason = DownReason::TransportError { errno };
+        let reason = link.refusal_reason(errno);
         if link.ping_refused(now, errno) && another && link.take_down(now, reason) {
             self.announce(now, host, id, LinkState::Down(reason));
             self.watch_link(now, host, id);

@@ -230,7 +230,7 @@ impl Link {
         let answered = self.heartbeat.last_pong();
         let since = self.refused_since.filter(|&since| answered.is_none_or(|pong| pong < since));
         let since = *self.refused_since.insert(since.unwrap_or(now));
-        let state = LinkState::Down(DownReason::TransportError { errno });
+        let state = LinkState::Down(self.refusal_reason(errno));
         if self.enabled && !self.state.is_up() {
             self.set_state(now, state);
         }
@@ -249,10 +249,19 @@ impl Link {
     /// Returns why the link goes down after a silence: the error that kept pongs from being received, or
     /// pings from leaving, or else the silence itself.
     pub(crate) fn silence_reason(&self, silence: Duration) -> DownReason {
-        match (self.receive_error, self.refused) {
-            (Some(errno), _) => DownReason::ReceiveError { errno },
-            (None, Some(errno)) => DownReason::TransportError { errno },
-            (None, None) => DownReason::PongTimeout { silence },
+        match (self.receive_error, self.own_address.lost(), self.refused) {
+            (Some(errno), ..) => DownReason::ReceiveError { errno },
+            (None, Some(address), _) => DownReason::OwnAddressLost { address },
+            (None, None, Some(errno)) => DownReason::TransportError { errno },
+            (None, None, None) => DownReason::PongTimeout { silence },
+        }
+    }
+
+    /// Returns why the link is down if the kernel refuses its pings.
+    pub(crate) fn refusal_reason(&self, errno: i32) -> DownReason {
+        match self.own_address.lost() {
+            Some(address) => DownReason::OwnAddressLost { address },
+            None => DownReason::TransportError { errno },
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct OwnAddress {
     hint: Option<IpAddr>,
     /// `true` if the latest ping followed a hint.
     followed: bool,
+    /// The address that packets were to leave from and that this machine no longer has, until a pong comes.
+    lost: Option<IpAddr>,
 }
 
 impl OwnAddress {
@@ -32,6 +34,7 @@ impl OwnAddress {
     /// Notes that a pong to a ping of ours arrived at `at`. Returns `true` if packets leave from
     /// another address now.
     pub(crate) fn pong_received(&mut self, at: Option<IpAddr>) -> bool {
+        self.lost = None;
         let changed = at.is_some() && at != self.proven;
         if changed {
             self.proven = at;
@@ -48,6 +51,17 @@ impl OwnAddress {
         let hint = self.hint.take_if(|_| may_follow);
         self.followed = hint.is_some();
         hint.or(self.proven)
+    }
+
+    /// Returns the address that the peer knows and this machine no longer has.
+    pub(crate) fn lost(&self) -> Option<IpAddr> {
+        self.lost
+    }
+
+    /// Notes which address a ping could not leave from, because this machine no longer has it. `None` if that
+    /// was not the reason.
+    pub(crate) fn set_lost(&mut self, address: Option<IpAddr>) {
+        self.lost = address;
     }
 
     /// Notes that the link went down: what was proven may no longer hold.

@@ -18,7 +18,8 @@ impl Link {
             .is_some_and(|remote| (remote.ip(), remote.port()) == (source.ip(), source.port()));
         if let LinkState::Down(reason) = self.state {
             // What the kernel refuses to send is not contradicted by what arrives.
-            if is_there && self.refused.is_none() && denies_packets(reason) {
+            let denied = denies_packets(reason) || is_address_lost(reason);
+            if is_there && self.refused.is_none() && denied {
                 self.set_state(now, LinkState::Down(DownReason::NoPongYet));
             }
         }
@@ -32,7 +33,8 @@ impl Link {
             self.check.pong(now);
         }
         if let (LinkState::Down(reason), true) = (self.state, pong != Pong::Stale) {
-            if denies_packets(reason) || matches!(reason, DownReason::PongTimeout { .. }) {
+            let is_silence = matches!(reason, DownReason::PongTimeout { .. });
+            if denies_packets(reason) || is_address_lost(reason) || is_silence {
                 self.set_state(now, LinkState::Down(DownReason::NoPongYet));
             }
         }
@@ -67,6 +69,12 @@ fn denies_packets(reason: DownReason) -> bool {
             | DownReason::WrongHost { .. }
             | DownReason::WrongLink { .. }
     )
+}
+
+/// Returns `true` if the peer sends to an address that this machine no longer has. That holds until the peer is
+/// heard: no ping leaves from there that could confirm it.
+fn is_address_lost(reason: DownReason) -> bool {
+    matches!(reason, DownReason::OwnAddressLost { .. })
 }
 
 /// How long a reason holds without being confirmed, besides two pings. Routers report few errors a

@@ -10,7 +10,7 @@ use knet_wire::SequenceNumber;
 
 use crate::control::error_queue;
 use crate::core::shared::Shared;
-use crate::errno::EMSGSIZE;
+use crate::errno::{EADDRNOTAVAIL, EINVAL, EMSGSIZE, ENETUNREACH};
 use crate::io::backpressure::NoRoom;
 use crate::io::batch::BATCH;
 use crate::io::control_queue::BlockedControl;
@@ -86,6 +86,7 @@ impl ControlSender {
                 queue.drain(..count).for_each(Transmit::record_error);
                 continue;
             };
+            note_lost_source(shared, socket, queue.iter().take(sent));
             queue.drain(..sent).for_each(record_sent);
             match stop {
                 None => {}
@@ -140,7 +141,12 @@ impl ControlSender {
             }
             _ => {
                 if transmit.is_ping() {
-                    shared.engine(|engine, now| engine.handle_ping_refused(now, host, link, errno));
+                    let lost =
+                        if may_be_lost(errno) { shared.sockets.lost_addr(socket) } else { None };
+                    shared.engine(|engine, now| {
+                        engine.handle_own_address_lost(host, link, lost);
+                        engine.handle_ping_refused(now, host, link, errno);
+                    });
                 }
                 transmit.record_error();
             }
@@ -153,6 +159,32 @@ fn datagram<'a>(shared: &Shared, transmit: &'a Transmit) -> Datagram<'a> {
     let marking = shared.sockets.control_marking(transmit.tag());
     let (destination, source) = (transmit.path().remote, transmit.source());
     Datagram { header: transmit.packet(), payload, destination, source, marking }
+}
+
+/// Reports to the engine which of these pings had to leave from another address than they were to, because this
+/// machine no longer has that one.
+fn note_lost_source<'a>(
+    shared: &Shared,
+    socket: SocketId,
+    sent: impl Iterator<Item = &'a Transmit>,
+) {
+    // Only those over a socket that is bound to all addresses have a source.
+    let mut pings = sent.filter(|sent| sent.is_ping() && sent.source().is_some()).peekable();
+    if pings.peek().is_none() {
+        return;
+    }
+    let Some(lost) = shared.sockets.take_lost_source(socket) else { return };
+    shared.engine(|engine, _| {
+        for ping in pings.filter(|ping| ping.source() == Some(lost)) {
+            engine.handle_own_address_lost(ping.host(), ping.link(), Some(lost));
+        }
+    });
+}
+
+/// Returns `true` if the kernel may refuse a packet with this number because this machine does not have the
+/// address that it is to leave from.
+fn may_be_lost(errno: i32) -> bool {
+    [EINVAL, EADDRNOTAVAIL, ENETUNREACH].contains(&errno)
 }
 
 fn record_sent(transmit: Transmit) {

@@ -1,7 +1,7 @@
 //! The UDP sockets of a handle. A socket is opened for the first link that needs it, shared by the links with
 //! the same local address, and closed with the last.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub(crate) struct Sockets {
 pub(crate) struct LinkSocket {
     udp: UdpSocket,
     pub(crate) limit: QueueLimit,
+    /// An address that the kernel refused to send from, although it sent the packet.
+    refused_source: Mutex<Option<IpAddr>>,
     /// What the kernel is to answer in a test.
     #[cfg(test)]
     pub(crate) script: Mutex<Script>,
@@ -62,6 +64,7 @@ impl LinkSocket {
         Self {
             udp,
             limit: QueueLimit::default(),
+            refused_source: Mutex::default(),
             #[cfg(test)]
             script: Mutex::default(),
         }
@@ -76,9 +79,13 @@ impl LinkSocket {
         #[cfg(test)]
         if let Some(Some(errno)) = self.script.lock().sends.pop_front() {
             let error = Some(knet_transport::SendError::from_errno(errno));
-            return SendProgress { sent: 0, error, gso_disabled: false };
+            return SendProgress { sent: 0, error, gso_disabled: false, refused_source: None };
         }
-        self.udp.send(batch, datagrams)
+        let progress = self.udp.send(batch, datagrams);
+        if progress.refused_source.is_some() {
+            *self.refused_source.lock() = progress.refused_source;
+        }
+        progress
     }
 
     /// Returns how many bytes wait for their device.
@@ -297,6 +304,20 @@ impl Sockets {
         let open = self.open.read();
         let at = open.binary_search_by_key(&id, |&(open, _)| open).ok()?;
         open.get(at).map(|(_, socket)| socket.clone())
+    }
+
+    /// Returns an address from which the kernel has refused to send over a socket since the last call, because
+    /// this machine no longer has it.
+    pub(crate) fn take_lost_source(&self, id: SocketId) -> Option<IpAddr> {
+        let refused = self.get(id)?.refused_source.lock().take()?;
+        (!is_own_address((refused, 0).into())).then_some(refused)
+    }
+
+    /// Returns the address that a socket is bound to, if this machine no longer has it.
+    pub(crate) fn lost_addr(&self, id: SocketId) -> Option<IpAddr> {
+        let bound = self.local_addr(id)?;
+        let is_lost = !bound.ip().is_unspecified() && !is_own_address(bound);
+        is_lost.then(|| bound.ip())
     }
 
     /// Returns the address that a socket is bound to.
