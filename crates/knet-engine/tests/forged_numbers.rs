@@ -84,15 +84,27 @@ fn forged_pings_that_alternate_between_0_and_another_number_reset_nothing() {
     pair.run(Duration::from_secs(2));
     pair.take_delivered(B);
     for round in 0..200 {
-        let packets = pair.packets(A, &[7; 700]);
-        pair.arrive(B, LINK, &packets[0].1);
+        let [message, halves, next] =
+            [&[6; 700][..], &[7; 700], b"next"].map(|bytes| pair.packets(A, bytes));
+        let arrive = |pair: &mut Pair, packets: &[(LinkId, Vec<u8>)]| {
+            packets.iter().for_each(|(link, packet)| pair.arrive(B, *link, packet));
+        };
+        arrive(&mut pair, &message);
+        arrive(&mut pair, &halves[..1]);
+        arrive(&mut pair, &next);
+        let mut expected = vec![vec![6; 700], b"next".to_vec()];
         for n in [5, 0, 5] {
             pair.arrive(B, LINK, &ping(n, true));
+            // The real host goes on in between.
+            let next = pair.packets(A, b"next");
+            arrive(&mut pair, &next);
+            expected.push(b"next".to_vec());
         }
-        pair.arrive(B, LINK, &packets[1].1);
-        pair.arrive(B, LINK, &packets[0].1);
-        pair.arrive(B, LINK, &packets[1].1);
-        assert_eq!(pair.take_delivered(B), [[7; 700]], "round {round}");
+        arrive(&mut pair, &halves[1..]);
+        expected.push(vec![7; 700]);
+        arrive(&mut pair, &message);
+        arrive(&mut pair, &halves);
+        assert_eq!(pair.take_delivered(B), expected, "round {round}");
         pair.run(Duration::from_millis(73));
     }
     assert!(pair.reachable(A) && pair.reachable(B));

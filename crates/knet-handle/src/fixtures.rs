@@ -177,8 +177,17 @@ impl Scene {
 
     /// Sends a message from the peer.
     pub(crate) fn receive_message(&self, number: u16) {
-        let header = DataHeader { sequence: SequenceNumber::new(number), ..HEADER };
-        self.receive(&[&header.encode(PEER.0)[..], b"message"].concat());
+        self.message_sender()(number);
+    }
+
+    /// Returns what sends the message with a number from the peer, wherever it is called.
+    pub(crate) fn message_sender(&self) -> impl Fn(u16) + use<> {
+        let (peer, destination) = (self.peer.try_clone().unwrap(), self.addr());
+        move |number| {
+            let header = DataHeader { sequence: SequenceNumber::new(number), ..HEADER };
+            let datagram = [&header.encode(PEER.0)[..], b"message"].concat();
+            assert_eq!(peer.send_to(&datagram, destination).unwrap(), datagram.len());
+        }
     }
 
     /// Returns `true` if knet-rx was woken since the last call.

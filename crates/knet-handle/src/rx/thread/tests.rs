@@ -1,12 +1,15 @@
 //! Tests of the thread knet-rx.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use knet_engine::forced_ping_due;
 use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
 
 use super::*;
 use crate::fixtures::{DEADLINE, Scene};
+use crate::{FilterMessage, Verdict};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -88,6 +91,26 @@ fn is_retried_meanwhile(slice: Duration) -> bool {
 fn timers_are_served_while_many_datagrams_are_handled() {
     assert!(is_retried_meanwhile(Duration::ZERO));
     assert!(!is_retried_meanwhile(LONG));
+}
+
+#[test]
+fn errors_are_read_although_datagrams_keep_coming() {
+    let scene = Scene::new();
+    let _ = scene.first_probe();
+    scene.shared.forwarding.store(true, Ordering::Relaxed);
+    // Each message is followed by another before it is handled.
+    let (send, start, number) = (scene.message_sender(), Instant::now(), AtomicU16::new(2));
+    let filter = move |_: &mut FilterMessage<'_>| {
+        if start.elapsed() < DEADLINE {
+            send(number.fetch_add(1, Ordering::Relaxed));
+        }
+        Verdict::Reject
+    };
+    scene.shared.set_filter(Some(Arc::new(filter)));
+    scene.receive_message(1);
+    let mut thread = RxThread::new(&scene.shared);
+    thread.receive(scene.socket(), true);
+    assert_eq!(thread.receive_batch(scene.socket()), Outcome::Batch, "the flood goes on");
 }
 
 #[test]
