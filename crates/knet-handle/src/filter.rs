@@ -11,6 +11,7 @@ use crate::event::Direction;
 use crate::log::{Log, log};
 use crate::panic_gate::PanicGate;
 use crate::panics;
+use crate::release::{Release, wait_until_released};
 
 /// A message that is passed to the filter: [`Handle::set_filter`](crate::Handle::set_filter).
 ///
@@ -123,7 +124,34 @@ impl FilterMessage<'_> {
 }
 
 /// A filter as the handle keeps it.
-pub(crate) type Filter = Arc<dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync>;
+pub(crate) type Filter = Arc<InstalledFilter>;
+
+/// The function that an application gave as the filter.
+type FilterFunction = dyn Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync;
+
+/// A function that is the filter until another one is.
+pub(crate) struct InstalledFilter {
+    function: Arc<FilterFunction>,
+    release: Release,
+}
+
+impl InstalledFilter {
+    pub(crate) fn new(
+        function: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
+    ) -> Filter {
+        Arc::new(Self { function: Arc::new(function), release: Release::default() })
+    }
+
+    /// Waits until no thread is running the function, which is the filter no longer, but for a second at most.
+    /// Drops it then, in this thread, because it may own anything.
+    pub(crate) fn wait_until_released(self: Arc<Self>, log: Log) {
+        let function = self.function.clone();
+        if !wait_until_released(self, |filter| &filter.release) {
+            log!(debug, log, Filter, "a thread is still running the previous filter");
+        }
+        drop(function);
+    }
+}
 
 /// The outcome of the filter for a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -151,7 +179,7 @@ pub(crate) fn run(
     let _inside = Inside::enter(scope);
     let quiet = panics.silence(Instant::now());
     let verdict = panics::catch(|| {
-        let verdict = filter(&mut message);
+        let verdict = (filter.function)(&mut message);
         drop(filter);
         verdict
     });
@@ -264,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_filter_names_destinations_and_moves_channels() {
-        let (result, destinations) = filtered(Some(Arc::new(|message| {
+        let (result, destinations) = filtered(Some(InstalledFilter::new(|message| {
             assert_eq!((message.payload(), message.channel()), (&b"x"[..], 3));
             assert_eq!((message.own(), message.source()), (HostId::new(1), HostId::new(1)));
             message.add_destination(HostId::new(2));
@@ -277,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_panic_rejects_the_message_and_leaves_the_filter() {
-        let (result, _) = filtered(Some(Arc::new(|_| {
+        let (result, _) = filtered(Some(InstalledFilter::new(|_| {
             assert!(SCOPE.is_running_here());
             panic!("of the filter");
         })));

@@ -67,6 +67,7 @@ mod log;
 mod operation;
 mod panic_gate;
 mod panics;
+mod release;
 mod rx;
 mod send_report;
 mod tx;

@@ -1,10 +1,8 @@
 //! Installing the destination filter.
 
-use std::sync::Arc;
-
 use crate::api::handle::Handle;
 use crate::error::Error;
-use crate::filter::{FilterMessage, Verdict};
+use crate::filter::{FilterMessage, InstalledFilter, Verdict};
 use crate::log::log;
 
 /// # Filter
@@ -50,7 +48,7 @@ impl Handle {
         filter: impl Fn(&mut FilterMessage<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Result<(), Error> {
         self.shared().accept_call()?;
-        self.shared().set_filter(Some(Arc::new(filter)));
+        self.shared().set_filter(Some(InstalledFilter::new(filter)));
         log!(debug, self.shared().log, Filter, "filter installed");
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
@@ -14,6 +13,7 @@ use crate::api::builder::HandleBuilder;
 use crate::api::handle_config::HandleConfig;
 use crate::api::notify_thread;
 use crate::core::shared::Shared;
+use crate::core::thread::Thread;
 use crate::core::threads::{self, Threads};
 use crate::error::Error;
 use crate::log::log;
@@ -64,7 +64,7 @@ struct Inner {
     audiences: Audiences,
     /// For the threads that call [`Handle::send`].
     transmitters: TransmitterPool,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
 }
 
 /// A handle that does not keep itself open.
@@ -186,8 +186,7 @@ impl Handle {
     /// ```
     pub fn close(self) -> Result<(), Error> {
         self.shared().accept_call()?;
-        let me = thread::current().id();
-        if self.inner.threads.iter().any(|thread| thread.thread().id() == me) {
+        if self.inner.threads.iter().any(Thread::is_current) {
             return Err(Error::InsideCallback);
         }
         let shared = self.inner.shared.clone();

@@ -9,6 +9,7 @@ pub(crate) mod notices;
 pub(crate) mod settings;
 pub(crate) mod shared;
 pub(crate) mod subject;
+pub(crate) mod thread;
 pub(crate) mod threads;
 pub(crate) mod worker;
 pub(crate) mod zoned_links;

@@ -21,7 +21,6 @@ use crate::event::{DatafdEvent, DatafdProblem, Direction};
 use crate::filter::{self, Filter, FilterMessage, FilterScope, Filtered};
 use crate::io::backpressure::Backpressure;
 use crate::io::control_queue::ControlQueue;
-use crate::io::drain::wait_until_alone;
 use crate::io::loopback::Loopback;
 use crate::io::sockets::Sockets;
 use crate::log::{Log, log};
@@ -240,7 +239,7 @@ impl Shared {
         let old = std::mem::replace(&mut *self.filter.write(), filter);
         // Dropped without the lock: it may own anything.
         if let Some(old) = old {
-            wait_until_alone(&old);
+            old.wait_until_released(self.log);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::shared::Shared;
+use crate::core::thread::Thread;
 use crate::error::Error;
 use crate::log::log;
 use crate::operation::Operation;
@@ -14,7 +14,7 @@ use crate::panics;
 /// Threads that are stopped when this is dropped, unless they are kept.
 pub(crate) struct Threads {
     shared: Arc<Shared>,
-    started: Vec<JoinHandle<()>>,
+    started: Vec<Thread>,
 }
 
 impl Threads {
@@ -32,7 +32,7 @@ impl Threads {
         Ok(())
     }
 
-    pub(crate) fn keep(mut self) -> Vec<JoinHandle<()>> {
+    pub(crate) fn keep(mut self) -> Vec<Thread> {
         std::mem::take(&mut self.started)
     }
 }
@@ -51,9 +51,9 @@ pub(crate) fn spawn(
     shared: &Arc<Shared>,
     name: &'static str,
     work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Error> {
+) -> Result<Thread, Error> {
     let shared = shared.clone();
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+    let thread = Thread::spawn(name, move || {
         if let Err(panic) = panics::catch(work) {
             // Whatever it left behind, this thread ends in order.
             let _ = panics::catch(|| shared.record_thread_end(name, &panic));
@@ -67,7 +67,7 @@ pub(crate) fn spawn(
 
 /// Stops the threads and waits for them, except for the current one: the last clone of a handle may be
 /// dropped in a callback.
-pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
+pub(crate) fn stop(shared: &Shared, threads: &mut Vec<Thread>) {
     shared.stopping.store(true, Ordering::Release);
     // A slow filter is not called with the rest of a batch either.
     shared.forwarding.store(false, Ordering::Release);
@@ -81,28 +81,17 @@ pub(crate) fn stop(shared: &Shared, threads: &mut Vec<JoinHandle<()>>) {
     }
 }
 
-/// Waits for the end of a thread, for a moment only if it could not be woken.
-fn join(shared: &Shared, thread: JoinHandle<()>, woken: bool) {
-    if thread.thread().id() == thread::current().id() {
+/// Waits for the end of a thread, for a moment only if it could not be woken: a timer may wake it.
+fn join(shared: &Shared, thread: Thread, woken: bool) {
+    if thread.is_current() {
         return;
     }
-    if woken || ends_soon(&thread) {
-        // Its panic, if it ended by one, was reported.
-        let _ = thread.join();
+    if woken || thread.ends_within(END_TIMEOUT) {
+        thread.join();
     } else {
-        let name = thread.thread().name().unwrap_or_default();
+        let name = thread.name();
         log!(error, shared.log, Handle, name, "a thread that cannot be woken is left behind");
     }
-}
-
-/// Returns `true` if a thread that cannot be woken ends nevertheless, because a timer wakes it.
-fn ends_soon(thread: &JoinHandle<()>) -> bool {
-    let deadline = Instant::now() + END_TIMEOUT;
-    while !thread.is_finished() && Instant::now() < deadline {
-        // PAUSE: a thread reports its end to those that join it, which has no timeout.
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread.is_finished()
 }
 
 /// How long the end of a thread is waited for that cannot be woken.

@@ -1,12 +1,11 @@
 //! The links whose zones have names, and the thread that follows them, which runs only if there was one.
 
-use std::thread::JoinHandle;
-
 use knet_engine::SocketId;
 use knet_poller::Waker;
 use knet_wire::{HostId, LinkId};
 use parking_lot::Mutex;
 
+use crate::core::thread::Thread;
 use crate::error::Error;
 use crate::link_zones::LinkZones;
 use crate::log::{Causes, Log, log};
@@ -42,7 +41,7 @@ struct Links {
 #[derive(Debug)]
 pub(crate) struct ZoneThread {
     pub(crate) waker: Waker,
-    pub(crate) thread: JoinHandle<()>,
+    pub(crate) thread: Thread,
 }
 
 impl ZonedLinks {
@@ -101,7 +100,7 @@ impl ZonedLinks {
     }
 
     /// Takes the thread to wait for its end, with `true` if it was woken. The handle is stopping.
-    pub(crate) fn take_thread(&self) -> Option<(JoinHandle<()>, bool)> {
+    pub(crate) fn take_thread(&self) -> Option<(Thread, bool)> {
         let ZoneThread { thread, waker } = self.thread.lock().take()?;
         Some((thread, waker.wake_again().is_ok()))
     }

@@ -11,7 +11,6 @@ use crate::datafd_key::DatafdKey;
 use crate::datafds::source::DatafdSource;
 use crate::datafds::table::{Datafds, Entry, Origin, Traffic};
 use crate::error::Error;
-use crate::io::drain::wait_until_unused;
 use crate::log::log;
 use crate::operation::Operation;
 
@@ -46,11 +45,8 @@ impl Datafds {
         self.take(&entry);
         let (datafd, channel) = (entry.number, entry.channel);
         entry.retire(tx);
-        let entry = wait_until_unused(entry);
-        if let Some(entry) = entry {
-            // It is watched for writing only while the rest of a message waits.
-            let _ = rx.remove(&entry);
-        }
+        // It is watched for writing only while the rest of a message waits.
+        let _ = rx.remove(&*entry.wait_until_released(self.log()));
         log!(info, self.log(), Datafd, datafd, %channel, "datafd removed");
         Ok(())
     }

@@ -15,8 +15,9 @@ use crate::datafd_key::{DatafdId, DatafdKey};
 use crate::datafds::counters::Counters;
 use crate::datafds::read_error::has_no_connection;
 use crate::error::Error;
-use crate::log::Log;
+use crate::log::{Log, log};
 use crate::operation::Operation;
+use crate::release::{Release, wait_until_released};
 
 /// How messages are read from and written to a datafd.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,7 +65,7 @@ pub(crate) struct Entry {
     pub(crate) token: Token,
     /// The handle's end of a pair that it created, its duplicate of the caller's descriptor, or the one that
     /// it was given.
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     pub(crate) origin: Origin,
     /// The reads and writes that a device has.
     pub(crate) calls: FileCalls,
@@ -74,6 +75,7 @@ pub(crate) struct Entry {
     reading: Mutex<Reading>,
     /// The rest of a message that a stream took only the beginning of. Only knet-rx uses it.
     rest: Mutex<Vec<u8>>,
+    release: Release,
 }
 
 impl Entry {
@@ -88,7 +90,30 @@ impl Entry {
     ) -> Self {
         let (reading, rest) = (Mutex::new(Reading::Yes), Mutex::default());
         let (calls, discards) = (FileCalls::new(), has_no_connection(&fd));
-        Self { channel, number, traffic, token, fd, origin, calls, discards, reading, rest }
+        let (fd, release) = (Arc::new(fd), Release::default());
+        Self {
+            channel,
+            number,
+            traffic,
+            token,
+            fd,
+            origin,
+            calls,
+            discards,
+            reading,
+            rest,
+            release,
+        }
+    }
+
+    /// Waits until no other thread holds the datafd, which is out of its table, or for a second. Returns its
+    /// descriptor, to be closed.
+    pub(crate) fn wait_until_released(self: Arc<Self>, log: Log) -> Arc<OwnedFd> {
+        let (fd, channel) = (self.fd.clone(), self.channel);
+        if !wait_until_released(self, |entry| &entry.release) {
+            log!(debug, log, Datafd, %channel, "a thread still holds a datafd that is removed");
+        }
+        fd
     }
 
     pub(crate) fn id(&self) -> DatafdId {

@@ -5,7 +5,6 @@
 pub(crate) mod backpressure;
 pub(crate) mod batch;
 pub(crate) mod control_queue;
-pub(crate) mod drain;
 pub(crate) mod emit;
 pub(crate) mod kernel_limits;
 pub(crate) mod loopback;

@@ -17,12 +17,12 @@ use knet_transport::{
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::Error;
-use crate::io::drain::wait_until_unused;
 use crate::io::kernel_limits;
 use crate::io::packet_tag;
 use crate::io::queue_limit::{QueueLimit, Queued};
-use crate::log::Log;
+use crate::log::{Log, log};
 use crate::operation::Operation;
+use crate::release::{Release, wait_until_released};
 
 /// All sockets of a handle.
 #[derive(Debug)]
@@ -40,13 +40,14 @@ pub(crate) struct Sockets {
 /// An open socket, and how much of it may wait for its device.
 #[derive(Debug)]
 pub(crate) struct LinkSocket {
-    udp: UdpSocket,
+    udp: Arc<UdpSocket>,
     pub(crate) limit: QueueLimit,
     /// An address that the kernel refused to send from, although it sent the packet.
     refused_source: Mutex<Option<IpAddr>>,
     /// What the kernel is to answer in a test.
     #[cfg(test)]
     pub(crate) script: Mutex<Script>,
+    release: Release,
 }
 
 /// Answers in place of the kernel's.
@@ -62,11 +63,12 @@ pub(crate) struct Script {
 impl LinkSocket {
     fn new(udp: UdpSocket) -> Self {
         Self {
-            udp,
+            udp: Arc::new(udp),
             limit: QueueLimit::default(),
             refused_source: Mutex::default(),
             #[cfg(test)]
             script: Mutex::default(),
+            release: Release::default(),
         }
     }
 
@@ -267,9 +269,17 @@ impl Sockets {
             // This fails only if the kernel has removed the socket from the poller by itself.
             let _ = poller.remove(&*socket);
             // A forked process may keep it open, and the kernel would continue to watch it.
-            if let Some(socket) = wait_until_unused(socket) {
-                let _ = others.remove(&socket);
+            let udp = socket.udp.clone();
+            if !wait_until_released(socket, |socket| &socket.release) {
+                log!(
+                    debug,
+                    self.log,
+                    Transport,
+                    socket = id.0,
+                    "a thread still holds a socket that is closed"
+                );
             }
+            let _ = others.remove(&*udp);
         }
         true
     }
