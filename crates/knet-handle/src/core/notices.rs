@@ -220,25 +220,54 @@ mod tests {
         })
     }
 
-    /// That a host came up, by its loopback link.
-    fn host() -> Notice {
+    /// That a loopback link came up, and its host.
+    fn link_and_host() -> (LinkEvent, HostEvent) {
         let (now, host) = (Instant::now(), HostId::new(1));
         let mut engine = Engine::new(now, &EngineConfig { host, cookie_key: [0; 16] });
         engine.add_host(host).unwrap();
         engine.add_link(now, host, LinkId::ALL[0], LinkPeer::Loopback).unwrap();
         engine.set_link_enabled(now, host, LinkId::ALL[0], true).unwrap();
-        let events = std::iter::from_fn(|| engine.poll_event());
-        let mut hosts = events.filter_map(|event| match event {
-            Event::Host(event) => Some(Notice::Host(event)),
-            _ => None,
-        });
-        hosts.next().unwrap()
+        let (mut links, mut hosts) = (Vec::new(), Vec::new());
+        while let Some(event) = engine.poll_event() {
+            match event {
+                Event::Link(event) => links.push(event),
+                Event::Host(event) => hosts.push(event),
+                _ => {}
+            }
+        }
+        (links.remove(0), hosts.remove(0))
+    }
+
+    #[test]
+    fn a_flood_about_one_host_or_link_hides_no_other() {
+        let (link, host) = link_and_host();
+        let ids = [(1, 0), (2, 0), (2, 1)];
+        let ids = ids.map(|(host, link)| (HostId::new(host), LinkId::ALL[link]));
+        let about = |(host_id, link_id): (HostId, LinkId)| {
+            let (mut link, mut host) = (link.clone(), host.clone());
+            (link.host, link.link, host.host) = (host_id, link_id, host_id);
+            let (host_mtu, link_mtu) = (
+                MtuEvent::Host { host: host_id, data_mtu: 1000 },
+                MtuEvent::Link { host: host_id, link: link_id, data_mtu: 1000 },
+            );
+            let of_host = [Notice::Host(host), Notice::Mtu(host_mtu)];
+            (of_host, [Notice::Link(link), Notice::Mtu(link_mtu)])
+        };
+        let [(hosts, links), (other_hosts, other_links), (_, others)] = ids.map(about);
+        let pairs = hosts.into_iter().zip(other_hosts).chain(links.into_iter().zip(others.clone()));
+        for (one, other) in pairs.chain(other_links.into_iter().zip(others)) {
+            let notices = Notices::default();
+            notices.push(one.clone());
+            (0..2 * MAX_QUEUED).for_each(|_| notices.push(other.clone()));
+            let (first, _) = notices.pop().unwrap();
+            assert_eq!(format!("{first:?}"), format!("{one:?}"));
+        }
     }
 
     #[test]
     fn a_flood_of_one_kind_drops_nothing_of_another() {
         let notices = Notices::default();
-        let host = host();
+        let host = Notice::Host(link_and_host().1);
         notices.push(host.clone());
         (0..2 * MAX_QUEUED as RawFd).for_each(|number| notices.push(datafd(number)));
         notices.push(host);

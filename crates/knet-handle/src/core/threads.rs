@@ -137,6 +137,8 @@ mod tests {
             if matches!(event.problem, DatafdProblem::ReadFailed { passing: false, .. }))
         };
         assert!(notices.iter().any(is_failed), "{notices:?}");
+        let entry = handle.shared().datafds.get(datafd.channel()).unwrap();
+        assert!(entry.is_disabled());
 
         assert_eq!(link.status().unwrap().state, ended);
         for error in [
