@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use process::{free_address, start, start_into, start_with};
+use process::{free_address, start, start_into, start_with, start_without};
 
 fn full_disk() -> OwnedFd {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
@@ -65,6 +65,38 @@ fn a_full_disk_is_a_failure_of_every_command() {
             "{args:?}"
         );
     }
+}
+
+#[test]
+fn a_closed_output_is_a_failure_of_every_command() {
+    for args in writers() {
+        let finished = start_without(">&-", &as_strs(&args)).finish();
+        let line = finished.expect_failure(1);
+        assert_eq!(line, "cannot write the output: Bad file descriptor (os error 9)", "{args:?}");
+    }
+}
+
+#[test]
+fn a_closed_input_or_output_is_a_failure_of_cat() {
+    let peers = link();
+    let one = ["cat", "--id", "1", "--lines", "--peer", &peers[0]];
+    let two = ["cat", "--id", "2", "--lines", "--peer", &peers[1]];
+    let mut sender = start(&one);
+    let receiver = start_without(">&-", &two);
+    sender.feed(b"hello\n");
+    let finished = receiver.finish_with_open_input();
+    assert!(finished.expect_failure(1).contains("Bad file descriptor"), "{}", finished.stderr);
+    drop(sender);
+    let (sender, _receiver) = (start_without("<&-", &one), start(&two));
+    let finished = sender.finish();
+    assert!(finished.expect_failure(1).contains("Bad file descriptor"), "{}", finished.stderr);
+}
+
+/// What a service manager or another program passes in place of a stream that nobody reads.
+#[test]
+fn a_null_device_as_output_is_no_failure() {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+    start_into(&["--version"], null.into()).finish().expect_success();
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub use access::{AccessMode, AccessModeError};
 mod buffers;
 pub use buffers::{BufferDirection, BufferError, BufferReport, set_buffer_sizes};
 
+#[cfg(feature = "standard-streams")]
+mod closed_streams;
+#[cfg(feature = "standard-streams")]
+pub use closed_streams::StandardStream;
+
 mod duplicate;
 pub use duplicate::{DuplicateError, duplicate};
 

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("kronosnet", &["knet-fd", "knet-handle", "knet-poller"]),
     ("knet-bench", &["knet-fd"]),
-    ("knet-cli", &["knet-bench", "kronosnet"]),
+    ("knet-cli", &["knet-bench", "knet-fd", "kronosnet"]),
     ("knet-counts", &["knet-fd", "kronosnet"]),
     ("knet-floor", &["knet-bench", "knet-fd"]),
     ("knet-tests", &["knet-faults", "knet-fd", "knet-wire", "kronosnet", "libknet-peer"]),

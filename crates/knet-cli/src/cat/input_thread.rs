@@ -9,7 +9,7 @@ use crate::cat::event::{Event, Events};
 use crate::cat::flow_control::FlowControl;
 use crate::cat::framing::{Framing, InputError, Messages};
 use crate::process::exit::Usage;
-use crate::process::stdio::Patient;
+use crate::process::stdio::Input;
 
 /// Starts reading. The thread is never joined, because it may block in a read until the process
 /// ends.
@@ -18,8 +18,7 @@ use crate::process::stdio::Patient;
 /// An error of the kernel if it refuses a thread.
 pub(crate) fn start(cluster: Cluster, framing: Framing, events: Events) -> io::Result<()> {
     // The buffer of `io::stdin()` is smaller than the longest message.
-    let stdin = Patient(io::stdin());
-    let messages = Messages::new(BufReader::with_capacity(BUFFER, stdin), framing);
+    let messages = Messages::new(BufReader::with_capacity(BUFFER, Input), framing);
     thread::Builder::new().name("input".into()).spawn(move || {
         let _ = events.send(Event::InputEnded(send_all(messages, &cluster)));
     })?;

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::cat::event::{Event, Events};
 use crate::cat::spool::Spool;
-use crate::process::stdio::Patient;
+use crate::process::stdio::Output;
 
 /// Starts writing what is added to `spool`, until it is closed and empty or the reader closes the
 /// output. Sends [`Event::OutputEnded`] at the end.
@@ -17,7 +17,7 @@ use crate::process::stdio::Patient;
 /// An error of the kernel if it refuses a thread.
 pub(crate) fn start(spool: Arc<Spool>, events: Events) -> io::Result<()> {
     thread::Builder::new().name("output".into()).spawn(move || {
-        let ended = write_all(&spool, Patient(io::stdout()));
+        let ended = write_all(&spool, Output);
         spool.close();
         let _ = events.send(Event::OutputEnded(ended));
     })?;

@@ -2,10 +2,13 @@
 //!
 //! Their open files are shared with other processes, any of which may have made them non-blocking. The
 //! flag is left alone, because the others rely on it; a full or empty file is waited for instead.
+//!
+//! A stream that was closed is an error where it is used. The standard library has opened `/dev/null` instead.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
+use knet_fd::StandardStream;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 
@@ -56,12 +59,38 @@ impl<F: AsFd> Patient<F> {
     }
 }
 
+/// Standard input, read without a buffer and waited for.
+#[derive(Debug)]
+pub(crate) struct Input;
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        StandardStream::Input.check()?;
+        Patient(io::stdin()).read(buffer)
+    }
+}
+
+/// Standard output, written without a buffer and waited for.
+#[derive(Debug)]
+pub(crate) struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        StandardStream::Output.check()?;
+        Patient(io::stdout()).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes to standard output.
 ///
 /// # Errors
 /// [`OutputClosed`] if its reader is gone; any other error of the write.
 pub(crate) fn write_stdout(bytes: &[u8]) -> anyhow::Result<()> {
-    Patient(io::stdout()).write_all(bytes).map_err(output_error)
+    Output.write_all(bytes).map_err(output_error)
 }
 
 /// Describes why standard output could not be written.

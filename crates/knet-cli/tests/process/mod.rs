@@ -56,14 +56,21 @@ pub(crate) fn start(args: &[&str]) -> Running {
 
 /// Starts `knet` with these standard streams.
 pub(crate) fn start_with(args: &[&str], stdin: Stdio, stdout: Stdio) -> Running {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_knet"))
-        .args(args)
-        .env_remove("RUST_LOG")
-        .stdin(stdin)
-        .stdout(stdout)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let command = Command::new(env!("CARGO_BIN_EXE_knet"));
+    start_command(command, args, stdin, stdout)
+}
+
+/// Starts `knet` by a shell that closes some of its standard streams, such as `>&-`.
+pub(crate) fn start_without(streams: &str, args: &[&str]) -> Running {
+    let mut command = Command::new("sh");
+    let script = format!("exec \"$0\" \"$@\" {streams}");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_knet")]);
+    start_command(command, args, Stdio::piped(), Stdio::piped())
+}
+
+fn start_command(mut command: Command, args: &[&str], stdin: Stdio, stdout: Stdio) -> Running {
+    command.args(args).env_remove("RUST_LOG");
+    let mut child = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
     let stdin = child.stdin.take();
     let stdout = Stream { pipe: child.stdout.take(), bytes: Vec::new(), seen: 0 };
     let stderr = Stream { pipe: child.stderr.take(), bytes: Vec::new(), seen: 0 };
