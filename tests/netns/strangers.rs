@@ -2,12 +2,13 @@
 //! hints").
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use knet_tests::forge::Report;
 use knet_tests::lan::{Family, Lan, address};
 use knet_tests::wait::{DEADLINE, until};
-use kronosnet::{DownReason, Link, LinkState, PingTimers};
+use kronosnet::{DownReason, Error, Link, LinkState, PingTimers};
 use nix::libc::{ECONNREFUSED, EHOSTUNREACH};
 
 use crate::member::{Member, PORT};
@@ -82,6 +83,61 @@ fn forged_reports_take_no_link_down() {
 #[test]
 fn forged_ipv6_reports_take_no_link_down() {
     forged_reports(Family::V6);
+}
+
+/// Ends a flood, also if the test fails.
+struct EndOfFlood<'a>(&'a AtomicBool);
+
+impl Drop for EndOfFlood<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Floods host 1 with reports that host 2 cannot be reached while it sends. The kernel returns each of them
+/// to the packet that host 1 sends next.
+fn forged_refusals(family: Family) {
+    let lan = Lan::new(3, 1);
+    let members = [Member::new(1), Member::new(2)];
+    let [here, there] = [1, 2].map(|host| SocketAddr::new(address(family, host, 0), PORT));
+    let link = members[0].connect(lan.host(1), (2, 0), (here.ip(), there.ip()), TIMERS);
+    members[1].connect(lan.host(2), (1, 0), (there.ip(), here.ip()), TIMERS);
+    members.iter().for_each(|member| member.wait_for_first(1, 1));
+    let (sent, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                Report::HostUnreachable.send_while(lan.host(3), here, there, || {
+                    sent.fetch_add(1, Relaxed);
+                    !done.load(Relaxed)
+                });
+            });
+        }
+        let _flood = EndOfFlood(&done);
+        let (start, mut messages) = (Instant::now(), 0);
+        while sent.load(Relaxed) < 200_000 || messages < 20_000 {
+            let reports = sent.load(Relaxed);
+            assert!(start.elapsed() < DEADLINE, "{reports} reports, {messages} messages");
+            messages += 1;
+            // The flood may leave no room for packets on their way, even for those of the heartbeat. But
+            // they leave.
+            match members[0].datafd.send(&[7; 3000]) {
+                Ok(_) | Err(Error::NoReachableHost { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    });
+    assert_eq!(link.status().unwrap().stats.tx_errors(), 0);
+}
+
+#[test]
+fn forged_reports_refuse_no_packet() {
+    forged_refusals(Family::V4);
+}
+
+#[test]
+fn forged_ipv6_reports_refuse_no_packet() {
+    forged_refusals(Family::V6);
 }
 
 /// Forges reports that packets are too long, with one limit after the other, to host 1.

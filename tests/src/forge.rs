@@ -76,6 +76,21 @@ impl Report {
     /// # Panics
     /// If this machine does not permit it.
     pub fn send(self, stranger: &Namespace, from: SocketAddr, to: SocketAddr) {
+        let mut once = Some(());
+        self.send_while(stranger, from, to, || once.take().is_some());
+    }
+
+    /// Does the same again and again, as fast as it can, while `goes_on` returns `true`.
+    ///
+    /// # Panics
+    /// If this machine does not permit it.
+    pub fn send_while(
+        self,
+        stranger: &Namespace,
+        from: SocketAddr,
+        to: SocketAddr,
+        mut goes_on: impl FnMut() -> bool + Send,
+    ) {
         let mut message = self.about(from, to);
         stranger.enter(|| match from {
             SocketAddr::V4(from) => {
@@ -83,13 +98,17 @@ impl Report {
                 message[2..4].copy_from_slice(&sum);
                 let raw = raw(AddressFamily::Inet, SockProtocol::Icmp);
                 let to = SockaddrIn::from(std::net::SocketAddrV4::new(*from.ip(), 0));
-                sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).expect("it is root");
+                while goes_on() {
+                    sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).expect("it is root");
+                }
             }
             SocketAddr::V6(from) => {
                 // The kernel adds the checksum.
                 let raw = raw(AddressFamily::Inet6, SockProtocol::IcmpV6);
                 let to = SockaddrIn6::from(std::net::SocketAddrV6::new(*from.ip(), 0, 0, 0));
-                sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).expect("it is root");
+                while goes_on() {
+                    sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).expect("it is root");
+                }
             }
         });
     }

@@ -36,9 +36,10 @@ pub enum SendErrorKind {
     /// There is no route to the destination, or its address family is not that of the socket:
     /// `ENETUNREACH`, `ENETDOWN`, `EHOSTUNREACH`, `EINVAL`, `EAFNOSUPPORT`.
     Unreachable,
-    /// The error of an earlier datagram, which an ICMP message reported: `ECONNREFUSED` and others. The
-    /// datagram can be sent again immediately, and the error queue reports the destination concerned. If
-    /// the error persists, it is the datagram's own, such as the `EACCES` of a route that prohibits it.
+    /// The error of an earlier datagram, which an ICMP message reported: `ECONNREFUSED` and others. It was
+    /// sent again many times, so either a flood of such messages goes on, or it is the datagram's own after
+    /// all, such as the `EACCES` of a route that prohibits it. The error queue reports the destination that a
+    /// message is about.
     Pending,
     /// None of the above.
     Other,
@@ -65,37 +66,54 @@ struct Row {
     sending: SendErrorKind,
     /// In the error queue, as the kernel's translation of an ICMP message.
     queued: SocketErrorKind,
-    /// Whether the kernel derives it from ICMP or ICMPv6 messages. It then reports it once, from the next
-    /// call on the socket, although that call did not cause it.
-    left_by_icmp: bool,
+    /// Whether an ICMP message may have left it.
+    left: Option<LeftByIcmp>,
 }
 
-const fn row(errno: Errno, sending: SendErrorKind, queued: SocketErrorKind, left: bool) -> Row {
-    Row { errno, sending, queued, left_by_icmp: left }
+/// An error that the kernel derives from ICMP or ICMPv6 messages. It reports it from the next call on the
+/// socket, although that call did not cause it. Anybody can send such a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LeftByIcmp {
+    /// No datagram has it as its own.
+    Always,
+    /// It is a datagram's own if there is no route for it.
+    UnlessRoute,
+    /// It may be a datagram's own for another reason, and is if it persists.
+    Perhaps,
+}
+
+const fn row(
+    errno: Errno,
+    sending: SendErrorKind,
+    queued: SocketErrorKind,
+    left: Option<LeftByIcmp>,
+) -> Row {
+    Row { errno, sending, queued, left }
 }
 
 /// All classified numbers. Others are [`SendErrorKind::Other`] and [`SocketErrorKind::Other`].
 const TABLE: &[Row] = {
+    use LeftByIcmp::{Always, Perhaps, UnlessRoute};
     use SendErrorKind as Send;
     use SocketErrorKind as Queued;
     &[
-        row(Errno::EAGAIN, Send::WouldBlock, Queued::Other, false),
-        row(Errno::ENOBUFS, Send::WouldBlock, Queued::Other, false),
-        row(Errno::EMSGSIZE, Send::TooBig, Queued::TooBig, true),
-        row(Errno::EPERM, Send::Refused, Queued::Other, false),
-        row(Errno::EINVAL, Send::Unreachable, Queued::Other, false),
-        row(Errno::EAFNOSUPPORT, Send::Unreachable, Queued::Other, false),
-        row(Errno::ENETDOWN, Send::Unreachable, Queued::Unreachable, false),
-        row(Errno::ENETUNREACH, Send::Unreachable, Queued::Unreachable, true),
-        row(Errno::EHOSTUNREACH, Send::Unreachable, Queued::Unreachable, true),
-        row(Errno::EHOSTDOWN, Send::Pending, Queued::Unreachable, true),
-        row(Errno::ECONNREFUSED, Send::Pending, Queued::Unreachable, true),
-        row(Errno::ENONET, Send::Pending, Queued::Unreachable, true),
-        row(Errno::ECONNABORTED, Send::Other, Queued::Unreachable, false),
-        row(Errno::ENOPROTOOPT, Send::Pending, Queued::Other, true),
-        row(Errno::EOPNOTSUPP, Send::Pending, Queued::Other, true),
-        row(Errno::EPROTO, Send::Pending, Queued::Other, true),
-        row(Errno::EACCES, Send::Pending, Queued::Other, true),
+        row(Errno::EAGAIN, Send::WouldBlock, Queued::Other, None),
+        row(Errno::ENOBUFS, Send::WouldBlock, Queued::Other, None),
+        row(Errno::EMSGSIZE, Send::TooBig, Queued::TooBig, Some(Perhaps)),
+        row(Errno::EPERM, Send::Refused, Queued::Other, None),
+        row(Errno::EINVAL, Send::Unreachable, Queued::Other, None),
+        row(Errno::EAFNOSUPPORT, Send::Unreachable, Queued::Other, None),
+        row(Errno::ENETDOWN, Send::Unreachable, Queued::Unreachable, None),
+        row(Errno::ENETUNREACH, Send::Unreachable, Queued::Unreachable, Some(UnlessRoute)),
+        row(Errno::EHOSTUNREACH, Send::Unreachable, Queued::Unreachable, Some(UnlessRoute)),
+        row(Errno::EHOSTDOWN, Send::Pending, Queued::Unreachable, Some(Always)),
+        row(Errno::ECONNREFUSED, Send::Pending, Queued::Unreachable, Some(Always)),
+        row(Errno::ENONET, Send::Pending, Queued::Unreachable, Some(Always)),
+        row(Errno::ECONNABORTED, Send::Other, Queued::Unreachable, None),
+        row(Errno::ENOPROTOOPT, Send::Pending, Queued::Other, Some(Always)),
+        row(Errno::EOPNOTSUPP, Send::Pending, Queued::Other, Some(Perhaps)),
+        row(Errno::EPROTO, Send::Pending, Queued::Other, Some(Always)),
+        row(Errno::EACCES, Send::Pending, Queued::Other, Some(UnlessRoute)),
     ]
 };
 
@@ -103,9 +121,9 @@ fn look_up(errno: Errno) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.errno == errno)
 }
 
-/// Returns [`Row::left_by_icmp`].
-pub(crate) fn left_by_icmp(errno: Errno) -> bool {
-    look_up(errno).is_some_and(|row| row.left_by_icmp)
+/// Returns [`Row::left`].
+pub(crate) fn left_by_icmp(errno: Errno) -> Option<LeftByIcmp> {
+    look_up(errno).and_then(|row| row.left)
 }
 
 /// Returns `true` if the error may be about the address to send from: the machine does not have it any longer,
@@ -133,7 +151,7 @@ impl SendErrorKind {
             Self::TooBig => "the datagram is longer than the path MTU, send shorter ones",
             Self::Refused => "a local rule forbids the datagram, check the firewall",
             Self::Unreachable => "there is no route to the destination of the datagram",
-            Self::Pending => "an earlier datagram caused an ICMP error, send this one again",
+            Self::Pending => "an earlier datagram caused an ICMP error, send this one again later",
             Self::Other => "the datagram was refused",
         }
     }
@@ -249,7 +267,7 @@ pub enum ReceiveError {
 
 impl ReceiveError {
     pub(crate) fn new(errno: Errno) -> ReceiveError {
-        if left_by_icmp(errno) {
+        if left_by_icmp(errno).is_some() {
             Self::Pending { source: errno.into() }
         } else {
             Self::Os { source: errno.into() }
@@ -308,16 +326,16 @@ mod tests {
         }
     }
 
-    /// A second attempt costs a call, so only numbers that may belong to another datagram get one.
+    /// Other attempts cost a call each, so only numbers that may belong to another datagram get them.
     #[test]
-    fn only_errors_left_by_icmp_messages_get_a_second_attempt() {
+    fn only_errors_left_by_icmp_messages_get_other_attempts() {
         for row in TABLE {
             let own = matches!(row.sending, SendErrorKind::WouldBlock | SendErrorKind::Refused);
-            assert!(!(own && row.left_by_icmp), "{}", row.errno);
-            assert!(row.left_by_icmp || row.sending != SendErrorKind::Pending, "{}", row.errno);
+            assert!(!own || row.left.is_none(), "{}", row.errno);
+            assert!(row.left.is_some() || row.sending != SendErrorKind::Pending, "{}", row.errno);
         }
         for errno in [Errno::ENETDOWN, Errno::EPERM, Errno::EINVAL, Errno::EAGAIN, Errno::ENOMEM] {
-            assert!(!left_by_icmp(errno), "{errno}");
+            assert_eq!(left_by_icmp(errno), None, "{errno}");
         }
     }
 

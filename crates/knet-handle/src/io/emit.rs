@@ -106,11 +106,8 @@ impl Emitter {
         Some(emitted)
     }
 
-    /// Sends a batch until a datagram is refused.
-    ///
-    /// An ICMP message about an earlier datagram makes the kernel refuse the next one, whatever that is.
-    /// Such a refusal is retried, at most [`MAX_PENDING`] times, because the error may be the datagram's
-    /// own after all.
+    /// Sends a batch until a datagram is refused. What ICMP messages about earlier datagrams make the kernel
+    /// refuse has been sent again by [`knet_transport::UdpSocket::send`].
     fn send(
         &mut self,
         log: Log,
@@ -118,26 +115,17 @@ impl Emitter {
         socket: &LinkSocket,
         batch: &[Datagram<'_>],
     ) -> Emitted {
-        let mut emitted = Emitted { sent: 0, stop: None };
-        for _ in 0..=MAX_PENDING {
-            let rest = batch.get(emitted.sent..).unwrap_or_default();
-            let progress = socket.transmit(&mut self.batch, rest);
-            if progress.gso_disabled {
-                log!(
-                    debug,
-                    log,
-                    Transport,
-                    socket = id.0,
-                    "GSO is not available to a destination: packets are sent one by one"
-                );
-            }
-            emitted.sent += progress.sent;
-            emitted.stop = progress.error.map(Stop::of);
-            if progress.error.is_none_or(|error| error.kind() != SendErrorKind::Pending) {
-                break;
-            }
+        let progress = socket.transmit(&mut self.batch, batch);
+        if progress.gso_disabled {
+            log!(
+                debug,
+                log,
+                Transport,
+                socket = id.0,
+                "GSO is not available to a destination: packets are sent one by one"
+            );
         }
-        emitted
+        Emitted { sent: progress.sent, stop: progress.error.map(Stop::of) }
     }
 }
 
@@ -145,9 +133,6 @@ impl Emitter {
 fn length(datagram: &Datagram<'_>) -> usize {
     datagram.header.len() + datagram.payload.len()
 }
-
-/// How many refusals that are about earlier datagrams a batch survives.
-const MAX_PENDING: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -157,8 +142,6 @@ mod tests {
     use knet_poller::Poller;
 
     use super::*;
-
-    const ECONNREFUSED: i32 = 111;
 
     fn open() -> (Sockets, SocketId, Poller) {
         let (sockets, poller) = (Sockets::default(), Poller::new().unwrap());
@@ -217,24 +200,6 @@ mod tests {
         let part = |index| if index % 2 == 0 { Part::First } else { Part::Later };
         let emitted = Emitter::default().emit_data(&sockets, id, datagrams, part);
         assert_eq!(emitted, Some(Emitted { sent: 2, stop: None }), "the first limit is 64 KiB");
-    }
-
-    /// The kernel reports it once per message, whatever is sent next.
-    #[test]
-    fn errors_of_earlier_datagrams_are_retried_a_few_times() {
-        let (sockets, id, _poller) = open();
-        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (refused, remote) = (Some(ECONNREFUSED), receiver.local_addr().unwrap());
-        let emit = |errors: usize| {
-            let socket = sockets.get(id).unwrap();
-            socket.script.lock().sends = std::iter::repeat_n(refused, errors).collect();
-            let emitted =
-                Emitter::default().emit(&sockets, id, [datagram(b"x", remote)].into_iter());
-            emitted.unwrap()
-        };
-        assert_eq!(emit(MAX_PENDING), Emitted { sent: 1, stop: None });
-        let stopped = emit(MAX_PENDING + 1);
-        assert!(stopped.sent == 0 && matches!(stopped.stop, Some(Stop::Refused(_))));
     }
 
     #[test]
