@@ -224,3 +224,31 @@ fn the_peer_of_a_dynamic_link_is_asked_from_the_address_it_speaks_to() {
     machine.bring_up();
     assert_eq!(machine.source_of_data(), KNOWN);
 }
+
+/// A forger sends pings to another address of the machine before and after each of the peer's.
+#[test]
+fn a_link_comes_up_although_forged_pings_name_other_addresses() {
+    for proven_before in [false, true] {
+        let mut machine = Machine::with_peer();
+        if proven_before {
+            machine.bring_up();
+            while machine.is_up() {
+                let _ = machine.next_ping();
+            }
+        }
+        let mut pings = 0;
+        while !machine.is_up() {
+            pings += 1;
+            assert!(pings <= 20, "kept down");
+            (0..10).for_each(|_| machine.receive_ping(OTHER));
+            machine.receive_ping(KNOWN);
+            (0..10).for_each(|_| machine.receive_ping(OTHER));
+            let ping = machine.next_ping();
+            // The peer accepts packets from one address only.
+            if ping.source() == KNOWN {
+                machine.receive_pong(KNOWN, &ping);
+            }
+        }
+        assert_eq!(machine.source_of_data(), KNOWN);
+    }
+}
