@@ -91,6 +91,46 @@ fn a_host_behind_nothing_but_a_narrow_path_is_not_reachable() {
     assert!(status.last_pong.is_some_and(|age| age <= SECOND), "it is still pinged");
 }
 
+/// Applications get messages of hosts that are reachable only, which these are not.
+#[test]
+fn data_of_a_host_behind_a_narrow_path_is_dropped() {
+    let mut pair = Pair::new(1, Policy::Passive);
+    pair.mtu = 400;
+    pair.enable(A);
+    pair.enable(B);
+    while !pair.reachable(B) {
+        pair.run(Duration::from_millis(1));
+    }
+    // Short enough for the path.
+    let packets = [0, 1].map(|number| pair.packets(B, &[number; 10]).remove(0).1);
+    pair.run(20 * SECOND);
+    assert_eq!(pair.status(A, LINK).state, TOO_NARROW);
+    let dropped = pair.engines[A].drops().not_reachable;
+    for _ in 0..3 {
+        pair.arrive(A, LINK, &packets[0]);
+        assert_eq!(pair.take_delivered(A), [] as [Vec<u8>; 0]);
+    }
+    assert_eq!(pair.engines[A].drops().not_reachable, dropped + 3);
+    assert_eq!(pair.status(A, LINK).state, TOO_NARROW);
+    // It is no duplicate later, when the host is reachable.
+    pair.mtu = 1500;
+    pair.run(IN_USE_AGAIN);
+    assert!(pair.reachable(A));
+    pair.arrive(A, LINK, &packets[0]);
+    assert_eq!(pair.take_delivered(A), [[0; 10]]);
+}
+
+/// Which link a message takes is up to its sender: the other direction of the path may be wide.
+#[test]
+fn data_over_a_narrow_path_is_accepted_of_a_host_that_is_reachable_over_another() {
+    let mut pair = half_narrow(Policy::Passive);
+    pair.run(FOUND);
+    assert_eq!(pair.status(A, LINK).state, TOO_NARROW);
+    let packet = pair.packets(B, &[7; 10]).remove(0).1;
+    pair.arrive(A, LINK, &packet);
+    assert_eq!(pair.take_delivered(A), [[7; 10]]);
+}
+
 #[test]
 fn a_path_that_becomes_wider_is_in_use_again() {
     for mtu in [576, 1500] {

@@ -244,6 +244,11 @@ impl Engine {
                 return Received::Consumed;
             }
             self.link_up(now, host, id);
+            // A link whose path is too narrow for data stays down.
+            if !self.hosts.get(&host).is_some_and(|entry| entry.reachable) {
+                self.drops.not_reachable += 1;
+                return Received::Consumed;
+            }
         }
         if data.header.compression != 0 {
             self.drops.compressed += 1;
