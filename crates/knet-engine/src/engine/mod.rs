@@ -175,7 +175,8 @@ impl Engine {
         self.drops = DropStats::default();
     }
 
-    /// Returns how many bytes the incomplete messages of all hosts hold, at most 64 MiB.
+    /// Returns how many bytes the incomplete messages of all hosts hold, at most 64 MiB and 128 KiB for
+    /// each host.
     #[must_use]
     pub fn reassembly_memory(&self) -> usize {
         self.pool.in_use()

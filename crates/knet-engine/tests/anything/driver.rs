@@ -193,7 +193,8 @@ impl Driver {
         if let Some(routes) = self.engine.poll_routes() {
             self.routes = routes;
         }
-        assert!(self.engine.reassembly_memory() <= 64 << 20);
+        let hosts = self.engine.hosts().count();
+        assert!(self.engine.reassembly_memory() <= (64 << 20) + hosts * (128 << 10));
         self.check_hosts();
     }
 

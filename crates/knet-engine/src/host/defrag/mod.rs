@@ -2,8 +2,9 @@
 //!
 //! Fragments come in any order, more than once, mixed with those of other messages, or not at all,
 //! and their sender may be hostile. So every bound is checked before a byte is copied, and all
-//! state is bounded: 32 messages per host, 65536 bytes per message, one budget of bytes for all
-//! hosts ([`BufferPool`]), and [`REASSEMBLY_TIMEOUT`] for a message that never becomes complete.
+//! state is bounded: 32 messages per host, 65536 bytes per message, 128 KiB for each host and one
+//! budget of bytes that all hosts share ([`BufferPool`]), and [`REASSEMBLY_TIMEOUT`] for a message
+//! that never becomes complete.
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub(crate) const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Reassembler {
     /// At most [`SLOTS`], all of different messages, none complete and none without a fragment.
     slots: Vec<Slot>,
+    /// Bytes of the buffers that they hold.
+    held: usize,
     /// How many messages were discarded before they were complete, since
     /// [`Reassembler::take_incomplete`].
     incomplete: u64,
@@ -166,9 +169,9 @@ impl Reassembler {
             None => Slot::new(now, position, header, part),
         };
 
-        let mut added = slot.add(now, header, part, payload, pool);
+        let mut added = slot.add(now, header, part, payload, &mut pool.of_host(&mut self.held));
         while matches!(added, Err(DropReason::OverBudget)) && self.evict(pool) {
-            added = slot.add(now, header, part, payload, pool);
+            added = slot.add(now, header, part, payload, &mut pool.of_host(&mut self.held));
         }
         match added {
             Ok(Some(message)) => Outcome::Complete(message),
@@ -183,7 +186,7 @@ impl Reassembler {
             Err(reason) => {
                 if reason == DropReason::OverBudget || slot.is_empty() {
                     self.incomplete += u64::from(!slot.is_empty());
-                    slot.free(pool);
+                    slot.free(&mut pool.of_host(&mut self.held));
                 } else {
                     self.slots.push(slot);
                 }
@@ -230,7 +233,9 @@ impl Reassembler {
     /// [`BufferPool::in_use`].
     #[cfg(test)]
     fn memory(&self) -> usize {
-        self.slots.iter().map(Slot::memory).sum()
+        let memory = self.slots.iter().map(Slot::memory).sum();
+        assert_eq!(memory, self.held);
+        memory
     }
 
     fn take(&mut self, position: u64) -> Option<Slot> {
@@ -244,7 +249,7 @@ impl Reassembler {
         let oldest = (0..self.slots.len())
             .min_by_key(|&at| (self.slots[at].updated(), self.slots[at].position()));
         let Some(at) = oldest else { return false };
-        self.slots.swap_remove(at).free(pool);
+        self.slots.swap_remove(at).free(&mut pool.of_host(&mut self.held));
         self.incomplete += 1;
         true
     }
@@ -255,7 +260,7 @@ impl Reassembler {
         let mut at = 0;
         while at < self.slots.len() {
             if unwanted(&self.slots[at]) {
-                self.slots.swap_remove(at).free(pool);
+                self.slots.swap_remove(at).free(&mut pool.of_host(&mut self.held));
             } else {
                 at += 1;
             }

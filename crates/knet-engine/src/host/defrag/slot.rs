@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use knet_wire::{DataHeader, FragmentPart, MAX_MESSAGE};
 
-use super::pool::{Buffer, BufferPool};
+use super::pool::{Buffer, HostPool};
 use super::{DropReason, ReassembledMessage};
 
 /// The fragments of one message that have arrived so far.
@@ -73,7 +73,7 @@ impl Slot {
         header: &DataHeader,
         part: FragmentPart,
         payload: &[u8],
-        pool: &mut BufferPool,
+        pool: &mut HostPool<'_>,
     ) -> Result<Option<ReassembledMessage>, DropReason> {
         if part.count() != self.count || !self.is_of_same_message(header) {
             return Err(DropReason::Inconsistent);
@@ -99,7 +99,7 @@ impl Slot {
     }
 
     /// Returns the buffer to the pool.
-    pub(super) fn free(self, pool: &mut BufferPool) {
+    pub(super) fn free(self, pool: &mut HostPool<'_>) {
         match self.body {
             Body::Empty => {}
             Body::Last { parked: buffer, .. } | Body::Sized { buffer, .. } => {
@@ -141,7 +141,7 @@ impl Slot {
         self.got[usize::from(index / 64)] & (1 << (index % 64)) != 0
     }
 
-    fn add_last(&mut self, payload: &[u8], pool: &mut BufferPool) -> Result<(), DropReason> {
+    fn add_last(&mut self, payload: &[u8], pool: &mut HostPool<'_>) -> Result<(), DropReason> {
         match &mut self.body {
             Body::Empty | Body::Last { .. } => {
                 // The others are at least as long as the last one.
@@ -172,7 +172,7 @@ impl Slot {
         &mut self,
         index: u8,
         payload: &[u8],
-        pool: &mut BufferPool,
+        pool: &mut HostPool<'_>,
     ) -> Result<(), DropReason> {
         if !matches!(self.body, Body::Sized { .. }) {
             self.learn_fragment_len(payload.len(), pool)?;
@@ -190,7 +190,7 @@ impl Slot {
     fn learn_fragment_len(
         &mut self,
         fragment_len: usize,
-        pool: &mut BufferPool,
+        pool: &mut HostPool<'_>,
     ) -> Result<(), DropReason> {
         let last_at = usize::from(self.count - 1) * fragment_len;
         let last_len = match self.body {
@@ -215,7 +215,11 @@ impl Slot {
 
     /// Returns the message once all fragments are here. The first and the last one are among them,
     /// so the body is sized and its end is known.
-    fn finish(&mut self, header: DataHeader, pool: &mut BufferPool) -> Option<ReassembledMessage> {
+    fn finish(
+        &mut self,
+        header: DataHeader,
+        pool: &mut HostPool<'_>,
+    ) -> Option<ReassembledMessage> {
         match mem::take(&mut self.body) {
             Body::Sized { buffer, fragment_len, last_len: Some(last_len) } => {
                 pool.hand_out(&buffer);

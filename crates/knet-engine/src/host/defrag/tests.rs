@@ -50,14 +50,18 @@ struct Receiver {
 
 impl Receiver {
     fn new() -> Self {
-        Self::with_budget(BufferPool::DEFAULT_BUDGET)
+        Self::with_pool(BufferPool::default())
     }
 
     fn with_budget(budget: usize) -> Self {
+        Self::with_pool(BufferPool::shared_only(budget))
+    }
+
+    fn with_pool(pool: BufferPool) -> Self {
         Self {
             reassembler: Reassembler::default(),
             window: DuplicateWindow::default(),
-            pool: BufferPool::new(budget),
+            pool,
             now: Instant::now(),
         }
     }
@@ -432,20 +436,21 @@ fn a_message_without_memory_is_discarded_and_may_start_later() {
     let mut receiver = Receiver::with_budget(4096);
     let frames = cut(1, &message(4000), 2000);
     // Another peer has it all.
-    let other = receiver.pool.take(4096).unwrap();
+    let mut held = 0;
+    let other = receiver.pool.of_host(&mut held).take(4096).unwrap();
     receiver.drops(&frames[0], OverBudget);
     assert_eq!(receiver.reassembler.take_incomplete(), 0, "nothing of it was kept");
-    receiver.pool.give_back(other);
+    receiver.pool.of_host(&mut held).give_back(other);
     receiver.takes(&frames[0]);
     receiver.completes(&frames[1]);
 
     // Started, but it cannot grow: its memory must return to the others.
     let frames = cut(2, &message(3001), 1000);
     receiver.takes(&frames[3]);
-    let other = receiver.pool.take(2048).unwrap();
+    let other = receiver.pool.of_host(&mut held).take(2048).unwrap();
     receiver.drops(&frames[0], OverBudget);
     assert_eq!(receiver.reassembler.take_incomplete(), 1);
-    receiver.pool.give_back(other);
+    receiver.pool.of_host(&mut held).give_back(other);
     assert_eq!((receiver.pool.in_use(), receiver.reassembler.memory()), (0, 0));
     receiver.drops(&frames[0], AlreadyDone);
 }
