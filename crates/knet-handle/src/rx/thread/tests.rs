@@ -1,13 +1,13 @@
 //! Tests of the thread knet-rx.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use knet_engine::forced_ping_due;
 use knet_transport::{Datagram, SendBatch, SocketOptions, UdpSocket};
 
 use super::*;
+use crate::filter::InstalledFilter;
 use crate::fixtures::{DEADLINE, Scene};
 use crate::{FilterMessage, Verdict};
 
@@ -106,7 +106,7 @@ fn errors_are_read_although_datagrams_keep_coming() {
         }
         Verdict::Reject
     };
-    scene.shared.set_filter(Some(Arc::new(filter)));
+    scene.shared.set_filter(Some(InstalledFilter::new(filter)));
     scene.receive_message(1);
     let mut thread = RxThread::new(&scene.shared);
     thread.receive(scene.socket(), true);
