@@ -4,6 +4,9 @@
 //! threads number further messages. libknet's receivers remember the last 4096 numbers of a sender. A
 //! packet from further back looks to them like one of a restarted sender: they forget all numbers,
 //! and deliver duplicates as new messages. So a packet that is too far behind must not leave.
+//!
+//! The receivers of this crate remember 32768 numbers, and a late packet changes nothing there
+//! (`docs/protocol.md`, "Duplicate window"). A sender does not know which of them its peers are.
 
 use knet_wire::SequenceNumber;
 
@@ -52,7 +55,7 @@ impl PacketAge {
 /// The most messages that may be numbered after a packet before it expires.
 ///
 /// Half of what libknet's receivers remember: the other half allows for packets that overtake each other in
-/// the network.
+/// the network. It holds towards every peer, although the receivers of this crate remember more.
 pub const MAX_SEQUENCE_LAG: u16 = 2048;
 
 #[cfg(test)]
