@@ -13,6 +13,7 @@ use pair::{A, B, HOSTS, LATENCY, LINK, Pair};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const EPERM: i32 = 1;
+const ECONNREFUSED: i32 = 111;
 const ENETUNREACH: i32 = 101;
 
 fn link_states(events: &[Event]) -> Vec<(HostId, LinkId, LinkState)> {
@@ -349,4 +350,89 @@ fn a_link_that_is_down_says_that_its_pings_cannot_leave() {
     pair.enable(B);
     pair.run(INTERVAL * 10);
     assert_eq!(pair.status(A, LINK).state, LinkState::Up);
+}
+
+/// How often each end has taken a link down.
+fn downs(pair: &Pair) -> [u64; 2] {
+    [A, B].map(|at| pair.links().map(|link| pair.status(at, link).stats.down_count).sum())
+}
+
+#[test]
+fn no_call_blames_a_link_for_a_pause_of_the_driver() {
+    let calls: [fn(&mut Pair); 5] = [
+        |pair| pair.engines[A].handle_timeout(pair.now),
+        |pair| pair.engines[A].force_pings(pair.now),
+        |pair| pair.report(A, LINK),
+        |pair| pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ECONNREFUSED),
+        |pair| pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ENETUNREACH),
+    ];
+    for (nth, call) in calls.into_iter().enumerate() {
+        for pause in [50, 150, 1999, 2001, 30_000, 36_000_000].map(Duration::from_millis) {
+            let mut pair = Pair::up(2, Policy::Passive);
+            pair.run(Duration::from_millis(20_990));
+            // What came meanwhile is in the sockets.
+            pair.now += pause;
+            for _ in 0..2 {
+                call(&mut pair);
+                pair.drain(A);
+            }
+            assert_eq!(downs(&pair), [0, 0], "call {nth} after {pause:?}");
+            pair.run(Duration::from_secs(10));
+            assert_eq!(downs(&pair), [0, 0], "call {nth} after {pause:?}");
+        }
+    }
+}
+
+#[test]
+fn no_thread_blames_a_link_for_another_one_that_does_not_run() {
+    let mut pair = Pair::up(2, Policy::Passive);
+    pair.run(Duration::from_secs(20));
+    // The thread that handles timers and packets is stuck. Others send thousands of messages.
+    for _ in 0..100 {
+        pair.now += Duration::from_millis(100);
+        pair.engines[A].force_pings(pair.now);
+        pair.drain(A);
+        pair.engines[A].handle_ping_refused(pair.now, HOSTS[B], LINK, ECONNREFUSED);
+        pair.drain(A);
+        assert_eq!(downs(&pair), [0, 0]);
+    }
+    pair.run(Duration::from_secs(10));
+    assert_eq!(downs(&pair), [0, 0]);
+}
+
+#[test]
+fn a_pause_that_many_calls_notice_is_counted_once() {
+    let mut pair = Pair::up(1, Policy::Passive);
+    pair.run(Duration::from_secs(20));
+    pair.set_cut(B, true);
+    pair.now += Duration::from_secs(30);
+    for _ in 0..10 {
+        pair.report(A, LINK);
+        pair.engines[A].force_pings(pair.now);
+        pair.drain(A);
+    }
+    assert_eq!(downs(&pair), [0, 0]);
+    pair.run(Duration::from_millis(2100));
+    assert_eq!(downs(&pair)[A], 1);
+}
+
+#[test]
+fn a_clock_that_stands_still_or_goes_back_takes_no_link_down() {
+    let mut pair = Pair::up(2, Policy::Active);
+    pair.run(Duration::from_secs(20));
+    // Threads look at the clock before they wait for each other.
+    for back in [0, 1, 50, 1000].map(Duration::from_millis) {
+        pair.now -= back;
+        for _ in 0..100 {
+            pair.engines[A].handle_timeout(pair.now);
+            pair.engines[A].force_pings(pair.now);
+            pair.report(A, LINK);
+            pair.drain(A);
+            while let Some(flight) = pair.flying.pop_front() {
+                pair.arrive(flight.to, flight.link, &flight.datagram);
+            }
+        }
+        pair.run(Duration::from_secs(5));
+        assert_eq!(downs(&pair), [0, 0], "back by {back:?}");
+    }
 }

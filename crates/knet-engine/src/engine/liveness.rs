@@ -20,8 +20,9 @@ impl Engine {
     /// discards expired fragments. Call it when the time of [`Engine::poll_timeout`] has come; an
     /// earlier call has no effect.
     ///
-    /// A call that comes much later means that this process was stopped or could not run. No link
-    /// goes down for that time, because its pongs may still wait in the socket.
+    /// A call that comes much later means that the driver was stopped or could not run. No link goes
+    /// down for that time, because its pongs may still wait in the socket. That holds for every other
+    /// call, too.
     ///
     /// # Examples
     ///
@@ -44,12 +45,7 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
-        let late = self.timers.next().map(|due| now.saturating_duration_since(due));
-        if let Some(late) = late.filter(|&late| late >= LATE) {
-            for link in self.hosts.values_mut().flat_map(Host::links_mut) {
-                link.add_stall(now, late);
-            }
-        }
+        self.note_stall(now);
         while let Some(key) = self.timers.due(now) {
             match key {
                 TimerKey::Link(host, link) => self.watch_link(now, host, link),
@@ -58,6 +54,21 @@ impl Engine {
             if self.timers.due(now) == Some(key) {
                 self.postpone(now, key);
             }
+        }
+    }
+
+    /// Notes for how long the driver has not run: since the earliest timer was due, or since that was
+    /// noted before. Whatever judges a link by the time calls this first.
+    fn note_stall(&mut self, now: Instant) {
+        let Some(due) = self.timers.next() else { return };
+        let since = self.stall_noted.map_or(due, |noted| noted.max(due));
+        let stall = now.saturating_duration_since(since);
+        if stall < LATE {
+            return;
+        }
+        self.stall_noted = Some(now);
+        for link in self.hosts.values_mut().flat_map(Host::links_mut) {
+            link.add_stall(now, stall);
         }
     }
 
@@ -82,6 +93,8 @@ impl Engine {
     /// Queues a ping on every enabled link at once, with the number of the message that is about to
     /// be sent. Peers that get none of our messages follow our numbers by these pings
     /// ([`forced_ping_due`](crate::forced_ping_due)).
+    ///
+    /// Handles no timers: another thread may call this while the one that receives pongs is stuck.
     ///
     /// # Examples
     ///
@@ -113,18 +126,18 @@ impl Engine {
             .filter(|(_, _, link)| link.is_enabled())
             .map(|(host, id, _)| (host, id))
             .collect();
-        // One number for all of them, even if other threads send meanwhile: a peer takes a second
+        // One number for all of them, even if other threads send meanwhile: libknet takes a second
         // number without data in between as a sign that it missed everything.
         let sequence = self.sequence.current();
         for (host, link) in links {
             self.queue_ping(now, host, link, sequence, false);
-            self.watch_link(now, host, link);
         }
     }
 
     /// Sends a ping or a probe if one is due, takes the link down if it was silent for too long,
     /// and sets its timer.
     pub(super) fn watch_link(&mut self, now: Instant, host: HostId, id: LinkId) {
+        self.note_stall(now);
         let Ok(link) = self.link_mut(host, id) else { return };
         if !link.is_enabled() {
             return self.timers_off(host, id);

@@ -93,6 +93,8 @@ pub struct Engine {
     /// How many hosts have been added so far.
     incarnations: u32,
     timers: TimerQueue,
+    /// Until when time in which the driver did not run was noted.
+    stall_noted: Option<Instant>,
     routes: RouteTable,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -121,6 +123,7 @@ impl Engine {
             addresses: AddressIndex::default(),
             incarnations: 0,
             timers: TimerQueue::default(),
+            stall_noted: None,
             routes: RouteTable::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),

@@ -169,6 +169,18 @@ impl Cluster {
         self.drain(host);
     }
 
+    /// Suspends the machine of a host for so long: its clock stands still, and what is sent to it is
+    /// lost.
+    pub(crate) fn suspend(&mut self, host: HostId, time: Duration) {
+        self.set_wakeup(host, None);
+        let Some(mut node) = self.nodes.remove(&host) else { panic!("host {host} does not run") };
+        self.run_for(time);
+        node.behind += time;
+        node.steady_since = self.now;
+        self.nodes.insert(host, node);
+        self.drain(host);
+    }
+
     /// Gives the hosts interfaces that take packets of so many bytes.
     pub(crate) fn set_interface(&mut self, mtu: usize) {
         (self.interface, self.interface_since) = (mtu, self.now);

@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) wakeup: Option<Instant>,
     /// How far its clock has jumped ahead of that of the others.
     pub(crate) ahead: Duration,
+    /// For how long it has stood still.
+    pub(crate) behind: Duration,
     /// Until when its event loop stands still, if it does.
     pub(crate) stalled_until: Option<Instant>,
     /// What its sockets hold meanwhile, in order.
@@ -75,6 +77,7 @@ impl Node {
             wakeups: 0,
             wakeup: None,
             ahead: Duration::ZERO,
+            behind: Duration::ZERO,
             stalled_until: None,
             inbox: VecDeque::new(),
             steady_since: now,
@@ -157,13 +160,14 @@ impl Node {
 
     /// Returns this host's time when it is `now` for the others.
     pub(crate) fn clock(&self, now: Instant) -> Instant {
-        now + self.ahead
+        now + self.ahead - self.behind
     }
 
     /// When its event loop next looks at its timers, as the others count time.
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
         // Before its clock jumped it may have been due already.
         let due = self.engine.poll_timeout()?;
+        let due = due + self.behind;
         let due = due.checked_sub(self.ahead).unwrap_or(due);
         Some(self.stalled_until.map_or(due, |until| due.max(until)))
     }
