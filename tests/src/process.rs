@@ -102,20 +102,30 @@ pub fn cpu_time_of(name: &str) -> Duration {
     numbers(Path::new("/proc/self/task")).iter().filter_map(used).sum()
 }
 
-/// Returns `true` if all threads of this name are asleep.
+/// Returns `true` if the threads of this name, at least one, wait for events of a poller (`epoll_wait(2)`). None of
+/// them has been woken then.
 ///
 /// # Panics
 /// If `/proc` cannot be read.
 #[must_use]
-pub fn is_asleep(name: &str) -> bool {
-    let awake = |thread: &i32| {
+pub fn waits_for_events(name: &str) -> bool {
+    let call = |thread: &i32| {
         let of = |file| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
         let is_it = of("comm").is_ok_and(|comm| comm.trim() == name);
-        // The state follows the name, which is in parentheses (proc_pid_stat(5)).
-        is_it && of("stat").is_ok_and(|stat| !stat.contains(") S "))
+        // "running", or the number of the system call and its arguments.
+        is_it.then(|| of("syscall").ok()?.split(' ').next()?.parse().ok())
     };
-    !numbers(Path::new("/proc/self/task")).iter().any(awake)
+    let calls: Vec<Option<i64>> =
+        numbers(Path::new("/proc/self/task")).iter().filter_map(call).collect();
+    !calls.is_empty() && calls.iter().all(|call| call.is_some_and(|it| EPOLL_WAIT.contains(&it)))
 }
+
+/// The numbers of `epoll_wait` and its variants.
+const EPOLL_WAIT: &[i64] = &[
+    #[cfg(target_arch = "x86_64")]
+    nix::libc::SYS_epoll_wait,
+    nix::libc::SYS_epoll_pwait,
+];
 
 /// Returns the descriptor of the UDP socket that this process has bound to a port.
 ///

@@ -7,7 +7,7 @@ use knet_faults::{Call, Fault};
 use knet_tests::cluster::{QUICK, exactly, watch};
 use knet_tests::descriptors::stream_pair;
 use knet_tests::log;
-use knet_tests::process::{is_asleep, knet_threads};
+use knet_tests::process::{knet_threads, waits_for_events};
 use knet_tests::wait::until;
 use kronosnet::{DatafdSource, DownReason, Handle, HostId, LinkState};
 use nix::errno::Errno;
@@ -77,7 +77,7 @@ fn a_thread_that_cannot_be_woken_keeps_no_call_waiting() {
         let any = ([127, 0, 0, 1], 0).into();
         watch(&handle, 2, 0, any, ([127, 0, 0, 1], 9).into(), QUICK);
         // A thread that is awake when the handle is closed ends without being woken.
-        until("knet-tx waits for a message", || is_asleep("knet-tx"));
+        until("knet-tx waits for a message", || waits_for_events("knet-tx"));
         for errno in [Errno::EBADF, Errno::EIO] {
             faults.clear();
             faults.add(Fault::new(Call::Write, errno));
