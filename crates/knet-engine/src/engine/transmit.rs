@@ -48,6 +48,7 @@ pub struct Transmit {
     tag: PacketTag,
     kind: PacketKind,
     packet: Packet,
+    link_is_up: bool,
     counters: Arc<LinkCounters>,
 }
 
@@ -75,7 +76,8 @@ impl Transmit {
         packet: Packet,
     ) -> Self {
         let (tag, counters) = (link.tag, link.counters.clone());
-        Self { host, link: id, path, source, tag, kind, packet, counters }
+        let link_is_up = link.is_usable();
+        Self { host, link: id, path, source, tag, kind, packet, link_is_up, counters }
     }
 
     /// Returns the host that receives it.
@@ -88,6 +90,13 @@ impl Transmit {
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// Returns `true` if the link was up when this was made. Otherwise the host may be gone, and the kernel may keep
+    /// the packet until it has given up looking for its hardware address.
+    #[must_use]
+    pub fn link_is_up(&self) -> bool {
+        self.link_is_up
     }
 
     /// Returns the socket that has to send it, and the destination.

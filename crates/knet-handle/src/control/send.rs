@@ -87,6 +87,7 @@ impl ControlSender {
                 continue;
             };
             note_lost_source(shared, socket, queue.iter().take(sent));
+            record_unclaimed(shared, socket, queue.iter().take(sent));
             queue.drain(..sent).for_each(record_sent);
             match stop {
                 None => {}
@@ -117,7 +118,10 @@ impl ControlSender {
             return Ok(());
         };
         match emitted.stop {
-            None => record_sent(transmit),
+            None => {
+                record_unclaimed(shared, socket, iter::once(&transmit));
+                record_sent(transmit);
+            }
             Some(Stop::NoRoom(no_room)) => return Err((transmit, no_room)),
             Some(Stop::Refused(error)) => self.handle_refusal(shared, transmit, &error),
         }
@@ -185,6 +189,20 @@ fn note_lost_source<'a>(
 /// address that it is to leave from.
 fn may_be_lost(errno: i32) -> bool {
     [EINVAL, EADDRNOTAVAIL, ENETUNREACH].contains(&errno)
+}
+
+/// Records which of these packets the kernel may keep because their host is gone.
+fn record_unclaimed<'a>(
+    shared: &Shared,
+    socket: SocketId,
+    sent: impl Iterator<Item = &'a Transmit>,
+) {
+    let lengths =
+        sent.filter(|sent| !sent.link_is_up()).map(|sent| sent.packet().len() + sent.padding_len());
+    let (packets, bytes) = lengths.fold((0, 0), |(packets, sum), len| (packets + 1, sum + len));
+    if let Some(socket) = shared.sockets.get(socket).filter(|_| packets > 0) {
+        socket.limit.record_unclaimed(packets, bytes, Instant::now());
+    }
 }
 
 fn record_sent(transmit: Transmit) {

@@ -6,8 +6,8 @@
 //! control packets overtake it.
 //!
 //! The kernel also counts what waits for the hardware addresses of neighbours, which hosts that are gone never
-//! give. So what has hardly moved for [`PATIENCE`] is set aside for [`ASIDE_TIME`]: the limit is for what is queued
-//! beyond it. If that does not move either, the device has stopped, and more is set aside later and later.
+//! give. If a queue without room has hardly moved for [`PATIENCE`], as many bytes of it are set aside as were sent
+//! to links that are down, for [`ASIDE_TIME`]: the limit is for what is queued beyond them.
 //!
 //! The rate of the device is measured by how fast the queue shrinks while nothing is added to it. The kernel is
 //! asked once per [`QUANTUM`] bytes as long as a link is fast; a batch of packets then costs two atomic
@@ -56,13 +56,22 @@ struct Pace {
     full_since: Option<Instant>,
     /// How many bytes left since then.
     moved: u64,
-    /// How many of the queued bytes moved so slowly that no device has them, and until when this is assumed.
+    unclaimed: Unclaimed,
+    /// How many of the queued bytes no device has, and until when this is assumed.
     set_aside: Option<(u64, Instant)>,
-    /// How long bytes must not move to be set aside.
-    patience: Duration,
     /// How many bytes left the queue in how much time, while it was never empty and nothing was added.
     drained: u64,
     during: Duration,
+}
+
+/// What was sent to links that are down, in bytes. The kernel may still have it, or have given it up.
+#[derive(Debug, Default)]
+struct Unclaimed {
+    /// Since when they are counted.
+    since: Option<Instant>,
+    now: u64,
+    /// Those of the time before that.
+    before: u64,
 }
 
 impl Default for QueueLimit {
@@ -73,8 +82,8 @@ impl Default for QueueLimit {
             last: None,
             full_since: None,
             moved: 0,
+            unclaimed: Unclaimed::default(),
             set_aside: None,
-            patience: PATIENCE,
             drained: 0,
             during: Duration::ZERO,
         };
@@ -98,6 +107,13 @@ impl QueueLimit {
     pub(crate) fn record_sent(&self, packets: usize, bytes: usize) {
         let charge = bytes + packets * PACKET_OVERHEAD;
         self.credit.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Relaxed);
+    }
+
+    /// Records that packets were sent to links that are down.
+    pub(crate) fn record_unclaimed(&self, packets: usize, bytes: usize, now: Instant) {
+        // A short packet is charged more than it has to be for.
+        let charge = (bytes + 2 * packets * PACKET_OVERHEAD) as u64;
+        self.pace.lock().unclaimed.add(charge, now);
     }
 
     /// Returns how many of these packets, at least one, fit into the room. Lengths are in bytes.
@@ -143,16 +159,16 @@ impl Pace {
             self.moved = 0;
             now.at
         });
-        if now.at.saturating_duration_since(since) < self.patience {
+        if now.at.saturating_duration_since(since) < PATIENCE {
             return 0;
         }
         self.full_since = None;
         if self.moved >= self.limit / 4 {
             return 0;
         }
-        self.patience = self.patience.saturating_mul(2);
-        self.set_aside = now.at.checked_add(ASIDE_TIME).map(|until| (now.bytes, until));
-        self.limit
+        let unclaimed = self.unclaimed.recent(now.at).min(now.bytes);
+        self.set_aside = now.at.checked_add(ASIDE_TIME).map(|until| (unclaimed, until));
+        self.limit.saturating_sub(self.beyond_aside(now))
     }
 
     /// Returns how many bytes are queued beyond those that are set aside.
@@ -177,16 +193,12 @@ impl Pace {
             // What was sent is an estimate, so this shows only whether the device takes about all that it is given.
             let drained = (before + spent).saturating_sub(queued);
             if queued < self.limit / 4 && drained > spent / 2 {
-                self.patience = PATIENCE;
                 self.raise(drained, elapsed);
             }
             return false;
         }
         let drained = before.saturating_sub(queued);
         self.moved += drained;
-        if self.moved >= self.limit / 4 {
-            self.patience = PATIENCE;
-        }
         if queued == 0 {
             self.raise(drained, elapsed);
             (self.drained, self.during) = (0, Duration::ZERO);
@@ -210,6 +222,28 @@ impl Pace {
     }
 }
 
+impl Unclaimed {
+    fn add(&mut self, bytes: u64, now: Instant) {
+        self.turn(now);
+        self.now += bytes;
+    }
+
+    /// Returns how many bytes were sent within [`ASIDE_TIME`], or a bit longer.
+    fn recent(&mut self, now: Instant) -> u64 {
+        self.turn(now);
+        self.now + self.before
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= ASIDE_TIME {
+            self.before = if elapsed < 2 * ASIDE_TIME { self.now } else { 0 };
+            (self.since, self.now) = (Some(now), 0);
+        }
+    }
+}
+
 /// Returns how many bytes leave in [`TARGET`] if so many leave in `elapsed`.
 fn in_target(bytes: u64, elapsed: Duration) -> u64 {
     let scaled = u128::from(bytes) * TARGET.as_nanos() / elapsed.as_nanos().max(1);
@@ -221,7 +255,7 @@ fn in_target(bytes: u64, elapsed: Duration) -> u64 {
 const TARGET: Duration = Duration::from_millis(50);
 /// How long the queue is observed for a measurement.
 const WINDOW: Duration = Duration::from_millis(40);
-/// How long bytes that do not move hold up others at first: less than the send timeout by default, and so long
+/// How long bytes that do not move hold up others: less than the send timeout by default, and so long
 /// that a link of 5 Mbit/s sends the longest message in that time, which may be uncharged as a whole.
 const PATIENCE: Duration = Duration::from_millis(150);
 /// How long bytes are set aside: as long as the kernel looks for a neighbour by default (`arp(7)`).
@@ -237,6 +271,13 @@ const MOST: u64 = 2 * 1024 * 1024;
 const QUANTUM: u64 = 256 * 1024;
 /// About what the kernel charges for a packet in addition to its bytes.
 const PACKET_OVERHEAD: usize = 512;
+
+#[cfg(test)]
+impl QueueLimit {
+    pub(crate) fn unclaimed(&self, now: Instant) -> u64 {
+        self.pace.lock().unclaimed.recent(now)
+    }
+}
 
 #[cfg(test)]
 mod tests;

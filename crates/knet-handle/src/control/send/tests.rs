@@ -66,6 +66,17 @@ fn a_probe_that_is_too_long_for_the_kernel_is_followed_by_a_shorter_one() {
     assert!(matches!(sizes[..], [shorter] if shorter < length), "{sizes:?} after {length}");
 }
 
+/// The kernel may keep them, and the limit of the socket must know what they are.
+#[test]
+fn packets_for_links_that_are_down_are_recorded_at_their_socket() {
+    let scene = Scene::new();
+    scene.add_links(7);
+    ControlSender::default().send_due(&scene.shared);
+    assert_eq!(scene.stats().tx_ping_packets, 1);
+    let socket = scene.shared.sockets.get(scene.socket()).unwrap();
+    assert!(socket.limit.unclaimed(Instant::now()) > 8 * 26);
+}
+
 #[test]
 fn a_burst_of_packets_leaves_no_memory_behind() {
     let scene = Scene::new();
