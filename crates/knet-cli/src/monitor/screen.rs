@@ -1,12 +1,14 @@
 //! The full screen, updated until the user ends it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use termion::input::TermRead;
@@ -52,9 +54,18 @@ pub(crate) fn run(
 fn is_closed(used: io::Result<()>) -> anyhow::Result<bool> {
     match used {
         Ok(()) => Ok(false),
-        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) || is_hung_up() => Ok(true),
         Err(error) => Err(error).context("cannot use the terminal"),
     }
+}
+
+/// Returns `true` if the terminal was closed. Its size is asked for in several ways, each of which fails with an
+/// error of its own then.
+fn is_hung_up() -> bool {
+    let input = io::stdin();
+    let mut polled = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    let events = poll(&mut polled, PollTimeout::ZERO).ok().and_then(|_| polled[0].revents());
+    events.is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 /// What happens next.
